@@ -1,0 +1,1 @@
+"""DBSCAN implementations behind one interface, one file each, found by entry points."""

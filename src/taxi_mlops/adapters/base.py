@@ -1,0 +1,47 @@
+"""The interface that every DBSCAN implementation stands behind.
+
+An adapter is one file with one class and one entry point in the group `taxi_mlops.adapters`. Only `fit` is timed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
+
+Problem = Any
+"""What `prepare` hands to `fit`: the points in whatever form the implementation wants. Nobody else looks inside."""
+
+
+class Adapter(Protocol):
+    """One DBSCAN implementation.
+
+    The class is constructed without arguments and its module imports nothing heavy at the top: listing the adapters
+    must not import the libraries behind them.
+    """
+
+    requires: ClassVar[str | None]
+    """The import name of the library behind the adapter, beyond the core; None where it needs none."""
+    install: ClassVar[str]
+    """The command that installs it, shown where the library is missing."""
+
+    @property
+    def info(self) -> AdapterInfo:
+        """Who it is. Raises ImportError where the library is missing."""
+        ...
+
+    def unsupported(self, workload: Workload) -> str | None:
+        """Say why this workload cannot be run, or None. Cheap: it may look at sizes, not at every point."""
+        ...
+
+    def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> Problem:
+        """Convert the points to the form that the implementation wants. Timed apart from `fit`; builds no index."""
+        ...
+
+    def warm_up(self, problem: Problem) -> None:
+        """Compile, start thread pools, touch what a first call touches. Never timed as part of `fit`."""
+        ...
+
+    def fit(self, problem: Problem) -> Clustering:
+        """Cluster. This is what is timed. Must not change the problem: it may be called again."""
+        ...

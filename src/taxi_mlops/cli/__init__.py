@@ -1,0 +1,1 @@
+"""The `taxi` command: one module per noun, no logic."""

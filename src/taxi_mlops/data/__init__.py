@@ -1,0 +1,1 @@
+"""Trips in, points out: schemas, loader, preprocessor, validator, synthetic city."""

@@ -1,0 +1,195 @@
+"""The words of the platform: points, parameters, workloads, trials and clusterings.
+
+Everything here is a frozen dataclass over numpy arrays and plain values. This module imports only the standard
+library and numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+LabelArray = NDArray[np.int32]
+BoolArray = NDArray[np.bool_]
+
+NOISE = -1
+"""The label of a point that belongs to no cluster."""
+
+Metric = Literal["great_circle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where points came from, and what cleaning did to them.
+
+    `dropped` counts rows by the name of the rule that dropped them; `rows_read` = `rows_used` + the sum of `dropped`.
+    `notes` are sentences that every output must repeat (weighted zones, a sample drawn, …).
+    """
+
+    uri: str
+    schema: str
+    data_version: str
+    rows_read: int
+    rows_used: int
+    dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Cleaned coordinates in degrees (WGS 84).
+
+    latitude, longitude: float64 of shape (n,), finite, in [-90, 90] and [-180, 180].
+    weight: float64 of shape (n,), positive, or None where every point counts once.
+    fingerprint: hexadecimal SHA-256 of the content (see `taxi_mlops.data.fingerprint`).
+    """
+
+    latitude: FloatArray
+    longitude: FloatArray
+    weight: FloatArray | None
+    fingerprint: str
+    provenance: Provenance
+
+    def __len__(self) -> int:
+        return int(self.latitude.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The two parameters of DBSCAN (Ester et al., KDD 1996).
+
+    eps_metres: radius on the great circle, inclusive. min_samples: the point itself counts, as in scikit-learn; for
+    weighted points it is compared with the sum of weights.
+    """
+
+    eps_metres: float
+    min_samples: int
+    metric: Metric = "great_circle"
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.eps_metres) and self.eps_metres > 0):
+            raise ValueError(f"eps must be a positive number of metres, got {self.eps_metres!r}")
+        if self.min_samples < 1:
+            raise ValueError(f"min_samples must be at least 1, got {self.min_samples!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What an implementation is asked to cluster."""
+
+    points: Points
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a trial may use. `cpus` are the identifiers that the process is pinned to; empty means not pinned."""
+
+    threads: int
+    cpus: tuple[int, ...] = ()
+    memory_limit_bytes: int | None = None
+    timeout_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clustering:
+    """The answer of one implementation.
+
+    labels: int32 of shape (n,), clusters numbered from 0, `NOISE` for noise.
+    core_mask: bool of shape (n,), or None where the implementation does not tell.
+    about: what the implementation says about itself (iterations, tiles, …), shown and never relied on.
+    """
+
+    labels: LabelArray
+    core_mask: BoolArray | None = None
+    about: Mapping[str, str | int | float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterInfo:
+    """What an adapter is.
+
+    exact: whether it promises the clustering of DBSCAN. weighted: whether it takes sample weights.
+    parallel: whether it uses more than one thread or process. requires: the package that it needs beyond the core.
+    note: one sentence where the implementation is not simply DBSCAN.
+    """
+
+    name: str
+    version: str
+    summary: str
+    exact: bool
+    weighted: bool
+    parallel: bool
+    homepage: str
+    device: Literal["cpu", "gpu"] = "cpu"
+    metrics: tuple[Metric, ...] = ("great_circle",)
+    note: str = ""
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended. There is always exactly one of these per trial."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    CRASHED = "crashed"
+    ERROR = "error"
+    INVALID = "invalid"
+    SKIPPED = "skipped"
+
+
+class TrialKind(StrEnum):
+    """What a trial measures: `timing` trials are sampled by nothing; `memory` trials are not timed."""
+
+    TIMING = "timing"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One adapter, to be run once. `block` is the round of interleaved trials that it belongs to (memory: 0)."""
+
+    adapter: str
+    kind: TrialKind
+    block: int
+
+    @property
+    def key(self) -> str:
+        """The identity of the trial within its run; the journal holds each key once."""
+        return f"{self.adapter}/{self.kind}/{self.block}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """The row that a trial leaves, however it ended. Seconds are wall-clock seconds unless named otherwise.
+
+    cold_start_seconds: from the start of the process until the adapter was ready (interpreter, imports, warm-up).
+    fit_user_seconds, fit_system_seconds: CPU time of the process and the children that it has waited for during fit.
+    peak_memory_bytes: peak of the whole process tree, from `memory` trials only.
+    labels_digest: SHA-256 over labels and core mask, equal for equal answers; names the stored arrays.
+    """
+
+    trial: Trial
+    status: TrialStatus
+    cause: str | None = None
+    exit_code: int | None = None
+    stderr_tail: str = ""
+    adapter_version: str | None = None
+    total_seconds: float | None = None
+    cold_start_seconds: float | None = None
+    prepare_seconds: float | None = None
+    fit_seconds: float | None = None
+    fit_user_seconds: float | None = None
+    fit_system_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    labels_digest: str | None = None
+    n_clusters: int | None = None
+    n_noise: int | None = None
+    about: Mapping[str, str | int | float] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,33 @@
+"""What can go wrong for a user.
+
+Every error that the command line shows without a traceback derives from `TaxiError`; its message is one clear
+line that shows the value and the fix. `exit_code` is what the process ends with.
+"""
+
+
+class TaxiError(Exception):
+    """Something failed that the user can understand. Ends the process with exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(TaxiError):
+    """The command line, specification or settings are wrong. Ends the process with exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """The trips cannot be used: missing, corrupt, of an unknown schema, or empty after cleaning."""
+
+
+class DownloadError(TaxiError):
+    """A server refused, stopped sending, or sent something else than it announced."""
+
+
+class AdapterUnavailableError(UsageError):
+    """An adapter is unknown, or its library is not installed."""
+
+
+class RunFolderError(UsageError):
+    """The output folder cannot be used: locked by another run, not a run, or of an unlike run."""

@@ -1,0 +1,1 @@
+"""Pure functions over outcomes: equivalence, performance, ranking."""

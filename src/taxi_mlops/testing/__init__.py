@@ -1,0 +1,1 @@
+"""Contract suites and oracles that others can run too."""
