@@ -1,0 +1,104 @@
+"""Which adapters there are: Python entry points of the group `taxi_mlops.adapters`, ours and everybody else's.
+
+Listing imports the adapters' own modules and none of the libraries behind them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from itertools import groupby
+
+from taxi_mlops.adapters.base import Adapter
+from taxi_mlops.domain import AdapterInfo
+from taxi_mlops.errors import AdapterUnavailableError
+
+GROUP = "taxi_mlops.adapters"
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterListing:
+    """One row of the list of adapters.
+
+    reason: why it is not available, None where it is. install: the command that installs its library, None where the
+    adapter itself cannot be loaded. info: None where the library is missing.
+    """
+
+    name: str
+    available: bool
+    reason: str | None
+    install: str | None
+    info: AdapterInfo | None
+
+
+def list_adapters() -> tuple[AdapterListing, ...]:
+    """Every adapter that an installed package declares, by name; broken ones are listed with the reason."""
+    return tuple(_listing(name, entries) for name, entries in _declared().items())
+
+
+def load_adapter(name: str) -> Adapter:
+    """Construct the adapter of this name.
+
+    Raises AdapterUnavailableError where it is unknown, broken, declared by two packages, or its library is missing.
+    """
+    declared = _declared()
+    if name not in declared:
+        raise AdapterUnavailableError(f"there is no adapter {name!r}; known are: {', '.join(declared)}")
+    adapter = _construct(name, declared[name])
+    reason = _missing_library(adapter)
+    if reason is not None:
+        raise AdapterUnavailableError(f"adapter {name!r}: {reason}; install it with: {adapter.install}")
+    return adapter
+
+
+def _declared() -> dict[str, tuple[EntryPoint, ...]]:
+    """Entry points by name, in the order of names."""
+    ordered = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _package(entry)))
+    return {name: tuple(entries) for name, entries in groupby(ordered, key=lambda entry: entry.name)}
+
+
+def _listing(name: str, entries: tuple[EntryPoint, ...]) -> AdapterListing:
+    try:
+        adapter = _construct(name, entries)
+    except AdapterUnavailableError as error:
+        return AdapterListing(name, available=False, reason=str(error), install=None, info=None)
+    reason = _missing_library(adapter)
+    if reason is not None:
+        return AdapterListing(name, available=False, reason=reason, install=adapter.install, info=None)
+    try:
+        info = adapter.info
+    except Exception as error:  # noqa: BLE001 - whatever somebody else's package raises is the reason to show
+        return AdapterListing(name, available=False, reason=_one_line(error), install=adapter.install, info=None)
+    return AdapterListing(name, available=True, reason=None, install=adapter.install, info=info)
+
+
+def _construct(name: str, entries: tuple[EntryPoint, ...]) -> Adapter:
+    """Load and construct; the library behind it is not looked for yet."""
+    if len(entries) > 1:
+        packages = " and ".join(_package(entry) for entry in entries)
+        raise AdapterUnavailableError(f"adapter {name!r} is declared by {packages}; uninstall one of them")
+    entry = entries[0]
+    try:
+        adapter: Adapter = entry.load()()
+        _ = adapter.requires, adapter.install
+    except Exception as error:
+        raise AdapterUnavailableError(
+            f"adapter {name!r} of package {_package(entry)} cannot be loaded from {entry.value}: {_one_line(error)}"
+        ) from error
+    return adapter
+
+
+def _missing_library(adapter: Adapter) -> str | None:
+    """Say which library is missing, or None. Looks for it without importing it."""
+    if adapter.requires is None or find_spec(adapter.requires.partition(".")[0]) is not None:
+        return None
+    return f"library {adapter.requires} is not installed"
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "an unknown package"
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
