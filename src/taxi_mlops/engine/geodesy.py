@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 
 EARTH_RADIUS_METRES = 6_371_008.8
-"""Mean radius (2a + b) / 3 of the GRS 80 ellipsoid, as the IUGG adopted it (Moritz 1980, doi:10.1007/s001900050278)."""
+"""Mean radius (2a + b) / 3 of the GRS 80 ellipsoid, as the IUGG adopted it (Moritz 2000, doi:10.1007/s001900050278)."""
 
 HALF_CIRCUMFERENCE_METRES = float(np.pi * EARTH_RADIUS_METRES)
 """The largest distance of two points on the sphere."""

@@ -1,0 +1,86 @@
+"""The engine against the definition, and against scikit-learn label by label."""
+
+import hypothesis.extra.numpy as arrays
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import DBSCAN
+
+from taxi_mlops.engine.dbscan import dbscan
+from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+from taxi_mlops.testing.oracle import brute_force_dbscan
+
+DEGREE = np.pi / 180 * EARTH_RADIUS_METRES
+
+# A centre, and a step of the lattice around it in metres: cities, both sides of the antimeridian, and the poles.
+PLACES = [(-33.45, -70.66), (0.0, 0.0), (12.0, 180.0), (-60.0, -180.0), (90.0, 0.0), (-89.9999, 45.0)]
+
+
+@st.composite
+def point_sets(draw):
+    """Points on a lattice of metres around a place, so that many coincide and many distances are equal."""
+    latitude, longitude = draw(st.sampled_from(PLACES))
+    step = draw(st.sampled_from([1.0, 10.0, 1000.0]))
+    offsets = draw(arrays.arrays(np.int64, st.tuples(st.integers(0, 40), st.just(2)), elements=st.integers(-6, 6)))
+    if abs(latitude) > 89:
+        latitudes = latitude - np.sign(latitude) * np.abs(offsets[:, 0]) * step / DEGREE
+        longitudes = longitude + offsets[:, 1] * 20.0
+    else:
+        latitudes = latitude + offsets[:, 0] * step / DEGREE
+        longitudes = longitude + offsets[:, 1] * step / (DEGREE * np.cos(np.radians(latitude)))
+    return latitudes, (longitudes + 180.0) % 360.0 - 180.0, step
+
+
+@settings(max_examples=300, deadline=None)
+@given(point_sets(), st.sampled_from([0.5, 1.01, 1.5, 2.1, 3.7]), st.integers(1, 8), st.booleans())
+def test_equals_the_definition(points, radius, min_samples, weighted):
+    latitude, longitude, step = points
+    weight = np.arange(len(latitude)) % 3 + 0.5 if weighted else None
+    truth = brute_force_dbscan(latitude, longitude, radius * step, min_samples, weight)
+    labels, core = dbscan(latitude, longitude, radius * step, min_samples, weight)
+    np.testing.assert_array_equal(core, truth.core_mask)
+    np.testing.assert_array_equal(labels, truth.labels)
+
+
+@pytest.mark.parametrize(("eps", "min_samples"), [(30, 3), (100, 10), (1000, 60), (5e6, 1), (3e7, 10_000)])
+def test_labels_of_scikit_learn(eps, min_samples):
+    rng = np.random.default_rng(1)
+    centres = rng.uniform([-33.6, -70.8], [-33.3, -70.5], (30, 2))
+    points = centres[rng.integers(0, 30, 3000)] + rng.normal(0, 1e-3, (3000, 2))
+    expected = DBSCAN(eps=eps / EARTH_RADIUS_METRES, min_samples=min_samples, metric="haversine").fit(
+        np.radians(points)
+    )
+    labels, core = dbscan(points[:, 0], points[:, 1], eps, min_samples)
+    np.testing.assert_array_equal(labels, expected.labels_)
+    np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
+
+
+def test_points_all_over_the_world_need_no_dense_grid():
+    rng = np.random.default_rng(2)
+    latitude, longitude = rng.uniform(-90, 90, 2000), rng.uniform(-180, 180, 2000)
+    latitude[1000:], longitude[1000:] = latitude[:1000], longitude[:1000]
+    latitude[1500:] = np.clip(latitude[1500:] + 9.0 / DEGREE, -90, 90)
+    labels, core = dbscan(latitude, longitude, 10.0, 2)
+    assert core.all()
+    assert labels.max() == 999
+    np.testing.assert_array_equal(labels[:1000], labels[1000:])
+
+
+@pytest.mark.parametrize("eps", [0.0, -1.0, np.nan, 1e-7])
+def test_eps_must_be_a_length(eps):
+    with pytest.raises(ValueError, match="eps must be at least"):
+        dbscan(np.zeros(1), np.zeros(1), eps, 1)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 90.1])
+def test_coordinates_must_be_degrees(wrong):
+    with pytest.raises(ValueError, match=r"latitude must be in \[-90, 90\] degrees, got .* at 1"):
+        dbscan(np.array([0.0, wrong]), np.zeros(2), 1.0, 1)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_hardly_any_points(n):
+    labels, core = dbscan(np.zeros(n), np.zeros(n), 1.0, 1)
+    np.testing.assert_array_equal(labels, np.arange(n))
+    assert core.all()
