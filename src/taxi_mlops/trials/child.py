@@ -1,0 +1,171 @@
+"""The child: one adapter, once. It confines itself, warms up, prepares and fits, and leaves its answer in the scratch.
+
+It imports little, so that what `cold_start_seconds` counts is the adapter's own.
+"""
+
+from __future__ import annotations
+
+import errno
+import faulthandler
+import gc
+import os
+import time
+import traceback
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxi_mlops.adapters.base import Adapter, Problem
+from taxi_mlops.adapters.registry import load_adapter
+from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, TrialKind, TrialStatus
+from taxi_mlops.errors import AdapterUnavailableError
+from taxi_mlops.trials import confinement
+from taxi_mlops.trials.cpu_time import descendants_cpu_time, own_cpu_time
+from taxi_mlops.trials.protocol import CORE_MASK_FILE, LABELS_FILE, Reporter, Request, shorten
+from taxi_mlops.trials.workload_folder import open_workload
+
+WARM_UP_POINTS = 500
+LONGEST_ABOUT = 64
+"""Entries that an implementation may say about itself."""
+
+
+def main(request_json: str, report_descriptor: int) -> int:
+    """Run the request and report on the pipe. Returns the exit code: 0 wherever there is an answer."""
+    request = Request.from_json(request_json)
+    reporter = Reporter(report_descriptor)
+    try:
+        _confine(request)
+        _run(request, reporter)
+    except Exception as error:  # noqa: BLE001 - whatever an implementation raises is the outcome of its trial
+        # The frames hold what filled the memory.
+        traceback.clear_frames(error.__traceback__)
+        traceback.print_exception(error)
+        status = TrialStatus.OUT_OF_MEMORY if _is_out_of_memory(error) else TrialStatus.ERROR
+        reporter.tell(status=status, cause=shorten(f"{type(error).__name__}: {error}"))
+    return 0
+
+
+def _confine(request: Request) -> None:
+    faulthandler.enable()
+    confinement.leave_no_core_dump()
+    confinement.offer_to_out_of_memory_killer()
+    confinement.pin_to(request.resources.cpus)
+    if request.resources.memory_limit_bytes is not None:
+        confinement.limit_memory(request.resources.memory_limit_bytes)
+
+
+def _run(request: Request, reporter: Reporter) -> None:
+    reporter.tell(phase="import")
+    workload = open_workload(request.workload)
+    points, parameters, resources = workload.points, workload.parameters, request.resources
+    try:
+        adapter, info = _load(request.adapter)
+    except (AdapterUnavailableError, ImportError) as error:
+        reporter.tell(status=TrialStatus.SKIPPED, cause=shorten(str(error)))
+        return
+    reporter.tell(adapter_version=info.version)
+    reason = adapter.unsupported(workload)
+    if reason is not None:
+        reporter.tell(status=TrialStatus.SKIPPED, cause=shorten(reason))
+        return
+
+    reporter.tell(phase="warm-up")
+    adapter.warm_up(adapter.prepare(warm_up_points(points, parameters), parameters, resources))
+    timed = request.kind is TrialKind.TIMING
+    reporter.tell(phase="prepare", **({"ready_at": time.monotonic()} if timed else {}))
+
+    started = time.perf_counter()
+    problem = adapter.prepare(points, parameters, resources)
+    prepared = time.perf_counter()
+    reporter.tell(phase="fit", **({"prepare_seconds": prepared - started} if timed else {}))
+
+    gc.collect()
+    answer = _timed_fit(adapter, problem, reporter) if timed else _fit(adapter, problem)
+    reporter.tell(phase="answer", peak_memory_bytes=None if timed else confinement.peak_resident_bytes(os.getpid()))
+    reason = _save(answer, request.scratch)
+    if reason is not None:
+        reporter.tell(status=TrialStatus.INVALID, cause=shorten(reason))
+        return
+    reporter.tell(status=TrialStatus.OK, about=_plain(answer.about))
+
+
+def _load(name: str) -> tuple[Adapter, AdapterInfo]:
+    adapter = load_adapter(name)
+    return adapter, adapter.info
+
+
+def warm_up_points(points: Points, parameters: Parameters) -> Points:
+    """A small problem that takes the way of the large one: `WARM_UP_POINTS` points drawn with a fixed seed.
+
+    The first of them is repeated up to `min_samples` times, so that there is a core point and a cluster to expand.
+    """
+    drawn = np.random.default_rng(0).choice(len(points), size=min(len(points), WARM_UP_POINTS), replace=False)
+    repeated = np.repeat(drawn[:1], min(parameters.min_samples, WARM_UP_POINTS))
+    chosen = np.concatenate((drawn, repeated))
+    return Points(
+        latitude=points.latitude[chosen],
+        longitude=points.longitude[chosen],
+        weight=None if points.weight is None else points.weight[chosen],
+        fingerprint=f"warm-up of {points.fingerprint}",
+        provenance=points.provenance,
+    )
+
+
+def _fit(adapter: Adapter, problem: Problem) -> Clustering:
+    process = os.getpid()
+    answer = adapter.fit(problem)
+    if os.getpid() != process:  # the adapter forked, and its fork came back as well: only one of the two may answer
+        os._exit(0)
+    return answer
+
+
+def _timed_fit(adapter: Adapter, problem: Problem, reporter: Reporter) -> Clustering:
+    descendants_before = descendants_cpu_time()
+    own_before = own_cpu_time()
+    started = time.perf_counter()
+    answer = _fit(adapter, problem)
+    ended = time.perf_counter()
+    used = own_cpu_time() - own_before
+    used += descendants_cpu_time() - descendants_before
+    reporter.tell(fit_seconds=ended - started, fit_user_seconds=used.user, fit_system_seconds=used.system)
+    return answer
+
+
+def _save(answer: object, scratch: Path) -> str | None:
+    """Write the arrays of the answer for the parent to examine; return why that cannot be done, or None."""
+    if not isinstance(answer, Clustering):
+        return f"fit returned {type(answer).__name__}, not a Clustering"
+    # Of any type, whatever `Clustering` promises.
+    arrays: dict[str, Any] = {LABELS_FILE: answer.labels}
+    if answer.core_mask is not None:
+        arrays[CORE_MASK_FILE] = answer.core_mask
+    for file, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            return f"{Path(file).stem} is a {type(array).__name__}, not an array"
+        if array.dtype.hasobject:
+            return f"{Path(file).stem} has dtype {array.dtype}"
+        np.save(scratch / file, array, allow_pickle=False)
+    return None
+
+
+def _plain(about: Mapping[str, object]) -> dict[str, str | int | float]:
+    """What JSON can hold, in bounds."""
+    plain: dict[str, str | int | float] = {}
+    for key, value in list(about.items())[:LONGEST_ABOUT]:
+        item = value.item() if isinstance(value, np.generic) else value
+        if isinstance(item, int) or (isinstance(item, float) and isfinite(item)):
+            plain[shorten(str(key))] = item
+        else:
+            plain[shorten(str(key))] = shorten(str(item))
+    return plain
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

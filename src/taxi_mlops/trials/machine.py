@@ -1,0 +1,57 @@
+"""What a run was measured on. Runs of unlike machines or versions are not compared with each other."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field
+
+LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "joblib")
+
+
+class Machine(BaseModel):
+    """The host and the software that timings depend on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str = Field(description="Name of the host.")
+    system: str = Field(description="Operating system and kernel.")
+    processor: str = Field(description="Model of the processor.")
+    logical_cpus: int = Field(description="Logical CPUs that this process may use.")
+    memory_bytes: int = Field(description="Physical memory.")
+    python: str = Field(description="Python implementation and version.")
+    taxi_mlops: str = Field(description="Version of this package.")
+    libraries: dict[str, str] = Field(description="Versions of the numeric libraries by distribution name.")
+
+
+def describe_machine() -> Machine:
+    return Machine(
+        host=platform.node(),
+        system=f"{platform.system()} {platform.release()}",
+        processor=_processor(),
+        logical_cpus=len(usable_cpus()),
+        memory_bytes=psutil.virtual_memory().total,
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        taxi_mlops=metadata.version("taxi-mlops"),
+        libraries={name: metadata.version(name) for name in LIBRARIES},
+    )
+
+
+def usable_cpus() -> tuple[int, ...]:
+    """Identifiers of the CPUs that this process may run on, ascending."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

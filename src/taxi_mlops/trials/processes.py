@@ -1,0 +1,78 @@
+"""The environment that the processes of a trial start with, and how they are found again by it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+MARKER = "TAXI_TRIAL"
+"""Environment variable that every process of a trial inherits: `<run id>/<trial's own identifier>`."""
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "NUMBA_NUM_THREADS",
+    "PARLAY_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
+"""How many threads a library may use. oneTBB has no such variable: it follows the CPUs that a process is pinned to."""
+
+
+def trial_environment(inherited: Mapping[str, str], *, marker: str, threads: int, scratch: Path) -> dict[str, str]:
+    """The environment of a trial: what is inherited, without our own settings, with all thread counts set.
+
+    joblib's memory maps go to `scratch`, where they are removed with the trial even if it is killed.
+    """
+    own = {name: value for name, value in inherited.items() if not name.startswith("TAXI_")}
+    counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return own | counts | {MARKER: marker, "JOBLIB_TEMP_FOLDER": str(scratch)}
+
+
+def sweep_orphans(run_id: str) -> int:
+    """Kill every process of this host that still belongs to a trial of the run, and return how many there were.
+
+    For `--resume`, after a run was killed. Processes that emptied their environment are found by the guardian alone.
+    """
+    return _kill_marked(f"{run_id}/")
+
+
+def sweep_trial(marker: str) -> int:
+    """Kill every process that still bears the marker of one trial, and return how many there were."""
+    return _kill_marked(marker)
+
+
+def marked_processes(prefix: str) -> list[psutil.Process]:
+    """The running processes, other than this one, whose marker starts with `prefix`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            # A process that has ended and waits to be collected has no environment any more.
+            if process.pid != os.getpid() and process.environ().get(MARKER, "").startswith(prefix):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+    return found
+
+
+def _kill_marked(prefix: str) -> int:
+    killed: set[int] = set()
+    # Again until none is found: one that was forked while we looked turns up in the next round.
+    while processes := marked_processes(prefix):
+        for process in processes:
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+            killed.add(process.pid)
+        psutil.wait_procs(processes, timeout=1.0)
+    return len(killed)

@@ -1,0 +1,98 @@
+"""What parent and child say to each other: one request on the command line, then facts as lines of JSON on a pipe.
+
+Facts come as soon as they are known, so that a trial that is ended from outside still leaves what it had found out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from taxi_mlops.domain import Resources, TrialKind, TrialStatus
+
+LONGEST_CAUSE = 1_000
+"""Characters of a cause that are kept."""
+
+LABELS_FILE = "labels.npy"
+CORE_MASK_FILE = "core_mask.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the child is to do. Paths are absolute."""
+
+    adapter: str
+    kind: TrialKind
+    workload: Path
+    scratch: Path
+    resources: Resources
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"workload": str(self.workload), "scratch": str(self.scratch)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        values = json.loads(text)
+        resources = values["resources"]
+        return cls(
+            adapter=values["adapter"],
+            kind=TrialKind(values["kind"]),
+            workload=Path(values["workload"]),
+            scratch=Path(values["scratch"]),
+            resources=Resources(**resources | {"cpus": tuple(resources["cpus"])}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that the parent has been told so far.
+
+    phase: what the child was last doing. ready_at: `time.monotonic()`, which all processes of a host share, once the
+    adapter had warmed up. status: how the child says that it ended, None until it answers. exit_code: of the child, as
+    in `subprocess`, None until it has ended. left_running: processes of the trial that outlived it.
+    """
+
+    phase: str = "start"
+    adapter_version: str | None = None
+    ready_at: float | None = None
+    prepare_seconds: float | None = None
+    fit_seconds: float | None = None
+    fit_user_seconds: float | None = None
+    fit_system_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    about: Mapping[str, str | int | float] = field(default_factory=dict)
+    status: TrialStatus | None = None
+    cause: str | None = None
+    exit_code: int | None = None
+    left_running: int = 0
+
+    def told(self, line: bytes) -> Report:
+        """This report with the facts of one line added.
+
+        Raises ValueError or TypeError where the line is not one of ours.
+        """
+        facts = json.loads(line)
+        if facts.get("status") is not None:
+            facts["status"] = TrialStatus(facts["status"])
+        return replace(self, **facts)
+
+
+class Reporter:
+    """The child's end of the pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._pipe: BinaryIO = open(descriptor, "wb")  # noqa: SIM115 - open as long as the process lives
+
+    def tell(self, **facts: object) -> None:
+        """Send facts, named as in `Report`, at once."""
+        self._pipe.write(json.dumps(facts).encode() + b"\n")
+        self._pipe.flush()
+
+
+def shorten(text: str) -> str:
+    """One line of bounded length."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_CAUSE else line[: LONGEST_CAUSE - 1] + "…"

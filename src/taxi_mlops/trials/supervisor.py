@@ -1,0 +1,234 @@
+"""The parent's side of a running trial: it starts it, listens, owns deadline and memory limit, and ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Self
+
+from taxi_mlops.domain import TrialKind, TrialStatus
+from taxi_mlops.trials.processes import sweep_trial, trial_environment
+from taxi_mlops.trials.protocol import Report, Request
+from taxi_mlops.trials.tree_memory import TreeMemory
+
+STDERR_TAIL_BYTES = 4096
+LARGEST_REPORT_BYTES = 1024**2
+SAMPLE_SECONDS = 0.02
+EXIT_GRACE_SECONDS = 5.0
+"""How long a child that has answered may take to end."""
+GUARDIAN_GRACE_SECONDS = 5.0
+"""How long the guardian may take to end everything; after that it is killed, and the marker finds what it left."""
+
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Why the parent ended a trial."""
+
+    status: TrialStatus
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """All that the parent knows of a trial that has ended.
+
+    started_at: `time.monotonic()` at the start of the process. peak_memory_bytes: None for trials that nothing sampled.
+    """
+
+    report: Report
+    breach: Breach | None
+    started_at: float
+    total_seconds: float
+    stderr_tail: str
+    peak_memory_bytes: int | None
+
+
+def supervise(request: Request, run_id: str) -> Ending:
+    """Run the request to its end, whatever that is. When this returns or raises, no process of the trial is left."""
+    with _RunningTrial(request, run_id) as running:
+        breach = running.follow()
+    return running.ending(breach)
+
+
+class _Facts:
+    """What the child has told, read from its pipe in pieces of any size."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self.fault: str | None = None
+        self._received = 0
+        self._unfinished = b""
+
+    def feed(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > LARGEST_REPORT_BYTES:
+            self.fault = f"reported more than {LARGEST_REPORT_BYTES} bytes"
+            return
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in filter(None, lines):
+            try:
+                self.report = self.report.told(line)
+            except (ValueError, TypeError):
+                self.fault = f"unreadable report {line[:80]!r}"
+
+
+class _RunningTrial:
+    """A started trial. Leaving the context ends it and all that it started."""
+
+    def __init__(self, request: Request, run_id: str) -> None:
+        self._resources = request.resources
+        self._marker = f"{run_id}/{uuid.uuid4().hex}"
+        self._facts = _Facts()
+        self._stderr_tail = b""
+        self._answered_at: float | None = None
+        self._total_seconds = 0.0
+        self._started_at = time.monotonic()
+        self._process, self._lifeline, self._pipe = self._spawn(request)
+        self._memory = TreeMemory(self._process.pid) if request.kind is TrialKind.MEMORY else None
+        self._sampled_at = self._started_at
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The byte is for the case that a fork of ours holds the lifeline open.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._lifeline, b"\n")
+        os.close(self._lifeline)
+        try:
+            self._process.wait(GUARDIAN_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._total_seconds = time.monotonic() - self._started_at
+        sweep_trial(self._marker)
+        self._drain()
+
+    def follow(self) -> Breach | None:
+        """Listen until the trial has ended by itself, or must be ended; say why it must."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ)
+            selector.register(self._stderr, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select(self._patience()):
+                    if not self._receive(key.fd):
+                        selector.unregister(key.fd)
+                if self._facts.report.exit_code is not None or self._pipe not in selector.get_map():
+                    return None
+                breach = self._breach()
+                if breach is not None:
+                    return breach
+
+    def ending(self, breach: Breach | None) -> Ending:
+        """What is known, once the trial has ended."""
+        return Ending(
+            report=self._facts.report,
+            breach=breach,
+            started_at=self._started_at,
+            total_seconds=self._total_seconds,
+            stderr_tail=self._stderr_tail.decode(errors="replace"),
+            peak_memory_bytes=self._peak_memory_bytes(),
+        )
+
+    def _spawn(self, request: Request) -> tuple[subprocess.Popen[bytes], int, int]:
+        """Start the guardian. Returns it, our end of its lifeline, and our end of the pipe of facts."""
+        guarded, lifeline = os.pipe()
+        pipe, report = os.pipe()
+        environment = trial_environment(
+            os.environ, marker=self._marker, threads=request.resources.threads, scratch=request.scratch
+        )
+        # -P: the working folder is no place to import from.
+        command = [sys.executable, "-P", "-m", "taxi_mlops.trials.guardian", str(guarded), str(report)]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [*command, request.to_json()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=(guarded, report),
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(lifeline)
+            os.close(pipe)
+            raise
+        finally:
+            os.close(guarded)
+            os.close(report)
+        return process, lifeline, pipe
+
+    @property
+    def _stderr(self) -> int:
+        assert self._process.stderr is not None  # noqa: S101 - it was asked for
+        return self._process.stderr.fileno()
+
+    def _receive(self, descriptor: int) -> bool:
+        """Take in what has come, and say whether more can."""
+        data = os.read(descriptor, _CHUNK)
+        if descriptor == self._stderr:
+            self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
+        else:
+            self._facts.feed(data)
+            if self._answered_at is None and self._facts.report.status is not None:
+                self._answered_at = time.monotonic()
+        return bool(data)
+
+    def _drain(self) -> None:
+        """Take in what was still in the pipes when everything had ended, and close them."""
+        for descriptor in (self._pipe, self._stderr):
+            os.set_blocking(descriptor, False)
+            with contextlib.suppress(BlockingIOError):
+                while self._receive(descriptor):
+                    pass
+        os.close(self._pipe)
+        assert self._process.stderr is not None  # noqa: S101 - it was asked for
+        self._process.stderr.close()
+
+    def _deadline(self) -> float:
+        if self._answered_at is not None:
+            return self._answered_at + EXIT_GRACE_SECONDS
+        return self._started_at + self._resources.timeout_seconds
+
+    def _patience(self) -> float:
+        """How long to wait for news. Nothing wakes the parent of a timed trial before its deadline."""
+        left = max(self._deadline() - time.monotonic(), 0.0)
+        return left if self._memory is None else min(left, SAMPLE_SECONDS)
+
+    def _breach(self) -> Breach | None:
+        report = self._facts.report
+        if self._facts.fault is not None:
+            return Breach(TrialStatus.INVALID, self._facts.fault)
+        now = time.monotonic()
+        if self._memory is not None and now >= self._sampled_at + SAMPLE_SECONDS:
+            self._memory.sample()
+            self._sampled_at = time.monotonic()
+        breach = self._memory_breach()
+        if breach is not None or now < self._deadline():
+            return breach
+        if report.status is not None:
+            return Breach(report.status, f"answered, but did not exit within {EXIT_GRACE_SECONDS:g} s, and was killed")
+        return Breach(
+            TrialStatus.TIMEOUT, f"timed out after {self._resources.timeout_seconds:g} s during {report.phase}"
+        )
+
+    def _memory_breach(self) -> Breach | None:
+        peak, limit = self._peak_memory_bytes(), self._resources.memory_limit_bytes
+        if peak is None or limit is None or peak <= limit:
+            return None
+        cause = f"used {peak:,} bytes, more than the limit of {limit:,}, during {self._facts.report.phase}"
+        return Breach(TrialStatus.OUT_OF_MEMORY, cause)
+
+    def _peak_memory_bytes(self) -> int | None:
+        """The largest of our samples and of what the child read off its kernel; None where nothing samples."""
+        if self._memory is None:
+            return None
+        return max(self._memory.peak_bytes, self._facts.report.peak_memory_bytes or 0)

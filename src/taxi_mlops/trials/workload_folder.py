@@ -1,0 +1,81 @@
+"""A workload on disk, so that every trial maps the same points into memory instead of receiving a copy of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxi_mlops.domain import FloatArray, Parameters, Points, Provenance, Workload
+
+_DESCRIPTION = "workload.json"
+_LATITUDE = "latitude.npy"
+_LONGITUDE = "longitude.npy"
+_WEIGHT = "weight.npy"
+
+
+def write_workload(points: Points, parameters: Parameters, folder: Path) -> None:
+    """Write points and parameters into `folder`, which is made where it is missing.
+
+    Arrays become `.npy` files of float64, the rest `workload.json`. What stood there before is replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / _LATITUDE, points.latitude, allow_pickle=False)
+    np.save(folder / _LONGITUDE, points.longitude, allow_pickle=False)
+    if points.weight is None:
+        (folder / _WEIGHT).unlink(missing_ok=True)
+    else:
+        np.save(folder / _WEIGHT, points.weight, allow_pickle=False)
+    provenance = {
+        "uri": points.provenance.uri,
+        "schema": points.provenance.schema,
+        "data_version": points.provenance.data_version,
+        "rows_read": points.provenance.rows_read,
+        "rows_used": points.provenance.rows_used,
+        "dropped": dict(points.provenance.dropped),
+        "notes": list(points.provenance.notes),
+    }
+    description = {
+        "n": len(points),
+        "fingerprint": points.fingerprint,
+        "provenance": provenance,
+        "parameters": asdict(parameters),
+    }
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
+
+
+def open_workload(folder: Path) -> Workload:
+    """Map the workload of `folder` into memory. The arrays are read-only float64 of shape (n,).
+
+    Raises FileNotFoundError where the folder holds none.
+    """
+    description = _description(folder)
+    weight = folder / _WEIGHT
+    provenance = description["provenance"]
+    points = Points(
+        latitude=_map(folder / _LATITUDE),
+        longitude=_map(folder / _LONGITUDE),
+        weight=_map(weight) if weight.exists() else None,
+        fingerprint=description["fingerprint"],
+        provenance=Provenance(**provenance | {"notes": tuple(provenance["notes"])}),
+    )
+    return Workload(points, Parameters(**description["parameters"]))
+
+
+def workload_size(folder: Path) -> int:
+    """The number of points of the workload in `folder`."""
+    return int(_description(folder)["n"])
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+    return description
+
+
+def _map(path: Path) -> FloatArray:
+    # A plain array over the mapping: implementations meet no subclass of ndarray.
+    mapped: FloatArray = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    return mapped
