@@ -26,7 +26,7 @@ TILES_PER_PROCESS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiledProblem:
-    """The problem as `sklearn` gets it, and the points on the unit sphere, float64 of shape (n, 3), to cut tiles from."""
+    """The problem as `sklearn` gets it; coordinates: on the unit sphere, float64 of shape (n, 3), to cut tiles from."""
 
     haversine: HaversineProblem
     coordinates: FloatArray
