@@ -1,0 +1,45 @@
+"""`taxi adapters`: which implementations there are, and how to get those that are missing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def adapters(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """List the DBSCAN implementations: installed or missing, and what each supports."""
+    from pydantic import TypeAdapter
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from taxi_mlops.adapters.registry import AdapterListing, list_adapters
+
+    listings = list_adapters()
+    if json:
+        typer.echo(TypeAdapter(tuple[AdapterListing, ...]).dump_json(listings, indent=2).decode())
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("adapter", "version", "exact", "weights", "parallel", "device", "what it is"):
+        table.add_column(name, overflow="fold")
+    for listing in listings:
+        info = listing.info
+        if info is None:
+            advice = f"; get it with: {listing.install}" if listing.install else ""
+            table.add_row(listing.name, "[yellow]missing[/]", "", "", "", "", escape(f"{listing.reason}{advice}"))
+            continue
+        table.add_row(
+            listing.name,
+            info.version,
+            _yes_or_no(info.exact),
+            _yes_or_no(info.weighted),
+            _yes_or_no(info.parallel),
+            info.device,
+            escape(f"{info.summary}; {info.note}" if info.note else info.summary),
+        )
+    Console(highlight=False).print(table)
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
