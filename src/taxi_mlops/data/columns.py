@@ -1,0 +1,85 @@
+"""Columns of one batch as arrays of numbers; cells that are not what they should be go to the validator."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from taxi_mlops.data.schemas import Polyline
+from taxi_mlops.data.validator import DataValidator
+from taxi_mlops.domain import FloatArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FLOAT = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+_PAIR = rf"\[\s*(?P<longitude>{_FLOAT})\s*,\s*(?P<latitude>{_FLOAT})\s*\]"
+_FIRST_PAIR = rf"^\s*\[\s*{_PAIR}"
+_LAST_PAIR = rf"{_PAIR}\s*\]\s*$"
+_NO_PAIR = r"^\s*\[\s*\]\s*$"
+_TAIL_CHARACTERS = 100
+"""The last pair of a polyline stands in its tail, so that the rest need not be searched."""
+
+
+def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray:
+    """A column of n cells of any numeric or text type as float64 of shape (n,), NaN where missing or unreadable."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return _float64(column)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        with suppress(pa.ArrowInvalid):  # a blank or unreadable cell: look at each
+            return _float64(column)
+    cells = column.to_pylist()
+    parsed = [_parse(cell) for cell in cells]
+    bad = np.array([value is None for value in parsed])
+    validator.wrong_type(name, bad, cells)
+    return np.array([np.nan if value is None else value for value in parsed])
+
+
+def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
+    """Latitude and longitude of one end of n polylines, float64 of shape (n,), NaN where the polyline is empty."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        nowhere = np.full(len(column), np.nan)
+        validator.wrong_type(place.column, np.ones(len(column), dtype=np.bool_), column.to_pylist())
+        return nowhere, nowhere
+    if place.end == "first":
+        pair = pc.extract_regex(column, _FIRST_PAIR)
+    else:
+        pair = pc.extract_regex(pc.utf8_slice_codeunits(column, -_TAIL_CHARACTERS), _LAST_PAIR)
+    unreadable = pc.and_(pair.is_null(), pc.invert(pc.match_substring_regex(column, _NO_PAIR)))
+    validator.wrong_type(place.column, _bool(unreadable), column)
+    latitude, longitude = pc.struct_field(pair, "latitude"), pc.struct_field(pair, "longitude")
+    return _float64(latitude), _float64(longitude)
+
+
+def _float64(column: pa.Array) -> FloatArray:
+    import pyarrow as pa
+
+    values: FloatArray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _bool(mask: pa.BooleanArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.asarray(mask.fill_null(value=False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _parse(cell: object) -> float | None:
+    """The number in a cell of text, NaN where it is blank, None where it is not a number."""
+    if cell is None:
+        return float("nan")
+    if not isinstance(cell, str):
+        return None
+    try:
+        return float(cell) if cell.strip() else float("nan")
+    except ValueError:
+        return None

@@ -1,0 +1,190 @@
+"""Files from http(s) servers, each fetched into the cache once.
+
+A download is written to a `.part` file beside its final name and renamed when it is complete and checked; where it
+breaks off it is resumed by Range, provided that the server says it is still the same file (If-Range).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_mlops.errors import DownloadError
+from taxi_mlops.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+_ATTEMPTS = 4
+_CHUNK_BYTES = 1 << 20
+_MAX_REDIRECTS = 5
+_PARQUET_MAGIC = b"PAR1"
+
+
+def fetch(url: str, settings: Settings, on_progress: Callable[[str, int, int | None], None] | None = None) -> Path:
+    """The path in the cache of the file at an http(s) address; it is downloaded where it is not there yet.
+
+    Processes that want the same file wait for each other. Delete the file to have it fetched anew.
+
+    Raises DownloadError where the server refuses, stops sending, or sends something else than it announced, and
+    where the file is larger than `settings.http_max_bytes` or cannot be written.
+    """
+    from filelock import FileLock
+
+    target = settings.cache_dir / "downloads" / _cache_name(url)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if not target.exists():
+                _Download(url, target, settings, on_progress).run()
+    except OSError as error:
+        raise DownloadError(f"cannot write to the cache {target.parent}: {error.strerror or error}") from error
+    return target
+
+
+def displayed(url: str) -> str:
+    """The address without the user name and password that it may hold."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
+def _cache_name(url: str) -> str:
+    """A safe name that no two addresses share, with the file's own name at its end."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", url.partition("?")[0].rstrip("/").rpartition("/")[2])
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name[-100:]}"
+
+
+class _Download:
+    """One file on its way into the cache."""
+
+    def __init__(
+        self,
+        url: str,
+        target: Path,
+        settings: Settings,
+        on_progress: Callable[[str, int, int | None], None] | None,
+    ) -> None:
+        self._url = url
+        self._shown = displayed(url)
+        self._target = target
+        self._part = target.with_name(target.name + ".part")
+        self._validator = target.with_name(target.name + ".validator")
+        self._settings = settings
+        self._on_progress = on_progress
+
+    def run(self) -> None:
+        """Transfer, resuming a few times where the connection breaks; check; rename."""
+        import httpx
+
+        timeout = self._settings.http_timeout_seconds
+        headers = {"Accept-Encoding": "identity", "User-Agent": "taxi-mlops"}
+        with httpx.Client(
+            timeout=timeout, headers=headers, follow_redirects=True, max_redirects=_MAX_REDIRECTS
+        ) as client:
+            for attempt in range(_ATTEMPTS):
+                if attempt:
+                    time.sleep(min(0.25 * 2**attempt, timeout))
+                try:
+                    self._transfer(client)
+                    break
+                except httpx.ReadTimeout:
+                    cause = f"the server sent nothing for {timeout:g} s"
+                except (httpx.ReadError, httpx.RemoteProtocolError):
+                    cause = "the connection broke"
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                    raise DownloadError(f"{self._shown}: cannot be fetched: {error}") from error
+            else:
+                raise DownloadError(
+                    f"{self._shown}: {cause} after {self._received():,} bytes, {_ATTEMPTS} times; try again later"
+                )
+        self._check()
+        self._part.replace(self._target)
+        self._validator.unlink(missing_ok=True)
+
+    def _transfer(self, client: httpx.Client) -> None:
+        """Append what is missing to the part, or write all of it where it cannot be resumed."""
+        offset = self._received() if self._validator.exists() else 0
+        resume = {"Range": f"bytes={offset}-", "If-Range": self._validator.read_text()} if offset else {}
+        with client.stream("GET", self._url, headers=resume) as response:
+            if response.status_code == 416:  # nothing beyond our part: the file is not what it was
+                response.close()
+                self._part.unlink()
+                self._transfer(client)
+                return
+            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+                f"bytes {offset}-"
+            )
+            if not resumed and response.status_code != 200:
+                reason = f"{response.status_code} {response.reason_phrase}"
+                raise DownloadError(f"{self._shown}: the server answered {reason}; check the address")
+            self._refuse_other_content(response)
+            if not resumed:
+                offset = 0
+                self._remember_validator(response)
+            length = response.headers.get("Content-Length")
+            total = offset + int(length) if length else None
+            self._require_room(offset, total)
+            self._write(response, offset, total)
+
+    def _write(self, response: httpx.Response, offset: int, total: int | None) -> None:
+        done = offset
+        with self._part.open("ab" if offset else "wb") as file:
+            for chunk in response.iter_raw(_CHUNK_BYTES):
+                done += len(chunk)
+                self._require_room(done, None)
+                file.write(chunk)
+                if self._on_progress:
+                    self._on_progress("download", done, total)
+
+    def _refuse_other_content(self, response: httpx.Response) -> None:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise DownloadError(
+                f"{self._shown}: the server compresses what it sends, unasked; download the file by hand"
+            )
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise DownloadError(f"{self._shown}: the server sent a web page instead of data; check the address")
+
+    def _remember_validator(self, response: httpx.Response) -> None:
+        """Keep what identifies this version of the file; without it, the next attempt starts afresh."""
+        etag = response.headers.get("ETag", "")
+        validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+        if validator:
+            self._validator.write_text(validator)
+        else:
+            self._validator.unlink(missing_ok=True)
+
+    def _require_room(self, done: int, total: int | None) -> None:
+        limit = self._settings.http_max_bytes
+        if max(done, total or 0) > limit:
+            raise DownloadError(
+                f"{self._shown}: larger than {limit:,} bytes; raise TAXI_HTTP_MAX_BYTES to download it all the same"
+            )
+        if total is not None:
+            free = shutil.disk_usage(self._part.parent).free
+            if total - done > free:
+                raise DownloadError(
+                    f"{self._shown}: needs {total - done:,} bytes, but {self._part.parent} has {free:,} left; "
+                    "point TAXI_CACHE_DIR elsewhere"
+                )
+
+    def _received(self) -> int:
+        return self._part.stat().st_size if self._part.exists() else 0
+
+    def _check(self) -> None:
+        """A Parquet file must be readable to its footer. Other files tell by nothing but their length."""
+        if not self._target.name.endswith(".parquet"):
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            pq.read_metadata(self._part)
+        except (pa.ArrowException, OSError) as error:
+            self._part.unlink()
+            self._validator.unlink(missing_ok=True)
+            cause = str(error).partition("\n")[0]
+            raise DownloadError(f"{self._shown}: what the server sent is not a whole Parquet file: {cause}") from error

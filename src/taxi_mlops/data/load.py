@@ -1,0 +1,160 @@
+"""The way from what a user asks for to points: source → loader → validator → preprocessor → sample → fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from taxi_mlops.data.fingerprint import fingerprint
+from taxi_mlops.data.loader import DataLoader, Progress
+from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
+from taxi_mlops.data.regions import BoundingBox
+from taxi_mlops.data.schemas import SYNTHETIC, TripEnd, TripSchema, Zone
+from taxi_mlops.data.sources import data_version, resolve
+from taxi_mlops.data.synthetic import CITY_VERSION, SyntheticCity
+from taxi_mlops.domain import FloatArray, Points, Provenance
+from taxi_mlops.errors import DataError
+from taxi_mlops.settings import Settings
+
+NOT_SAMPLED = "not_sampled"
+"""The name under which rows are counted that were good, but not drawn."""
+
+
+class LoadRequest(BaseModel):
+    """Which points are wanted.
+
+    source: a file, glob, http(s) address or `tlc:` month; None for the synthetic city of `synthetic_rows` and `seed`.
+    points: which end of the trips; columns named by latitude_column and longitude_column win over it.
+    zones: a zipped shapefile of zones, for trips of the zone era.
+    bbox: min_lat, min_lon, max_lat, max_lon in degrees; None finds a robust region from the data.
+    sample: how many of the cleaned points to draw, uniformly without replacement; None for all.
+    seed: of the sample and of the synthetic city.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str | None = None
+    points: TripEnd = "pickup"
+    latitude_column: str | None = None
+    longitude_column: str | None = None
+    zones: Path | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    sample: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    synthetic_rows: Annotated[int, Field(ge=1)] = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTrips:
+    """Trips whose headers have been looked at. `read` reads and cleans all of them."""
+
+    uri: str
+    schema: TripSchema
+    columns: tuple[str, ...]
+    data_version: str
+    read: Callable[[], CleanedCoordinates]
+
+
+def load_points(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Points:
+    """Read, clean and fingerprint the points that are asked for.
+
+    Raises DataError where the trips cannot be used and DownloadError where a server does not deliver.
+    """
+    trips = open_trips(request, settings, on_progress)
+    cleaned = trips.read()
+    if not cleaned.latitude.size:
+        counts = ", ".join(f"{count:,} {rule}" for rule, count in cleaned.dropped.items() if count)
+        raise DataError(f"{trips.uri}: cleaning left none of {cleaned.rows_read:,} rows ({counts or 'no rows'})")
+    notes = [trips.schema.note, *cleaned.notes]
+    if request.sample is not None and request.sample < cleaned.rows_used:
+        notes.append(f"A uniform sample of {request.sample:,} of {cleaned.rows_used:,} trips (seed {request.seed})")
+        cleaned = _sampled(cleaned, request.sample, request.seed)
+    provenance = Provenance(
+        uri=trips.uri,
+        schema=trips.schema.name,
+        data_version=trips.data_version,
+        rows_read=cleaned.rows_read,
+        rows_used=cleaned.rows_used,
+        dropped=dict(cleaned.dropped),
+        notes=tuple(note for note in notes if note),
+    )
+    identity = fingerprint(cleaned.latitude, cleaned.longitude, cleaned.weight)
+    return Points(cleaned.latitude, cleaned.longitude, cleaned.weight, identity, provenance)
+
+
+def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> OpenedTrips:
+    """Find the files (downloading them if need be) and their schema; nothing but headers is read yet."""
+    options = CleaningOptions(region=BoundingBox(*request.bbox) if request.bbox else None)
+    if request.source is None:
+        return _open_city(request, options, on_progress)
+    source = resolve(request.source, settings, on_progress)
+    loader = DataLoader(
+        source.files,
+        request.points,
+        latitude_column=request.latitude_column,
+        longitude_column=request.longitude_column,
+        zones=request.zones is not None,
+        on_progress=on_progress,
+    )
+
+    def read() -> CleanedCoordinates:
+        if isinstance(loader.place, Zone):
+            return _read_zones(loader, request.zones, options)
+        return _cleaned(loader.coordinates(), options)
+
+    return OpenedTrips(source.uri, loader.schema, loader.tables[0].columns, data_version(source.files), read)
+
+
+def _open_city(request: LoadRequest, options: CleaningOptions, on_progress: Progress | None) -> OpenedTrips:
+    if request.zones or request.latitude_column or request.longitude_column:
+        raise DataError("--zones, --lat and --lon need a file: the synthetic city has points and columns of its own")
+    city = SyntheticCity(request.seed)
+
+    def coordinates() -> Iterator[tuple[FloatArray, FloatArray]]:
+        for batch in city.batches(request.synthetic_rows):
+            yield batch.ends(request.points)
+            if on_progress:
+                on_progress("synthesize", batch.first_row + len(batch), request.synthetic_rows)
+
+    uri = f"synthetic:rows={request.synthetic_rows},seed={request.seed}"
+    columns = tuple(sorted(SYNTHETIC.required))
+    return OpenedTrips(uri, SYNTHETIC, columns, CITY_VERSION, lambda: _cleaned(coordinates(), options))
+
+
+def _cleaned(batches: Iterator[tuple[FloatArray, FloatArray]], options: CleaningOptions) -> CleanedCoordinates:
+    preprocessor = TaxiTripPreprocessor(options)
+    for latitude, longitude in batches:
+        preprocessor.add(latitude, longitude)
+    return preprocessor.finish()
+
+
+def _read_zones(loader: DataLoader, zones_file: Path | None, options: CleaningOptions) -> CleanedCoordinates:
+    if zones_file is None:
+        raise DataError(
+            f"{loader.tables[0].path}: these trips have zone numbers and no points, and the centroids of zones are not "
+            "points to cluster; with --zones taxi_zones.zip they become one weighted point per zone"
+        )
+    from taxi_mlops.data.zones import count_by_zone, read_zones
+
+    return count_by_zone(loader.zone_numbers(), read_zones(zones_file), options.region)
+
+
+def _sampled(cleaned: CleanedCoordinates, size: int, seed: int) -> CleanedCoordinates:
+    """Draw `size` trips without replacement; points keep their order, and weighted points lose weight instead."""
+    rng = np.random.default_rng(seed)
+    dropped = {**cleaned.dropped, NOT_SAMPLED: cleaned.rows_used - size}
+    if cleaned.weight is None:
+        chosen = np.sort(rng.choice(cleaned.latitude.size, size, replace=False, shuffle=False))
+        weight = None
+    else:
+        drawn = rng.multivariate_hypergeometric(cleaned.weight.astype(np.int64), size, method="marginals")
+        chosen = np.flatnonzero(drawn)
+        weight = drawn[chosen].astype(np.float64)
+    return replace(
+        cleaned, latitude=cleaned.latitude[chosen], longitude=cleaned.longitude[chosen], weight=weight, dropped=dropped
+    )

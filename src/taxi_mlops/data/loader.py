@@ -1,0 +1,120 @@
+"""From files of trips to arrays, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_mlops.data.columns import numbers, polyline_ends
+from taxi_mlops.data.schemas import Polyline, TripEnd, TripSchema, Zone, choose_schema
+from taxi_mlops.data.tables import Table, UnreadableCellError, open_table, record_batches
+from taxi_mlops.data.validator import ColumnRules, DataValidator
+from taxi_mlops.domain import FloatArray
+from taxi_mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a stage (`download`, `read`, `synthesize`), how much is done, and of how much where that is known."""
+
+
+class DataLoader:
+    """Reads one end of the trips in some files of one schema: only the columns that it needs, in batches.
+
+    Constructing it looks at the headers only, and raises DataError where a file cannot be read, its schema is not
+    found, or is not that of the first file. The iterators raise DataError where a file is unusable: see `tables` for
+    files and `DataValidator` for their content.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        points: TripEnd = "pickup",
+        *,
+        latitude_column: str | None = None,
+        longitude_column: str | None = None,
+        zones: bool = False,
+        on_progress: Progress | None = None,
+    ) -> None:
+        self.tables = tuple(open_table(file) for file in files)
+        schemas = [
+            choose_schema(
+                table.columns,
+                where=str(table.path),
+                latitude_column=latitude_column,
+                longitude_column=longitude_column,
+                zones=zones,
+            )
+            for table in self.tables
+        ]
+        for table, schema in zip(self.tables, schemas, strict=True):
+            if schema != schemas[0]:
+                raise DataError(
+                    f"{table.path} holds “{schema.title}” but {self.tables[0].path} holds “{schemas[0].title}”: "
+                    "load files of one kind at a time"
+                )
+        self.schema: TripSchema = schemas[0]
+        self.place = self.schema.place(points)
+        self._on_progress = on_progress
+        self._rows_done = 0
+
+    def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Latitude and longitude of each batch: float64 of shape (n,), as in the file, NaN where missing."""
+        if isinstance(self.place, Zone):
+            raise DataError(f"{self.tables[0].path}: there are no points, only zone numbers")
+        if isinstance(self.place, Polyline):
+            yield from self._polylines(self.place)
+            return
+        rules = (ColumnRules(self.place.latitude, limit=90.0), ColumnRules(self.place.longitude, limit=180.0))
+        for latitude, longitude in self._numbers(rules):  # noqa: UP028
+            yield latitude, longitude
+
+    def zone_numbers(self) -> Iterator[FloatArray]:
+        """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN where missing."""
+        if not isinstance(self.place, Zone):
+            raise DataError(f"{self.tables[0].path}: the trips have points; leave out --zones")
+        for (zone,) in self._numbers((ColumnRules(self.place.column),)):
+            yield zone
+
+    def _numbers(self, rules: Sequence[ColumnRules]) -> Iterator[list[FloatArray]]:
+        names = [column.column for column in rules]
+        for table in self.tables:
+            validator = DataValidator(table.path, rules)
+            try:
+                for batch in self._read(table, names):
+                    values = [numbers(batch.column(name), name, validator) for name in names]
+                    validator.observe(values)
+                    yield values
+            except UnreadableCellError as error:
+                self._name_unreadable_cells(table, rules, error)
+            validator.conclude()
+
+    def _polylines(self, place: Polyline) -> Iterator[tuple[FloatArray, FloatArray]]:
+        for table in self.tables:
+            validator = DataValidator(table.path, (ColumnRules(place.column),))
+            for batch in self._read(table, [place.column], as_text=True):
+                latitude, longitude = polyline_ends(batch.column(0), place, validator)
+                validator.observe((latitude,))
+                yield latitude, longitude
+            validator.conclude()
+
+    def _read(self, table: Table, columns: Sequence[str], *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
+        known = [each.rows for each in self.tables if each.rows is not None]
+        total = sum(known) if len(known) == len(self.tables) else None
+        for batch in record_batches(table, columns, as_text=as_text):
+            self._rows_done += batch.num_rows
+            if self._on_progress:
+                self._on_progress("read", self._rows_done, total)
+            yield batch
+
+    @staticmethod
+    def _name_unreadable_cells(table: Table, rules: Sequence[ColumnRules], error: UnreadableCellError) -> None:
+        """Read the columns of a CSV file again, as text, to say which of all cells are not numbers."""
+        names = [column.column for column in rules]
+        validator = DataValidator(table.path, rules)
+        for batch in record_batches(table, names, as_text=True):
+            validator.observe([numbers(batch.column(name), name, validator) for name in names])
+        validator.conclude()
+        raise DataError(f"{table.path}: {error}") from error

@@ -1,0 +1,129 @@
+"""Cleaning: which rows are dropped, and under the name of which rule. Nothing is repaired, nothing is invented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from taxi_mlops.data.regions import BoundingBox, robust_region
+from taxi_mlops.domain import BoolArray, FloatArray
+
+
+class Rule(StrEnum):
+    """Why a row is dropped. A row counts under the first rule, in this order, that applies to it."""
+
+    MISSING = "missing"
+    """One of the two coordinates is null or NaN."""
+    ZERO = "zero"
+    """Both coordinates are exactly 0, which devices write when they have no fix."""
+    OUT_OF_RANGE = "out_of_range"
+    """Latitude outside [-90, 90], longitude outside [-180, 180], or infinite."""
+    SWAPPED = "swapped"
+    """Outside the region, but inside it with latitude and longitude exchanged."""
+    OUTSIDE_REGION = "outside_region"
+    """Outside the region, whichever way round."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningOptions:
+    """How rows are judged.
+
+    region: the box that points must lie in; None finds it from the data (see `robust_region`).
+    """
+
+    region: BoundingBox | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanedCoordinates:
+    """What is left, and the account of what was dropped.
+
+    latitude, longitude: degrees, float64 of shape (n,), in the order of the rows. weight: trips that each point stands
+    for, float64 of shape (n,), or None where each stands for one. region: the box that was applied, or None for none.
+    """
+
+    latitude: FloatArray
+    longitude: FloatArray
+    rows_read: int
+    dropped: Mapping[str, int]
+    region: BoundingBox | None
+    weight: FloatArray | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows_used(self) -> int:
+        """Rows that the points stand for."""
+        return self.rows_read - sum(self.dropped.values())
+
+
+class TaxiTripPreprocessor:
+    """Cleans coordinates that come in batches.
+
+    Rules that look at one row alone are applied as batches are added; the two that need the region, in `finish`.
+    Duplicates are kept: two trips from one stand are two trips.
+    """
+
+    def __init__(self, options: CleaningOptions | None = None) -> None:
+        self._options = options or CleaningOptions()
+        self._latitudes: list[FloatArray] = []
+        self._longitudes: list[FloatArray] = []
+        self._rows_read = 0
+        self._dropped = dict.fromkeys((str(rule) for rule in Rule), 0)
+
+    def add(self, latitude: FloatArray, longitude: FloatArray) -> None:
+        """Take one batch: float64 of shape (n,) each, in degrees, NaN where missing. The arrays are not changed."""
+        self._rows_read += latitude.size
+        rules = (
+            (Rule.MISSING, _missing),
+            (Rule.ZERO, _zero),
+            (Rule.OUT_OF_RANGE, _out_of_range),
+        )
+        for rule, applies in rules:
+            bad = applies(latitude, longitude)
+            count = int(np.count_nonzero(bad))
+            if count:
+                self._dropped[rule] += count
+                keep = ~bad
+                latitude, longitude = latitude[keep], longitude[keep]
+        self._latitudes.append(latitude)
+        self._longitudes.append(longitude)
+
+    def finish(self) -> CleanedCoordinates:
+        """Apply the region and hand over what is left. The preprocessor is empty afterwards."""
+        latitude = _joined(self._latitudes)
+        longitude = _joined(self._longitudes)
+        region = self._options.region or robust_region(latitude, longitude)
+        if region is not None:
+            inside = region.contains(latitude, longitude)
+            if not inside.all():
+                outside_latitude, outside_longitude = latitude[~inside], longitude[~inside]
+                swapped = int(np.count_nonzero(region.contains(outside_longitude, outside_latitude)))
+                self._dropped[Rule.SWAPPED] += swapped
+                self._dropped[Rule.OUTSIDE_REGION] += outside_latitude.size - swapped
+                latitude, longitude = latitude[inside], longitude[inside]
+        return CleanedCoordinates(latitude, longitude, self._rows_read, self._dropped, region)
+
+
+def _missing(latitude: FloatArray, longitude: FloatArray) -> BoolArray:
+    missing: BoolArray = np.isnan(latitude) | np.isnan(longitude)
+    return missing
+
+
+def _zero(latitude: FloatArray, longitude: FloatArray) -> BoolArray:
+    zero: BoolArray = (latitude == 0) & (longitude == 0)
+    return zero
+
+
+def _out_of_range(latitude: FloatArray, longitude: FloatArray) -> BoolArray:
+    outside: BoolArray = (np.abs(latitude) > 90) | (np.abs(longitude) > 180)
+    return outside
+
+
+def _joined(batches: list[FloatArray]) -> FloatArray:
+    """All batches as one array; the list is emptied, so that no second copy stays."""
+    whole: FloatArray = np.concatenate(batches) if batches else np.empty(0)
+    batches.clear()
+    return whole

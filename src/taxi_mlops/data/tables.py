@@ -1,0 +1,182 @@
+"""Reading the columns that are needed of one CSV or Parquet file, in batches, and saying clearly why it cannot be.
+
+Files are never memory-mapped: a file that shrinks while it is read must end in an error, not in a killed process.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from taxi_mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+_PARQUET_MAGIC = b"PAR1"
+_GZIP_MAGIC = b"\x1f\x8b"
+_PARQUET_BATCH_ROWS = 1 << 18
+_CSV_BLOCK_BYTES = 8 << 20
+_LINES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file of trips: what it is, its column names in order, and its rows where they are known without reading it."""
+
+    path: Path
+    is_parquet: bool
+    columns: tuple[str, ...]
+    rows: int | None
+
+
+def open_table(path: Path) -> Table:
+    """Look at the header of a file. Raises DataError where it is missing, empty, truncated or corrupt."""
+    with _explained(path):
+        with path.open("rb") as file:
+            start = file.read(4)
+        if not start:
+            raise DataError(f"{path}: the file is empty")
+        if start == _PARQUET_MAGIC:
+            parquet = _open_parquet(path)
+            return Table(path, True, tuple(parquet.schema_arrow.names), parquet.metadata.num_rows)
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            raise DataError(f"{path}: not a Parquet file (it begins with {start!r}); fetch or export it again")
+        names = _csv_header(path).names
+        if any("\0" in name for name in names):
+            raise DataError(f"{path}: neither CSV nor Parquet (it begins with {start!r})")
+        return Table(path, False, tuple(names), None)
+
+
+def record_batches(table: Table, columns: Sequence[str], *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
+    """The named columns of a file, in batches.
+
+    In a CSV file cells are read as float64, with `as_text` as strings; Parquet columns keep their type.
+
+    Raises DataError where the file is truncated or corrupt, was removed, or has lines with too few or too many
+    fields, and UnreadableCellError where a cell of a CSV file is not a number.
+    """
+    with _explained(table.path):
+        if table.is_parquet:
+            yield from _parquet_batches(table, columns)
+        else:
+            yield from _csv_batches(table, columns, as_text=as_text)
+
+
+class UnreadableCellError(Exception):
+    """A cell of a CSV file is not a number. Reading the columns again as text tells which."""
+
+
+def _open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, memory_map=False, page_checksum_verification=True)
+
+
+def _parquet_batches(table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with _open_parquet(table.path) as parquet:
+        yield from parquet.iter_batches(_PARQUET_BATCH_ROWS, columns=list(columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _CsvHeader:
+    """Column names, and whether they must be given to the reader instead of being read from the file."""
+
+    names: list[str]
+    given: bool
+
+
+def _csv_header(path: Path) -> _CsvHeader:
+    """Read the header. Some months of New York's files end every line but the header with blank fields: name those."""
+    with _open_stream(path) as stream, io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="") as text:
+        lines = (fields for fields in csv.reader(text) if fields)
+        names = next(lines, [])
+        try:
+            first = next(lines, [])
+        except csv.Error:  # a field longer than the module allows: a polyline
+            first = []
+    extra = first[len(names) :]
+    if extra and not any(extra):
+        return _CsvHeader([*names, *(f"blank {number}" for number in range(len(extra)))], given=True)
+    return _CsvHeader(names, given=False)
+
+
+def _open_stream(path: Path) -> IO[bytes]:
+    """The bytes of a file, decompressed where it is gzip by its first bytes (whatever its name)."""
+    import pyarrow as pa
+
+    with path.open("rb") as file:
+        compressed = file.read(2) == _GZIP_MAGIC
+    source = pa.OSFile(str(path))
+    stream: IO[bytes] = pa.CompressedInputStream(source, "gzip") if compressed else source
+    return stream
+
+
+@dataclass(slots=True)
+class _BadLines:
+    """Lines with the wrong number of fields; all are counted before the error is raised."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def handle(self, row: pyarrow.csv.InvalidRow) -> str:
+        self.count += 1
+        if len(self.first) < _LINES_SHOWN:
+            fields = f"{row.actual_columns} fields instead of {row.expected_columns}"
+            self.first.append(f"line {row.number}: {fields}: {row.text:.60}")
+        return "skip"
+
+
+def _csv_batches(table: Table, columns: Sequence[str], *, as_text: bool) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    header = _csv_header(table.path)
+    bad_lines = _BadLines()
+    # One thread: with several, pyarrow does not tell the numbers of bad lines.
+    read = pc.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES)
+    if header.given:
+        read.column_names, read.skip_rows = header.names, 1
+    cell_type = pa.string() if as_text else pa.float64()
+    convert = pc.ConvertOptions(
+        include_columns=list(columns), column_types=dict.fromkeys(columns, cell_type), strings_can_be_null=True
+    )
+    parse = pc.ParseOptions(invalid_row_handler=bad_lines.handle)
+    try:
+        with _open_stream(table.path) as stream:
+            yield from pc.open_csv(stream, read_options=read, convert_options=convert, parse_options=parse)
+    except pa.ArrowInvalid as error:
+        if "conversion error" in str(error) and not as_text:
+            raise UnreadableCellError(str(error)) from error
+        raise
+    if bad_lines.count:
+        listed = "; ".join(bad_lines.first)
+        raise DataError(f"{table.path}: {bad_lines.count:,} broken lines (first: {listed}); correct or remove them")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system and the readers raise into one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file (was it removed meanwhile?)") from error
+    except PermissionError as error:
+        raise DataError(f"{path}: no permission to read it") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder; name its files, for example {path}/*.parquet") from error
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise DataError(f"{path}: truncated or corrupt ({_first_line(error)}); fetch or export it again") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
