@@ -29,8 +29,7 @@ def dbscan(
     eps, as in scikit-learn: the labels are the same. Raises ValueError as `build_grid` does.
     """
     grid = build_grid(latitude, longitude, eps_metres)
-    sorted_weight = np.empty(0) if weight is None else np.asarray(weight, dtype=np.float64)[grid.order]
-    core = core_points(grid, sorted_weight, float(min_samples))
+    core = core_points(grid, _sorted_weight(grid, weight), float(min_samples))
     labels = np.empty(len(grid.order), dtype=np.int32)
     sorted_labels = number_clusters(grid.order, core, connect_core_points(grid, core))
     assign_border_points(grid, core, sorted_labels)
@@ -38,6 +37,24 @@ def dbscan(
     core_mask = np.empty(len(grid.order), dtype=np.bool_)
     core_mask[grid.order] = core
     return labels, core_mask
+
+
+def find_core_points(
+    latitude: NDArray[np.float64],
+    longitude: NDArray[np.float64],
+    eps_metres: float,
+    min_samples: float,
+    weight: NDArray[np.float64] | None = None,
+) -> BoolArray:
+    """Return bool (n,): which points are core. Arguments and errors as of `dbscan`."""
+    grid = build_grid(latitude, longitude, eps_metres)
+    core = np.empty(len(grid.order), dtype=np.bool_)
+    core[grid.order] = core_points(grid, _sorted_weight(grid, weight), float(min_samples))
+    return core
+
+
+def _sorted_weight(grid: Grid, weight: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    return np.empty(0) if weight is None else np.asarray(weight, dtype=np.float64)[grid.order]
 
 
 @njit(cache=True, nogil=True)

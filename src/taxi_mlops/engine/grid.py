@@ -174,7 +174,7 @@ def _slice_of_columns(grid: Grid, row: int, first: int, last: int) -> tuple[int,
 
 @njit(cache=True)
 def cells_in_reach(grid: Grid, row: int, latitude: float, longitude: float, cosine: float) -> tuple[int, int, int, int]:
-    """Return the two slices of cells of a row that may be within eps of a point: a:b, and c:d, which is usually empty."""
+    """Return the two slices of cells of a row that may be within eps of a point: a:b, and c:d, mostly empty."""
     width = _half_width(grid, row, latitude, cosine)
     if width < 0.0:
         return 0, 0, 0, 0

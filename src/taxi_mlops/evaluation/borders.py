@@ -1,0 +1,37 @@
+"""Whether border points are where DBSCAN may put them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from taxi_mlops.domain import NOISE, BoolArray, Clustering, Points
+
+
+def border_points_invalid(
+    points: Points,
+    eps_metres: float,
+    sides: tuple[Clustering, Clustering],
+    cores: tuple[BoolArray, BoolArray],
+) -> BoolArray:
+    """Return bool (n,): border points that are, on either side, in a cluster without a core point within eps."""
+    from taxi_mlops.engine.grid import build_grid
+    from taxi_mlops.engine.neighbours import has_neighbour_of_label
+
+    invalid = np.zeros(len(points), dtype=np.bool_)
+    grid = None
+    for side, core in zip(sides, cores, strict=True):
+        border = np.flatnonzero(~core & (side.labels != NOISE))
+        if len(border) == 0:
+            continue
+        if grid is None or not np.array_equal(cores[0], cores[1]):
+            members = np.flatnonzero(core)
+            grid = build_grid(points.latitude[members], points.longitude[members], eps_metres)
+        found = has_neighbour_of_label(
+            grid,
+            side.labels[members[grid.order]],
+            points.latitude[border],
+            points.longitude[border],
+            side.labels[border],
+        )
+        invalid[border[~found]] = True
+    return invalid
