@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -38,7 +37,7 @@ class Provenance:
     data_version: str
     rows_read: int
     rows_used: int
-    dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -109,7 +108,7 @@ class Clustering:
 
     labels: LabelArray
     core_mask: BoolArray | None = None
-    about: Mapping[str, str | int | float] = field(default_factory=lambda: MappingProxyType({}))
+    about: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +191,4 @@ class TrialOutcome:
     labels_digest: str | None = None
     n_clusters: int | None = None
     n_noise: int | None = None
-    about: Mapping[str, str | int | float] = field(default_factory=lambda: MappingProxyType({}))
+    about: Mapping[str, str | int | float] = field(default_factory=dict)

@@ -26,8 +26,8 @@ def adapters(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")
     for listing in listings:
         info = listing.info
         if info is None:
-            advice = f"; get it with: {listing.install}" if listing.install else ""
-            table.add_row(listing.name, "[yellow]missing[/]", "", "", "", "", escape(f"{listing.reason}{advice}"))
+            state, advice = ("missing", f"; get it with: {listing.install}") if listing.install else ("broken", "")
+            table.add_row(listing.name, f"[yellow]{state}[/]", "", "", "", "", escape(f"{listing.reason}{advice}"))
             continue
         table.add_row(
             listing.name,
@@ -36,9 +36,13 @@ def adapters(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")
             _yes_or_no(info.weighted),
             _yes_or_no(info.parallel),
             info.device,
-            escape(f"{info.summary}; {info.note}" if info.note else info.summary),
+            escape(info.summary),
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    for listing in listings:
+        if listing.info is not None and listing.info.note:
+            console.print(f"\n[bold]{listing.name}[/]: {escape(listing.info.note)}.")
 
 
 def _yes_or_no(value: bool) -> str:

@@ -1,0 +1,53 @@
+# The two commands of the README are `make demo` and `make test`; `make check` is what continuous integration runs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SYSTEM_UV := $(shell command -v uv 2>/dev/null)
+UV := $(or $(SYSTEM_UV),$(BIN)/uv)
+# Where uv is absent it lives in the environment itself, so syncing must not remove it.
+SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-core check lint types imports format environment
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
+	@$(SYNC) --no-default-groups --extra algorithms
+	@$(BIN)/taxi compare --repeats 3 --adapters sklearn,sklearn-parallel,dbscan,hdbscan
+
+test: environment ## Run every test
+	$(BIN)/pytest
+
+test-core: ## Run the tests with the core dependencies alone
+	$(MAKE) VENV=.venv-core core-tests
+
+check: lint types imports test test-core ## Everything that continuous integration runs
+
+lint: environment ## Check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: environment ## Check types
+	$(BIN)/mypy
+
+imports: environment ## Check that imports go one way
+	$(BIN)/lint-imports --no-logo
+
+format: environment ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+environment: | $(UV)
+	@$(SYNC) --all-extras --group dev
+
+.PHONY: core-tests
+core-tests: | $(UV)
+	@$(SYNC) --no-default-groups --group test
+	$(BIN)/pytest
+
+$(BIN)/uv:
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv

@@ -1,0 +1,30 @@
+"""`taxi doctor`: is this machine fit to measure on?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Check this machine and its settings, and say what to do about what is wrong."""
+    from pydantic import TypeAdapter
+    from rich.console import Console
+    from rich.table import Table
+
+    from taxi_mlops.monitoring.diagnosis import Finding, Health, diagnose
+    from taxi_mlops.settings import load_settings
+
+    findings = diagnose(load_settings())
+    if json:
+        typer.echo(TypeAdapter(tuple[Finding, ...]).dump_json(findings, indent=2).decode())
+    else:
+        colours = {Health.OK: "green", Health.WARNING: "yellow", Health.PROBLEM: "red"}
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for finding in findings:
+            advice = f"\n{finding.advice}" if finding.advice and finding.health is not Health.OK else ""
+            table.add_row(f"[{colours[finding.health]}]{finding.health}[/]", finding.name, f"{finding.found}{advice}")
+        Console(highlight=False).print(table)
+    if any(finding.health is Health.PROBLEM for finding in findings):
+        raise typer.Exit(1)

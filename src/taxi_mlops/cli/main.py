@@ -1,0 +1,54 @@
+"""The `taxi` command. Heavy libraries are imported inside the commands, so that `taxi --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from taxi_mlops import __version__
+from taxi_mlops.cli import adapters, compare, data, doctor, runs, schema
+from taxi_mlops.errors import TaxiError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="taxi",
+    help="Compare DBSCAN implementations on your own trips.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("compare")(compare.compare)
+app.command("adapters")(adapters.adapters)
+app.command("runs")(runs.runs)
+app.command("schema")(schema.schema)
+app.command("doctor")(doctor.doctor)
+app.add_typer(data.app, name="data")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"taxi-mlops {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def taxi(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Compare DBSCAN implementations on your own trips."""
+
+
+def main() -> None:
+    """Run the command. A user's mistake ends as one line on standard error, with exit code 2."""
+    try:
+        app()
+    except TaxiError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.secho("interrupted", fg=typer.colors.YELLOW, err=True)
+        sys.exit(INTERRUPTED)

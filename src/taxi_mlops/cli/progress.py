@@ -1,0 +1,72 @@
+"""Progress of a run on standard error: a live bar on a terminal, a line a trial anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.reports.units import memory, seconds
+
+
+@contextmanager
+def watched(quiet: bool) -> Iterator[Observer]:
+    """An observer that shows what it is told, or one that shows nothing."""
+    if quiet:
+        yield Observer()
+        return
+    console = Console(stderr=True, highlight=False)
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with progress:
+        yield ProgressObserver(progress, console)
+
+
+class ProgressObserver(Observer):
+    """Shows the stages, and every trial as it ends."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+        self._task = progress.add_task("Starting", total=None)
+        self._stage = ""
+        self._of = ""
+
+    def loading(self, what: str, done: int, total: int | None) -> None:
+        self._announce(what)
+        self._progress.update(self._task, description=what, completed=done, total=total)
+
+    def stage(self, text: str) -> None:
+        self._announce(text)
+        self._progress.update(self._task, description=text, completed=0, total=None)
+
+    def trial_started(self, trial: Trial, number: int, total: int) -> None:
+        self._announce("Running the trials, each in a process of its own")
+        self._of = f"[{number:>{len(str(total))}}/{total}]"
+        what = "memory" if trial.kind is TrialKind.MEMORY else f"timing {trial.block}"
+        self._progress.update(self._task, description=f"{trial.adapter}, {what}", completed=number - 1, total=total)
+
+    def trial_finished(self, outcome: TrialOutcome) -> None:
+        trial = outcome.trial
+        measured = memory(outcome.peak_memory_bytes) if trial.kind is TrialKind.MEMORY else seconds(outcome.fit_seconds)
+        said = measured if outcome.status is TrialStatus.OK else f"{outcome.status}: {outcome.cause}"
+        kind = "memory" if trial.kind is TrialKind.MEMORY else f"fit {trial.block}"
+        self._console.print(f"{self._of} {trial.adapter:<18} {kind:<8} {said}", markup=False, soft_wrap=True)
+        self._progress.advance(self._task)
+
+    def _announce(self, stage: str) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            self._console.print(stage, markup=False, style="dim")

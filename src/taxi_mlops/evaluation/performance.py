@@ -1,0 +1,171 @@
+"""Timings into figures: medians with nonparametric intervals, speed-ups by a paired bootstrap, instability.
+
+Nothing here assumes a distribution. All randomness is seeded. The intervals say which confidence they reach, since a
+few repeats cannot reach every level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_mlops.domain import TrialKind, TrialOutcome, TrialStatus
+
+CONFIDENCE = 0.95
+RESAMPLES = 20_000
+UNSTABLE_RELATIVE_SPREAD = 0.10
+FEWEST_FOR_SPREAD = 3
+FEWEST_FOR_RESAMPLING = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval. `confidence` is the level that it reaches, which few repeats can push below 0.95."""
+
+    low: float
+    high: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speedup:
+    """How many times faster than the reference: > 1 is faster. The interval is at the level `confidence`."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval excludes 1, so that one of the two may be called faster."""
+        return self.low > 1.0 or self.high < 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceMetrics:
+    """What the trials of one adapter cost. Only trials that ended well count; None where there is none.
+
+    fit_seconds: wall-clock seconds by block. peak_memory_bytes: peak of the whole process tree.
+    """
+
+    fit_seconds: Mapping[int, float]
+    fit_seconds_median: float | None
+    fit_seconds_interval: Interval | None
+    prepare_seconds_median: float | None
+    cold_start_seconds_median: float | None
+    cpu_seconds_median: float | None
+    peak_memory_bytes: int | None
+
+    @classmethod
+    def of(cls, outcomes: Iterable[TrialOutcome]) -> PerformanceMetrics:
+        """The figures of one adapter from all its trials."""
+        good = [outcome for outcome in outcomes if outcome.status is TrialStatus.OK]
+        timed = [outcome for outcome in good if outcome.trial.kind is TrialKind.TIMING]
+        fits = {outcome.trial.block: outcome.fit_seconds for outcome in timed if outcome.fit_seconds is not None}
+        fits = dict(sorted(fits.items()))
+        peaks = [outcome.peak_memory_bytes for outcome in good if outcome.peak_memory_bytes is not None]
+        return cls(
+            fit_seconds=fits,
+            fit_seconds_median=_median(fits.values()),
+            fit_seconds_interval=median_interval(list(fits.values())) if fits else None,
+            prepare_seconds_median=_median(outcome.prepare_seconds for outcome in timed),
+            cold_start_seconds_median=_median(outcome.cold_start_seconds for outcome in timed),
+            cpu_seconds_median=_median(_cpu_seconds(outcome) for outcome in timed),
+            peak_memory_bytes=max(peaks, default=None),
+        )
+
+
+def _cpu_seconds(outcome: TrialOutcome) -> float | None:
+    if outcome.fit_user_seconds is None or outcome.fit_system_seconds is None:
+        return None
+    return outcome.fit_user_seconds + outcome.fit_system_seconds
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Nonparametric confidence interval of the median from order statistics.
+
+    The interval between the k-th smallest and the k-th largest of n values covers the median with probability
+    1 - 2·P(Binomial(n, ½) < k), whatever the distribution (Conover, Practical Nonparametric Statistics, 3.2). The
+    largest k that reaches `confidence` is taken; where none does (n < 6 for 0.95) it is the whole range, with the
+    confidence that this has. Raises ValueError for no values.
+    """
+    if not values:
+        raise ValueError("an interval of the median needs at least one value")
+    ordered = sorted(values)
+    n = len(ordered)
+    k, reached = 1, _coverage(n, 1)
+    while k < n // 2 and _coverage(n, k + 1) >= confidence:
+        k, reached = k + 1, _coverage(n, k + 1)
+    return Interval(ordered[k - 1], ordered[n - k], reached)
+
+
+def _coverage(n: int, k: int) -> float:
+    return max(0.0, 1.0 - 2.0 * sum(math.comb(n, i) for i in range(k)) / 2.0**n)
+
+
+def paired_speedup(
+    reference: Sequence[float], candidate: Sequence[float], seed: int, confidence: float = CONFIDENCE
+) -> Speedup:
+    """Median time of the reference over median time of the candidate, with a paired bootstrap interval.
+
+    reference, candidate: seconds of the same blocks in the same order; blocks are resampled as pairs, so that what
+    slowed a whole block cancels. The percentiles are the expanded ones that make up for the narrowness of the
+    bootstrap at small n (Hesterberg, The American Statistician 69(4), 2015, section 5.3): with the quantile
+    t(n-1)·sqrt(n/(n-1)) in place of z. Under 6 blocks no resampling can reach 95 % (5 values of one sign come by
+    chance in 6 % of cases), so the interval is widened to hold Student's paired interval of the log ratios too.
+    Raises ValueError for unpaired values or fewer than 2 blocks.
+    """
+    if len(reference) != len(candidate):
+        raise ValueError(f"pairs of blocks are needed, got {len(reference)} and {len(candidate)} values")
+    n = len(reference)
+    if n < 2:
+        raise ValueError("a speed-up with an interval needs at least 2 blocks")
+    ours, theirs = np.asarray(candidate, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, n, size=(RESAMPLES, n))
+    ratios: NDArray[np.float64] = np.median(theirs[drawn], axis=1) / np.median(ours[drawn], axis=1)
+    tail = _expanded_tail(n, confidence)
+    low, high = np.quantile(ratios, [tail, 1.0 - tail])
+    if n < FEWEST_FOR_RESAMPLING:
+        student_low, student_high = _student_interval(np.log(theirs / ours), confidence)
+        low, high = min(low, math.exp(student_low)), max(high, math.exp(student_high))
+    return Speedup(float(np.median(theirs) / np.median(ours)), float(low), float(high), confidence)
+
+
+def _student_interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    n = values.shape[0]
+    half = float(stdtrit(n - 1, 0.5 + confidence / 2.0) * values.std(ddof=1) / math.sqrt(n))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def _expanded_tail(n: int, confidence: float) -> float:
+    """Probability in each tail of the bootstrap distribution; smaller than (1 - confidence)/2."""
+    from scipy.special import ndtr, stdtrit  # lighter than scipy.stats, which takes seconds to import
+
+    quantile = stdtrit(n - 1, 0.5 + confidence / 2.0) * math.sqrt(n / (n - 1))
+    return float(ndtr(-quantile))
+
+
+def instability(values: Sequence[float]) -> str | None:
+    """Say by how much a series of timings spreads where that is too much to rely on, or None.
+
+    The spread is the interquartile range over the median, which one slow repeat does not blow up.
+    """
+    if len(values) < FEWEST_FOR_SPREAD:
+        return None
+    first, middle, third = np.quantile(np.asarray(values, dtype=np.float64), [0.25, 0.5, 0.75])
+    spread = float((third - first) / middle)
+    if spread < UNSTABLE_RELATIVE_SPREAD:
+        return None
+    return f"timings spread by {spread:.0%} of their median (interquartile range); see them all in fit_seconds"

@@ -1,0 +1,75 @@
+"""Adapters that gave the reference's clustering, ordered by speed; what the data does not separate is tied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxi_mlops.evaluation.performance import Speedup, paired_speedup
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """An adapter with the seconds of `fit` by block."""
+
+    name: str
+    fit_seconds: Mapping[int, float]
+
+    @property
+    def median(self) -> float:
+        return float(np.median(list(self.fit_seconds.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the ranking. Adapters that share a rank are tied: the data does not tell them apart.
+
+    slower_than_winner: median time over that of the fastest adapter, with its interval; None for the fastest itself
+    and where the two share fewer than two blocks.
+    """
+
+    rank: int
+    name: str
+    tied_with: tuple[str, ...]
+    slower_than_winner: Speedup | None
+
+
+def rank(contenders: Sequence[Contender], seed: int) -> tuple[Place, ...]:
+    """Order by median time, ties said as ties.
+
+    The fastest of those left leads a group; every later one whose paired interval against the leader holds 1, or
+    that cannot be paired with it, joins the group. Ranks are competition ranks: 1, 1, 3.
+    """
+    left = sorted(contenders, key=lambda contender: (contender.median, contender.name))
+    if not left:
+        return ()
+    winner = left[0]
+    places: list[Place] = []
+    while left:
+        leader = left[0]
+        group = [leader, *(other for other in left[1:] if not _told_apart(leader, other, seed))]
+        names = [member.name for member in group]
+        place = len(places) + 1
+        for member in group:
+            ties = tuple(name for name in names if name != member.name)
+            against = None if member is winner else compare(member, winner, seed)
+            places.append(Place(place, member.name, ties, against))
+        left = [other for other in left if other.name not in names]
+    return tuple(places)
+
+
+def compare(slower: Contender, faster: Contender, seed: int) -> Speedup | None:
+    """How many times faster `faster` is over the blocks that both finished; None for fewer than two such blocks."""
+    blocks = sorted(slower.fit_seconds.keys() & faster.fit_seconds.keys())
+    if len(blocks) < 2:
+        return None
+    return paired_speedup(
+        [slower.fit_seconds[block] for block in blocks], [faster.fit_seconds[block] for block in blocks], seed
+    )
+
+
+def _told_apart(leader: Contender, other: Contender, seed: int) -> bool:
+    speedup = compare(other, leader, seed)
+    return speedup is not None and speedup.decided

@@ -1,0 +1,212 @@
+"""The comparison, end to end: one plain function over plain steps.
+
+Every finished trial is in the journal before the next one starts, so that a run can be killed at any moment and gone
+on with.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from datetime import UTC, datetime
+
+from taxi_mlops.data.load import load_points
+from taxi_mlops.domain import Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
+from taxi_mlops.errors import DataError, RunFolderError, TaxiError
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.resolve import Resolved, resolve
+from taxi_mlops.flows.verdicts import answers_of, judge, write_labels
+from taxi_mlops.monitoring.logs import get_logger, run_logs
+from taxi_mlops.recording.assembly import assemble
+from taxi_mlops.recording.comparison import Comparison, read_comparison
+from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
+from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
+from taxi_mlops.settings import Settings
+from taxi_mlops.specification import Specification
+from taxi_mlops.trials.host_lock import host_lock
+from taxi_mlops.trials.machine import describe_machine, usable_cpus
+from taxi_mlops.trials.processes import sweep_orphans
+from taxi_mlops.trials.runner import run_trial
+from taxi_mlops.trials.schedule import plan_trials
+from taxi_mlops.trials.workload_folder import open_workload, write_workload
+
+
+def compare(
+    specification: Specification, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False
+) -> Comparison:
+    """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
+    resolved = resolve(specification)
+    folder.create()
+    with folder.locked():
+        write_atomically(folder.specification, specification.to_toml())
+        return _run(resolved, folder, settings, observer, verbose)
+
+
+def resume(folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False) -> Comparison:
+    """Go on with a run that was stopped, repeating no finished trial; one that has ended is read back.
+
+    Raises RunFolderError where the folder holds no run, or one that was begun on an unlike machine.
+    """
+    if not folder.specification.is_file():
+        raise RunFolderError(f"{folder.path} holds no run: {folder.specification.name} is missing")
+    with folder.locked():
+        if folder.comparison.is_file():
+            _clean_up(folder)
+            return read_comparison(folder.comparison)
+        resolved = resolve(Specification.from_file(folder.specification))
+        return _run(resolved, folder, settings, observer, verbose)
+
+
+def _run(resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool) -> Comparison:
+    begun = folder.journal.is_file()
+    journal = Journal.open(folder.journal) if begun else None
+    run_id = journal.header.run_id if journal else _new_run_id()
+    started = time.perf_counter()
+    with run_logs(folder.log, run_id, settings.log_level, verbose):
+        log = get_logger()
+        log.info("run_started", folder=str(folder.path), resumed=begun)
+        try:
+            if journal is None:
+                journal = _begin(run_id, resolved, folder, settings, observer)
+            else:
+                _check_same_machine(journal, resolved)
+                sweep_orphans(run_id)
+            workload = open_workload(folder.points)
+            with host_lock(settings, on_wait=observer.stage):
+                _run_trials(journal, folder, observer)
+            comparison = _evaluate(journal, resolved, workload, folder, observer)
+        except TaxiError as error:
+            log.error("run_failed", error=str(error))
+            raise
+        log.info("run_finished", seconds=round(time.perf_counter() - started, 3), trials=comparison.trials_seconds)
+    _clean_up(folder)
+    return comparison
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _begin(run_id: str, resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer) -> Journal:
+    """Load the points, hand them over to the trials, and start the journal."""
+    specification = resolved.specification
+    points = load_points(specification.dataset, settings, observer.loading)
+    if specification.fingerprint not in (None, points.fingerprint):
+        raise DataError(
+            f"{points.provenance.uri} gives other points than the specification was written for (fingerprint "
+            f"{points.fingerprint[:12]}… in place of {str(specification.fingerprint)[:12]}…); "
+            "remove `fingerprint` from the specification to compare on the new ones"
+        )
+    specification = specification.model_copy(update={"fingerprint": points.fingerprint})
+    write_atomically(folder.specification, specification.to_toml())
+    shutil.rmtree(folder.points, ignore_errors=True)
+    write_workload(points, specification.parameters.to_domain(), folder.points)
+    get_logger().info(
+        "points_loaded",
+        uri=points.provenance.uri,
+        fingerprint=points.fingerprint,
+        points=len(points),
+        dropped=dict(points.provenance.dropped),
+    )
+    return Journal.create(folder.journal, _header(run_id, points, resolved, specification))
+
+
+def _header(run_id: str, points: Points, resolved: Resolved, specification: Specification) -> RunHeader:
+    return RunHeader(
+        run_id=run_id,
+        created_at=datetime.now(UTC),
+        specification=specification,
+        fingerprint=points.fingerprint,
+        threads=specification.trials.threads or len(usable_cpus()),
+        n_points=len(points),
+        weighted=points.weight is not None,
+        provenance=points.provenance,
+        machine=describe_machine(),
+        unavailable=resolved.unavailable,
+    )
+
+
+def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
+    """Refuse to go on where timings of the two parts could not be compared."""
+    then, now = journal.header.machine, describe_machine()
+    unlike = [name for name, value in then if value != getattr(now, name)]
+    if unlike:
+        name = unlike[0]
+        raise RunFolderError(
+            f"{journal.path.parent} was begun on an unlike machine ({name}: {getattr(then, name)} then, "
+            f"{getattr(now, name)} now); timings of the two cannot be compared, so start a new run"
+        )
+    for outcome in journal.outcomes:
+        info = resolved.infos.get(outcome.trial.adapter)
+        if info and outcome.adapter_version not in (None, info.version):
+            raise RunFolderError(
+                f"{journal.path.parent} was begun with {info.name} {outcome.adapter_version}, and {info.version} is "
+                "installed now; start a new run"
+            )
+
+
+def _run_trials(journal: Journal, folder: RunFolder, observer: Observer) -> None:
+    """Run what the journal does not hold yet. An adapter whose trial failed is not run again."""
+    plan = journal.header.specification.trials
+    resources = Resources(
+        threads=journal.header.threads,
+        cpus=usable_cpus()[: journal.header.threads],
+        memory_limit_bytes=plan.memory_limit,
+        timeout_seconds=plan.timeout_seconds,
+    )
+    trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed)
+    for number, trial in enumerate(trials, start=1):
+        if journal.holds(trial):
+            continue
+        observer.trial_started(trial, number, len(trials))
+        outcome = _settled(trial, journal.outcomes) or run_trial(
+            trial,
+            run_id=journal.header.run_id,
+            workload=folder.points,
+            resources=resources,
+            scratch=folder.scratch,
+            labels=folder.answers,
+        )
+        journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
+        get_logger().info(
+            "trial_finished",
+            trial=trial.key,
+            status=outcome.status.value,
+            cause=outcome.cause,
+            fit_seconds=outcome.fit_seconds,
+            total_seconds=outcome.total_seconds,
+        )
+        observer.trial_finished(outcome)
+
+
+def _settled(trial: Trial, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:
+    """A skipped row for an adapter of which a trial has failed already, or None."""
+    for earlier in outcomes:
+        if earlier.trial.adapter == trial.adapter and earlier.status is not TrialStatus.OK:
+            cause = f"not run: trial {earlier.trial.key} ended {earlier.status}"
+            return TrialOutcome(trial=trial, status=TrialStatus.SKIPPED, cause=cause)
+    return None
+
+
+def _evaluate(
+    journal: Journal, resolved: Resolved, workload: Workload, folder: RunFolder, observer: Observer
+) -> Comparison:
+    """Verdicts, labels and `comparison.json`, from the journal and the stored answers alone."""
+    observer.stage("Comparing the clusterings")
+    answers = answers_of(journal.outcomes)
+    wanted = str(journal.header.specification.trials.reference)
+    verdicts = judge(workload, answers, resolved.infos, wanted, folder.answers)
+    comparison = assemble(journal.header, journal.outcomes, resolved.infos, verdicts)
+    observer.stage("Writing the labels")
+    folder.labels.mkdir(exist_ok=True)
+    for found in answers.values():
+        write_labels(workload.points, found, folder.answers, folder.labels)
+    write_atomically(folder.comparison, to_json(comparison))
+    return comparison
+
+
+def _clean_up(folder: RunFolder) -> None:
+    """Remove the working folders: what they held is in the results now."""
+    for working in (folder.scratch, folder.answers, folder.points):
+        shutil.rmtree(working, ignore_errors=True)

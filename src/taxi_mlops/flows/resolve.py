@@ -1,0 +1,94 @@
+"""Fill in what a specification leaves open, from what this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psutil
+from pydantic import ByteSize
+
+from taxi_mlops.adapters.registry import AdapterListing, list_adapters
+from taxi_mlops.domain import AdapterInfo
+from taxi_mlops.errors import AdapterUnavailableError, UsageError
+from taxi_mlops.recording.journal import UnavailableAdapter
+from taxi_mlops.specification import Specification
+from taxi_mlops.trials.machine import usable_cpus
+
+FIRST_REFERENCE = "sklearn"
+SHARE_OF_MEMORY = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A specification with every choice made.
+
+    infos: of the adapters that will run, by name. unavailable: those that would have run, had their library been there.
+    """
+
+    specification: Specification
+    infos: Mapping[str, AdapterInfo]
+    unavailable: tuple[UnavailableAdapter, ...]
+
+
+def resolve(specification: Specification) -> Resolved:
+    """Choose adapters, reference, threads and memory limit where the specification does not.
+
+    Raises AdapterUnavailableError for an adapter asked for by name that is unknown or not installed, UsageError for
+    more threads than CPUs and for a choice of adapters without a reference.
+    """
+    plan = specification.trials
+    listings = {listing.name: listing for listing in list_adapters()}
+    asked = plan.adapters or tuple(listing.name for listing in listings.values() if listing.available)
+    infos = {name: _info(name, listings) for name in (*asked, *([plan.reference] if plan.reference else ()))}
+    reference = plan.reference or _first_reference(infos)
+    missing = () if plan.adapters else _missing(listings.values())
+    chosen = plan.model_copy(
+        update={
+            "adapters": tuple(infos),
+            "reference": reference,
+            "threads": _threads(plan.threads),
+            "memory_limit": plan.memory_limit or ByteSize(psutil.virtual_memory().total * SHARE_OF_MEMORY),
+        }
+    )
+    return Resolved(specification.model_copy(update={"trials": chosen}), infos, missing)
+
+
+def _info(name: str, listings: Mapping[str, AdapterListing]) -> AdapterInfo:
+    if name not in listings:
+        raise AdapterUnavailableError(f"there is no adapter {name!r}; known are: {', '.join(listings)}")
+    listing = listings[name]
+    if listing.info is None:
+        advice = f"; install it with: {listing.install}" if listing.install else ""
+        raise AdapterUnavailableError(f"adapter {name!r}: {listing.reason}{advice}")
+    return listing.info
+
+
+def _first_reference(infos: Mapping[str, AdapterInfo]) -> str:
+    if FIRST_REFERENCE in infos:
+        return FIRST_REFERENCE
+    for name, info in infos.items():
+        if info.exact:
+            return name
+    raise UsageError(
+        f"none of {', '.join(infos)} promises exact DBSCAN, so nothing can be the reference; "
+        f"add --reference {FIRST_REFERENCE}"
+    )
+
+
+def _missing(listings: Iterable[AdapterListing]) -> tuple[UnavailableAdapter, ...]:
+    return tuple(
+        UnavailableAdapter(
+            name=listing.name,
+            reason=f"{listing.reason}; install it with: {listing.install}" if listing.install else str(listing.reason),
+        )
+        for listing in listings
+        if not listing.available
+    )
+
+
+def _threads(asked: int | None) -> int:
+    cpus = len(usable_cpus())
+    if asked is not None and asked > cpus:
+        raise UsageError(f"--threads {asked} is more than the {cpus} CPUs that this process may use")
+    return asked or cpus

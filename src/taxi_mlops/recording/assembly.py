@@ -1,0 +1,216 @@
+"""From a journal and the equivalence verdicts to the comparison: figures, speed-ups, ranking, warnings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from taxi_mlops.domain import AdapterInfo, TrialOutcome, TrialStatus
+from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
+from taxi_mlops.evaluation.performance import FEWEST_FOR_RESAMPLING, PerformanceMetrics, Speedup, instability
+from taxi_mlops.evaluation.ranking import Contender, Place, compare, rank
+from taxi_mlops.recording.comparison import (
+    AdapterResult,
+    ClusteringParametersUsed,
+    Comparison,
+    Dataset,
+    RankingEntry,
+)
+from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """How the answers compare. reference: the adapter that the others were held against, None where none ended well.
+
+    by_adapter: the reference left out. warnings: what was noticed on the way.
+    """
+
+    reference: str | None
+    by_adapter: Mapping[str, Equivalence]
+    warnings: tuple[str, ...] = ()
+
+
+def assemble(
+    header: RunHeader, outcomes: Sequence[TrialOutcome], infos: Mapping[str, AdapterInfo], verdicts: Verdicts
+) -> Comparison:
+    """Put the document together from all outcomes of a run, the adapters' descriptions by name, and the verdicts."""
+    seed = header.specification.trials.seed
+    by_name: dict[str, list[TrialOutcome]] = {}
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.trial.block):
+        by_name.setdefault(outcome.trial.adapter, []).append(outcome)
+    metrics = {name: PerformanceMetrics.of(trials) for name, trials in by_name.items()}
+    contenders = {name: Contender(name, metrics[name].fit_seconds) for name in by_name if metrics[name].fit_seconds}
+    results = [
+        _result(
+            header,
+            trials,
+            infos.get(name),
+            metrics[name],
+            verdicts,
+            _speedup(name, contenders, verdicts.reference, seed),
+        )
+        for name, trials in by_name.items()
+    ]
+    results += [_unavailable(adapter) for adapter in header.unavailable]
+    return Comparison(
+        run_id=header.run_id,
+        created_at=header.created_at,
+        dataset=_dataset(header),
+        parameters=ClusteringParametersUsed(**header.specification.parameters.model_dump()),
+        machine=header.machine,
+        threads=header.threads,
+        reference=verdicts.reference,
+        adapters=tuple(results),
+        ranking=_ranking(results, contenders, verdicts.reference, seed),
+        warnings=(*header.provenance.notes, *verdicts.warnings, *_few(header), *_instabilities(metrics)),
+        trials_seconds=sum(outcome.total_seconds or 0.0 for outcome in outcomes),
+    )
+
+
+def _dataset(header: RunHeader) -> Dataset:
+    provenance = header.provenance
+    return Dataset(
+        uri=provenance.uri,
+        schema=provenance.schema,
+        data_version=provenance.data_version,
+        fingerprint=header.fingerprint,
+        rows_read=provenance.rows_read,
+        rows_used=provenance.rows_used,
+        points=header.n_points,
+        weighted=header.weighted,
+        dropped=dict(provenance.dropped),
+        notes=provenance.notes,
+    )
+
+
+def _speedup(name: str, contenders: Mapping[str, Contender], reference: str | None, seed: int) -> Speedup | None:
+    if reference is None or name == reference or not {name, reference} <= contenders.keys():
+        return None
+    return compare(contenders[reference], contenders[name], seed)
+
+
+def _result(
+    header: RunHeader,
+    outcomes: Sequence[TrialOutcome],
+    info: AdapterInfo | None,
+    metrics: PerformanceMetrics,
+    verdicts: Verdicts,
+    speedup: Speedup | None,
+) -> AdapterResult:
+    name = outcomes[0].trial.adapter
+    failed = next((outcome for outcome in outcomes if outcome.status is not TrialStatus.OK), None)
+    answer = next((outcome for outcome in outcomes if outcome.labels_digest is not None), None)
+    interval = metrics.fit_seconds_interval
+    version = next((outcome.adapter_version for outcome in outcomes if outcome.adapter_version), None)
+    result = AdapterResult(
+        name=name,
+        version=version or (info.version if info else None),
+        exact=info.exact if info else None,
+        note=info.note if info else "",
+        status=failed.status if failed else TrialStatus.OK,
+        reason=failed.cause if failed else None,
+        trials=dict(Counter(outcome.status for outcome in outcomes)),
+        fit_seconds=tuple(metrics.fit_seconds.values()),
+        fit_seconds_median=metrics.fit_seconds_median,
+        fit_seconds_ci=(interval.low, interval.high) if interval else None,
+        fit_seconds_ci_confidence=interval.confidence if interval else None,
+        prepare_seconds_median=metrics.prepare_seconds_median,
+        cold_start_seconds=metrics.cold_start_seconds_median,
+        cpu_seconds_median=metrics.cpu_seconds_median,
+        peak_memory_bytes=metrics.peak_memory_bytes,
+        n_clusters=answer.n_clusters if answer else None,
+        n_noise=answer.n_noise if answer else None,
+        noise_ratio=_ratio(answer.n_noise if answer else None, header.n_points),
+        equivalence=verdicts.by_adapter.get(name),
+        speedup=speedup,
+        labels=f"labels/{name}.parquet" if answer else None,
+    )
+    return result.model_copy(update={"undefined": _why_undefined(result, verdicts.reference)})
+
+
+def _ratio(part: int | None, whole: int) -> float | None:
+    return None if part is None or whole == 0 else part / whole
+
+
+def _unavailable(adapter: UnavailableAdapter) -> AdapterResult:
+    result = AdapterResult(
+        name=adapter.name,
+        status=TrialStatus.SKIPPED,
+        reason=adapter.reason,
+        trials={},
+        fit_seconds=(),
+    )
+    return result.model_copy(update={"undefined": _why_undefined(result, None)})
+
+
+def _why_undefined(result: AdapterResult, reference: str | None) -> dict[str, str]:
+    """A reason for every field that is null, `reason` itself left out: it is null where all is well."""
+    nulls = [field for field, value in result if value is None and field != "reason"]
+    return {field: _why(field, result, reference) for field in nulls}
+
+
+def _why(field: str, result: AdapterResult, reference: str | None) -> str:
+    against_reference = field in ("equivalence", "speedup")
+    if against_reference and result.name == reference:
+        return "this is the reference"
+    if result.status is not TrialStatus.OK:
+        return f"a trial ended {result.status}"
+    if against_reference and reference is None:
+        return "no reference ended well"
+    if field == "speedup":
+        return "needs two blocks in which both the adapter and the reference ended well"
+    return "the trials did not tell"
+
+
+def _ranking(
+    results: Sequence[AdapterResult], contenders: Mapping[str, Contender], reference: str | None, seed: int
+) -> tuple[RankingEntry, ...]:
+    reasons = {result.name: _why_unranked(result, reference) for result in results}
+    places = rank([contenders[name] for name, reason in reasons.items() if reason is None], seed)
+    ranked = [_ranked(place, contenders[place.name].median) for place in places]
+    others = [result for result in results if reasons[result.name] is not None]
+    others.sort(key=lambda result: (result.fit_seconds_median is None, result.fit_seconds_median or 0.0))
+    return (*ranked, *(_unranked(result, reasons[result.name]) for result in others))
+
+
+def _why_unranked(result: AdapterResult, reference: str | None) -> str | None:
+    if result.status is not TrialStatus.OK:
+        return f"{result.status}: {result.reason}"
+    if result.name == reference:
+        return None
+    if result.equivalence is None:
+        return "no reference to hold it against"
+    if result.equivalence.verdict is Verdict.DIFFERENT:
+        return f"different clustering from {reference}" + (f" ({result.note})" if result.note else "")
+    return None
+
+
+def _ranked(place: Place, median: float) -> RankingEntry:
+    return RankingEntry(
+        rank=place.rank,
+        name=place.name,
+        fit_seconds_median=median,
+        tied_with=place.tied_with,
+        slower_than_winner=place.slower_than_winner,
+    )
+
+
+def _unranked(result: AdapterResult, reason: str | None) -> RankingEntry:
+    return RankingEntry(name=result.name, fit_seconds_median=result.fit_seconds_median, reason=reason)
+
+
+def _few(header: RunHeader) -> list[str]:
+    repeats = header.specification.trials.repeats
+    if repeats >= FEWEST_FOR_RESAMPLING:
+        return []
+    return [
+        f"{repeats} repeats are few: intervals of the medians stay below 95 % confidence, those of speed-ups lean on "
+        f"Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"
+    ]
+
+
+def _instabilities(metrics: Mapping[str, PerformanceMetrics]) -> list[str]:
+    flagged = {name: instability(list(figures.fit_seconds.values())) for name, figures in metrics.items()}
+    return [f"{name}: {why}" for name, why in flagged.items() if why is not None]

@@ -1,0 +1,120 @@
+"""`comparison.json`: what a comparison found, as one versioned document.
+
+History of the schema:
+1 - first version.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from taxi_mlops.domain import TrialStatus
+from taxi_mlops.errors import RunFolderError
+from taxi_mlops.evaluation.equivalence import Equivalence
+from taxi_mlops.evaluation.performance import Speedup
+from taxi_mlops.specification import ClusteringParameters, validate
+from taxi_mlops.trials.machine import Machine
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Dataset(_Document):
+    """The points, and what cleaning did to the trips that they came from."""
+
+    uri: str = Field(description="File, URL or name of the trips.")
+    schema_: str = Field(alias="schema", serialization_alias="schema", description="Trip schema that was recognised.")
+    data_version: str = Field(description="Identity of the source as it was read.")
+    fingerprint: str = Field(description="SHA-256 over the cleaned points.")
+    rows_read: int = Field(ge=0, description="Rows of the source.")
+    rows_used: int = Field(ge=0, description="Rows that cleaning kept.")
+    points: int = Field(ge=0, description="Points clustered; fewer than rows_used after sampling or by zone.")
+    weighted: bool = Field(description="Whether the points bear weights.")
+    dropped: dict[str, int] = Field(description="Rows dropped, by the name of the rule.")
+    notes: tuple[str, ...] = Field(description="What to keep in mind about these points.")
+
+
+class ClusteringParametersUsed(ClusteringParameters):
+    """The parameters of DBSCAN with their metric."""
+
+    metric: Literal["great_circle"] = "great_circle"
+
+
+class AdapterResult(_Document):
+    """One adapter. A field that is null is explained in `undefined` under its name."""
+
+    name: str
+    version: str | None = Field(default=None, description="Version of the library behind the adapter.")
+    exact: bool | None = Field(default=None, description="Whether the adapter promises the clustering of DBSCAN.")
+    note: str = Field(default="", description="Where the implementation is not simply DBSCAN.")
+    status: TrialStatus = Field(description="ok, or how the first trial that failed ended.")
+    reason: str | None = Field(default=None, description="Why it is not ok; null where it is.")
+    trials: dict[TrialStatus, int] = Field(description="Trials by outcome.")
+    fit_seconds: tuple[float, ...] = Field(description="Wall-clock seconds of every timed trial, in order of blocks.")
+    fit_seconds_median: float | None = None
+    fit_seconds_ci: tuple[float, float] | None = Field(
+        default=None, description="Nonparametric confidence interval of the median, from order statistics."
+    )
+    fit_seconds_ci_confidence: float | None = Field(default=None, description="The level that the interval reaches.")
+    prepare_seconds_median: float | None = Field(default=None, description="Conversion of the points.")
+    cold_start_seconds: float | None = Field(
+        default=None, description="Median time from the start of the process until the adapter was ready."
+    )
+    cpu_seconds_median: float | None = Field(default=None, description="User and system CPU time of fit.")
+    peak_memory_bytes: int | None = Field(default=None, description="Peak of the process tree, in a trial of its own.")
+    n_clusters: int | None = None
+    n_noise: int | None = None
+    noise_ratio: float | None = Field(default=None, description="Noise points over points, weights left aside.")
+    equivalence: Equivalence | None = Field(default=None, description="Verdict against the reference.")
+    speedup: Speedup | None = Field(default=None, description="Against the reference, by a paired bootstrap.")
+    labels: str | None = Field(default=None, description="File with the labels, relative to the run folder.")
+    undefined: dict[str, str] = Field(default_factory=dict, description="Why a field is null, by its name.")
+
+
+class RankingEntry(_Document):
+    """One adapter's place. Those without a rank say why."""
+
+    rank: int | None = Field(
+        default=None, description="1 is the fastest; tied adapters share a rank; null where not ranked."
+    )
+    name: str
+    fit_seconds_median: float | None = None
+    tied_with: tuple[str, ...] = Field(default=(), description="Adapters not told apart from this one by the data.")
+    slower_than_winner: Speedup | None = Field(default=None, description="How many times faster the winner is.")
+    reason: str | None = Field(default=None, description="Why the adapter has no rank; null where it has one.")
+
+
+class Comparison(_Document):
+    """Everything that a comparison found."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    created_at: AwareDatetime
+    dataset: Dataset
+    parameters: ClusteringParametersUsed
+    machine: Machine
+    threads: int
+    reference: str | None = Field(description="Adapter whose clustering the others are held against; null if none ran.")
+    adapters: tuple[AdapterResult, ...]
+    ranking: tuple[RankingEntry, ...]
+    warnings: tuple[str, ...]
+    trials_seconds: float = Field(description="Wall-clock time of all trials, start-up included.")
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Read a `comparison.json`. Raises RunFolderError where it is missing, UsageError where it is something else."""
+    import json
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{path} is missing: the run has not ended; go on with it by --resume {path.parent}"
+        ) from None
+    except ValueError as error:
+        raise RunFolderError(f"{path} is not a comparison: {error}") from None
+    return validate(Comparison, document, str(path))

@@ -1,0 +1,143 @@
+"""The append-only record of a run on disk: one JSON object a line, each on disk before anything else hears of it.
+
+The first line says what the run is, every further line is the outcome of one trial. A run that was killed leaves at
+most one broken line, the last; opening the journal again cuts it off.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from taxi_mlops.domain import Provenance, Trial, TrialOutcome
+from taxi_mlops.errors import RunFolderError
+from taxi_mlops.recording.run_folder import write_atomically
+from taxi_mlops.specification import Specification
+from taxi_mlops.trials.machine import Machine
+
+
+class UnavailableAdapter(BaseModel):
+    """An adapter that the run would have taken, had its library been there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    reason: str
+
+
+class RunHeader(BaseModel):
+    """What a run is: everything that must be equal for a trial to belong to it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["run"] = "run"
+    journal_version: Literal[1] = 1
+    run_id: str
+    created_at: AwareDatetime
+    specification: Specification
+    fingerprint: str
+    threads: int
+    n_points: int
+    weighted: bool
+    provenance: Provenance
+    machine: Machine
+    unavailable: tuple[UnavailableAdapter, ...] = ()
+
+
+class TrialRecord(BaseModel):
+    """One finished trial."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["trial"] = "trial"
+    finished_at: AwareDatetime
+    outcome: TrialOutcome
+
+
+RECORD: TypeAdapter[RunHeader | TrialRecord] = TypeAdapter(
+    Annotated[RunHeader | TrialRecord, Field(discriminator="kind")]
+)
+
+
+class Journal:
+    """The journal of one run, open for appending. One process at a time: the run folder's lock sees to that."""
+
+    def __init__(self, path: Path, header: RunHeader, records: list[TrialRecord]) -> None:
+        self.path = path
+        self.header = header
+        self._records = records
+
+    @classmethod
+    def create(cls, path: Path, header: RunHeader) -> Journal:
+        """Start a journal with its header, all of it or nothing. Raises RunFolderError where one exists already."""
+        if path.exists():
+            raise RunFolderError(f"{path.parent} holds a run already; use --resume {path.parent} to go on")
+        write_atomically(path, header.model_dump_json() + "\n")
+        return cls(path, header, [])
+
+    @classmethod
+    def open(cls, path: Path) -> Journal:
+        """Read a journal back and make it ready for appending.
+
+        Raises RunFolderError where it is missing, of another version, or broken anywhere but in its last line.
+        """
+        header, records, intact = _read(path)
+        if intact < path.stat().st_size:
+            os.truncate(path, intact)
+        return cls(path, header, records)
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """Read a journal without touching it, a broken last line left aside."""
+        header, records, _ = _read(path)
+        return cls(path, header, records)
+
+    @property
+    def outcomes(self) -> tuple[TrialOutcome, ...]:
+        return tuple(record.outcome for record in self._records)
+
+    def holds(self, trial: Trial) -> bool:
+        return any(record.outcome.trial.key == trial.key for record in self._records)
+
+    def append(self, record: TrialRecord) -> None:
+        """Write one outcome through to the disk. Raises ValueError where the trial is recorded already."""
+        if self.holds(record.outcome.trial):
+            raise ValueError(f"trial {record.outcome.trial.key} is in {self.path} already")
+        _append(self.path, record)
+        self._records.append(record)
+
+
+def _append(path: Path, record: TrialRecord) -> None:
+    line = record.model_dump_json().encode() + b"\n"
+    with path.open("ab", buffering=0) as file:
+        file.write(line)
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> tuple[RunHeader, list[TrialRecord], int]:
+    """The header, the records, and the length in bytes of the lines that are whole."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise RunFolderError(f"{path.parent} holds no run: {path.name} is missing") from None
+    whole = content[: content.rfind(b"\n") + 1]
+    header: RunHeader | None = None
+    records: list[TrialRecord] = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            record = RECORD.validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RunFolderError(f"{path}, line {number} is not of a journal: {first['msg']}") from None
+        if isinstance(record, TrialRecord):
+            records.append(record)
+        elif header is None:
+            header = record
+        else:
+            raise RunFolderError(f"{path}, line {number} is a second header: two runs wrote to one folder")
+    if header is None:
+        raise RunFolderError(f"{path.parent} holds no run: {path.name} has no header; remove the folder and start anew")
+    return header, records, len(whole)

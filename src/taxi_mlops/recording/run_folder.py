@@ -1,0 +1,97 @@
+"""The folder of one run: which file lies where, and the lock that keeps two processes out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from taxi_mlops.errors import RunFolderError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of a run. `points` and `scratch` are working folders; the rest are results."""
+
+    path: Path
+
+    @property
+    def specification(self) -> Path:
+        return self.path / "specification.toml"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "trials.jsonl"
+
+    @property
+    def comparison(self) -> Path:
+        return self.path / "comparison.json"
+
+    @property
+    def labels(self) -> Path:
+        return self.path / "labels"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def points(self) -> Path:
+        return self.path / "points"
+
+    @property
+    def scratch(self) -> Path:
+        return self.path / "scratch"
+
+    @property
+    def answers(self) -> Path:
+        """Labels and core masks as arrays, by their digest."""
+        return self.path / "answers"
+
+    def create(self) -> None:
+        """Make the folder. Raises RunFolderError where it cannot be made, or holds anything already."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            taken = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+        except OSError as error:
+            raise RunFolderError(f"cannot use {self.path} as output folder: {error.strerror}") from None
+        if self.specification.name in taken:
+            raise RunFolderError(f"{self.path} holds a run already; go on with it by --resume {self.path}")
+        if taken:
+            raise RunFolderError(f"{self.path} is not empty ({taken[0]}, …); name a new folder")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder. Raises RunFolderError where another process holds it."""
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise RunFolderError(f"{self.path} is in use by another taxi process; wait for it to end") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write a text file that is either whole or not there, also after a crash."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def to_json(document: BaseModel) -> str:
+    """Indented JSON with a final newline; NaN and infinity are refused, since they are not JSON."""
+    values: Any = document.model_dump(mode="json")
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

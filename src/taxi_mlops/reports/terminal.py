@@ -1,0 +1,99 @@
+"""A comparison as a table for the terminal: it fits 80 columns, with and without colour, and in a pipe."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from taxi_mlops.evaluation.equivalence import Verdict
+from taxi_mlops.recording.comparison import AdapterResult, Comparison
+from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds, speedup
+
+_VERDICTS = {
+    Verdict.EQUAL: ("equal", "green"),
+    Verdict.EQUAL_WITHIN_ROUNDING: ("equal*", "green"),
+    Verdict.DIFFERENT: ("different", "red"),
+}
+
+
+def render(comparison: Comparison) -> RenderableType:
+    """Heading, ranking, the verdict in a sentence, what to know about it."""
+    parts: list[RenderableType] = [_heading(comparison), _table(comparison), Text(sentence(comparison), style="bold")]
+    parts += [Text(f"{entry.name}: {entry.reason}", style="dim") for entry in comparison.ranking if entry.reason]
+    if any(
+        result.equivalence and result.equivalence.verdict is Verdict.EQUAL_WITHIN_ROUNDING
+        for result in comparison.adapters
+    ):
+        parts.append(Text("* equal but for pairs of points within rounding of eps", style="dim"))
+    parts += [Text(f"Note: {warning}", style="yellow") for warning in comparison.warnings]
+    return Group(*parts)
+
+
+def sentence(comparison: Comparison) -> str:
+    """The verdict in one sentence that claims no more than the intervals do."""
+    ranked = [entry for entry in comparison.ranking if entry.rank is not None]
+    if not ranked:
+        return "No adapter ended well, so there is nothing to rank."
+    first = [entry.name for entry in ranked if entry.rank == 1]
+    if len(ranked) == 1:
+        return f"{first[0]} is the only adapter that can be ranked."
+    if len(first) > 1:
+        return f"{_listed(first)} are tied for the fastest: the timings do not tell them apart."
+    second = next(entry for entry in ranked if entry.rank != 1)
+    against = second.slower_than_winner
+    if against is None:
+        return f"{first[0]} has the lowest median time."
+    return (
+        f"{first[0]} is the fastest of {len(ranked)} equal clusterings, {factor(against.estimate)} "
+        f"[{factor(against.low)[:-1]}–{factor(against.high)[:-1]}] faster than {second.name}, the next."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _heading(comparison: Comparison) -> Text:
+    dataset, parameters = comparison.dataset, comparison.parameters
+    dropped = dataset.rows_read - dataset.rows_used
+    return Text(
+        f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri} ({dataset.schema_}; "
+        f"{dropped:,} of {dataset.rows_read:,} rows dropped)\n"
+        f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {comparison.threads} threads · "
+        f"reference {comparison.reference or UNDEFINED} · {comparison.machine.processor}"
+    )
+
+
+def _table(comparison: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("adapter", no_wrap=True)
+    table.add_column("fit, median", justify="right", no_wrap=True)
+    table.add_column("speed-up", justify="right")
+    table.add_column("memory", justify="right", no_wrap=True)
+    table.add_column("clusters", justify="right")
+    table.add_column("noise", justify="right")
+    table.add_column("clustering", no_wrap=True)
+    results = {result.name: result for result in comparison.adapters}
+    for entry in comparison.ranking:
+        result = results[entry.name]
+        table.add_row(
+            UNDEFINED if entry.rank is None else f"{'=' if entry.tied_with else ''}{entry.rank}",
+            entry.name,
+            seconds(result.fit_seconds_median),
+            "reference" if entry.name == comparison.reference else speedup(result.speedup),
+            memory(result.peak_memory_bytes),
+            UNDEFINED if result.n_clusters is None else f"{result.n_clusters:,}",
+            UNDEFINED if result.noise_ratio is None else f"{result.noise_ratio:.1%}",
+            _verdict(result, comparison.reference),
+        )
+    return table
+
+
+def _verdict(result: AdapterResult, reference: str | None) -> Text:
+    if result.equivalence is not None:
+        return Text(*_VERDICTS[result.equivalence.verdict])
+    if result.name == reference:
+        return Text("reference")
+    return Text(result.status.value.replace("_", " "), style="yellow")

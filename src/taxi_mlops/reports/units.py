@@ -1,0 +1,33 @@
+"""Figures as people read them: three significant digits with a unit."""
+
+from __future__ import annotations
+
+from taxi_mlops.evaluation.performance import Speedup
+
+UNDEFINED = "–"
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return UNDEFINED
+    if value < 0.9995e-3:
+        return f"{value * 1e6:.3g} µs"
+    if value < 0.9995:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value:.3g} s" if value < 999.5 else f"{value:,.0f} s"
+
+
+def memory(value: int | None) -> str:
+    if value is None:
+        return UNDEFINED
+    return f"{value / 1e9:.3g} GB" if value >= 0.9995e9 else f"{value / 1e6:.3g} MB"
+
+
+def factor(value: float) -> str:
+    return f"{value:,.0f}×" if value >= 99.5 else f"{value:.2g}×" if value < 0.995 else f"{value:.3g}×"
+
+
+def speedup(value: Speedup | None) -> str:
+    if value is None:
+        return UNDEFINED
+    return f"{factor(value.estimate)} [{factor(value.low)[:-1]}–{factor(value.high)[:-1]}]"

@@ -1,0 +1,122 @@
+"""The whole experiment as one validated document: share it, rerun it.
+
+TOML and YAML files hold the same keys. What is left out takes the defaults shown here; the specification that a run
+writes has every choice filled in, so that running it again repeats the run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_serializer
+
+from taxi_mlops.data.load import LoadRequest
+from taxi_mlops.domain import Parameters
+from taxi_mlops.errors import UsageError
+
+MAX_SPECIFICATION_BYTES = 1_000_000
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClusteringParameters(_Section):
+    """The parameters of DBSCAN."""
+
+    eps_metres: float = Field(default=100.0, gt=0, lt=20_015_115, description="Great-circle radius in metres.")
+    min_samples: int = Field(default=10, ge=1, description="Points within eps, the point itself among them.")
+
+    def to_domain(self) -> Parameters:
+        return Parameters(self.eps_metres, self.min_samples)
+
+
+AdapterName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class TrialPlan(_Section):
+    """Which adapters are run, how often, and within which limits."""
+
+    adapters: tuple[AdapterName, ...] | None = Field(
+        default=None, min_length=1, description="Adapters to compare; none given takes all that are installed."
+    )
+    reference: AdapterName | None = Field(
+        default=None,
+        description="Whose clustering the others are held against; none given takes sklearn, or the first exact one.",
+    )
+    repeats: int = Field(default=5, ge=1, le=1000, description="Timed trials of each adapter.")
+    timeout_seconds: float = Field(default=600.0, gt=0, description="Longest a trial may take, start to end.")
+    memory_limit: ByteSize | None = Field(default=None, gt=0, description='Most a trial may use, e.g. "8GB".')
+    threads: int | None = Field(default=None, ge=1, description="Threads of each trial; none given takes all CPUs.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Of the order of trials and of every resampling.")
+
+    @field_serializer("memory_limit")
+    def _bytes(self, value: ByteSize | None) -> int | None:
+        return None if value is None else int(value)
+
+
+class Specification(_Section):
+    """One comparison: data, parameters, trials."""
+
+    schema_version: Literal[1] = 1
+    dataset: LoadRequest = Field(default_factory=LoadRequest)
+    fingerprint: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Of the points; a run refuses data that gives another one."
+    )
+    parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
+    trials: TrialPlan = Field(default_factory=TrialPlan)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a TOML (.toml) or YAML (.yaml, .yml) file. Raises UsageError naming the key and the value."""
+        return validate(cls, _parse(path), str(path))
+
+    def to_toml(self) -> str:
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def merged(self, changes: dict[str, dict[str, Any]]) -> Self:
+        """A copy with the given keys of each section replaced; what is None stays. Raises UsageError."""
+        document = self.model_dump(mode="python")
+        for section, values in changes.items():
+            document[section].update({key: value for key, value in values.items() if value is not None})
+        return validate(type(self), document, "the command line")
+
+
+def validate(model: type[Model], document: object, source: str) -> Model:
+    """Check a document against its model. Raises UsageError naming the source, the key and the value."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise UsageError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from None
+
+
+def _parse(path: Path) -> object:
+    try:
+        if path.stat().st_size > MAX_SPECIFICATION_BYTES:
+            raise UsageError(f"{path} is larger than a specification can be ({MAX_SPECIFICATION_BYTES:,} bytes)")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the specification {path}: {error}") from None
+    match path.suffix.lower():
+        case ".toml":
+            try:
+                return tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                raise UsageError(f"{path} is not TOML: {error}") from None
+        case ".yaml" | ".yml":
+            import yaml
+
+            try:
+                return yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        case suffix:
+            raise UsageError(f"{path}: a specification ends in .toml, .yaml or .yml, not {suffix!r}")
