@@ -146,7 +146,7 @@ def _save(answer: object, scratch: Path) -> str | None:
         if not isinstance(array, np.ndarray):
             return f"{Path(file).stem} is a {type(array).__name__}, not an array"
         if array.dtype.hasobject:
-            return f"{Path(file).stem} has dtype {array.dtype}"
+            return f"{Path(file).stem} has dtype {array.dtype}, which holds Python objects"
         np.save(scratch / file, array, allow_pickle=False)
     return None
 

@@ -85,7 +85,7 @@ def _checked_labels(labels: NDArray[Any], n: int) -> LabelArray:
         raise InvalidClusteringError(f"labels have shape {labels.shape}, expected ({n},)")
     if not np.issubdtype(labels.dtype, np.integer):
         raise InvalidClusteringError(f"labels have dtype {labels.dtype}, expected integers")
-    lowest, highest = int(labels.min(initial=NOISE)), int(labels.max(initial=NOISE))
+    lowest, highest = (int(labels.min()), int(labels.max())) if n else (NOISE, NOISE)
     if lowest < NOISE:
         raise InvalidClusteringError(f"label {lowest} is below {NOISE}, the label of noise")
     if highest >= n:

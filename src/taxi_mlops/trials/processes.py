@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -69,10 +70,8 @@ def _kill_marked(prefix: str) -> int:
     # Again until none is found: one that was forked while we looked turns up in the next round.
     while processes := marked_processes(prefix):
         for process in processes:
-            try:
-                process.send_signal(signal.SIGKILL)
-            except psutil.NoSuchProcess:
-                continue
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
             killed.add(process.pid)
-        psutil.wait_procs(processes, timeout=1.0)
+        time.sleep(0.01)
     return len(killed)

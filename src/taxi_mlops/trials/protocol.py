@@ -74,7 +74,7 @@ class Report:
 
         Raises ValueError or TypeError where the line is not one of ours.
         """
-        facts = json.loads(line)
+        facts = dict(json.loads(line))
         if facts.get("status") is not None:
             facts["status"] = TrialStatus(facts["status"])
         return replace(self, **facts)

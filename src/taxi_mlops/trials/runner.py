@@ -26,7 +26,7 @@ def run_trial(
     """Run one trial in a process of its own and return its row, however it ended.
 
     run_id: what `sweep_orphans` finds processes by. workload: a folder of `write_workload`. scratch: a folder for what
-    the trial writes, all of which is removed. labels: the folder of `open_clustering`, where the answer goes if it is ok.
+    the trial writes, all of which is removed. labels: the folder of `open_clustering`, where a good answer goes.
     Nothing of the trial is running when this returns or raises (KeyboardInterrupt included).
     """
     scratch.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.settings import Settings
+from taxi_mlops.trials.host_lock import host_lock
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(cache_dir=tmp_path / "cache", host_lock_timeout_seconds=0.2)
+
+
+def held_elsewhere(settings, released, holding):
+    with host_lock(settings):
+        holding.set()
+        released.wait(60)
+
+
+@pytest.fixture
+def other_run(settings):
+    """Another holder of the lock, until the event is set."""
+    released, holding = threading.Event(), threading.Event()
+    thread = threading.Thread(target=held_elsewhere, args=(settings, released, holding))
+    thread.start()
+    assert holding.wait(60)
+    yield released
+    released.set()
+    thread.join()
+
+
+def test_a_free_lock_is_taken_without_a_word_and_given_back(settings):
+    told: list[str] = []
+    for _ in range(2):
+        with host_lock(settings, told.append):
+            assert len(list(settings.cache_dir.iterdir())) == 1
+    assert told == []
+
+
+def test_waiting_is_told_and_ends_when_the_other_run_does(settings, other_run):
+    told: list[str] = []
+    patient = settings.model_copy(update={"host_lock_timeout_seconds": 60.0})
+
+    def on_wait(message: str) -> None:
+        told.append(message)
+        other_run.set()
+
+    with host_lock(patient, on_wait):
+        (message,) = told
+        assert "another run is timing trials on this host" in message
+        assert "waiting up to 60 s" in message
+
+
+def test_patience_ends_with_an_error_that_says_what_to_do(settings, other_run):
+    with (
+        pytest.raises(TaxiError, match=r"held .*\.lock for more than 0.2 s.*TAXI_HOST_LOCK_TIMEOUT_SECONDS"),
+        host_lock(settings),
+    ):
+        pytest.fail("the lock was held by another")
+
+
+def test_a_folder_that_cannot_be_made_is_a_users_mistake(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    settings = Settings(cache_dir=tmp_path / "file" / "cache")
+    with pytest.raises(UsageError, match="set TAXI_CACHE_DIR"), host_lock(settings):
+        pytest.fail("there is no such folder")
