@@ -20,7 +20,7 @@ from taxi_mlops.trials.machine import Machine
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 class Dataset(_Document):
