@@ -9,7 +9,7 @@ import numpy as np
 
 from taxi_mlops.data.schemas import Polyline
 from taxi_mlops.data.validator import DataValidator
-from taxi_mlops.domain import FloatArray
+from taxi_mlops.domain import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,21 +56,32 @@ def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -
         pair = pc.extract_regex(column, _FIRST_PAIR)
     else:
         pair = pc.extract_regex(pc.utf8_slice_codeunits(column, -_TAIL_CHARACTERS), _LAST_PAIR)
-    unreadable = pc.and_(pair.is_null(), pc.invert(pc.match_substring_regex(column, _NO_PAIR)))
+    not_empty = pc.invert(pc.match_substring_regex(column, _NO_PAIR))
+    unreadable = pc.and_kleene(column.is_valid(), pc.and_(pair.is_null(), not_empty))
     validator.wrong_type(place.column, _bool(unreadable), column)
     latitude, longitude = pc.struct_field(pair, "latitude"), pc.struct_field(pair, "longitude")
     return _float64(latitude), _float64(longitude)
 
 
 def _float64(column: pa.Array) -> FloatArray:
+    """n numbers, NaN for null; without a copy where they are float64 and none is null.
+
+    Taken from the buffers, because pyarrow's own conversion imports pandas, which takes longer than most files.
+    """
     import pyarrow as pa
 
-    values: FloatArray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return values
+    column = column.cast(pa.float64())
+    stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
+    values: FloatArray = np.from_dlpack(stored).view(np.float64)
+    return np.where(_bool(column.is_null()), np.nan, values) if column.null_count else values
 
 
-def _bool(mask: pa.BooleanArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.asarray(mask.fill_null(value=False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+def _bool(mask: pa.BooleanArray) -> BoolArray:
+    """n truth values, none of them null."""
+    import pyarrow as pa
+
+    flags: BoolArray = np.from_dlpack(mask.cast(pa.uint8())).view(np.bool_)
+    return flags
 
 
 def _parse(cell: object) -> float | None:

@@ -138,7 +138,7 @@ class _Download:
                 self._require_room(done, None)
                 file.write(chunk)
                 if self._on_progress:
-                    self._on_progress("download", done, total)
+                    self._on_progress("Downloading", done, total)
 
     def _refuse_other_content(self, response: httpx.Response) -> None:
         if response.headers.get("Content-Encoding", "identity") != "identity":

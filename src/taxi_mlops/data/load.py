@@ -24,6 +24,11 @@ from taxi_mlops.settings import Settings
 NOT_SAMPLED = "not_sampled"
 """The name under which rows are counted that were good, but not drawn."""
 
+_NO_POINTS = (
+    "these trips have zone numbers and no points, and the centroids of zones are not points to cluster; "
+    "with --zones taxi_zones.zip they become one weighted point per zone"
+)
+
 
 class LoadRequest(BaseModel):
     """Which points are wanted.
@@ -51,13 +56,19 @@ class LoadRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class OpenedTrips:
-    """Trips whose headers have been looked at. `read` reads and cleans all of them."""
+    """Trips whose headers have been looked at.
+
+    read: reads and cleans all of them. refusal: why they cannot become points, which `read` would raise; or None.
+    count_rows: reads them only to count the rows.
+    """
 
     uri: str
     schema: TripSchema
     columns: tuple[str, ...]
     data_version: str
     read: Callable[[], CleanedCoordinates]
+    count_rows: Callable[[], int]
+    refusal: str | None = None
 
 
 def load_points(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Points:
@@ -102,12 +113,27 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
         on_progress=on_progress,
     )
 
-    def read() -> CleanedCoordinates:
-        if isinstance(loader.place, Zone):
-            return _read_zones(loader, request.zones, options)
-        return _cleaned(loader.coordinates(), options)
+    zones = request.zones
+    refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None
 
-    return OpenedTrips(source.uri, loader.schema, loader.tables[0].columns, data_version(source.files), read)
+    def read() -> CleanedCoordinates:
+        if refusal is not None:
+            raise DataError(f"{source.uri}: {refusal}")
+        if zones is None:
+            return _cleaned(loader.coordinates(), options)
+        from taxi_mlops.data.zones import count_by_zone, read_zones
+
+        return count_by_zone(loader.zone_numbers(), read_zones(zones), options.region)
+
+    return OpenedTrips(
+        source.uri,
+        loader.schema,
+        loader.tables[0].columns,
+        data_version(source.files),
+        read,
+        loader.count_rows,
+        refusal,
+    )
 
 
 def _open_city(request: LoadRequest, options: CleaningOptions, on_progress: Progress | None) -> OpenedTrips:
@@ -119,11 +145,18 @@ def _open_city(request: LoadRequest, options: CleaningOptions, on_progress: Prog
         for batch in city.batches(request.synthetic_rows):
             yield batch.ends(request.points)
             if on_progress:
-                on_progress("synthesize", batch.first_row + len(batch), request.synthetic_rows)
+                on_progress("Synthesizing", batch.first_row + len(batch), request.synthetic_rows)
 
     uri = f"synthetic:rows={request.synthetic_rows},seed={request.seed}"
     columns = tuple(sorted(SYNTHETIC.required))
-    return OpenedTrips(uri, SYNTHETIC, columns, CITY_VERSION, lambda: _cleaned(coordinates(), options))
+    return OpenedTrips(
+        uri,
+        SYNTHETIC,
+        columns,
+        CITY_VERSION,
+        read=lambda: _cleaned(coordinates(), options),
+        count_rows=lambda: request.synthetic_rows,
+    )
 
 
 def _cleaned(batches: Iterator[tuple[FloatArray, FloatArray]], options: CleaningOptions) -> CleanedCoordinates:
@@ -131,17 +164,6 @@ def _cleaned(batches: Iterator[tuple[FloatArray, FloatArray]], options: Cleaning
     for latitude, longitude in batches:
         preprocessor.add(latitude, longitude)
     return preprocessor.finish()
-
-
-def _read_zones(loader: DataLoader, zones_file: Path | None, options: CleaningOptions) -> CleanedCoordinates:
-    if zones_file is None:
-        raise DataError(
-            f"{loader.tables[0].path}: these trips have zone numbers and no points, and the centroids of zones are not "
-            "points to cluster; with --zones taxi_zones.zip they become one weighted point per zone"
-        )
-    from taxi_mlops.data.zones import count_by_zone, read_zones
-
-    return count_by_zone(loader.zone_numbers(), read_zones(zones_file), options.region)
 
 
 def _sampled(cleaned: CleanedCoordinates, size: int, seed: int) -> CleanedCoordinates:

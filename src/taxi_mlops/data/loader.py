@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with a stage (`download`, `read`, `synthesize`), how much is done, and of how much where that is known."""
+"""Called with a stage (Downloading, Reading, Synthesizing), how much is done, and of how much where that is known."""
 
 
 class DataLoader:
@@ -59,6 +59,15 @@ class DataLoader:
         self.place = self.schema.place(points)
         self._on_progress = on_progress
         self._rows_done = 0
+
+    def count_rows(self) -> int:
+        """Rows of all files, read to the end where the header does not tell."""
+        return sum(
+            table.rows
+            if table.rows is not None
+            else sum(batch.num_rows for batch in record_batches(table, self.place.columns, as_text=True))
+            for table in self.tables
+        )
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Latitude and longitude of each batch: float64 of shape (n,), as in the file, NaN where missing."""
@@ -106,7 +115,7 @@ class DataLoader:
         for batch in record_batches(table, columns, as_text=as_text):
             self._rows_done += batch.num_rows
             if self._on_progress:
-                self._on_progress("read", self._rows_done, total)
+                self._on_progress("Reading", self._rows_done, total)
             yield batch
 
     @staticmethod

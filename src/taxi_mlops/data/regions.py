@@ -36,6 +36,15 @@ class BoundingBox:
                 "latitudes in [-90, 90], longitudes in [-180, 180]"
             )
 
+    @classmethod
+    def parse(cls, text: str) -> BoundingBox:
+        """Read `min_lat,min_lon,max_lat,max_lon`. Raises DataError showing the text where it is not that."""
+        try:
+            south, west, north, east = (float(part) for part in text.split(","))
+        except ValueError:
+            raise DataError(f"bounding box {text!r}: must be four degrees, min_lat,min_lon,max_lat,max_lon") from None
+        return cls(south, west, north, east)
+
     def __str__(self) -> str:
         return f"{self.min_latitude:g},{self.min_longitude:g},{self.max_latitude:g},{self.max_longitude:g}"
 

@@ -200,7 +200,7 @@ def write_parquet(
                     writer.write_table(pa.Table.from_batches(group), row_group_size=_ROWS_PER_GROUP)
                     group.clear()
                 if on_progress:
-                    on_progress("synthesize", done, rows)
+                    on_progress("Synthesizing", done, rows)
         partial.replace(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error

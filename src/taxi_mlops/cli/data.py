@@ -1,0 +1,111 @@
+"""`taxi data`: look at trips, and make synthetic ones."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from taxi_mlops.data.inspect import Inspection
+
+app = typer.Typer(help="Look at trips, and make synthetic ones.", no_args_is_help=True)
+
+
+class Side(StrEnum):
+    """Which end of a trip."""
+
+    PICKUP = "pickup"
+    DROPOFF = "dropoff"
+
+
+@app.command("inspect")
+def inspect_file(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="CSV or Parquet file or glob, http(s) URL, or tlc:yellow/2010-01.")
+    ],
+    points: Annotated[Side, typer.Option(help="Which end of the trips.")] = Side.PICKUP,
+    lat: Annotated[str | None, typer.Option(metavar="COLUMN", help="Latitudes.")] = None,
+    lon: Annotated[str | None, typer.Option(metavar="COLUMN", help="Longitudes.")] = None,
+    zones: Annotated[
+        Path | None, typer.Option(help="Zone polygons (zipped shapefile) for trips without points.")
+    ] = None,
+    bbox: Annotated[str | None, typer.Option(metavar="S,W,N,E", help="Keep points inside, in degrees.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show what a file of trips holds, and what cleaning would drop."""
+    from dataclasses import astuple
+
+    from pydantic import TypeAdapter
+    from rich.console import Console
+
+    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.data.inspect import Inspection, inspect
+    from taxi_mlops.data.load import LoadRequest
+    from taxi_mlops.data.regions import BoundingBox
+    from taxi_mlops.settings import load_settings
+
+    request = LoadRequest(
+        source=file,
+        points=points.value,
+        latitude_column=lat,
+        longitude_column=lon,
+        zones=zones,
+        bbox=astuple(BoundingBox.parse(bbox)) if bbox else None,
+    )
+    with watched(quiet=json) as observer:
+        inspection = inspect(request, load_settings(), observer.loading)
+    if json:
+        typer.echo(TypeAdapter(Inspection).dump_json(inspection, indent=2).decode())
+    else:
+        Console(highlight=False).print(_rendered(inspection))
+
+
+@app.command()
+def synthesize(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT.parquet", help="The file to write.")],
+    rows: Annotated[int, typer.Option(metavar="N", help="How many trips.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the city and its trips.")] = 0,
+) -> None:
+    """Write trips of the synthetic city to a Parquet file. The same seed gives the same trips."""
+    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.data.synthetic import write_parquet
+
+    with watched(quiet=False) as observer:
+        write_parquet(output, rows, seed, observer.loading)
+    typer.echo(f"wrote {rows:,} trips to {output}")
+
+
+def _rendered(inspection: Inspection) -> RenderableType:
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("data", Text(inspection.uri))
+    facts.add_row("schema", Text(f"{inspection.schema}: {inspection.title}"))
+    facts.add_row("columns", Text(", ".join(inspection.columns)))
+    facts.add_row("columns read", Text(", ".join(inspection.columns_read)))
+    facts.add_row("rows", f"{inspection.rows_read:,}")
+    for rule, count in (inspection.dropped or {}).items():
+        facts.add_row(f"  {rule}", f"{count:,} ({count / inspection.rows_read:.2%})")
+    if inspection.rows_used is not None:
+        facts.add_row("rows left", f"{inspection.rows_used:,} ({inspection.rows_used / inspection.rows_read:.2%})")
+    if inspection.bounding_box is not None:
+        facts.add_row("bounding box", str(inspection.bounding_box))
+    for note in inspection.notes:
+        facts.add_row("note", Text(note))
+    if inspection.refusal is not None:
+        facts.add_row("refused", Text(inspection.refusal, style="yellow"))
+    if inspection.map is None:
+        return facts
+    drawing = Text("\n".join(inspection.map.lines), no_wrap=True)
+    title = f"{inspection.map.box}, a column is {inspection.map.metres_per_column:,.0f} m"
+    return Group(facts, Panel.fit(drawing, title=title))
