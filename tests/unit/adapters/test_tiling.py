@@ -1,0 +1,123 @@
+"""Tiles with a halo, and their merge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taxi_mlops.adapters.sklearn import SklearnAdapter
+from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
+from taxi_mlops.adapters.tiling import collapse, estimate_neighbours, number_by_first_core, split
+from taxi_mlops.domain import Clustering, Parameters, Points, Resources
+from taxi_mlops.engine.geodesy import chord_length, unit_sphere
+from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
+from taxi_mlops.testing.cases import around
+from taxi_mlops.testing.oracle import brute_force_dbscan
+
+EPS = 50.0
+PLACES = [(-33.45, -70.66), (0.0, 0.0), (51.5, 180.0), (-17.0, -180.0), (89.9999, 30.0), (-90.0 + 2e-4, 100.0)]
+
+
+def in_tiles(points: Points, parameters: Parameters, pairs_per_tile: int = 1, threads: int = 1) -> Clustering:
+    adapter = SklearnParallelAdapter(pairs_per_tile)
+    problem = adapter.prepare(points, parameters, Resources(threads=threads))
+    adapter.warm_up(problem)
+    return adapter.fit(problem)
+
+
+@st.composite
+def lattice_workloads(draw: st.DrawFn) -> tuple[Points, Parameters]:
+    """Points of a lattice whose spacing divides eps: ties at exactly eps, repetitions, chains across many tiles."""
+    n = draw(st.integers(0, 90))
+    cells = st.integers(0, draw(st.sampled_from([3, 12, 40])))
+    east, north = (np.array(draw(st.lists(cells, min_size=n, max_size=n)), dtype=np.float64) for _ in range(2))
+    spacing = EPS * draw(st.sampled_from([0.25, 0.5, 1.0, 1.01, 1.6]))
+    weight = None
+    if draw(st.booleans()):
+        weight = np.array(draw(st.lists(st.integers(1, 12), min_size=n, max_size=n)), dtype=np.float64) / 4.0
+    points = around(east * spacing, north * spacing, draw(st.sampled_from(PLACES)), weight)
+    return points, Parameters(EPS, draw(st.integers(1, 8)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(lattice_workloads())
+def test_tiles_give_the_clustering_of_the_definition(workload: tuple[Points, Parameters]) -> None:
+    points, parameters = workload
+    truth = brute_force_dbscan(points.latitude, points.longitude, EPS, parameters.min_samples, points.weight)
+    result = check_equivalence(points, parameters, truth, in_tiles(points, parameters))
+    assert result.verdict in {Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING}, result
+
+
+def random_walk(n: int, place: tuple[float, float]) -> Points:
+    metres = np.cumsum(np.random.default_rng(0).normal(0.0, 30.0, (n, 2)), axis=0)
+    return around(metres[:, 0], metres[:, 1], place)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_cluster_across_many_tiles_is_one(place: tuple[float, float], threads: int) -> None:
+    points, parameters = random_walk(3_000, place), Parameters(EPS, 3)
+    adapter = SklearnAdapter()
+    reference = adapter.fit(adapter.prepare(points, parameters, Resources(threads=1)))
+    tiled = in_tiles(points, parameters, threads=threads)
+    assert tiled.about["tiles"] > 50
+    assert reference.core_mask is not None
+    np.testing.assert_array_equal(tiled.core_mask, reference.core_mask)
+    # Not only the same clusters, but the same numbers.
+    np.testing.assert_array_equal(tiled.labels[reference.core_mask], reference.labels[reference.core_mask])
+    assert check_equivalence(points, parameters, reference, tiled).verdict is Verdict.EQUAL
+
+
+def test_every_point_has_one_owner_and_halos_reach_two_eps() -> None:
+    points = random_walk(1_000, (-17.0, 180.0))
+    coordinates, eps = unit_sphere(points.latitude, points.longitude), chord_length(EPS)
+    tiles = split(coordinates, estimate_neighbours(coordinates, eps), eps, budget=400.0)
+    assert len(tiles) > 10
+    np.testing.assert_array_equal(np.sort(np.concatenate([tile.owned for tile in tiles])), np.arange(1_000))
+    for tile in tiles:
+        distances = np.linalg.norm(coordinates[:, None] - coordinates[None, tile.owned], axis=2).min(axis=1)
+        needed = np.setdiff1d(np.flatnonzero(distances <= 2 * eps), tile.owned)
+        assert np.isin(needed, tile.halo).all()
+        assert not np.isin(tile.owned, tile.halo).any()
+        assert len(np.unique(tile.halo)) == len(tile.halo)
+
+
+def test_boxes_that_are_small_against_eps_are_not_halved() -> None:
+    coordinates = unit_sphere(np.linspace(0.0, 1e-4, 500), np.zeros(500))
+    eps = chord_length(EPS)
+    tiles = split(coordinates, estimate_neighbours(coordinates, eps), eps, budget=1.0)
+    assert [len(tile.owned) for tile in tiles] == [500]
+
+
+def test_a_budget_bounds_the_tiles() -> None:
+    random = np.random.default_rng(1)
+    points = around(random.uniform(0, 20_000, 20_000), random.uniform(0, 20_000, 20_000))
+    coordinates, eps = unit_sphere(points.latitude, points.longitude), chord_length(EPS)
+    neighbours = estimate_neighbours(coordinates, eps)
+    for tile in split(coordinates, neighbours, eps, budget=5_000.0):
+        assert neighbours[tile.owned].sum() + neighbours[tile.halo].sum() <= 5_000.0
+
+
+def test_neighbours_are_guessed_within_a_factor() -> None:
+    random = np.random.default_rng(2)
+    points = around(random.uniform(0, 3_000, 4_000), random.uniform(0, 3_000, 4_000))
+    coordinates, eps = unit_sphere(points.latitude, points.longitude), chord_length(EPS)
+    true = (np.linalg.norm(coordinates[:, None] - coordinates[None, :], axis=2) <= eps).sum()
+    guessed = estimate_neighbours(coordinates, eps).sum()
+    assert true / 2 < guessed < true * 2
+
+
+def test_coincident_points_are_collapsed_to_weights() -> None:
+    radians = np.array([[0.5, 0.1], [0.5, 0.2], [0.5, 0.1], [0.4, 0.3], [0.5, 0.1]])
+    distinct = collapse(radians, np.array([1.0, 2.0, 0.5, 4.0, 0.25]))
+    np.testing.assert_array_equal(radians[distinct.first][distinct.inverse], radians)
+    np.testing.assert_array_equal(distinct.weight, [4.0, 1.75, 2.0])
+    np.testing.assert_array_equal(collapse(radians, None).weight, [1.0, 3.0, 1.0])
+
+
+def test_clusters_are_numbered_by_their_first_core_point() -> None:
+    clusters = np.array([7, -1, 3, 7, 3, 9, 9])
+    core_mask = np.array([False, False, True, True, True, False, True])
+    np.testing.assert_array_equal(number_by_first_core(clusters, core_mask), [1, -1, 0, 1, 0, 2, 2])
