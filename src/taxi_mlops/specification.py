@@ -7,7 +7,9 @@ writes has every choice filled in, so that running it again repeats the run.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_serializer
@@ -80,22 +82,31 @@ class Specification(_Section):
 
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
-    def merged(self, changes: dict[str, dict[str, Any]]) -> Self:
-        """A copy with the given keys of each section replaced; what is None stays. Raises UsageError."""
+    def merged(self, changes: Mapping[str, Mapping[str, Any]], flags: Mapping[str, str] = MappingProxyType({})) -> Self:
+        """A copy with the given keys of each section replaced; what is None stays.
+
+        flags: what the user calls a key, by `section.key`. Raises UsageError that names it with its value.
+        """
         document = self.model_dump(mode="python")
         for section, values in changes.items():
             document[section].update({key: value for key, value in values.items() if value is not None})
-        return validate(type(self), document, "the command line")
+        return validate(type(self), document, "", flags)
 
 
-def validate(model: type[Model], document: object, source: str) -> Model:
-    """Check a document against its model. Raises UsageError naming the source, the key and the value."""
+def validate(
+    model: type[Model], document: object, source: str, names: Mapping[str, str] = MappingProxyType({})
+) -> Model:
+    """Check a document against its model.
+
+    Raises UsageError naming the source, the key (as the user calls it, where `names` tells) and the value.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise UsageError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from None
+        where = f"{source}: " if source else ""
+        raise UsageError(f"{where}{names.get(key, key)} = {first['input']!r}: {first['msg']}") from None
 
 
 def _parse(path: Path) -> object:

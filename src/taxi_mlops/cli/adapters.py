@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from taxi_mlops.cli.options import Json
 
-def adapters(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+
+def adapters(json: Json = False) -> None:
     """List the DBSCAN implementations: installed or missing, and what each supports."""
     from pydantic import TypeAdapter
     from rich.console import Console

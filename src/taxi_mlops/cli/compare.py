@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from taxi_mlops.cli.options import SOURCES, Bbox, Latitude, Longitude, Points, Zones, parse_bbox
 from taxi_mlops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,84 +17,60 @@ if TYPE_CHECKING:
     from taxi_mlops.specification import Specification
 
 
-class Side(StrEnum):
-    """Which end of a trip."""
-
-    PICKUP = "pickup"
-    DROPOFF = "dropoff"
-
-
-_DATA, _PARAMETERS, _TRIALS, _RUN = "Data", "DBSCAN", "Trials", "Run"
-
-Source = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[DATA]",
-        help="CSV or Parquet file or glob, http(s) URL, tlc:yellow/2010-01, or nothing for the synthetic city.",
-    ),
-]
+_FLAGS = {
+    "dataset.sample": "--sample",
+    "dataset.seed": "--seed",
+    "parameters.eps_metres": "--eps",
+    "parameters.min_samples": "--min-samples",
+    "trials.reference": "--reference",
+    "trials.repeats": "--repeats",
+    "trials.timeout_seconds": "--timeout",
+    "trials.memory_limit": "--memory-limit",
+    "trials.threads": "--threads",
+    "trials.seed": "--seed",
+}
 
 
 def compare(
-    data: Source = None,
-    points: Annotated[Side | None, typer.Option(help="Which end of the trips.", rich_help_panel=_DATA)] = None,
-    lat: Annotated[str | None, typer.Option(metavar="COLUMN", help="Latitudes.", rich_help_panel=_DATA)] = None,
-    lon: Annotated[str | None, typer.Option(metavar="COLUMN", help="Longitudes.", rich_help_panel=_DATA)] = None,
-    zones: Annotated[
-        Path | None,
-        typer.Option(help="Zone polygons (zipped shapefile) for trips without points.", rich_help_panel=_DATA),
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help=f"{SOURCES}; without it, the synthetic city.")
     ] = None,
-    bbox: Annotated[
-        str | None,
-        typer.Option(metavar="S,W,N,E", help="Keep points inside, in degrees.", rich_help_panel=_DATA),
-    ] = None,
-    sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N points.", rich_help_panel=_DATA)] = None,
-    eps: Annotated[
-        float | None, typer.Option(metavar="METRES", help="Radius. [default: 100]", rich_help_panel=_PARAMETERS)
-    ] = None,
+    points: Points = None,
+    lat: Latitude = None,
+    lon: Longitude = None,
+    zones: Zones = None,
+    bbox: Bbox = None,
+    sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N points.")] = None,
+    eps: Annotated[float | None, typer.Option(metavar="METRES", help="Radius. [default: 100]")] = None,
     min_samples: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", help="Points within eps, itself included. [default: 10]", rich_help_panel=_PARAMETERS
-        ),
+        typer.Option(metavar="N", help="Points within eps, itself included. [default: 10]"),
     ] = None,
-    adapters: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Which to run. [default: all]", rich_help_panel=_TRIALS)
-    ] = None,
+    adapters: Annotated[str | None, typer.Option(metavar="A,B,…", help="Which to run. [default: all]")] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Whose clustering counts. [default: sklearn]", rich_help_panel=_TRIALS),
+        typer.Option(metavar="NAME", help="Whose clustering counts. [default: sklearn]"),
     ] = None,
-    repeats: Annotated[
-        int | None, typer.Option(metavar="N", help="Timed trials of each. [default: 5]", rich_help_panel=_TRIALS)
-    ] = None,
+    repeats: Annotated[int | None, typer.Option(metavar="N", help="Timed trials of each. [default: 5]")] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="S", help="Seconds a trial may take. [default: 600]", rich_help_panel=_TRIALS),
+        typer.Option(metavar="S", help="Seconds a trial may take. [default: 600]"),
     ] = None,
     memory_limit: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory of a trial, as 8GB. [default: 75 %]", rich_help_panel=_TRIALS),
+        typer.Option(metavar="SIZE", help="Memory of a trial, as 8GB. [default: 75 %]"),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Threads of a trial. [default: all CPUs]", rich_help_panel=_TRIALS)
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of every random choice. [default: 0]", rich_help_panel=_TRIALS)
-    ] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads of a trial. [default: all CPUs]")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice. [default: 0]")] = None,
     spec: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Experiment as TOML or YAML; flags go first.", rich_help_panel=_RUN),
+        typer.Option(metavar="FILE", help="Experiment as TOML or YAML; flags go first."),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="New folder of the run. [default: runs/…]", rich_help_panel=_RUN)
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.", rich_help_panel=_RUN)
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print comparison.json.", rich_help_panel=_RUN)] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_RUN)] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.", rich_help_panel=_RUN)] = False,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="New folder of the run. [default: runs/…]")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
 ) -> None:
     """Run every available DBSCAN on your trips, prove which clusterings are equal, and rank them."""
     from taxi_mlops.recording.run_folder import RunFolder
@@ -108,7 +84,7 @@ def compare(
             "latitude_column": lat,
             "longitude_column": lon,
             "zones": zones,
-            "bbox": _bbox(bbox),
+            "bbox": parse_bbox(bbox),
             "sample": sample,
             "seed": seed,
         },
@@ -130,7 +106,7 @@ def compare(
             raise UsageError("--resume takes everything from the run's own specification; give it no other options")
         _execute(None, RunFolder(resume), settings, json, quiet, verbose)
         return
-    specification = (Specification.from_file(spec) if spec else Specification()).merged(changes)
+    specification = (Specification.from_file(spec) if spec else Specification()).merged(changes, _FLAGS)
     _execute(specification, RunFolder(output or _new_folder(settings)), settings, json, quiet, verbose)
 
 
@@ -174,15 +150,6 @@ def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:
         (folder.specification, "runs the same again: taxi compare --spec …"),
     ):
         console.print(f"  {path.name:<20} {what}", soft_wrap=True)
-
-
-def _bbox(text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--bbox takes four degrees as south,west,north,east, got {text!r}") from None
 
 
 def _new_folder(settings: Settings) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from taxi_mlops.cli.options import SOURCES, Bbox, Json, Latitude, Longitude, Points, Zones, parse_bbox
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,46 +17,32 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at trips, and make synthetic ones.", no_args_is_help=True)
 
 
-class Side(StrEnum):
-    """Which end of a trip."""
-
-    PICKUP = "pickup"
-    DROPOFF = "dropoff"
-
-
 @app.command("inspect")
 def inspect_file(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="CSV or Parquet file or glob, http(s) URL, or tlc:yellow/2010-01.")
-    ],
-    points: Annotated[Side, typer.Option(help="Which end of the trips.")] = Side.PICKUP,
-    lat: Annotated[str | None, typer.Option(metavar="COLUMN", help="Latitudes.")] = None,
-    lon: Annotated[str | None, typer.Option(metavar="COLUMN", help="Longitudes.")] = None,
-    zones: Annotated[
-        Path | None, typer.Option(help="Zone polygons (zipped shapefile) for trips without points.")
-    ] = None,
-    bbox: Annotated[str | None, typer.Option(metavar="S,W,N,E", help="Keep points inside, in degrees.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help=f"{SOURCES}.")],
+    points: Points = None,
+    lat: Latitude = None,
+    lon: Longitude = None,
+    zones: Zones = None,
+    bbox: Bbox = None,
+    json: Json = False,
 ) -> None:
     """Show what a file of trips holds, and what cleaning would drop."""
-    from dataclasses import astuple
-
     from pydantic import TypeAdapter
     from rich.console import Console
 
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.data.inspect import Inspection, inspect
     from taxi_mlops.data.load import LoadRequest
-    from taxi_mlops.data.regions import BoundingBox
     from taxi_mlops.settings import load_settings
 
     request = LoadRequest(
         source=file,
-        points=points.value,
+        points=points.value if points else "pickup",
         latitude_column=lat,
         longitude_column=lon,
         zones=zones,
-        bbox=astuple(BoundingBox.parse(bbox)) if bbox else None,
+        bbox=parse_bbox(bbox),
     )
     with watched(quiet=json) as observer:
         inspection = inspect(request, load_settings(), observer.loading)

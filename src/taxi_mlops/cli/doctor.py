@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from taxi_mlops.cli.options import Json
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+
+def doctor(json: Json = False) -> None:
     """Check this machine and its settings, and say what to do about what is wrong."""
     from pydantic import TypeAdapter
     from rich.console import Console

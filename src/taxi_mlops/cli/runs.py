@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from taxi_mlops.cli.options import Json
+
 
 def runs(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Folder of runs. [default: the runs folder of the settings]")
+        Path | None, typer.Argument(metavar="DIR", help="Folder of runs. [default: the runs folder of the settings]")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List the runs in a folder, the newest first."""
     from pydantic import TypeAdapter

@@ -38,9 +38,14 @@ def compare(
     """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
     resolved = resolve(specification)
     folder.create()
-    with folder.locked():
-        write_atomically(folder.specification, specification.to_toml())
-        return _run(resolved, folder, settings, observer, verbose)
+    try:
+        with folder.locked():
+            write_atomically(folder.specification, specification.to_toml())
+            return _run(resolved, folder, settings, observer, verbose)
+    except TaxiError:
+        if not folder.journal.is_file():
+            folder.discard()
+        raise
 
 
 def resume(folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False) -> Comparison:

@@ -119,10 +119,10 @@ def _memory() -> Finding:
 
 
 def _folder(name: str, folder: Path, variable: str) -> Finding:
+    there = next(ancestor for ancestor in (folder.absolute(), *folder.absolute().parents) if ancestor.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            free = psutil.disk_usage(str(folder)).free
+        with tempfile.TemporaryFile(dir=there):
+            free = psutil.disk_usage(str(there)).free
     except OSError as error:
         advice = f"Point {variable} at a folder that can be written."
         return Finding(name=name, health=Health.PROBLEM, found=f"{folder}: {error.strerror}", advice=advice)

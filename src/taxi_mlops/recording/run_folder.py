@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,10 +68,22 @@ class RunFolder:
         if taken:
             raise RunFolderError(f"{self.path} is not empty ({taken[0]}, …); name a new folder")
 
+    def discard(self) -> None:
+        """Remove a run that never began, so that the folder can be used again once the mistake is mended."""
+        shutil.rmtree(self.points, ignore_errors=True)
+        for file in (self.specification, self.log, self._lock):
+            file.unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / ".lock"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder. Raises RunFolderError where another process holds it."""
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self._lock)
         try:
             lock.acquire(blocking=False)
         except Timeout:
