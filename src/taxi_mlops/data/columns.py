@@ -31,8 +31,10 @@ def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
         return _float64(column)
+    if pa.types.is_decimal(kind):  # by way of text: pyarrow's direct conversion is off in the last place
+        return _float64(column.cast(pa.string()))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         with suppress(pa.ArrowInvalid):  # a blank or unreadable cell: look at each
             return _float64(column)
@@ -70,7 +72,7 @@ def _float64(column: pa.Array) -> FloatArray:
     """
     import pyarrow as pa
 
-    column = column.cast(pa.float64())
+    column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are no degrees anyway
     stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
     values: FloatArray = np.from_dlpack(stored).view(np.float64)
     return np.where(_bool(column.is_null()), np.nan, values) if column.null_count else values

@@ -191,7 +191,10 @@ def write_parquet(
     batches = city.batches(rows)
     partial = path.with_name(path.name + ".part")
     try:
-        with pq.ParquetWriter(partial, _arrow_schema(), compression="zstd", use_dictionary=False) as writer:
+        with (
+            partial.open("wb") as file,
+            pq.ParquetWriter(file, _arrow_schema(), compression="zstd", use_dictionary=False) as writer,
+        ):
             group: list[pa.RecordBatch] = []
             for batch in batches:
                 group.append(_to_arrow(batch))
@@ -214,7 +217,7 @@ def _arrow_schema() -> pa.Schema:
     return pa.schema(
         [
             ("synthetic_trip", pa.int64()),
-            ("pickup_time", pa.timestamp("s")),
+            ("pickup_time", pa.timestamp("ms")),  # Parquet knows no coarser one
             ("pickup_latitude", pa.float64()),
             ("pickup_longitude", pa.float64()),
             ("dropoff_latitude", pa.float64()),
@@ -235,7 +238,7 @@ def _to_arrow(batch: TripBatch) -> pa.RecordBatch:
     )
     columns = [
         pa.array(np.arange(batch.first_row, batch.first_row + rows)),
-        pa.array(batch.pickup_time).cast(pa.timestamp("s")),
+        pa.array(batch.pickup_time * 1000).cast(pa.timestamp("ms")),
         *(pa.array(values, from_pandas=True) for values in coordinates),
     ]
     return pa.record_batch(columns, schema=_arrow_schema())

@@ -155,6 +155,8 @@ def _csv_batches(table: Table, columns: Sequence[str], *, as_text: bool) -> Iter
     except pa.ArrowInvalid as error:
         if "conversion error" in str(error) and not as_text:
             raise UnreadableCellError(str(error)) from error
+        if "Empty CSV" in str(error):
+            raise DataError(f"{table.path}: the file holds no rows") from error
         raise
     if bad_lines.count:
         listed = "; ".join(bad_lines.first)

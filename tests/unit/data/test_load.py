@@ -1,0 +1,168 @@
+"""From a request to points with their provenance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from taxi_mlops.data.fingerprint import fingerprint
+from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.sources import data_version, resolve
+from taxi_mlops.errors import DataError
+from taxi_mlops.settings import Settings
+
+HEADER = "origin_latitude,origin_longitude,destination_latitude,destination_longitude"
+
+
+@pytest.fixture
+def trips(tmp_path):
+    path = tmp_path / "trips.csv"
+    lines = [f"{-33.4 - n / 1000},{-70.6 - n / 1000},-33.5,-70.5" for n in range(50)]
+    path.write_text("\n".join([HEADER, *lines, "0,0,0,0", "-70.6,-33.4,,", "10,10,10,10", ",,-33.5,-70.5"]))
+    return path
+
+
+def test_points_come_with_their_provenance(trips, settings):
+    points = load_points(LoadRequest(source=str(trips)), settings)
+    assert len(points) == 50
+    assert points.weight is None
+    np.testing.assert_array_equal(points.latitude, [-33.4 - n / 1000 for n in range(50)])
+    assert points.fingerprint == fingerprint(points.latitude, points.longitude, None)
+    provenance = points.provenance
+    assert (provenance.uri, provenance.schema) == (str(trips), "santiago")
+    assert (provenance.rows_read, provenance.rows_used) == (54, 50)
+    assert provenance.dropped == {"missing": 1, "zero": 1, "out_of_range": 0, "swapped": 1, "outside_region": 1}
+    assert provenance.notes == ()
+    assert provenance.data_version == data_version([trips])
+
+
+def test_the_other_end_and_named_columns(trips, settings):
+    dropoffs = load_points(LoadRequest(source=str(trips), points="dropoff"), settings)
+    named = LoadRequest(
+        source=str(trips), latitude_column="destination_latitude", longitude_column="destination_longitude"
+    )
+    same = load_points(named, settings)
+    assert dropoffs.provenance.rows_used == 51
+    assert same.fingerprint == dropoffs.fingerprint
+    assert same.provenance.schema == "columns"
+
+
+def test_a_box_wins_over_the_found_region(trips, settings):
+    points = load_points(LoadRequest(source=str(trips), bbox=(-33.4055, -70.7, -33.3, -70.5)), settings)
+    assert points.provenance.rows_used == 6
+    assert points.provenance.dropped["outside_region"] == 45
+    assert points.provenance.dropped["swapped"] == 1
+
+
+def test_cleaning_that_leaves_nothing_is_an_error_with_the_counts(trips, settings):
+    with pytest.raises(DataError, match=r"cleaning left none of 54 rows \(1 missing, 1 zero, 52 outside_region\)"):
+        load_points(LoadRequest(source=str(trips), bbox=(0, 0, 1, 1)), settings)
+
+
+def test_a_sample_is_drawn_from_cleaned_points_and_noted(trips, settings):
+    whole = load_points(LoadRequest(source=str(trips)), settings)
+    points = load_points(LoadRequest(source=str(trips), sample=20, seed=1), settings)
+    again = load_points(LoadRequest(source=str(trips), sample=20, seed=1), settings)
+    other = load_points(LoadRequest(source=str(trips), sample=20, seed=2), settings)
+    assert len(points) == 20
+    assert points.fingerprint == again.fingerprint != other.fingerprint
+    positions = [whole.latitude.tolist().index(latitude) for latitude in points.latitude]
+    assert positions == sorted(set(positions))  # without replacement, in order
+    assert points.provenance.dropped["not_sampled"] == 30
+    assert points.provenance.rows_read == points.provenance.rows_used + sum(points.provenance.dropped.values())
+    assert points.provenance.notes == ("A uniform sample of 20 of 50 trips (seed 1)",)
+
+
+def test_a_sample_larger_than_the_data_is_the_data(trips, settings):
+    points = load_points(LoadRequest(source=str(trips), sample=50), settings)
+    assert points.fingerprint == load_points(LoadRequest(source=str(trips)), settings).fingerprint
+    assert points.provenance.notes == ()
+
+
+def test_every_point_has_the_same_chance(settings, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("y,x\n" + "".join(f"{n / 100},1\n" for n in range(10)))
+    counts = np.zeros(10)
+    for seed in range(300):
+        request = LoadRequest(source=str(path), latitude_column="y", longitude_column="x", sample=3, seed=seed)
+        counts[np.round(load_points(request, settings).latitude * 100).astype(int)] += 1
+    assert counts.sum() == 900
+    assert np.abs(counts - 90).max() < 4 * np.sqrt(300 * 0.3 * 0.7)
+
+
+def test_a_glob_reads_all_its_files_in_the_order_of_their_names(trips, settings):
+    trips.with_name("other.csv").write_text(f"{HEADER}\n-33.0,-70.0,1,1\n")
+    points = load_points(LoadRequest(source=str(trips.with_name("*.csv"))), settings)
+    assert points.provenance.rows_read == 55
+    assert points.latitude[0] == -33.0
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere.csv", r"nowhere\.csv: there is no such file \(in /"),
+        ("nowhere/*.csv", r"nowhere/\*\.csv: no file matches \(in /"),
+        ("ftp://server/trips.csv", "ftp:// is not supported"),
+        ("file:///etc/passwd", "file:// is not supported"),
+        ("tlc:yellow/2010", "named like tlc:yellow/2010-01"),
+        ("tlc:yellow/2010-13", "named like"),
+        ("tlc:../2010-01", "named like"),
+    ],
+)
+def test_says_what_is_wrong_with_a_source(source, said, settings):
+    with pytest.raises(DataError, match=said):
+        load_points(LoadRequest(source=source), settings)
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path, settings):
+    path = tmp_path / "trips[1].csv"
+    path.write_text(f"{HEADER}\n-33.0,-70.0,1,1\n")
+    assert resolve(str(path), settings).files == (path,)
+
+
+def test_the_version_of_data_changes_with_the_files(tmp_path):
+    first, copy = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(bytes(3_000_000))
+    copy.write_bytes(first.read_bytes())
+    assert data_version([first]) == data_version([copy])
+    versions = {data_version([first]), data_version([first, copy])}
+    for changed in (b"x" + bytes(2_999_999), bytes(2_999_999) + b"x", bytes(3_000_001), b""):
+        copy.write_bytes(changed)
+        versions.add(data_version([copy]))
+    assert len(versions) == 6
+
+
+def test_trips_of_the_zone_era_are_refused(tmp_path, settings):
+    path = tmp_path / "zones.csv"
+    path.write_text("PULocationID,DOLocationID\n1,2\n")
+    with pytest.raises(
+        DataError, match=r"zone numbers and no points, .*centroids .* not points.*--zones taxi_zones\.zip"
+    ):
+        load_points(LoadRequest(source=str(path)), settings)
+
+
+def test_the_synthetic_city_takes_no_columns(settings):
+    with pytest.raises(DataError, match="need a file"):
+        load_points(LoadRequest(latitude_column="y", longitude_column="x"), settings)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sample": 0}, {"seed": -1}, {"synthetic_rows": 0}, {"points": "both"}, {"lat": "y"}]
+)
+def test_a_request_is_checked(wrong):
+    with pytest.raises(ValidationError):
+        LoadRequest(**wrong)
+
+
+@examples(max_examples=25)
+@given(rows=st.integers(20, 400), sample=st.integers(1, 400))
+def test_the_account_always_adds_up(rows, sample):
+    points = load_points(LoadRequest(synthetic_rows=rows, sample=sample), Settings())
+    provenance = points.provenance
+    assert provenance.rows_read == rows
+    assert len(points) == provenance.rows_used == rows - sum(provenance.dropped.values())
+    assert len(points) <= sample

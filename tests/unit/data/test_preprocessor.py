@@ -1,0 +1,132 @@
+"""Cleaning drops what a rule names, counts it under that name, and changes nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, Rule, TaxiTripPreprocessor
+from taxi_mlops.data.regions import BoundingBox, robust_region
+from taxi_mlops.errors import DataError
+
+NEW_YORK = BoundingBox(40.4, -74.4, 41.1, -73.4)
+TIMES_SQUARE, KENNEDY = (40.758, -73.985), (40.645, -73.785)
+
+
+def clean(pairs: list[tuple[float, float]], region: BoundingBox | None = NEW_YORK, batch: int = 1000):
+    preprocessor = TaxiTripPreprocessor(CleaningOptions(region=region))
+    rows = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    for start in range(0, len(rows), batch):
+        preprocessor.add(rows[start : start + batch, 0], rows[start : start + batch, 1])
+    return preprocessor.finish()
+
+
+def left(cleaned: CleanedCoordinates) -> list[tuple[float, float]]:
+    return list(zip(cleaned.latitude.tolist(), cleaned.longitude.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ((np.nan, -73.985), Rule.MISSING),
+        ((40.758, np.nan), Rule.MISSING),
+        ((np.nan, np.nan), Rule.MISSING),
+        ((np.nan, 500.0), Rule.MISSING),
+        ((0.0, 0.0), Rule.ZERO),
+        ((-0.0, 0.0), Rule.ZERO),
+        ((90.5, -73.985), Rule.OUT_OF_RANGE),
+        ((40.758, -180.5), Rule.OUT_OF_RANGE),
+        ((np.inf, -73.985), Rule.OUT_OF_RANGE),
+        ((-73.985, 40.758), Rule.SWAPPED),
+        ((0.0, -73.985), Rule.OUTSIDE_REGION),
+        ((51.5, -0.1), Rule.OUTSIDE_REGION),
+    ],
+)
+def test_each_bad_row_counts_under_its_rule(row, rule):
+    cleaned = clean([TIMES_SQUARE, row, KENNEDY])
+    assert left(cleaned) == [TIMES_SQUARE, KENNEDY]
+    assert cleaned.dropped == {**dict.fromkeys(map(str, Rule), 0), rule: 1}
+    assert (cleaned.rows_read, cleaned.rows_used) == (3, 2)
+
+
+def test_swapped_rows_are_not_repaired():
+    cleaned = clean([TIMES_SQUARE] * 9 + [TIMES_SQUARE[::-1]], region=None)
+    assert left(cleaned) == [TIMES_SQUARE] * 9
+    assert cleaned.dropped[Rule.SWAPPED] == 1
+
+
+def test_duplicates_and_order_are_kept():
+    rows = [KENNEDY, TIMES_SQUARE, TIMES_SQUARE, KENNEDY]
+    assert left(clean(rows)) == rows
+
+
+def test_the_box_is_inclusive():
+    corners = [(40.4, -74.4), (41.1, -73.4)]
+    assert left(clean(corners)) == corners
+
+
+def test_no_rows_leave_no_region():
+    cleaned = clean([(np.nan, np.nan)], region=None)
+    assert cleaned.region is None
+    assert cleaned.latitude.shape == cleaned.longitude.shape == (0,)
+
+
+coordinate = st.one_of(
+    st.floats(-100, 200), st.sampled_from([np.nan, 0.0, -0.0, np.inf, 40.7, -74.0, 40.0, 90.0, 180.0, -180.0])
+)
+
+
+@given(st.lists(st.tuples(coordinate, coordinate)), st.integers(1, 7), st.sampled_from([None, NEW_YORK]))
+def test_every_row_is_either_kept_unchanged_or_counted_once(rows, batch, region):
+    cleaned = clean(rows, region, batch)
+    assert cleaned.rows_read == len(rows)
+    assert cleaned.latitude.size == cleaned.longitude.size == cleaned.rows_used
+    remaining = iter(rows)
+    for pair in left(cleaned):
+        assert any(pair == row for row in remaining)  # a subsequence of what was read
+    if cleaned.region is not None:
+        assert cleaned.region.contains(cleaned.latitude, cleaned.longitude).all()
+
+
+@given(st.lists(st.tuples(coordinate, coordinate)), st.integers(1, 7))
+def test_batches_make_no_difference(rows, batch):
+    whole, parts = clean(rows, None), clean(rows, None, batch)
+    assert left(whole) == left(parts)
+    assert whole.dropped == parts.dropped
+
+
+def test_the_region_keeps_airports_and_drops_other_cities():
+    rng = np.random.default_rng(0)
+    latitude = rng.normal(40.755, 0.02, 10_000)
+    longitude = rng.normal(-73.98, 0.02, 10_000)
+    latitude[:1500] = rng.uniform(-60, 60, 1500)  # 15 % wild
+    region = robust_region(latitude, longitude)
+    newark, kennedy, westchester, philadelphia = (40.69, -74.175), KENNEDY, (41.07, -73.71), (39.95, -75.17)
+    places = np.array([newark, kennedy, westchester, philadelphia])
+    assert region.contains(places[:, 0], places[:, 1]).tolist() == [True, True, True, False]
+
+
+def test_the_region_of_coinciding_points_reaches_100_km():
+    region = robust_region(np.full(5, 60.0), np.full(5, 20.0))
+    assert region.max_latitude - 60.0 == pytest.approx(0.8993, abs=1e-4)
+    assert region.max_longitude - 20.0 == pytest.approx(2 * 0.8993, abs=1e-3)  # a degree is half as long at 60° north
+
+
+def test_points_on_both_sides_of_the_antimeridian_are_kept():
+    cleaned = clean([(-16.8, 179.99), (-16.8, -179.99)] * 10, region=None)
+    assert cleaned.rows_used == 20
+
+
+@pytest.mark.parametrize(
+    "text", ["41,-74,40,-73", "40,-73,41,-74", "-91,0,0,0", "0,0,0,181", "1,2,3", "a,b,c,d", "nan,0,1,1"]
+)
+def test_refuses_what_is_no_box(text):
+    with pytest.raises(DataError, match="bounding box"):
+        BoundingBox.parse(text)
+
+
+def test_reads_a_box():
+    assert BoundingBox.parse("40.4,-74.4, 41.1,-73.4") == NEW_YORK
+    assert str(NEW_YORK) == "40.4,-74.4,41.1,-73.4"
