@@ -5,28 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from taxi_mlops.domain import Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.specification import Specification
-from taxi_mlops.trials.machine import describe_machine
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-@pytest.fixture
-def header() -> RunHeader:
-    return RunHeader(
-        run_id="run",
-        created_at=NOW,
-        specification=Specification(),
-        fingerprint="0" * 64,
-        threads=2,
-        n_points=3,
-        weighted=False,
-        provenance=Provenance("file.csv", "chicago", "v", 4, 3, {"missing": 1}, ("a note",)),
-        machine=describe_machine(),
-    )
 
 
 def record(block: int) -> TrialRecord:

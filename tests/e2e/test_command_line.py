@@ -1,0 +1,136 @@
+"""The `taxi` command as a user calls it: real processes, real adapters, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+FAST = ("--repeats", "2", "--adapters", "sklearn,sklearn-njobs", "--sample", "2000")
+
+
+@pytest.fixture
+def taxi(tmp_path):
+    """Run `taxi` in an empty folder; returns the finished process."""
+
+    def taxi(*arguments, code=0, **environment):
+        finished = subprocess.run(
+            [sys.executable, "-m", "taxi_mlops.cli", *map(str, arguments)],
+            check=False,
+            cwd=tmp_path,
+            env=os.environ | {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert finished.returncode == code, finished.stderr
+        assert "Traceback" not in finished.stderr
+        return finished
+
+    return taxi
+
+
+def test_a_first_comparison_without_any_data(taxi, tmp_path):
+    finished = taxi("compare", *FAST, "--output", "out")
+    assert "reference" in finished.stdout
+    assert "equal" in finished.stdout
+    assert "Results in out/" in finished.stdout
+    assert max(map(len, finished.stdout.splitlines()[:6])) <= 80
+    assert "[6/6]" in finished.stderr
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert [entry["rank"] for entry in comparison["ranking"]] != [None, None]
+    assert comparison["dataset"]["points"] == 2000
+
+    listed = json.loads(taxi("runs", ".", "--json").stdout)
+    assert [(run["folder"], run["state"]) for run in listed] == [("out", "ended")]
+    assert "2,000" in taxi("runs", ".").stdout
+    again = taxi("compare", "--resume", "out", "--json", "--quiet")
+    assert json.loads(again.stdout) == comparison
+    assert again.stderr == ""
+
+
+def test_json_is_all_that_goes_to_standard_output_and_follows_the_schema(taxi, shared_data):
+    chicago = shared_data / "chicago_taxi_2013_2016_sample.csv"
+    finished = taxi("compare", chicago, *FAST, "--points", "dropoff", "--eps", "500", "--json", "--quiet")
+    document = json.loads(finished.stdout)
+    jsonschema.validate(document, json.loads(taxi("schema", "comparison").stdout))
+    assert document["dataset"]["schema"] == "chicago"
+    assert document["dataset"]["rows_read"] == 15_002
+    assert sum(document["dataset"]["dropped"].values()) == 15_002 - document["dataset"]["rows_used"]
+    others = [adapter for adapter in document["adapters"] if adapter["name"] != document["reference"]]
+    assert [adapter["equivalence"]["verdict"] for adapter in others] == ["equal"]
+
+
+def test_a_specification_file_is_all_that_is_needed(taxi, tmp_path, shared_data):
+    specification = tmp_path / "experiment.yaml"
+    specification.write_text(
+        f"dataset: {{source: {shared_data / 'yellow_tripdata_2016-06_sample.csv'}}}\n"
+        "parameters: {eps_metres: 300, min_samples: 4}\n"
+        "trials: {adapters: [sklearn], repeats: 1}\n",
+        encoding="utf-8",
+    )
+    taxi("compare", "--spec", specification, "--output", "first", "--quiet")
+    taxi("compare", "--spec", tmp_path / "first" / "specification.toml", "--output", "second", "--quiet")
+    first, second = (
+        json.loads((tmp_path / name / "comparison.json").read_text(encoding="utf-8")) for name in ("first", "second")
+    )
+    for key in ("dataset", "parameters", "reference"):
+        assert first[key] == second[key]
+    assert first["adapters"][0]["n_clusters"] == second["adapters"][0]["n_clusters"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compare", "nowhere.csv"), "nowhere.csv"),
+        (("compare", "--eps", "-5"), "--eps = -5.0"),
+        (("compare", "--adapters", "dbscanner"), "known are: "),
+        (("compare", "--resume", "nowhere"), "holds no run"),
+        (("compare", "--resume", "x", "--eps", "5"), "no other options"),
+        (("compare", "--spec", "nowhere.toml"), "nowhere.toml"),
+        (("compare", "--bbox", "1,2,3"), "'1,2,3'"),
+        (("compare", "--colour", "red"), "No such option"),
+        (("schema", "nonsense"), "nonsense"),
+        (("data", "inspect", "nowhere.csv"), "nowhere.csv"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line_and_exit_code_2(taxi, tmp_path, arguments, message):
+    finished = taxi(*arguments, code=2)
+    assert message in finished.stderr
+    assert finished.stdout == ""
+    assert len([line for line in finished.stderr.splitlines() if line.lower().startswith("error")]) == 1
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_a_wrong_setting_is_a_mistake_too(taxi):
+    assert "TAXI_LOG_LEVEL = 'loud'" in taxi("runs", code=2, TAXI_LOG_LEVEL="loud").stderr
+
+
+def test_help_imports_nothing_heavy():
+    """`taxi --help` answers at once: none of the libraries that take long to import are touched."""
+    heavy = ("numpy", "pandas", "sklearn", "numba", "pyarrow", "scipy", "pydantic", "structlog", "rich.markdown")
+    program = (
+        "import sys; from taxi_mlops.cli.main import app; app(['--help'], standalone_mode=False); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "compare" in finished.stdout
+    assert finished.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_other_commands_answer(taxi, tmp_path):
+    assert "sklearn-parallel" in taxi("adapters").stdout
+    assert {listing["name"] for listing in json.loads(taxi("adapters", "--json").stdout)} >= {"sklearn", "dbscan"}
+    assert "memory" in taxi("doctor").stdout
+    assert "no runs in runs/" in taxi("runs").stdout
+    assert taxi("--version").stdout.startswith("taxi-mlops ")
+    for name in ("specification", "journal"):
+        jsonschema.Draft202012Validator.check_schema(json.loads(taxi("schema", name).stdout))
+    taxi("data", "synthesize", "--rows", "5000", "city.parquet")
+    assert "5,000" in taxi("data", "inspect", "city.parquet").stdout
+    assert Path(tmp_path / "city.parquet").stat().st_size > 0

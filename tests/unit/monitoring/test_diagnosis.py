@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from taxi_mlops.monitoring.diagnosis import Health, diagnose
+from taxi_mlops.settings import Settings
+
+
+def test_a_working_machine_has_no_problem_and_gets_no_folder(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path / "cache", runs_dir=tmp_path / "deep" / "runs")
+    findings = {finding.name: finding for finding in diagnose(settings)}
+    assert {finding.health for finding in findings.values()} <= {Health.OK, Health.WARNING}
+    assert list(tmp_path.iterdir()) == []
+    assert "available" in findings["adapters"].found
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = Settings(cache_dir=tmp_path / "file" / "cache", runs_dir=tmp_path)
+    finding = next(finding for finding in diagnose(settings) if finding.name == "cache folder")
+    assert finding.health is Health.PROBLEM
+    assert "TAXI_CACHE_DIR" in finding.advice

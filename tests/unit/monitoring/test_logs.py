@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from taxi_mlops.monitoring.logs import LOGGER, get_logger, run_logs
+
+
+def test_a_run_writes_json_lines_with_its_id(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with run_logs(path, "run-1", "info", verbose=False):
+        get_logger().info("trial_finished", seconds=1.5)
+        get_logger().debug("not_shown")
+        logging.getLogger(f"{LOGGER}.library").warning("from the standard library")
+    first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    assert (first["event"], first["run_id"], first["level"], first["seconds"]) == (
+        "trial_finished",
+        "run-1",
+        "info",
+        1.5,
+    )
+    assert first["timestamp"].endswith("Z")
+    assert (second["event"], second["run_id"]) == ("from the standard library", "run-1")
+
+
+def test_a_second_run_appends_and_the_first_one_hears_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    for run_id in ("one", "two"):
+        with run_logs(path, run_id, "info", verbose=False):
+            get_logger().info("started")
+    get_logger().info("after both")
+    assert [json.loads(line)["run_id"] for line in path.read_text(encoding="utf-8").splitlines()] == ["one", "two"]
+
+
+def test_nothing_is_printed_unless_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with run_logs(tmp_path / "log.jsonl", "run", "info", verbose=False):
+        get_logger().info("silent")
+    assert capsys.readouterr() == ("", "")
+    with run_logs(tmp_path / "log.jsonl", "run", "info", verbose=True):
+        get_logger().info("shown", points=3)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "shown" in err
+    assert "points=3" in err
