@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.domain import FloatArray, Parameters, Points, Provenance, Workload
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
 
 EPS = 50.0
 """Metres; the eps of all cases that have no reason for another."""
@@ -48,10 +48,13 @@ def around(
     origin: tuple[float, float] = SANTIAGO,
     weight: ArrayLike | None = None,
 ) -> Points:
-    """Points at so many metres east and north of a place; right within a few parts per million near it."""
-    degree = np.degrees(1.0 / EARTH_RADIUS_METRES)
-    latitude = origin[0] + np.asarray(north, dtype=np.float64) * degree
-    longitude = origin[1] + np.asarray(east, dtype=np.float64) * degree / np.cos(np.radians(origin[0]))
+    """Points at so many metres east and north of a place, be it a pole; a plane bent round the earth there."""
+    degrees = np.degrees(1.0 / EARTH_RADIUS_METRES)
+    up, y, axis = unit_sphere(np.multiply(north, degrees), np.multiply(east, degrees)).T  # around (0, 0)
+    cosine, sine = np.cos(np.radians(origin[0])), np.sin(np.radians(origin[0]))
+    x, z = up * cosine - axis * sine, up * sine + axis * cosine
+    latitude = np.degrees(np.arctan2(z, np.hypot(x, y)))
+    longitude = np.degrees(np.arctan2(y, x)) + origin[1]
     return make_points(latitude, (longitude + 180.0) % 360.0 - 180.0, weight)
 
 
