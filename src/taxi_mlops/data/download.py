@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 _ATTEMPTS = 4
-_CHUNK_BYTES = 1 << 20
 _MAX_REDIRECTS = 5
-_PARQUET_MAGIC = b"PAR1"
 
 
 def fetch(url: str, settings: Settings, on_progress: Callable[[str, int, int | None], None] | None = None) -> Path:
@@ -133,7 +131,8 @@ class _Download:
     def _write(self, response: httpx.Response, offset: int, total: int | None) -> None:
         done = offset
         with self._part.open("ab" if offset else "wb") as file:
-            for chunk in response.iter_raw(_CHUNK_BYTES):
+            # Not in chunks of one size: of those, what came before a break would be lost.
+            for chunk in response.iter_raw():
                 done += len(chunk)
                 self._require_room(done, None)
                 file.write(chunk)

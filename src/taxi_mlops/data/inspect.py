@@ -96,8 +96,8 @@ def _of_points(trips: OpenedTrips, columns_read: tuple[str, ...], cleaned: Clean
 
 def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | None = None) -> TextMap:
     """Draw the density of n ≥ 1 points, in degrees, on at most 64 × 24 characters, true to scale."""
-    south, north = (float(value) for value in np.quantile(latitude, _SHOWN_SHARE))
-    west, east = (float(value) for value in np.quantile(longitude, _SHOWN_SHARE))
+    south, north = (float(value) for value in np.quantile(latitude, _SHOWN_SHARE, method="inverted_cdf"))
+    west, east = (float(value) for value in np.quantile(longitude, _SHOWN_SHARE, method="inverted_cdf"))
     metres_per_longitude = METRES_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 1e-6)
     width, height = (east - west) * metres_per_longitude, (north - south) * METRES_PER_DEGREE
     per_column = max(width / _MAP_COLUMNS, height / (_MAP_ROWS * _CELL_ASPECT), 1.0)
