@@ -123,8 +123,8 @@ def _tie_cases() -> tuple[Case, ...]:
     return (
         _case("lattice at exactly eps, four neighbours", around(east, north), min_samples=5),
         _case("lattice at exactly eps, chained", around(east, north), min_samples=2),
-        _case("lattice just above eps", around(east * (1 + 1e-5), north * (1 + 1e-5)), min_samples=2),
-        _case("meridian at exactly eps", around(np.zeros(30), np.arange(30) * EPS, (0.0, 0.0)), min_samples=3),
+        _case("meridian just within eps", _meridian(30, EPS * (1 - 1e-8)), min_samples=3),
+        _case("meridian just beyond eps", _meridian(30, EPS * (1 + 1e-8)), min_samples=2),
         _case("clusters that nearly touch", around(touching, np.zeros(16)), min_samples=3),
         # Their degrees are equal in float32.
         _case("closer than float32 tells", around(metre_apart, np.zeros(40)), min_samples=2, eps=0.5),
@@ -139,10 +139,10 @@ def _earth_cases() -> tuple[Case, ...]:
     turn, distance = random.uniform(-180.0, 180.0, 200), random.uniform(0.0, 400.0, 200)
     polar = 90.0 - np.degrees(distance / EARTH_RADIUS_METRES)
     towns = random.uniform([-80, -180], [80, 180], (40, 2))
-    trips = towns[random.integers(0, 40, 300)] + random.normal(0.0, 1e-4, (300, 2))
+    trips = towns[random.integers(0, 40, 600)] + random.normal(0.0, 6e-4, (600, 2))
     stretch = np.arange(-10, 11) * 6e-4  # at 60° N, as far as 33 m; on a flat map, 67 m
     return (
-        _case("across the antimeridian", around(east, north, (-17.0, 180.0)), min_samples=5),
+        _case("across the antimeridian", around(east - 500.0, north, (-17.0, 180.0)), min_samples=5),
         _case("both names of the antimeridian", make_points([10.0] * 4, [180.0, -180.0, 180.0, -180.0]), min_samples=4),
         _case("the north pole", make_points(polar, turn), min_samples=8),
         _case("the south pole", make_points(-polar, turn), min_samples=8),
@@ -163,6 +163,10 @@ def _lattice(side: int, spacing: float) -> tuple[FloatArray, FloatArray]:
     return east.ravel(), north.ravel()
 
 
+def _meridian(n: int, spacing: float) -> Points:
+    return around(np.zeros(n), np.arange(n) * spacing, (0.0, 0.0))
+
+
 def _blobs(random: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]:
     """Four blobs of different density and some noise, in 3 km by 3 km, shuffled; metres."""
     centres = np.array([[500, 500], [900, 2_500], [2_400, 800], [2_450, 900]], dtype=np.float64)
@@ -175,6 +179,6 @@ def _blobs(random: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]
 
 def _two_stands_and_a_passer_by() -> Points:
     """Two stands of five points 96 m apart, and a point within eps of both that is no core point itself."""
-    stand = np.array([[0, 0], [0, 8], [0, -8], [-8, 0], [-12, 0]], dtype=np.float64)
+    stand = np.array([[0, 0], [-8, 0], [-12, 0], [-8, 8], [-8, -8]], dtype=np.float64)
     metres = np.concatenate((stand, [[48, 0]], -stand + [96, 0]))
     return around(metres[:, 0], metres[:, 1])

@@ -1,0 +1,63 @@
+"""The adapters on trips of Santiago, against scikit-learn."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_mlops.adapters.registry import load_adapter
+from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
+from taxi_mlops.domain import Clustering, Parameters, Points, Resources
+from taxi_mlops.errors import AdapterUnavailableError
+from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
+from taxi_mlops.testing.cases import make_points
+
+PARAMETERS = [Parameters(50.0, 5), Parameters(100.0, 10), Parameters(200.0, 50)]
+
+
+@pytest.fixture(scope="module")
+def points(shared_data: Path) -> Points:
+    """30,000 pickups; coordinates have four decimals, so that many coincide and many distances are alike."""
+    trips = pq.read_table(
+        shared_data / "santiago_taxi_od.parquet", columns=["origin_latitude", "origin_longitude"]
+    ).to_pandas()
+    return make_points(*trips.sample(30_000, random_state=0).to_numpy(dtype=np.float64).T)
+
+
+@pytest.fixture(scope="module")
+def reference(points: Points):
+    @cache
+    def fit(parameters: Parameters) -> Clustering:
+        adapter = load_adapter("sklearn")
+        return adapter.fit(adapter.prepare(points, parameters, Resources(threads=1)))
+
+    return fit
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=lambda p: f"{p.eps_metres:g}m")
+@pytest.mark.parametrize(("pairs_per_tile", "threads"), [(20_000, 1), (5_000_000, 2)])
+def test_tiles_are_equal_to_sklearn(points, reference, parameters, pairs_per_tile, threads) -> None:
+    adapter = SklearnParallelAdapter(pairs_per_tile)
+    problem = adapter.prepare(points, parameters, Resources(threads=threads))
+    adapter.warm_up(problem)
+    tiled, truth = adapter.fit(problem), reference(parameters)
+    assert tiled.about["tiles"] > 10
+    np.testing.assert_array_equal(tiled.core_mask, truth.core_mask)
+    np.testing.assert_array_equal(tiled.labels[truth.core_mask], truth.labels[truth.core_mask])
+    assert check_equivalence(points, parameters, truth, tiled).verdict is Verdict.EQUAL
+
+
+@pytest.mark.parametrize("name", ["sklearn-njobs", "sklearnex"])
+def test_exact_adapters_are_equal_to_sklearn(points, reference, name) -> None:
+    try:
+        adapter = load_adapter(name)
+    except AdapterUnavailableError as error:
+        pytest.skip(str(error))
+    for parameters in PARAMETERS:
+        found = adapter.fit(adapter.prepare(points, parameters, Resources(threads=2)))
+        verdict = check_equivalence(points, parameters, reference(parameters), found).verdict
+        assert verdict in {Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING}
