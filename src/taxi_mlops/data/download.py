@@ -10,10 +10,10 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.errors import DownloadError
 from taxi_mlops.settings import Settings
 
@@ -24,7 +24,7 @@ _ATTEMPTS = 4
 _MAX_REDIRECTS = 5
 
 
-def fetch(url: str, settings: Settings, on_progress: Callable[[str, int, int | None], None] | None = None) -> Path:
+def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> Path:
     """The path in the cache of the file at an http(s) address; it is downloaded where it is not there yet.
 
     Processes that want the same file wait for each other. Delete the file to have it fetched anew.
@@ -64,7 +64,7 @@ class _Download:
         url: str,
         target: Path,
         settings: Settings,
-        on_progress: Callable[[str, int, int | None], None] | None,
+        on_progress: Progress | None,
     ) -> None:
         self._url = url
         self._shown = displayed(url)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxi_mlops.data.load import LoadRequest, OpenedTrips, open_trips
-from taxi_mlops.data.loader import Progress
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import METRES_PER_DEGREE, BoundingBox
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.settings import Settings
@@ -101,6 +101,7 @@ def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | N
     metres_per_longitude = METRES_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 1e-6)
     width, height = (east - west) * metres_per_longitude, (north - south) * METRES_PER_DEGREE
     per_column = max(width / _MAP_COLUMNS, height / (_MAP_ROWS * _CELL_ASPECT), 1.0)
+    per_column *= 1 + 1e-9  # so that rounding leaves no point on the rim outside
     columns = max(1, math.ceil(width / per_column))
     rows = max(1, math.ceil(height / (per_column * _CELL_ASPECT)))
     east = west + columns * per_column / metres_per_longitude

@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from taxi_mlops.data.fingerprint import fingerprint
-from taxi_mlops.data.loader import DataLoader, Progress
+from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.data.schemas import SYNTHETIC, TripEnd, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, resolve
@@ -112,7 +113,6 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
         zones=request.zones is not None,
         on_progress=on_progress,
     )
-
     zones = request.zones
     refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.columns import numbers, polyline_ends
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.schemas import Polyline, TripEnd, TripSchema, Zone, choose_schema
 from taxi_mlops.data.tables import Table, UnreadableCellError, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
@@ -15,9 +16,6 @@ from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with a stage (Downloading, Reading, Synthesizing), how much is done, and of how much where that is known."""
 
 
 class DataLoader:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxi_mlops.domain import BoolArray, FloatArray
+from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.errors import DataError
 
-METRES_PER_DEGREE = 111_195.0
-"""Length of one degree of latitude on the sphere of radius 6,371,009 m."""
+METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180
+"""Of latitude, or of longitude on the equator."""
 
 _SPREAD = 10.0
 _REACH_METRES = 100_000.0

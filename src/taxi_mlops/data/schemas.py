@@ -6,6 +6,7 @@ know another kind of file, add a `TripSchema` to `SCHEMAS`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,9 @@ from typing import Literal
 from taxi_mlops.errors import DataError
 
 TripEnd = Literal["pickup", "dropoff"]
+
+_LIKE_LATITUDE = re.compile(r"latitude|(?<![a-z])lat(?![a-z])", re.IGNORECASE)
+_LIKE_LONGITUDE = re.compile(r"longitude|(?<![a-z])(lon|lng|long)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +220,8 @@ def choose_schema(
         _refuse_twins(columns, fitting[0].required, where)
         return fitting[0]
     if zones:
-        problem = "a zones file was given, but there are no zone columns PULocationID and DOLocationID"
-    elif fitting:
+        raise DataError(f"{where}: leave out --zones: there are no zone columns PULocationID and DOLocationID")
+    if fitting:
         problem = f"the columns fit several kinds of trips ({', '.join(schema.name for schema in fitting)})"
     else:
         problem = "the columns fit no known kind of trips"
@@ -257,8 +261,8 @@ def _refuse_twins(columns: Sequence[str], needed: frozenset[str], where: str) ->
 
 def _columns_and_flags(columns: Sequence[str]) -> str:
     listed = ", ".join(repr(column) for column in columns[:60]) + (", …" if len(columns) > 60 else "")
-    latitude = next((column.strip() for column in columns if "lat" in column.lower()), "COLUMN")
-    longitude = next((column.strip() for column in columns if "lon" in column.lower()), "COLUMN")
+    latitude = next((column.strip() for column in columns if _LIKE_LATITUDE.search(column)), "COLUMN")
+    longitude = next((column.strip() for column in columns if _LIKE_LONGITUDE.search(column)), "COLUMN")
     flags = f"--lat {_quoted(latitude)} --lon {_quoted(longitude)}"
     return f"columns: {listed or 'none'}; say which ones hold degrees with {flags}"
 

@@ -6,11 +6,12 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from taxi_mlops.data.download import displayed, fetch
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
 
@@ -26,7 +27,7 @@ class Source:
     files: tuple[Path, ...]
 
 
-def resolve(name: str, settings: Settings, on_progress: Callable[[str, int, int | None], None] | None = None) -> Source:
+def resolve(name: str, settings: Settings, on_progress: Progress | None = None) -> Source:
     """Find the files; what is not on this machine is downloaded into the cache first.
 
     Raises DataError where nothing is there, and DownloadError where a server does not deliver.
@@ -78,4 +79,4 @@ def _tlc_url(name: str, settings: Settings) -> str:
     match = _TLC_MONTH.fullmatch(name)
     if match is None:
         raise DataError(f"{name}: months of New York's records are named like tlc:yellow/2010-01 or tlc:green/2016-05")
-    return f"{settings.tlc_base_url}{match['cab']}_tripdata_{match['month']}.parquet"
+    return f"{str(settings.tlc_base_url).rstrip('/')}/{match['cab']}_tripdata_{match['month']}.parquet"

@@ -9,7 +9,7 @@ a shorter one, and no batch depends on how the others were made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import METRES_PER_DEGREE
 from taxi_mlops.data.schemas import TripEnd
 from taxi_mlops.domain import FloatArray
@@ -176,9 +177,7 @@ class SyntheticCity:
         return self._stand_xy[stand] + step
 
 
-def write_parquet(
-    path: Path, rows: int, seed: int = 0, on_progress: Callable[[str, int, int | None], None] | None = None
-) -> None:
+def write_parquet(path: Path, rows: int, seed: int = 0, on_progress: Progress | None = None) -> None:
     """Write the first `rows` trips of the city to a Parquet file, in bounded memory.
 
     The file appears under its name when it is complete. Raises UsageError for impossible sizes and DataError where

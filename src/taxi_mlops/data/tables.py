@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from taxi_mlops.data.validator import shortened
 from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class _BadLines:
         self.count += 1
         if len(self.first) < _LINES_SHOWN:
             fields = f"{row.actual_columns} fields instead of {row.expected_columns}"
-            self.first.append(f"line {row.number}: {fields}: {row.text:.60}")
+            self.first.append(f"line {row.number}: {fields}: {shortened(row.text, 60)}")
         return "skip"
 
 
@@ -176,9 +177,5 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: no permission to read it") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a folder; name its files, for example {path}/*.parquet") from error
-    except (pa.ArrowException, OSError, EOFError) as error:
-        raise DataError(f"{path}: truncated or corrupt ({_first_line(error)}); fetch or export it again") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
+    except (pa.ArrowException, OSError, EOFError, csv.Error) as error:
+        raise DataError(f"{path}: truncated or corrupt ({shortened(error, 200)}); fetch or export it again") from error

@@ -57,7 +57,12 @@ class _Tally:
             return
         self.count += count
         for index in np.flatnonzero(bad)[: _SHOWN - len(self.first_rows)]:
-            self.first_rows.append(f"row {first_row + int(index) + 1}: {values[index]!s:.40}")
+            self.first_rows.append(f"row {first_row + int(index) + 1}: {shortened(values[index], 40)}")
+
+
+def shortened(value: object, length: int) -> str:
+    """The beginning of a value, on one line."""
+    return " ".join(str(value).split())[:length]
 
 
 class DataValidator:

@@ -196,10 +196,22 @@ def test_files_of_different_kinds_are_not_mixed(tmp_path):
             r"column 'origin_latitude': not of the right type in 2 rows \(first: row 3: south, row 4: x\)",
         ),
         (gzip.compress(CSV.encode() * 99)[:-20], "truncated or corrupt"),
+        (b"x" * 200_000, "truncated or corrupt \\(field larger than field limit"),
+        (CSV.replace("-33.45", '"two\nlines"').encode(), r"row 3: two lines\)"),
         (b"PK\x03\x04\x14\x00\x00\x00", "neither CSV nor Parquet"),
         ((CSV + '"-33.44,-70.64,1,2\n').encode(), "truncated or corrupt|broken lines"),
     ],
-    ids=["empty", "header only", "broken lines", "words for numbers", "gzip cut", "zip", "open quote"],
+    ids=[
+        "empty",
+        "header only",
+        "broken lines",
+        "words for numbers",
+        "gzip cut",
+        "one long word",
+        "cell of two lines",
+        "zip",
+        "open quote",
+    ],
 )
 def test_a_bad_csv_file_is_one_clear_error(tmp_path, content, said):
     with pytest.raises(DataError, match=said) as raised:
@@ -265,6 +277,16 @@ def test_a_file_that_shrinks_while_it_is_read_is_one_clear_error(tmp_path):
         file.truncate(1000)
     with pytest.raises(DataError, match="truncated or corrupt"):
         list(batches)
+
+
+def test_a_column_without_any_value_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"'origin_latitude': missing \(more than 90% of all\) in 3 rows"):
+        read(write_parquet(tmp_path / "t.parquet", pa.nulls(3), pa.array([1.0, 2.0, 3.0])))
+
+
+def test_a_parquet_file_without_rows_is_one_clear_error(tmp_path):
+    with pytest.raises(DataError, match="the file holds no rows"):
+        list(DataLoader([write_parquet(tmp_path / "t.parquet", pa.array([], "f8"), pa.array([], "f8"))]).coordinates())
 
 
 def test_a_folder_is_not_a_file(tmp_path):

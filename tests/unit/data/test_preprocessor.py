@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, Rule, TaxiTripPreprocessor
-from taxi_mlops.data.regions import BoundingBox, robust_region
-from taxi_mlops.errors import DataError
+from taxi_mlops.data.regions import BoundingBox
 
 NEW_YORK = BoundingBox(40.4, -74.4, 41.1, -73.4)
 TIMES_SQUARE, KENNEDY = (40.758, -73.985), (40.645, -73.785)
@@ -97,36 +96,6 @@ def test_batches_make_no_difference(rows, batch):
     assert whole.dropped == parts.dropped
 
 
-def test_the_region_keeps_airports_and_drops_other_cities():
-    rng = np.random.default_rng(0)
-    latitude = rng.normal(40.755, 0.02, 10_000)
-    longitude = rng.normal(-73.98, 0.02, 10_000)
-    latitude[:1500] = rng.uniform(-60, 60, 1500)  # 15 % wild
-    region = robust_region(latitude, longitude)
-    newark, kennedy, westchester, philadelphia = (40.69, -74.175), KENNEDY, (41.07, -73.71), (39.95, -75.17)
-    places = np.array([newark, kennedy, westchester, philadelphia])
-    assert region.contains(places[:, 0], places[:, 1]).tolist() == [True, True, True, False]
-
-
-def test_the_region_of_coinciding_points_reaches_100_km():
-    region = robust_region(np.full(5, 60.0), np.full(5, 20.0))
-    assert region.max_latitude - 60.0 == pytest.approx(0.8993, abs=1e-4)
-    assert region.max_longitude - 20.0 == pytest.approx(2 * 0.8993, abs=1e-3)  # a degree is half as long at 60° north
-
-
 def test_points_on_both_sides_of_the_antimeridian_are_kept():
     cleaned = clean([(-16.8, 179.99), (-16.8, -179.99)] * 10, region=None)
     assert cleaned.rows_used == 20
-
-
-@pytest.mark.parametrize(
-    "text", ["41,-74,40,-73", "40,-73,41,-74", "-91,0,0,0", "0,0,0,181", "1,2,3", "a,b,c,d", "nan,0,1,1"]
-)
-def test_refuses_what_is_no_box(text):
-    with pytest.raises(DataError, match="bounding box"):
-        BoundingBox.parse(text)
-
-
-def test_reads_a_box():
-    assert BoundingBox.parse("40.4,-74.4, 41.1,-73.4") == NEW_YORK
-    assert str(NEW_YORK) == "40.4,-74.4,41.1,-73.4"

@@ -92,9 +92,9 @@ def test_letter_case_matters():
 
 def test_an_unknown_file_is_answered_with_its_columns_and_the_flags():
     with pytest.raises(DataError) as raised:
-        choose("when,start lat,start_lon")
+        choose("platform,start lat,start_lon")
     assert str(raised.value) == (
-        "trips.csv: the columns fit no known kind of trips; columns: 'when', 'start lat', 'start_lon'; "
+        "trips.csv: the columns fit no known kind of trips; columns: 'platform', 'start lat', 'start_lon'; "
         'say which ones hold degrees with --lat "start lat" --lon start_lon'
     )
 
@@ -125,7 +125,7 @@ def test_blanks_around_a_named_column_need_not_be_typed():
         ({"latitude_column": "y", "longitude_column": "z"}, "no column 'z'"),
         ({"latitude_column": "y", "longitude_column": "y"}, "same column"),
         ({"latitude_column": "y", "longitude_column": "x", "zones": True}, "cannot be combined"),
-        ({"zones": True}, "no zone columns"),
+        ({"zones": True}, "leave out --zones"),
     ],
 )
 def test_says_what_is_wrong_with_the_flags(named, said):

@@ -156,7 +156,7 @@ def test_a_sample_of_zone_trips_is_drawn_trip_by_trip(request_for_zones, setting
 def test_a_zones_file_needs_zone_columns(request_for_zones, settings, tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("origin_latitude,origin_longitude,destination_latitude,destination_longitude\n1,2,3,4\n")
-    with pytest.raises(DataError, match="no zone columns"):
+    with pytest.raises(DataError, match="leave out --zones: there are no zone columns"):
         load_points(request_for_zones.model_copy(update={"source": str(path)}), settings)
 
 
