@@ -170,7 +170,7 @@ class TrialOutcome:
     """The row that a trial leaves, however it ended. Seconds are wall-clock seconds unless named otherwise.
 
     cold_start_seconds: from the start of the process until the adapter was ready (interpreter, imports, warm-up).
-    fit_user_seconds, fit_system_seconds: CPU time of the process and the children that it has waited for during fit.
+    fit_user_seconds, fit_system_seconds: CPU time of the process and all its descendants during fit.
     peak_memory_bytes: peak of the whole process tree, from `memory` trials only.
     labels_digest: SHA-256 over labels and core mask, equal for equal answers; names the stored arrays.
     """

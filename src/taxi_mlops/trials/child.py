@@ -100,11 +100,11 @@ def _load(name: str) -> tuple[Adapter, AdapterInfo]:
 def warm_up_points(points: Points, parameters: Parameters) -> Points:
     """A small problem that takes the way of the large one: `WARM_UP_POINTS` points drawn with a fixed seed.
 
-    The first of them is repeated up to `min_samples` times, so that there is a core point and a cluster to expand.
+    In front of them one is repeated up to `min_samples` times, so that there is a core point and a cluster to expand.
     """
     drawn = np.random.default_rng(0).choice(len(points), size=min(len(points), WARM_UP_POINTS), replace=False)
     repeated = np.repeat(drawn[:1], min(parameters.min_samples, WARM_UP_POINTS))
-    chosen = np.concatenate((drawn, repeated))
+    chosen = np.concatenate((repeated, drawn))
     return Points(
         latitude=points.latitude[chosen],
         longitude=points.longitude[chosen],

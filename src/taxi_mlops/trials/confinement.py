@@ -7,6 +7,7 @@ imports only the standard library, since the guardian uses it before anything el
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -58,7 +59,8 @@ def leave_no_core_dump() -> None:
 
 def offer_to_out_of_memory_killer() -> None:
     """When the host runs out of memory, let the kernel end this process and not the run."""
-    if _LINUX:
+    # Some containers have a read-only /proc; the kernel then chooses by size.
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 

@@ -28,6 +28,9 @@ THREAD_VARIABLES = (
 )
 """How many threads a library may use. oneTBB has no such variable: it follows the CPUs that a process is pinned to."""
 
+SWEEP_SECONDS = 5.0
+"""How long to go on killing: a process that hangs in a driver ends when the driver lets go of it."""
+
 
 def trial_environment(inherited: Mapping[str, str], *, marker: str, threads: int, scratch: Path) -> dict[str, str]:
     """The environment of a trial: what is inherited, without our own settings, with all thread counts set.
@@ -67,8 +70,9 @@ def marked_processes(prefix: str) -> list[psutil.Process]:
 
 def _kill_marked(prefix: str) -> int:
     killed: set[int] = set()
+    deadline = time.monotonic() + SWEEP_SECONDS
     # Again until none is found: one that was forked while we looked turns up in the next round.
-    while processes := marked_processes(prefix):
+    while (processes := marked_processes(prefix)) and time.monotonic() < deadline:
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -20,6 +20,8 @@ from taxi_mlops.trials.tree_memory import TreeMemory
 STDERR_TAIL_BYTES = 4096
 LARGEST_REPORT_BYTES = 1024**2
 SAMPLE_SECONDS = 0.02
+SAMPLE_SHARE = 0.2
+"""Of the time of a CPU, at most, that goes into samples: on a host with many processes they are dear."""
 EXIT_GRACE_SECONDS = 5.0
 """How long a child that has answered may take to end."""
 GUARDIAN_GRACE_SECONDS = 5.0
@@ -53,7 +55,13 @@ class Ending:
 
 def supervise(request: Request, run_id: str) -> Ending:
     """Run the request to its end, whatever that is. When this returns or raises, no process of the trial is left."""
-    with _RunningTrial(request, run_id) as running:
+    started_at = time.monotonic()
+    try:
+        started = _RunningTrial(request, run_id)
+    except OSError as error:  # the host has no process or memory to spare
+        never_started = Breach(TrialStatus.CRASHED, f"could not be started: {error}")
+        return Ending(Report(), never_started, started_at, time.monotonic() - started_at, "", None)
+    with started as running:
         breach = running.follow()
     return running.ending(breach)
 
@@ -93,7 +101,7 @@ class _RunningTrial:
         self._started_at = time.monotonic()
         self._process, self._lifeline, self._pipe = self._spawn(request)
         self._memory = TreeMemory(self._process.pid) if request.kind is TrialKind.MEMORY else None
-        self._sampled_at = self._started_at
+        self._next_sample_at = self._started_at
 
     def __enter__(self) -> Self:
         return self
@@ -200,25 +208,26 @@ class _RunningTrial:
 
     def _patience(self) -> float:
         """How long to wait for news. Nothing wakes the parent of a timed trial before its deadline."""
-        left = max(self._deadline() - time.monotonic(), 0.0)
-        return left if self._memory is None else min(left, SAMPLE_SECONDS)
+        until = self._deadline() if self._memory is None else min(self._deadline(), self._next_sample_at)
+        return max(until - time.monotonic(), 0.0)
 
     def _breach(self) -> Breach | None:
         report = self._facts.report
         if self._facts.fault is not None:
             return Breach(TrialStatus.INVALID, self._facts.fault)
         now = time.monotonic()
-        if self._memory is not None and now >= self._sampled_at + SAMPLE_SECONDS:
+        if self._memory is not None and now >= self._next_sample_at:
             self._memory.sample()
-            self._sampled_at = time.monotonic()
+            sampled = time.monotonic()
+            self._next_sample_at = sampled + max(SAMPLE_SECONDS, (sampled - now) / SAMPLE_SHARE)
         breach = self._memory_breach()
         if breach is not None or now < self._deadline():
             return breach
         if report.status is not None:
-            return Breach(report.status, f"answered, but did not exit within {EXIT_GRACE_SECONDS:g} s, and was killed")
-        return Breach(
-            TrialStatus.TIMEOUT, f"timed out after {self._resources.timeout_seconds:g} s during {report.phase}"
-        )
+            lingered = f"answered, but did not exit within {EXIT_GRACE_SECONDS:g} s, and was killed"
+            return Breach(report.status, report.cause or lingered)
+        limit = self._resources.timeout_seconds
+        return Breach(TrialStatus.TIMEOUT, f"timed out after {limit:g} s during {report.phase}")
 
     def _memory_breach(self) -> Breach | None:
         peak, limit = self._peak_memory_bytes(), self._resources.memory_limit_bytes

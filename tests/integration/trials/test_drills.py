@@ -264,3 +264,10 @@ def test_sweep_finds_what_a_killed_run_left(drills):
     finally:
         other_run.kill()
         other_run.wait()
+
+
+def test_a_trial_that_cannot_be_started_has_its_row_too(drills, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(drills.folder / "no-python"))
+    outcome = drills.run("good")
+    assert outcome.status is TrialStatus.CRASHED
+    assert outcome.cause.startswith("could not be started: ")

@@ -1,7 +1,5 @@
 """Adapters of somebody else's package, most of which misbehave. They import nothing heavy, so that drills are quick."""
 
-# ruff: noqa: ARG002 - the interface gives more than a drill needs
-
 import atexit
 import ctypes
 import mmap
