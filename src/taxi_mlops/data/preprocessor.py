@@ -22,7 +22,7 @@ class Rule(StrEnum):
     ZERO = "zero"
     """Both coordinates are exactly 0, which devices write when they have no fix."""
     OUT_OF_RANGE = "out_of_range"
-    """Latitude outside [-90, 90], longitude outside [-180, 180], or infinite (so are swapped pairs from beyond 90° E or W)."""
+    """Latitude outside [-90, 90] (as in a swapped pair from beyond 90° E or W), longitude outside [-180, 180]."""
     SWAPPED = "swapped"
     """Outside the region, but inside it with latitude and longitude exchanged."""
     OUTSIDE_REGION = "outside_region"

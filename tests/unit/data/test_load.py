@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,6 +110,14 @@ def test_trips_of_the_zone_era_are_refused(tmp_path, settings):
         DataError, match=r"zone numbers and no points, .*centroids .* not points.*--zones taxi_zones\.zip"
     ):
         load_points(LoadRequest(source=str(path)), settings)
+
+
+def test_a_missing_package_for_zones_is_named_with_the_command(tmp_path, settings, monkeypatch):
+    path = tmp_path / "zones.csv"
+    path.write_text("PULocationID,DOLocationID\n1,2\n")
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    with pytest.raises(DataError, match=r"needs the package 'pyproj': pip install \"taxi-mlops\[zones\]\""):
+        load_points(LoadRequest(source=str(path), zones=tmp_path / "zones.zip"), settings)
 
 
 def test_the_synthetic_city_takes_no_columns(settings):

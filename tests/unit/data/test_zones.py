@@ -158,9 +158,3 @@ def test_a_zones_file_needs_zone_columns(request_for_zones, settings, tmp_path):
     path.write_text("origin_latitude,origin_longitude,destination_latitude,destination_longitude\n1,2,3,4\n")
     with pytest.raises(DataError, match="leave out --zones: there are no zone columns"):
         load_points(request_for_zones.model_copy(update={"source": str(path)}), settings)
-
-
-def test_a_missing_package_is_named_with_the_command(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "shapely", None)
-    with pytest.raises(DataError, match=r"needs the package 'shapely': pip install \"taxi-mlops\[zones\]\""):
-        read_zones(tmp_path / "zones.zip")
