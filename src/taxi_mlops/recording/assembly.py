@@ -156,7 +156,7 @@ def _why(field: str, result: AdapterResult, reference: str | None) -> str:
     if against_reference and result.name == reference:
         return "this is the reference"
     if result.status is not TrialStatus.OK:
-        return f"a trial ended {result.status}"
+        return f"{result.status}: {result.reason}"
     if against_reference and reference is None:
         return "no reference ended well"
     if field == "speedup":
@@ -183,8 +183,20 @@ def _why_unranked(result: AdapterResult, reference: str | None) -> str | None:
     if result.equivalence is None:
         return "no reference to hold it against"
     if result.equivalence.verdict is Verdict.DIFFERENT:
-        return f"different clustering from {reference}" + (f" ({result.note})" if result.note else "")
+        return _difference(result.equivalence, reference) + (f" ({result.note})" if result.note else "")
     return None
+
+
+def _difference(equivalence: Equivalence, reference: str | None) -> str:
+    counts = {
+        "core flag": equivalence.core_points_differing or 0,
+        "cluster": equivalence.partition_differing,
+        "noise": equivalence.noise_differing,
+    }
+    differing = [f"{count:,} in {what}" for what, count in counts.items() if count]
+    if equivalence.border_points_invalid:
+        differing.append(f"{equivalence.border_points_invalid:,} border points out of reach of their cluster")
+    return f"different clustering from {reference}; points that differ: {', '.join(differing)}"
 
 
 def _ranked(place: Place, median: float) -> RankingEntry:

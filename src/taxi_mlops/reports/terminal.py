@@ -19,7 +19,8 @@ _VERDICTS = {
 
 def render(comparison: Comparison) -> RenderableType:
     """Heading, ranking, the verdict in a sentence, what to know about it."""
-    parts: list[RenderableType] = [_heading(comparison), _table(comparison), Text(sentence(comparison), style="bold")]
+    verdict = Text(f"\n{sentence(comparison)}", style="bold")
+    parts: list[RenderableType] = [_heading(comparison), _table(comparison), verdict]
     parts += [Text(f"{entry.name}: {entry.reason}", style="dim") for entry in comparison.ranking if entry.reason]
     if any(
         result.equivalence and result.equivalence.verdict is Verdict.EQUAL_WITHIN_ROUNDING
@@ -57,23 +58,25 @@ def _listed(names: list[str]) -> str:
 def _heading(comparison: Comparison) -> Text:
     dataset, parameters = comparison.dataset, comparison.parameters
     dropped = dataset.rows_read - dataset.rows_used
-    return Text(
+    lines = [
         f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri} ({dataset.schema_}; "
-        f"{dropped:,} of {dataset.rows_read:,} rows dropped)\n"
+        f"{dropped:,} of {dataset.rows_read:,} rows dropped)",
         f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {comparison.threads} threads · "
-        f"reference {comparison.reference or UNDEFINED} · {comparison.machine.processor}"
-    )
+        f"{comparison.machine.processor}",
+    ]
+    reference = next((result for result in comparison.adapters if result.name == comparison.reference), None)
+    if reference is not None and reference.n_clusters is not None and reference.noise_ratio is not None:
+        lines.append(f"{reference.name} finds {reference.n_clusters:,} clusters and {reference.noise_ratio:.1%} noise")
+    return Text("\n".join([*lines, ""]))
 
 
 def _table(comparison: Comparison) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("#", justify="right")
     table.add_column("adapter", no_wrap=True)
     table.add_column("fit, median", justify="right", no_wrap=True)
-    table.add_column("speed-up", justify="right")
+    table.add_column("speed-up [95 %]", justify="right", no_wrap=True)
     table.add_column("memory", justify="right", no_wrap=True)
-    table.add_column("clusters", justify="right")
-    table.add_column("noise", justify="right")
     table.add_column("clustering", no_wrap=True)
     results = {result.name: result for result in comparison.adapters}
     for entry in comparison.ranking:
@@ -82,10 +85,8 @@ def _table(comparison: Comparison) -> Table:
             UNDEFINED if entry.rank is None else f"{'=' if entry.tied_with else ''}{entry.rank}",
             entry.name,
             seconds(result.fit_seconds_median),
-            "reference" if entry.name == comparison.reference else speedup(result.speedup),
+            speedup(result.speedup),
             memory(result.peak_memory_bytes),
-            UNDEFINED if result.n_clusters is None else f"{result.n_clusters:,}",
-            UNDEFINED if result.noise_ratio is None else f"{result.noise_ratio:.1%}",
             _verdict(result, comparison.reference),
         )
     return table

@@ -69,7 +69,7 @@ def test_only_equal_clusterings_are_ranked_by_speed(comparison: Comparison) -> N
     assert ranked == [(1, "fast"), (2, "rounded"), (3, "slow"), (None, "other"), (None, "late"), (None, "sklearnex")]
     reasons = {entry.name: entry.reason for entry in comparison.ranking if entry.reason}
     assert reasons == {
-        "other": "different clustering from slow (approximate)",
+        "other": "different clustering from slow; points that differ: 1 in core flag (approximate)",
         "late": "timeout: too slow",
         "sklearnex": "skipped: library sklearnex is not installed",
     }
@@ -83,7 +83,7 @@ def test_speedups_are_against_the_reference(comparison: Comparison) -> None:
     assert fast.low <= fast.estimate <= fast.high
     assert results["slow"].speedup is None
     assert results["slow"].undefined["speedup"] == "this is the reference"
-    assert results["late"].undefined["speedup"] == "a trial ended timeout"
+    assert results["late"].undefined["speedup"] == "timeout: too slow"
     assert results["late"].trials == {TrialStatus.OK: 1, TrialStatus.TIMEOUT: 2}
 
 
