@@ -108,7 +108,7 @@ class _Download:
         offset = self._received() if self._validator.exists() else 0
         resume = {"Range": f"bytes={offset}-", "If-Range": self._validator.read_text()} if offset else {}
         with client.stream("GET", self._url, headers=resume) as response:
-            if response.status_code == 416:  # nothing beyond our part: the file is not what it was
+            if response.status_code == 416 and offset:  # nothing beyond our part: the file is not what it was
                 response.close()
                 self._part.unlink()
                 self._transfer(client)

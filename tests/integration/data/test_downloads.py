@@ -257,13 +257,14 @@ def test_content_without_a_length_is_checked_at_the_footer(server, settings, tri
     [
         (Behaviour(status=404), r"the server answered 404 Not Found; check the address"),
         (Behaviour(status=403), "the server answered 403 Forbidden"),
+        (Behaviour(status=416), "the server answered 416"),
         (Behaviour(status=503), "the server answered 503 Service Unavailable"),
         (Behaviour(b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}), "sent a web page instead of data"),
         (Behaviour(b"x", headers={"Content-Encoding": "gzip"}), "compresses what it sends"),
         (Behaviour(b"not parquet"), "not a whole Parquet file"),
         (Behaviour(b""), "not a whole Parquet file"),
     ],
-    ids=["404", "403", "503", "web page", "compressed", "no parquet", "empty"],
+    ids=["404", "403", "416", "503", "web page", "compressed", "no parquet", "empty"],
 )
 def test_each_refusal_is_one_clear_error(server, settings, behaviour, said):
     server.behaviour = behaviour
