@@ -43,8 +43,13 @@ def main(request_json: str, report_descriptor: int) -> int:
         # The frames hold what filled the memory.
         traceback.clear_frames(error.__traceback__)
         traceback.print_exception(error)
-        status = TrialStatus.OUT_OF_MEMORY if _is_out_of_memory(error) else TrialStatus.ERROR
-        reporter.tell(status=status, cause=shorten(f"{type(error).__name__}: {error}"))
+        cause = shorten(f"{type(error).__name__}: {error}").removesuffix(":")
+        if _is_out_of_memory(error):
+            limit = request.resources.memory_limit_bytes
+            within = "" if limit is None else f", within the limit of {limit:,} bytes for each process"
+            reporter.tell(status=TrialStatus.OUT_OF_MEMORY, cause=f"{cause}{within}")
+        else:
+            reporter.tell(status=TrialStatus.ERROR, cause=cause)
     return 0
 
 
