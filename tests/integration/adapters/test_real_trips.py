@@ -22,10 +22,10 @@ PARAMETERS = [Parameters(50.0, 5), Parameters(100.0, 10), Parameters(200.0, 50)]
 @pytest.fixture(scope="module")
 def points(shared_data: Path) -> Points:
     """30,000 pickups; coordinates have four decimals, so that many coincide and many distances are alike."""
-    trips = pq.read_table(
-        shared_data / "santiago_taxi_od.parquet", columns=["origin_latitude", "origin_longitude"]
-    ).to_pandas()
-    return make_points(*trips.sample(30_000, random_state=0).to_numpy(dtype=np.float64).T)
+    columns = ["origin_latitude", "origin_longitude"]
+    trips = pq.read_table(shared_data / "santiago_taxi_od.parquet", columns=columns)
+    drawn = np.random.default_rng(0).choice(trips.num_rows, 30_000, replace=False)
+    return make_points(*(trips.column(name).to_numpy()[drawn] for name in columns))
 
 
 @pytest.fixture(scope="module")
