@@ -116,7 +116,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--eps", type=float, default=100.0, help="metres")
     parser.add_argument("--min-samples", type=int, default=50)
     parser.add_argument("--output", type=Path, default=Path("harness.json"))
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.pairs < 2:
+        parser.error(f"--pairs {arguments.pairs}: an interval needs at least 2")
+    return arguments
 
 
 def _trial(adapter: str, number: int, resources: Resources, folder: Path) -> Seconds:
