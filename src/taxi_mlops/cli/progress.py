@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.flows.observer import Observer
@@ -21,13 +21,13 @@ def watched(quiet: bool) -> Iterator[Observer]:
         return
     console = Console(stderr=True, highlight=False)
     progress = Progress(
-        SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
         transient=True,
+        refresh_per_second=1,  # drawing takes time from the CPUs that a trial is timed on
         disable=not console.is_terminal,
     )
     with progress:

@@ -77,6 +77,7 @@ def _run(resolved: Resolved, folder: RunFolder, settings: Settings, observer: Ob
             else:
                 _check_same_machine(journal, resolved)
                 sweep_orphans(run_id)
+                shutil.rmtree(folder.scratch, ignore_errors=True)
             workload = open_workload(folder.points)
             with host_lock(settings, on_wait=observer.stage):
                 _run_trials(journal, folder, observer)

@@ -64,7 +64,13 @@ def assemble(
         reference=verdicts.reference,
         adapters=tuple(results),
         ranking=_ranking(results, contenders, verdicts.reference, seed),
-        warnings=(*header.provenance.notes, *verdicts.warnings, *_few(header), *_instabilities(metrics)),
+        warnings=(
+            *header.provenance.notes,
+            *verdicts.warnings,
+            *_few(header),
+            *_instabilities(metrics),
+            *_remarks(outcomes),
+        ),
         trials_seconds=sum(outcome.total_seconds or 0.0 for outcome in outcomes),
     )
 
@@ -221,6 +227,12 @@ def _few(header: RunHeader) -> list[str]:
         f"{repeats} repeats are few: intervals of the medians stay below 95 % confidence, those of speed-ups lean on "
         f"Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"
     ]
+
+
+def _remarks(outcomes: Sequence[TrialOutcome]) -> list[str]:
+    """What trials that ended well did besides answering, once for each adapter and remark."""
+    told = [(o.trial.adapter, o.cause) for o in outcomes if o.status is TrialStatus.OK and o.cause is not None]
+    return [f"{name}: {remark}" for name, remark in dict.fromkeys(told)]
 
 
 def _instabilities(metrics: Mapping[str, PerformanceMetrics]) -> list[str]:
