@@ -16,7 +16,7 @@ help: ## Show this list
 
 demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
 	@$(SYNC) --no-default-groups --extra algorithms
-	@$(BIN)/taxi compare --repeats 3 --adapters sklearn,sklearn-parallel,dbscan,hdbscan
+	@$(BIN)/taxi compare --repeats 3 --adapters sklearn,sklearn-parallel,dbscan
 
 test: environment ## Run every test
 	$(BIN)/pytest
