@@ -1,15 +1,23 @@
-"""`sklearn-parallel`: scikit-learn's DBSCAN in spatial tiles on joblib's processes, merged exactly."""
+"""`sklearn-parallel`: scikit-learn's ball trees in spatial tiles, on joblib's processes, merged exactly.
+
+scikit-learn's own DBSCAN holds the neighbourhoods of all points at once. This one holds those of a few points at a
+time, so that its memory grows with the points and not with the pairs; it asks the same trees for the same haversine
+distance, so that its neighbourhoods are those of `sklearn`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
-from taxi_mlops.adapters.haversine import HaversineProblem, fit_haversine, prepare_haversine
+from taxi_mlops.adapters.haversine import HaversineProblem, prepare_haversine
 from taxi_mlops.adapters.tiling import (
+    IndexArray,
     Tile,
     TileAnswer,
     collapse,
@@ -18,10 +26,18 @@ from taxi_mlops.adapters.tiling import (
     number_by_first_core,
     split,
 )
-from taxi_mlops.domain import AdapterInfo, Clustering, FloatArray, Parameters, Points, Resources, Workload
+from taxi_mlops.domain import (
+    NOISE,
+    AdapterInfo,
+    BoolArray,
+    Clustering,
+    FloatArray,
+    Parameters,
+    Points,
+    Resources,
+    Workload,
+)
 from taxi_mlops.engine.geodesy import chord_length, unit_sphere
-
-TILES_PER_PROCESS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,25 +50,47 @@ class TiledProblem:
     processes: int
 
 
-class SklearnParallelAdapter:
-    """Tiles with a halo of 2 eps, `sklearn` in each, as many processes as the trial has threads.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """What all tiles share: the distinct points, their weights, and how many neighbours each may have."""
 
-    pairs_per_tile: scikit-learn holds the neighbourhoods of all points at once, 8 bytes and more for each neighbour;
-    this many (as estimated) are allowed in a tile, unless its points lie closer than eps.
+    radians: FloatArray
+    weight: FloatArray
+    neighbours: FloatArray
+    eps_radians: float
+    min_samples: int
+    pairs_at_once: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Neighbours:
+    """A tree's answer: the neighbours of point i of `points` are `neighbours[starts[i]:starts[i + 1]]`."""
+
+    points: slice
+    starts: IndexArray
+    neighbours: IndexArray
+
+
+class SklearnParallelAdapter:
+    """Tiles with a halo of eps, a ball tree in each, as many processes as the trial has threads.
+
+    tiles_per_process: so many that no process waits long for the last one. pairs_at_once: how many neighbours (as
+    estimated) a process holds at a time, at some 50 bytes each.
     """
 
     requires: ClassVar[str | None] = None
     install: ClassVar[str] = "pip install scikit-learn joblib"
 
-    def __init__(self, pairs_per_tile: int = 5_000_000) -> None:
-        self._pairs_per_tile = pairs_per_tile
+    def __init__(self, tiles_per_process: int = 8, pairs_at_once: int = 2_000_000) -> None:
+        self._tiles_per_process = tiles_per_process
+        self._pairs_at_once = pairs_at_once
 
     @property
     def info(self) -> AdapterInfo:
         return AdapterInfo(
             name="sklearn-parallel",
             version=version("scikit-learn"),
-            summary="scikit-learn in spatial tiles on joblib processes, merged exactly",
+            summary="scikit-learn's ball trees in spatial tiles on joblib processes, merged exactly",
             exact=True,
             weighted=True,
             parallel=True,
@@ -71,59 +109,99 @@ class SklearnParallelAdapter:
         )
 
     def warm_up(self, problem: TiledProblem) -> None:
-        """Start the processes and have each of them import scikit-learn and cluster a single point."""
+        """Start the processes and have each of them import what it needs and cluster a single point."""
         from joblib import Parallel, delayed
 
-        one = HaversineProblem(np.zeros((1, 2)), np.ones(1), problem.haversine.eps_radians, 1, n_jobs=1)
-        Parallel(n_jobs=problem.processes)(delayed(fit_haversine)(one) for _ in range(problem.processes))
+        one = _Places(np.zeros((1, 2)), np.ones(1), np.ones(1), problem.haversine.eps_radians, 1, self._pairs_at_once)
+        tile = Tile(owned=np.zeros(1, dtype=np.int64), halo=np.empty(0, dtype=np.int64))
+        Parallel(n_jobs=problem.processes)(
+            delayed(_cluster)(one, tile, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes)
+        )
 
     def fit(self, problem: TiledProblem) -> Clustering:
         from joblib import Parallel, delayed
 
         whole = problem.haversine
         if whole.radians.shape[0] == 0:
-            return fit_haversine(whole)
+            return Clustering(labels=np.empty(0, dtype=np.int32), core_mask=np.empty(0, dtype=np.bool_))
         distinct = collapse(whole.radians, whole.weight)
-        radians = whole.radians[distinct.first]
         coordinates = problem.coordinates[distinct.first]
         neighbours = estimate_neighbours(coordinates, problem.eps_chord)
-        tiles = split(coordinates, neighbours, problem.eps_chord, self._budget(neighbours, problem.processes))
-        # joblib writes large arrays to a file once, and every process maps it.
-        answers = Parallel(n_jobs=problem.processes, return_as="generator")(
-            delayed(_fit_tile)(radians, distinct.weight, tile, whole.eps_radians, whole.min_samples) for tile in tiles
+        budget = float(neighbours.sum()) / (self._tiles_per_process * problem.processes)
+        tiles = split(coordinates, neighbours, problem.eps_chord, budget)
+        places = _Places(
+            whole.radians[distinct.first],
+            distinct.weight,
+            neighbours,
+            whole.eps_radians,
+            whole.min_samples,
+            self._pairs_at_once,
         )
-        clusters, core_mask = merge(radians.shape[0], tiles, answers)
+        # joblib writes large arrays to a file once, and every process maps it.
+        parallel = Parallel(n_jobs=problem.processes)
+        core_mask = np.empty(coordinates.shape[0], dtype=np.bool_)
+        for tile, core_points in zip(tiles, parallel(delayed(_find_core)(places, tile) for tile in tiles), strict=True):
+            core_mask[tile.owned] = core_points
+        answers = parallel(delayed(_cluster)(places, tile, core_mask) for tile in tiles)
+        clusters = merge(coordinates.shape[0], tiles, answers)[distinct.inverse]
         core_mask = core_mask[distinct.inverse]
         return Clustering(
-            labels=number_by_first_core(clusters[distinct.inverse], core_mask),
+            labels=number_by_first_core(clusters, core_mask),
             core_mask=core_mask,
             about={
                 "tiles": len(tiles),
-                "distinct_points": radians.shape[0],
+                "distinct_points": coordinates.shape[0],
                 "points_in_halos": sum(tile.halo.shape[0] for tile in tiles),
             },
         )
 
-    def _budget(self, neighbours: FloatArray, processes: int) -> float:
-        """How many neighbours a tile may have: within memory, and small enough to keep all processes busy."""
-        if processes == 1:
-            return self._pairs_per_tile
-        return min(self._pairs_per_tile, float(neighbours.sum()) / (TILES_PER_PROCESS * processes))
 
-
-def _fit_tile(radians: FloatArray, weight: FloatArray, tile: Tile, eps_radians: float, min_samples: int) -> TileAnswer:
-    """Cluster one tile with its halo, in whatever process this is."""
+def _find_core(places: _Places, tile: Tile) -> BoolArray:
+    """Tell which of the tile's own points are core points."""
     here = np.concatenate((tile.owned, tile.halo))
-    clustering = fit_haversine(HaversineProblem(radians[here], weight[here], eps_radians, min_samples, n_jobs=1))
-    core_mask = clustering.core_mask
-    if core_mask is None:
-        raise TypeError("scikit-learn answers without core points")
-    owned = tile.owned.shape[0]
-    seam = core_mask[owned:]
-    return TileAnswer(
-        labels=clustering.labels[:owned],
-        core_mask=core_mask[:owned],
-        seam=tile.halo[seam],
-        seam_labels=clustering.labels[owned:][seam],
-        n_clusters=int(clustering.labels.max()) + 1,
-    )
+    weight = places.weight[here]
+    weight_within_eps = np.empty(tile.owned.shape[0], dtype=np.float64)
+    for asked in _neighbours(places, among=here, of=tile.owned):
+        # No point is without neighbours: it is its own.
+        weight_within_eps[asked.points] = np.add.reduceat(weight[asked.neighbours], asked.starts[:-1])
+    core_mask: BoolArray = weight_within_eps >= places.min_samples
+    return core_mask
+
+
+def _cluster(places: _Places, tile: Tile, core_mask: BoolArray) -> TileAnswer:
+    """Join the tile's own core points with all core points within eps, and give its border points to one of them."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    own_core = core_mask[tile.owned]
+    seam = tile.halo[core_mask[tile.halo]]
+    core = np.concatenate((tile.owned[own_core], seam))
+    n_core = core.shape[0]
+    clusters = np.arange(n_core)
+    for asked in _neighbours(places, among=core, of=tile.owned[own_core]):
+        edges = np.repeat(clusters[asked.points], np.diff(asked.starts)), clusters[asked.neighbours]
+        graph = coo_array((np.ones(edges[0].shape[0], dtype=np.bool_), edges), shape=(n_core, n_core))
+        clusters = connected_components(graph, directed=False)[1][clusters]
+    border = np.full(tile.owned.shape[0] - np.count_nonzero(own_core), NOISE, dtype=np.int32)
+    for asked in _neighbours(places, among=core, of=tile.owned[~own_core]):
+        near_core = np.flatnonzero(np.diff(asked.starts))
+        border[asked.points][near_core] = clusters[asked.neighbours[asked.starts[near_core]]]
+    labels = np.empty(tile.owned.shape[0], dtype=np.int32)
+    labels[own_core] = clusters[: n_core - seam.shape[0]]
+    labels[~own_core] = border
+    return TileAnswer(labels, seam, clusters[n_core - seam.shape[0] :].astype(np.int32), n_core)
+
+
+def _neighbours(places: _Places, among: IndexArray, of: IndexArray) -> Iterator[_Neighbours]:
+    """Ask a ball tree for the neighbours of some points among others, as many at a time as memory is meant for."""
+    from sklearn.neighbors import BallTree
+
+    if among.shape[0] == 0 or of.shape[0] == 0:
+        return
+    tree = BallTree(places.radians[among], metric="haversine")
+    turns = (np.cumsum(places.neighbours[of]) // places.pairs_at_once).astype(np.int64)
+    bounds = [0, *(np.flatnonzero(np.diff(turns)) + 1), of.shape[0]]
+    for first, last in pairwise(bounds):
+        found = tree.query_radius(places.radians[of[first:last]], places.eps_radians)
+        starts = np.concatenate(([0], np.cumsum([len(neighbours) for neighbours in found])))
+        yield _Neighbours(slice(first, last), starts, np.concatenate(found))

@@ -1,10 +1,10 @@
-"""DBSCAN tile by tile: split points into tiles with a halo, and merge the tiles' answers exactly.
+"""DBSCAN tile by tile: split points into tiles with a halo of eps, and merge the tiles' answers exactly.
 
-Why it is exact. A tile holds the points that it owns and all others within 2 eps of their box, so it sees all the
-neighbours of every point within eps of that box, and these points get their true core flag; further out a core point
-may be missed but never invented. Two core points within eps of each other are therefore in one cluster of the tile that
-owns either of them, and the cluster that a core point has in any tile belongs to the cluster that it has at home. A
-border point has all its core neighbours in the tile that owns it.
+Why it is exact. A tile sees all points within eps of the box around those that it owns, so all neighbours of its own
+points: it finds their true core flags. Once all flags are known, it joins each core point of its own with all core
+points within eps, its own or of the halo, and gives its border points a core point within eps. Two core points within
+eps of each other are thus joined in the tile that owns either; and what a core point is joined with in the halo of a
+tile belongs to the cluster that it has at home.
 
 `collapse` and `estimate_neighbours` sort, O(n log n); `split` is O(n log tiles) where halos are small; `merge` is
 linear in the size of the answers. Coordinates are on the unit sphere, so that the poles and the antimeridian are
@@ -43,7 +43,7 @@ class Distinct:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """Indices of points: `owned` by this tile alone, and `halo`, all others within 2 eps of their box."""
+    """Indices of points: `owned` by this tile alone, and `halo`, all others within eps of their box."""
 
     owned: IndexArray
     halo: IndexArray
@@ -53,12 +53,11 @@ class Tile:
 class TileAnswer:
     """What a tile found, in cluster numbers of its own.
 
-    labels, core_mask: of the owned points. seam, seam_labels: the points of the halo that are core here, and their
-    clusters. n_clusters: how many the tile and its halo have.
+    labels: of the owned points, int32. seam, seam_labels: the core points of the halo, and their clusters here.
+    n_clusters: how many the tile and its halo have.
     """
 
     labels: LabelArray
-    core_mask: BoolArray
     seam: IndexArray
     seam_labels: LabelArray
     n_clusters: int
@@ -92,19 +91,18 @@ def estimate_neighbours(coordinates: FloatArray, eps: float) -> FloatArray:
 
 
 def split(coordinates: FloatArray, neighbours: FloatArray, eps: float, budget: float) -> list[Tile]:
-    """Halve boxes at the median of their longest side until a tile and its halo have at most `budget` neighbours.
+    """Halve boxes at the median of their longest side until the points of each have at most `budget` neighbours.
 
     A box of 2 eps or less is not halved, since its halo would not shrink with it.
     """
-    reach = 2.0 * eps * (1.0 + RELATIVE_MARGIN) + ABSOLUTE_MARGIN
+    reach = eps * (1.0 + RELATIVE_MARGIN) + ABSOLUTE_MARGIN
     tiles: list[Tile] = []
     pending = [Tile(owned=np.arange(coordinates.shape[0]), halo=np.empty(0, dtype=np.int64))]
     while pending:
         tile = pending.pop()
         owned = coordinates[tile.owned]
         sides = np.ptp(owned, axis=0)
-        work = neighbours[tile.owned].sum() + neighbours[tile.halo].sum()
-        if work <= budget or sides.max() <= 2.0 * eps:
+        if neighbours[tile.owned].sum() <= budget or sides.max() <= 2.0 * eps:
             tiles.append(tile)
             continue
         half = len(owned) // 2
@@ -124,8 +122,8 @@ def _near(coordinates: FloatArray, owned: IndexArray, candidates: IndexArray, re
     return near
 
 
-def merge(n_points: int, tiles: Sequence[Tile], answers: Iterable[TileAnswer]) -> tuple[IndexArray, BoolArray]:
-    """Join the tiles' clusters wherever a core point is in several; returns the cluster of each point and the cores.
+def merge(n_points: int, tiles: Sequence[Tile], answers: Iterable[TileAnswer]) -> IndexArray:
+    """Join the tiles' clusters wherever a core point is in several; returns the cluster of each point.
 
     The clusters' numbers are arbitrary and may have gaps.
     """
@@ -133,25 +131,20 @@ def merge(n_points: int, tiles: Sequence[Tile], answers: Iterable[TileAnswer]) -
     from scipy.sparse.csgraph import connected_components
 
     home = np.full(n_points, NOISE, dtype=np.int64)
-    core_mask = np.zeros(n_points, dtype=np.bool_)
     seams: list[IndexArray] = []
-    seam_clusters: list[IndexArray] = []
+    clusters_there: list[IndexArray] = []
     n_clusters = 0
     for tile, answer in zip(tiles, answers, strict=True):
         home[tile.owned] = np.where(answer.labels == NOISE, NOISE, n_clusters + answer.labels.astype(np.int64))
-        core_mask[tile.owned] = answer.core_mask
         seams.append(answer.seam)
-        seam_clusters.append(n_clusters + answer.seam_labels.astype(np.int64))
+        clusters_there.append(n_clusters + answer.seam_labels.astype(np.int64))
         n_clusters += answer.n_clusters
-    seam, abroad = np.concatenate(seams), np.concatenate(seam_clusters)
-    # The owner's word counts: sums of fractional weights, added in another order, may round to the other side.
-    known = core_mask[seam]
-    edges = (abroad[known], home[seam[known]])
+    edges = np.concatenate(clusters_there), home[np.concatenate(seams)]
     graph = coo_array((np.ones(edges[0].shape[0], dtype=np.bool_), edges), shape=(n_clusters, n_clusters))
     _, joined = connected_components(graph, directed=False)
-    clusters = np.full(n_points, NOISE, dtype=np.int64)
-    clusters[home != NOISE] = joined[home[home != NOISE]]
-    return clusters, core_mask
+    clustered = home != NOISE
+    home[clustered] = joined[home[clustered]]
+    return home
 
 
 def number_by_first_core(clusters: IndexArray, core_mask: BoolArray) -> LabelArray:

@@ -39,9 +39,10 @@ def reference(points: Points):
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS, ids=lambda p: f"{p.eps_metres:g}m")
-@pytest.mark.parametrize(("pairs_per_tile", "threads"), [(20_000, 1), (5_000_000, 2)])
-def test_tiles_are_equal_to_sklearn(points, reference, parameters, pairs_per_tile, threads) -> None:
-    adapter = SklearnParallelAdapter(pairs_per_tile)
+@pytest.mark.parametrize(
+    ("adapter", "threads"), [(SklearnParallelAdapter(500, 10_000), 1), (SklearnParallelAdapter(), 2)]
+)
+def test_tiles_are_equal_to_sklearn(points, reference, parameters, adapter, threads) -> None:
     problem = adapter.prepare(points, parameters, Resources(threads=threads))
     adapter.warm_up(problem)
     tiled, truth = adapter.fit(problem), reference(parameters)

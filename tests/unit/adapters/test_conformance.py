@@ -32,7 +32,7 @@ class TestSklearnParallel(AdapterConformance):
 
 
 class TestSklearnParallelInSmallTiles(AdapterConformance):
-    adapter = SklearnParallelAdapter(pairs_per_tile=1)
+    adapter = SklearnParallelAdapter(tiles_per_process=100_000, pairs_at_once=50)
 
 
 @needs("dbscan")
