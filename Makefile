@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),$(BIN)/uv)
-# Where uv is absent it lives in the environment itself, so syncing must not remove it.
-SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact
+# Where uv is absent it lives in the environment itself, so syncing must not remove it. Compiled once here, the
+# libraries need not be compiled in every process of a run.
+SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-core check lint types imports format environment
@@ -16,7 +17,7 @@ help: ## Show this list
 
 demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
 	@$(SYNC) --no-default-groups --extra algorithms
-	@$(BIN)/taxi compare --repeats 3 --adapters sklearn,sklearn-parallel,dbscan
+	@$(BIN)/taxi compare --repeats 3 --adapters sklearn,sklearn-parallel,dbscan,hdbscan
 
 test: environment ## Run every test
 	$(BIN)/pytest
