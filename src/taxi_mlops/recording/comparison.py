@@ -13,8 +13,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.errors import RunFolderError
+from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.evaluation.equivalence import Equivalence
 from taxi_mlops.evaluation.performance import Speedup
+from taxi_mlops.evaluation.quality.metrics import QualityMetrics
+from taxi_mlops.evaluation.statistics import PairwiseTest
 from taxi_mlops.specification import ClusteringParameters, validate
 from taxi_mlops.trials.machine import Machine
 
@@ -65,11 +68,18 @@ class AdapterResult(_Document):
         default=None, description="Median time from the start of the process until the adapter was ready."
     )
     cpu_seconds_median: float | None = Field(default=None, description="User and system CPU time of fit.")
+    cpu_user_seconds_median: float | None = Field(default=None, description="CPU time of fit in user mode.")
+    cpu_system_seconds_median: float | None = Field(default=None, description="CPU time of fit in the kernel.")
+    parallel_efficiency: float | None = Field(
+        default=None, description="CPU seconds of fit over wall-clock seconds times threads; 1 keeps all threads busy."
+    )
     peak_memory_bytes: int | None = Field(default=None, description="Peak of the process tree, in a trial of its own.")
+    memory_bytes_per_point: float | None = Field(default=None, description="Peak memory over points.")
     n_clusters: int | None = None
     n_noise: int | None = None
     noise_ratio: float | None = Field(default=None, description="Noise points over points, weights left aside.")
     equivalence: Equivalence | None = Field(default=None, description="Verdict against the reference.")
+    quality: QualityMetrics | None = Field(default=None, description="Indices of the clustering itself.")
     speedup: Speedup | None = Field(default=None, description="Against the reference, by a paired bootstrap.")
     labels: str | None = Field(default=None, description="File with the labels, relative to the run folder.")
     undefined: dict[str, str] = Field(default_factory=dict, description="Why a field is null, by its name.")
@@ -101,6 +111,8 @@ class Comparison(_Document):
     reference: str | None = Field(description="Adapter whose clustering the others are held against; null if none ran.")
     adapters: tuple[AdapterResult, ...]
     ranking: tuple[RankingEntry, ...]
+    pairwise: tuple[PairwiseTest, ...] = Field(default=(), description="All pairs of ranked adapters, tested.")
+    eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null where it was given.")
     warnings: tuple[str, ...]
     trials_seconds: float = Field(description="Wall-clock time of all trials, start-up included.")
 

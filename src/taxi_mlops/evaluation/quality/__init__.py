@@ -1,0 +1,1 @@
+"""How good a clustering is, whoever made it: internal indices on the sphere, sizes, stability."""
