@@ -44,7 +44,6 @@ def test_chicago_says_that_its_points_are_centroids(shared_data):
 
 def test_zone_trips_are_refused_and_with_polygons_weighted(shared_data):
     pytest.importorskip("shapefile")
-    pytest.importorskip("shapely")
     pytest.importorskip("pyproj")
     source = str(shared_data / "yellow_tripdata_2022-02_zones_sample.csv")
     with pytest.raises(DataError, match="centroids of zones are not points"):
@@ -61,7 +60,6 @@ def test_zone_trips_are_refused_and_with_polygons_weighted(shared_data):
 def test_new_york_has_260_zones_in_the_city(shared_data):
     """Of 263 polygons, five share their number with another: two in Corona, three islands in the harbour."""
     pytest.importorskip("shapefile")
-    pytest.importorskip("shapely")
     pytest.importorskip("pyproj")
     from taxi_mlops.data.zones import read_zones
 

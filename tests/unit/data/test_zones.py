@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.zones import Zones, count_by_zone, read_zones
@@ -15,7 +16,6 @@ from taxi_mlops.errors import DataError
 
 pyproj = pytest.importorskip("pyproj")
 shapefile = pytest.importorskip("shapefile")
-shapely = pytest.importorskip("shapely")
 
 # Zone 1: a C whose centroid is outside; zone 2: two squares under one number; zone 4: a square with a hole.
 C_SHAPE = [[0, 0], [0, 900], [900, 900], [900, 800], [100, 800], [100, 100], [900, 100], [900, 0], [0, 0]]
