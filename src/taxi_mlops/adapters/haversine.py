@@ -46,7 +46,7 @@ def fit_haversine(problem: HaversineProblem) -> Clustering:
     from sklearn.cluster import DBSCAN
 
     if problem.radians.shape[0] == 0:  # scikit-learn refuses an empty array
-        return Clustering(labels=np.empty(0, dtype=np.int32), core_mask=np.empty(0, dtype=np.bool_))
+        return clustering_of_no_points()
     model = DBSCAN(
         eps=problem.eps_radians,
         min_samples=problem.min_samples,
@@ -62,3 +62,8 @@ def clustering_from_indices(labels: LabelArray, core_indices: LabelArray) -> Clu
     core_mask: BoolArray = np.zeros(labels.shape[0], dtype=np.bool_)
     core_mask[core_indices] = True
     return Clustering(labels=labels.astype(np.int32), core_mask=core_mask)
+
+
+def clustering_of_no_points() -> Clustering:
+    """The answer where there is nothing to cluster."""
+    return Clustering(labels=np.empty(0, dtype=np.int32), core_mask=np.empty(0, dtype=np.bool_))

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from taxi_mlops.adapters.haversine import HaversineProblem, prepare_haversine
+from taxi_mlops.adapters.haversine import HaversineProblem, clustering_of_no_points, prepare_haversine
 from taxi_mlops.adapters.tiling import (
     IndexArray,
     Tile,
@@ -123,7 +123,7 @@ class SklearnParallelAdapter:
 
         whole = problem.haversine
         if whole.radians.shape[0] == 0:
-            return Clustering(labels=np.empty(0, dtype=np.int32), core_mask=np.empty(0, dtype=np.bool_))
+            return clustering_of_no_points()
         distinct = collapse(whole.radians, whole.weight)
         coordinates = problem.coordinates[distinct.first]
         neighbours = estimate_neighbours(coordinates, problem.eps_chord)

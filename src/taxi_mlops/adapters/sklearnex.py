@@ -6,10 +6,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
-import numpy as np
-
 from taxi_mlops.adapters.chords import ChordProblem, few, prepare_chords
-from taxi_mlops.adapters.haversine import clustering_from_indices
+from taxi_mlops.adapters.haversine import clustering_from_indices, clustering_of_no_points
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
 
@@ -55,7 +53,7 @@ class SklearnexAdapter:
         from sklearnex.cluster import DBSCAN
 
         if len(problem) == 0:  # it refuses an empty array
-            return Clustering(labels=np.empty(0, dtype=np.int32), core_mask=np.empty(0, dtype=np.bool_))
+            return clustering_of_no_points()
         model = DBSCAN(eps=problem.eps, min_samples=problem.min_samples, n_jobs=problem.threads)
         model.fit(problem.coordinates, sample_weight=problem.weight)
         return clustering_from_indices(model.labels_, model.core_sample_indices_)
