@@ -31,3 +31,7 @@ class AdapterUnavailableError(UsageError):
 
 class RunFolderError(UsageError):
     """The output folder cannot be used: locked by another run, not a run, or of an unlike run."""
+
+
+class ServiceError(TaxiError):
+    """A service that runs are recorded in is missing, cannot be reached, or refuses. Its message bears no password."""

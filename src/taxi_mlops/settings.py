@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, HttpUrl, ValidationError
+from pydantic import Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -40,6 +40,16 @@ class Settings(BaseSettings):
     http_max_bytes: int = Field(default=20 * 1024**3, gt=0, description="Largest file that is downloaded.")
     host_lock_timeout_seconds: float = Field(
         default=3600.0, gt=0, description="How long to wait for another run's timed trials on this host."
+    )
+
+    experiments_url: SecretStr | None = Field(
+        default=None, description="Database of the experiment store; `off` for none. [SQLite in the runs folder]"
+    )
+    mlflow_uri: SecretStr | None = Field(
+        default=None, description="MLflow's tracking URI; `off` for none. [SQLite in the runs folder, if installed]"
+    )
+    mlflow_experiment: str = Field(
+        default="dbscan-comparisons", min_length=1, description="MLflow's experiment that runs are recorded under."
     )
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Databases: thin over SQLAlchemy and Alembic."""

@@ -1,0 +1,132 @@
+"""A database by its URL alone: SQLite or PostgreSQL, brought to the current schema when it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from taxi_mlops.errors import ServiceError, UsageError
+from taxi_mlops.storage.urls import ServiceUrl
+
+VERSION_TABLE = "taxi_mlops_version"
+"""Alembic's own name is left to others, so that the store can share a database with MLflow."""
+
+_WAIT_SECONDS = 30
+_LOCK_NUMBER = 0x7A71  # of PostgreSQL's advisory lock that migrations take
+_WRITING = {"sqlite_begin": "BEGIN IMMEDIATE"}
+
+
+class Database:
+    """The experiment store's database, at the current schema."""
+
+    def __init__(self, url: ServiceUrl) -> None:
+        """Connect lazily. Raises UsageError for a URL of nothing that is known, ServiceError where the driver is missing."""
+        self.url = url
+        self.engine = _engine(url)
+
+    @property
+    def exists(self) -> bool:
+        """False where it is an SQLite file that is not there yet."""
+        path = self.engine.url.database
+        return self.engine.dialect.name != "sqlite" or path in (None, "", ":memory:") or Path(str(path)).is_file()
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Bring the schema to a revision, creating the database file where there is none. Raises ServiceError."""
+        with self.transaction() as connection:
+            if self.engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+            if revision != "head" or _revision(connection) != _head():
+                command.upgrade(_config(connection), revision)
+
+    def downgrade(self, revision: str) -> None:
+        """Take the schema back to an earlier revision, `base` being none at all. Raises ServiceError."""
+        with self.transaction() as connection:
+            command.downgrade(_config(connection), revision)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection whose changes are all kept, or none. Raises ServiceError for whatever goes wrong with it."""
+        with self.errors(), self.engine.execution_options(**_WRITING).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what the database says into one line that bears no password."""
+        try:
+            yield
+        except CommandError as error:
+            raise ServiceError(
+                f"{self.url} was made by another version of taxi-mlops ({error}); install the newer one"
+            ) from None
+        except DBAPIError as error:
+            raise ServiceError(f"{self.url}: {self._line(error.orig)}") from None
+        except SQLAlchemyError as error:
+            raise ServiceError(f"{self.url}: {self._line(error)}") from None
+
+    def _line(self, error: object) -> str:
+        return self.url.scrub(" ".join(str(error).split()))
+
+
+def _engine(url: ServiceUrl) -> Engine:
+    try:
+        parsed = make_url(url.reveal())
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise UsageError(f"{url}: the experiment store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+        engine = create_engine(parsed, connect_args=_connect_args(parsed.get_backend_name()))
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise UsageError(
+            f"{url} is no URL of a database; it looks like postgresql://user:password@host/name or sqlite:///file.db"
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ServiceError(
+            f"{url}: {error.name} is not installed; get it with: pip install 'taxi-mlops[postgresql]'"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _connect_args(backend: str) -> dict[str, Any]:
+    return {"timeout": _WAIT_SECONDS} if backend == "sqlite" else {"connect_timeout": _WAIT_SECONDS}
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    """Leave transactions to SQLAlchemy, so that schema changes belong to them; check foreign keys."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _on_begin(connection: Connection) -> None:
+    """Writers lock at once: two that began by reading could not both go on to write."""
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "taxi_mlops.storage:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _head() -> str | None:
+    config = Config()
+    config.set_main_option("script_location", "taxi_mlops.storage:migrations")
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()

@@ -1,0 +1,182 @@
+"""Tables of the experiment store: comparisons, their adapters, trials and figures, and the data sets.
+
+Seconds are wall-clock seconds unless named otherwise. Times are UTC. The schema changes by migrations only.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time. SQLite keeps no time zone, so times are stored in UTC and come back aware."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text without NUL characters, which PostgreSQL refuses and a crashing library may print."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.replace("\x00", "\ufffd")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        int: BigInteger,
+        str: PlainText,
+    }
+
+
+class DataSetRow(Base):
+    """Points as they were cleaned from one version of one source."""
+
+    __tablename__ = "data_sets"
+    __table_args__ = (UniqueConstraint("fingerprint", "uri", "data_version"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    fingerprint: Mapped[str]
+    uri: Mapped[str]
+    data_version: Mapped[str]
+    trip_schema: Mapped[str]
+    rows_read: Mapped[int]
+    rows_used: Mapped[int]
+    points: Mapped[int]
+    weighted: Mapped[bool]
+    dropped: Mapped[dict[str, Any]]
+
+
+class ComparisonRow(Base):
+    """One comparison. `document` is its `comparison.json`; `content` is the digest of what was recorded."""
+
+    __tablename__ = "comparisons"
+    __table_args__ = (Index(None, "created_at"), Index(None, "data_set_id", "created_at"))
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    content: Mapped[str]
+    folder: Mapped[str]
+    data_set_id: Mapped[int] = mapped_column(Integer, ForeignKey("data_sets.id"))
+    eps_metres: Mapped[float]
+    min_samples: Mapped[int]
+    metric: Mapped[str]
+    threads: Mapped[int]
+    repeats: Mapped[int]
+    seed: Mapped[int]
+    reference: Mapped[str | None]
+    trials_seconds: Mapped[float]
+    host: Mapped[str]
+    system: Mapped[str]
+    processor: Mapped[str]
+    logical_cpus: Mapped[int]
+    memory_bytes: Mapped[int]
+    python: Mapped[str]
+    taxi_mlops: Mapped[str]
+    schema_version: Mapped[int]
+    document: Mapped[dict[str, Any]]
+
+    data_set: Mapped[DataSetRow] = relationship()
+    adapters: Mapped[list[AdapterRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+
+class AdapterRow(Base):
+    """One adapter of a comparison. `created_at` is the comparison's, for listing an adapter by date."""
+
+    __tablename__ = "adapters"
+    __table_args__ = (Index(None, "adapter", "created_at"),)
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("comparisons.run_id", ondelete="CASCADE"), primary_key=True)
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    version: Mapped[str | None]
+    exact: Mapped[bool | None]
+    status: Mapped[str]
+    reason: Mapped[str | None]
+    rank: Mapped[int | None]
+    verdict: Mapped[str | None]
+
+    trials: Mapped[list[TrialRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+    figures: Mapped[list[FigureRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+
+class TrialRow(Base):
+    """One trial, however it ended."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        ForeignKeyConstraint(["run_id", "adapter"], ["adapters.run_id", "adapters.adapter"], ondelete="CASCADE"),
+    )
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    block: Mapped[int] = mapped_column(primary_key=True)
+    finished_at: Mapped[datetime]
+    status: Mapped[str]
+    cause: Mapped[str | None]
+    exit_code: Mapped[int | None]
+    total_seconds: Mapped[float | None]
+    cold_start_seconds: Mapped[float | None]
+    prepare_seconds: Mapped[float | None]
+    fit_seconds: Mapped[float | None]
+    fit_user_seconds: Mapped[float | None]
+    fit_system_seconds: Mapped[float | None]
+    peak_memory_bytes: Mapped[int | None]
+    labels_digest: Mapped[str | None]
+    n_clusters: Mapped[int | None]
+    n_noise: Mapped[int | None]
+
+
+class FigureRow(Base):
+    """One number that a comparison found about an adapter, by its dotted name in `comparison.json`."""
+
+    __tablename__ = "figures"
+    __table_args__ = (
+        ForeignKeyConstraint(["run_id", "adapter"], ["adapters.run_id", "adapters.adapter"], ondelete="CASCADE"),
+        Index(None, "name", "adapter"),
+    )
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float]

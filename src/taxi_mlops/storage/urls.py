@@ -1,0 +1,39 @@
+"""URLs that may bear a password: shown masked everywhere, revealed only to the library that connects."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+MASK = "***"
+
+# Greedy up to the last @, so that a password with unescaped characters is hidden whole.
+_USER_INFO = re.compile(r"(?<=://)([^:/@]*):(.*)@")
+_QUERY = re.compile(r"(?i)([?&][^&=]*(?:password|passwd|secret|token)[^&=]*=)([^&]*)")
+
+
+class ServiceUrl:
+    """Where a service is. `str()` and `repr()` are masked."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The URL as it was given."""
+        return self._text
+
+    def __str__(self) -> str:
+        return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1:{MASK}@", self._text))
+
+    def __repr__(self) -> str:
+        return f"ServiceUrl({str(self)!r})"
+
+    def scrub(self, message: str) -> str:
+        """The message with every password of this URL masked, as it was given or decoded."""
+        message = message.replace(self._text, str(self))
+        found = [match.group(2) for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(self._text)]
+        for secret in {form for text in found for form in (text, unquote(text)) if form}:
+            message = message.replace(secret, MASK)
+        return message
