@@ -136,12 +136,13 @@ def paired_speedup(
     tail = _expanded_tail(n, confidence)
     low, high = np.quantile(ratios, [tail, 1.0 - tail])
     if n < FEWEST_FOR_RESAMPLING:
-        student_low, student_high = _student_interval(np.log(theirs / ours), confidence)
+        student_low, student_high = student_interval(np.log(theirs / ours), confidence)
         low, high = min(low, math.exp(student_low)), max(high, math.exp(student_high))
     return Speedup(float(np.median(theirs) / np.median(ours)), float(low), float(high), confidence)
 
 
-def _student_interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+def student_interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    """Student's confidence interval of a mean; values: float64 (n,), n of at least 2."""
     from scipy.special import stdtrit
 
     n = values.shape[0]

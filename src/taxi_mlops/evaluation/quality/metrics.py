@@ -11,14 +11,16 @@ from taxi_mlops.evaluation.performance import Interval
 class Estimate:
     """One index of a clustering.
 
-    value: None where it is not defined, and then `reason` says why. interval: of what sampling adds, None where every
-    point was used. points: how many points it was computed on; 0 where it is not defined.
+    value: None where it is not defined, and then `reason` says why. interval: None where every point was used, or where
+    none can be given. points: how many points it was computed on; 0 where it is not defined. note: what to keep in
+    mind.
     """
 
     value: float | None
     interval: Interval | None = None
     points: int = 0
     reason: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
