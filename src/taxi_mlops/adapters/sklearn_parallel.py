@@ -137,12 +137,13 @@ class SklearnParallelAdapter:
             whole.min_samples,
             self._pairs_at_once,
         )
-        # joblib writes large arrays to a file once, and every process maps it.
-        parallel = Parallel(n_jobs=problem.processes)
         core_mask = np.empty(coordinates.shape[0], dtype=np.bool_)
-        for tile, core_points in zip(tiles, parallel(delayed(_find_core)(places, tile) for tile in tiles), strict=True):
-            core_mask[tile.owned] = core_points
-        answers = parallel(delayed(_cluster)(places, tile, core_mask) for tile in tiles)
+        # joblib writes large arrays to a file once, and every process maps it.
+        with Parallel(n_jobs=problem.processes) as parallel:
+            found = parallel(delayed(_find_core)(places, tile) for tile in tiles)
+            for tile, core_points in zip(tiles, found, strict=True):
+                core_mask[tile.owned] = core_points
+            answers = parallel(delayed(_cluster)(places, tile, core_mask) for tile in tiles)
         clusters = merge(coordinates.shape[0], tiles, answers)[distinct.inverse]
         core_mask = core_mask[distinct.inverse]
         return Clustering(
