@@ -19,8 +19,8 @@ LabelArray = NDArray[np.int32]
 def core_points(grid: Grid, weight: NDArray[np.float64], min_samples: float) -> BoolArray:
     """Return bool (n,), in sorted order: whether the weights within eps of a point add up to `min_samples`.
 
-    weight: float64 (n,), sorted as the grid, not negative; or empty, where each point counts once. O(n × candidates),
-    and each point stops as soon as it is known to be core.
+    weight: float64 (n,), sorted as the grid; or empty, where each point counts once. O(n × candidates); without
+    weights, each point stops as soon as it is known to be core.
     """
     n = grid.latitude.shape[0]
     core = np.zeros(n, dtype=np.bool_)
@@ -39,10 +39,10 @@ def _reaches(grid: Grid, weight: NDArray[np.float64], i: int, min_samples: float
             for j in range(begin, end):
                 if within(grid, i, j):
                     total += weight[j] if weight.shape[0] else 1.0
-                    if total >= min_samples:
+                    if weight.shape[0] == 0 and total >= min_samples:
                         return True
         row += 1
-    return False
+    return total >= min_samples
 
 
 @njit(cache=True, nogil=True)

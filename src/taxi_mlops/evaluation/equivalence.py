@@ -113,9 +113,9 @@ def _core_masks(
         return (second, second), "the reference does not tell its core points"
     if first is not None:
         return (first, first), "the candidate does not tell its core points"
-    from taxi_mlops.engine.dbscan import find_core_points
+    from taxi_mlops.engine.dbscan import dbscan
 
-    computed = find_core_points(
+    _, computed = dbscan(
         points.latitude, points.longitude, parameters.eps_metres, parameters.min_samples, points.weight
     )
     return (computed, computed), "neither side tells its core points"

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
-from taxi_mlops.engine.dbscan import dbscan
+from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
 from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+from taxi_mlops.engine.resolution import COARSE, FINE
 from taxi_mlops.testing.oracle import brute_force_dbscan
 
 DEGREE = np.pi / 180 * EARTH_RADIUS_METRES
@@ -73,10 +74,19 @@ def test_eps_must_be_a_length(eps):
         dbscan(np.zeros(1), np.zeros(1), eps, 1)
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, 90.1])
-def test_coordinates_must_be_degrees(wrong):
-    with pytest.raises(ValueError, match=r"latitude must be in \[-90, 90\] degrees, got .* at 1"):
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_coordinates_must_be_finite(wrong):
+    with pytest.raises(ValueError, match=r"latitude must be finite, got .* at 1"):
         dbscan(np.array([0.0, wrong]), np.zeros(2), 1.0, 1)
+    with pytest.raises(ValueError, match=r"x must be finite, got .* at 1"):
+        dbscan_plane(np.array([0.0, wrong]), np.zeros(2), 1.0, 1)
+
+
+def test_coordinates_must_be_degrees():
+    with pytest.raises(ValueError, match=r"latitude must be in \[-90, 90\] degrees, got 90.1"):
+        dbscan(np.array([0.0, 90.1]), np.zeros(2), 1.0, 1)
+    with pytest.raises(ValueError, match=r"longitude must be in \[-180, 180\] degrees, got -190"):
+        dbscan(np.zeros(2), np.array([0.0, -190]), 1.0, 1)
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -84,3 +94,57 @@ def test_hardly_any_points(n):
     labels, core = dbscan(np.zeros(n), np.zeros(n), 1.0, 1)
     np.testing.assert_array_equal(labels, np.arange(n))
     assert core.all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays.arrays(np.int64, st.tuples(st.integers(0, 60), st.just(2)), elements=st.integers(-6, 6)),
+    st.sampled_from([1, 1.5, 2, 2.25, 5]),
+    st.integers(1, 8),
+    st.booleans(),
+    st.integers(1, 3),
+)
+def test_plane_equals_the_definition_on_ties(points, eps, min_samples, weighted, threads):
+    """Lattice distances of exactly eps are exact in floating point, and inclusive."""
+    x, y = points.astype(np.float64).T
+    weight = np.arange(len(x)) % 3 - 0.5 if weighted else None
+    neighbours = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 <= eps**2
+    labels, core = dbscan_plane(x, y, eps, min_samples, weight, threads)
+    expected = neighbours @ (np.ones(len(x)) if weight is None else weight) >= min_samples
+    np.testing.assert_array_equal(core, expected)
+    if len(x):
+        fitted = DBSCAN(eps=eps, min_samples=min_samples).fit(points, sample_weight=weight)
+        np.testing.assert_array_equal(labels, fitted.labels_)
+
+
+@pytest.mark.parametrize("make", [np.asfortranarray, np.float32, lambda points: np.repeat(points, 2, axis=0)[::2]])
+def test_any_memory_layout(make):
+    points = np.random.default_rng(3).normal(45.0, 1e-3, (500, 2))
+    points = points.astype(np.float32).astype(np.float64)
+    other = make(points)
+    other.flags.writeable = False
+    for one, two in zip(dbscan(*points.T, 30, 5), dbscan(*other.T, 30, 5), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_resolutions_and_threads_agree(threads, monkeypatch):
+    rng = np.random.default_rng(4)
+    points = np.concatenate([rng.normal(0, 20, (1500, 2)), rng.uniform(-200, 200, (1500, 2))])
+    expected = DBSCAN(eps=6, min_samples=9).fit(points)
+    for resolution in (COARSE, FINE, 3.0, 5.0):
+        monkeypatch.setattr("taxi_mlops.engine.dbscan.choose_resolution", lambda *_, chosen=resolution: chosen)
+        labels, core = dbscan_plane(*points.T, 6, 9, threads=threads)
+        np.testing.assert_array_equal(labels, expected.labels_)
+        np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
+
+
+def test_few_points_far_apart_leave_no_rows_between():
+    x = np.array([0.0, 0.5, 1e6, 1e6 + 0.5, 5e5])
+    labels, _ = dbscan_plane(x, x, 1.0, 2)
+    np.testing.assert_array_equal(labels, [0, 0, 1, 1, -1])
+
+
+def test_points_too_far_apart_for_float64_are_refused():
+    with pytest.raises(ValueError, match="eps = 1 is too small for coordinates 1e"):
+        dbscan_plane(np.array([0.0, 1e15]), np.zeros(2), 1.0, 1)

@@ -1,0 +1,220 @@
+"""The frame of a layout: how wide its cells are, and which cells are surely, possibly or not within eps of each other.
+
+Points have coordinates (x, y) and are cut into rows by y and into columns by x. All columns are equally wide in x. In
+the plane, x and y are in any unit. On the sphere, x is longitude and y latitude, in degrees: there the distance of a
+pair is first bounded from both sides by a planar distance whose x is scaled by the cosines of the two rows, and the
+haversine is taken only where the bounds disagree. So both metrics run through the same kernels, and both are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from taxi_mlops.engine.haversine import RADIANS, haversine, haversine_of_distance
+
+FloatArray = NDArray[np.float64]
+
+Whole = int | np.integer[Any]
+"""A whole number in compiled code, of any width and sign."""
+
+_SHRINK = 1.0 - 1e-4
+"""Cells are this much smaller than they could be, so that rounding never puts points of one cell beyond eps."""
+_MARGIN = 1e-12
+"""Relative; far more than the rounding of a squared distance, far less than anything that matters for speed."""
+_SMALLEST_COSINE = 0.05
+"""Of latitude: closer to the poles, columns of equal width in degrees make no sense."""
+_LARGEST_RATIO = 4.0
+"""Of the cosines of latitude of the points: beyond, cells of equal width in degrees are too unlike."""
+
+
+class Frame(NamedTuple):
+    """The geometry of a layout.
+
+    origin_x, origin_y: the lowest coordinates. width, height: of a cell. slack: how far rounding may move a point
+    across the edge of its cell. squared: eps² in units of y². limit: the haversine of eps; unused in the plane.
+    curvature: the least ratio of a squared distance on the sphere to the planar one. reach: how many rows eps reaches
+    up and down. smallest_cosine, largest_cosine: float64 (R,), of the latitudes of each row; ones in the plane.
+    spherical: None in the plane and True on the sphere; its type chooses the compiled code.
+    """
+
+    origin_x: float
+    origin_y: float
+    width: float
+    height: float
+    slack: float
+    squared: float
+    limit: float
+    curvature: float
+    reach: int
+    smallest_cosine: FloatArray
+    largest_cosine: FloatArray
+    spherical: bool | None
+
+
+class Extent(NamedTuple):
+    """The bounding box of the points."""
+
+    low_x: float
+    high_x: float
+    low_y: float
+    high_y: float
+
+
+class UnframedError(ValueError):
+    """No frame of equal columns covers these points: they are all over the sphere, or too far apart for eps."""
+
+
+def plane_frame(extent: Extent, eps: float, resolution: float) -> Frame:
+    """Return the frame of points in the plane; cells are eps / `resolution` high and wide.
+
+    `resolution` is at least √2, so that the points of a cell are within eps of each other. The cosines are left empty,
+    until the rows are known. Raises UnframedError where float64 cannot tell the cells apart.
+    """
+    side = eps / resolution * _SHRINK
+    squared = eps * eps
+    return _checked(extent, Frame(*_origin(extent), side, side, 0.0, squared, squared, 1.0, 0, *_NO_ROWS, None), eps)
+
+
+def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
+    """Return the frame of points in degrees, x being the longitude, for eps in metres; see `plane_frame`.
+
+    Raises UnframedError where they come close to a pole or the antimeridian, or span too many latitudes.
+    """
+    limit = haversine_of_distance(eps_metres)
+    eps = math.sqrt(4.0 * min(limit, 1.0)) / RADIANS
+    south, north = max(extent.low_y - eps, -90.0), min(extent.high_y + eps, 90.0)
+    smallest = min(math.cos(south * RADIANS), math.cos(north * RADIANS))
+    largest = 1.0 if south <= 0.0 <= north else max(math.cos(south * RADIANS), math.cos(north * RADIANS))
+    if smallest < _SMALLEST_COSINE or largest > _LARGEST_RATIO * smallest:
+        raise UnframedError("the points span too many latitudes")
+    angle = 4.0 * eps * RADIANS / smallest
+    if angle > 0.5 or extent.high_x - extent.low_x + 2.0 * angle / RADIANS >= 360.0:
+        raise UnframedError("eps reaches around the sphere")
+    height = eps / resolution * _SHRINK
+    frame = Frame(
+        *_origin(extent), height / largest, height, 0.0, eps * eps, limit, 1.0 - angle**2 / 12.0, 0, *_NO_ROWS, True
+    )
+    return _checked(extent, frame, eps)
+
+
+_NO_ROWS = (np.empty(0), np.empty(0))
+
+
+def _origin(extent: Extent) -> tuple[float, float]:
+    return extent.low_x, extent.low_y
+
+
+def _checked(extent: Extent, frame: Frame, eps: float) -> Frame:
+    span = max(extent.high_x - extent.low_x, extent.high_y - extent.low_y)
+    slack = 8.0 * float(np.finfo(np.float64).eps) * span
+    if not (frame.squared > 0.0 and np.isfinite(frame.squared) and slack < 1e-5 * min(frame.width, frame.height)):
+        raise UnframedError(f"eps = {eps:g} is too small for coordinates {span:g} apart")
+    return frame._replace(slack=slack, reach=int(eps / frame.height + 1.0 + 1e-3))
+
+
+def with_rows(frame: Frame, row_number: NDArray[np.int64]) -> Frame:
+    """Return the frame with the cosines of its rows; `row_number` counts rows from the origin, int64 (R,)."""
+    if frame.spherical is None:
+        return frame._replace(smallest_cosine=np.ones(len(row_number)), largest_cosine=np.ones(len(row_number)))
+    south = np.maximum(frame.origin_y + row_number * frame.height - frame.slack, -90.0)
+    north = np.minimum(south + frame.height + 2.0 * frame.slack, 90.0)
+    low, high = np.cos(south * RADIANS), np.cos(north * RADIANS)
+    largest = np.where((south <= 0.0) & (north >= 0.0), 1.0, np.maximum(low, high))
+    return frame._replace(
+        smallest_cosine=np.minimum(low, high) * (1.0 - _MARGIN), largest_cosine=largest * (1.0 + _MARGIN)
+    )
+
+
+class Pair(NamedTuple):
+    """What is known of the cells of two rows, and of the points in them.
+
+    inner: cells at most so many columns apart are wholly within eps; −1 where none are. outer: cells more columns apart
+    are beyond eps; −1 where all are. scale: of the squared difference of x. within, beyond: a planar squared distance
+    up to `within` is within eps, one above `beyond` is not, and between them the haversine decides (never in the
+    plane).
+    """
+
+    inner: int
+    outer: int
+    scale: float
+    within: float
+    beyond: float
+
+
+@njit(cache=True, nogil=True)
+def pair_of_rows(frame: Frame, row: int, other: int) -> Pair:
+    """Return what is known of two rows. O(1)."""
+    rows = abs(other - row)
+    largest = frame.largest_cosine[row] * frame.largest_cosine[other]
+    smallest = frame.smallest_cosine[row] * frame.smallest_cosine[other]
+    inner, outer = -1, -1
+    rest = frame.squared * (1.0 - _MARGIN) - ((rows + 1) * frame.height + frame.slack) ** 2
+    if rest >= 0.0:
+        inner = int((math.sqrt(rest / largest) - frame.slack) / frame.width) - 1
+    rest = frame.squared * (1.0 + _MARGIN) / frame.curvature - max((rows - 1) * frame.height - frame.slack, 0.0) ** 2
+    if rest >= 0.0:
+        outer = int((math.sqrt(rest / smallest) + frame.slack) / frame.width) + 1
+    if frame.spherical is None:
+        return Pair(inner, outer, 1.0, frame.squared, frame.squared)
+    beyond = frame.squared * (largest / smallest) / frame.curvature * (1.0 + _MARGIN)
+    return Pair(inner, outer, largest, frame.squared * (1.0 - _MARGIN), beyond)
+
+
+@njit(cache=True, nogil=True)
+def count_within(
+    frame: Frame, pair: Pair, x: FloatArray, y: FloatArray, at_x: float, at_y: float, begin: Whole, end: Whole
+) -> int:
+    """Count the points of x[begin:end], y[begin:end] within eps of (at_x, at_y). The loop becomes vector instructions.
+
+    Unsigned indices spare it numba's test for negative ones, without which it does not.
+    """
+    near = 0
+    if frame.spherical is None:
+        for j in range(np.uintp(begin), np.uintp(end)):
+            dx = x[j] - at_x
+            dy = y[j] - at_y
+            near += dy * dy + dx * dx <= pair.within
+        return near
+    maybe = 0
+    for j in range(np.uintp(begin), np.uintp(end)):
+        dx = x[j] - at_x
+        dy = y[j] - at_y
+        squared = dy * dy + pair.scale * (dx * dx)
+        near += squared <= pair.within
+        maybe += squared <= pair.beyond
+    if near == maybe:
+        return near
+    return _count_exactly(frame, x, y, at_x, at_y, begin, end)
+
+
+@njit(cache=True, nogil=True)
+def _count_exactly(
+    frame: Frame, x: FloatArray, y: FloatArray, at_x: float, at_y: float, begin: Whole, end: Whole
+) -> int:
+    near = 0
+    for j in range(begin, end):
+        near += _within_haversine(frame, at_x, at_y, x[j], y[j])
+    return near
+
+
+@njit(cache=True, nogil=True)
+def _within_haversine(frame: Frame, x: float, y: float, other_x: float, other_y: float) -> bool:
+    return haversine(y, x, math.cos(y * RADIANS), other_y, other_x, math.cos(other_y * RADIANS)) <= frame.limit
+
+
+@njit(cache=True, nogil=True)
+def weigh_within(
+    frame: Frame, pair: Pair, x: FloatArray, y: FloatArray, weight: FloatArray, i: Whole, begin: Whole, end: Whole
+) -> float:
+    """Add up the weights of the points begin:end within eps of point i."""
+    total = 0.0
+    for j in range(np.uintp(begin), np.uintp(end)):
+        squared = (y[j] - y[i]) ** 2 + pair.scale * (x[j] - x[i]) ** 2
+        if squared <= pair.within or (squared <= pair.beyond and _within_haversine(frame, x[i], y[i], x[j], y[j])):
+            total += weight[j]
+    return total

@@ -1,0 +1,30 @@
+"""How fine the cells of a layout are: finer ones decide more points at once, and cost more where points are few."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+COARSE = math.sqrt(2.0)
+"""Cells per eps: the points of a cell are within eps of each other, and no other cells surely are."""
+FINE = 2.3
+"""Cells per eps, a little above √5: cells side by side are within eps of each other, so that they connect unseen."""
+
+_SAMPLE = 4096
+_CROWDED = 60.0
+
+
+def choose_resolution(x: NDArray[np.float64], y: NDArray[np.float64], width: float, height: float) -> float:
+    """Return how many cells per eps suit the points; `width` and `height` are those of a coarse cell.
+
+    The number of points that share the cell of a point, on average, is estimated from the pairs in a sample that do.
+    """
+    n = len(x)
+    step = max(n // _SAMPLE, 1)
+    column = np.floor(np.asarray(x[::step], dtype=np.float64) / width)
+    row = np.floor(np.asarray(y[::step], dtype=np.float64) / height)
+    _, together = np.unique(column + 1j * row, return_counts=True)
+    pairs = float((together * (together - 1)).sum())
+    return FINE if n * pairs > _CROWDED * len(column) ** 2 else COARSE
