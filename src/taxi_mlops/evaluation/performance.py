@@ -50,7 +50,9 @@ class Speedup:
 class PerformanceMetrics:
     """What the trials of one adapter cost. Only trials that ended well count; None where there is none.
 
-    fit_seconds: wall-clock seconds by block. peak_memory_bytes: peak of the whole process tree.
+    fit_seconds: wall-clock seconds by block. parallel_efficiency_median: CPU seconds of fit over its wall-clock seconds
+    times the threads that it had: 1 where all were busy all the time, with work or with waiting for each other.
+    peak_memory_bytes: peak of the whole process tree, interpreter and libraries included.
     """
 
     fit_seconds: Mapping[int, float]
@@ -59,16 +61,21 @@ class PerformanceMetrics:
     prepare_seconds_median: float | None
     cold_start_seconds_median: float | None
     cpu_seconds_median: float | None
+    cpu_user_seconds_median: float | None
+    cpu_system_seconds_median: float | None
+    parallel_efficiency_median: float | None
     peak_memory_bytes: int | None
+    memory_bytes_per_point: float | None
 
     @classmethod
-    def of(cls, outcomes: Iterable[TrialOutcome]) -> PerformanceMetrics:
-        """The figures of one adapter from all its trials."""
+    def of(cls, outcomes: Iterable[TrialOutcome], threads: int, points: int) -> PerformanceMetrics:
+        """The figures of one adapter from all its trials, each with so many threads, on so many points."""
         good = [outcome for outcome in outcomes if outcome.status is TrialStatus.OK]
         timed = [outcome for outcome in good if outcome.trial.kind is TrialKind.TIMING]
         fits = {outcome.trial.block: outcome.fit_seconds for outcome in timed if outcome.fit_seconds is not None}
         fits = dict(sorted(fits.items()))
         peaks = [outcome.peak_memory_bytes for outcome in good if outcome.peak_memory_bytes is not None]
+        peak = max(peaks, default=None)
         return cls(
             fit_seconds=fits,
             fit_seconds_median=_median(fits.values()),
@@ -76,7 +83,11 @@ class PerformanceMetrics:
             prepare_seconds_median=_median(outcome.prepare_seconds for outcome in timed),
             cold_start_seconds_median=_median(outcome.cold_start_seconds for outcome in timed),
             cpu_seconds_median=_median(_cpu_seconds(outcome) for outcome in timed),
-            peak_memory_bytes=max(peaks, default=None),
+            cpu_user_seconds_median=_median(outcome.fit_user_seconds for outcome in timed),
+            cpu_system_seconds_median=_median(outcome.fit_system_seconds for outcome in timed),
+            parallel_efficiency_median=_median(_parallel_efficiency(outcome, threads) for outcome in timed),
+            peak_memory_bytes=peak,
+            memory_bytes_per_point=peak / points if peak is not None and points else None,
         )
 
 
@@ -84,6 +95,11 @@ def _cpu_seconds(outcome: TrialOutcome) -> float | None:
     if outcome.fit_user_seconds is None or outcome.fit_system_seconds is None:
         return None
     return outcome.fit_user_seconds + outcome.fit_system_seconds
+
+
+def _parallel_efficiency(outcome: TrialOutcome, threads: int) -> float | None:
+    cpu = _cpu_seconds(outcome)
+    return cpu / (outcome.fit_seconds * threads) if cpu is not None and outcome.fit_seconds else None
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -121,8 +137,8 @@ def paired_speedup(
     reference, candidate: seconds of the same blocks in the same order; blocks are resampled as pairs, so that what
     slowed a whole block cancels. The percentiles are the expanded ones that make up for the narrowness of the
     bootstrap at small n (Hesterberg, The American Statistician 69(4), 2015, section 5.3): with the quantile
-    t(n-1)·sqrt(n/(n-1)) in place of z. Under 6 blocks no resampling can reach 95 % (5 values of one sign come by
-    chance in 6 % of cases), so the interval is widened to hold Student's paired interval of the log ratios too.
+    t(n-1)·sqrt(n/(n-1)) in place of z. Where no resampling of so few blocks can reach the confidence (5 values of one
+    sign come by chance in 6 % of cases), the interval is widened to hold Student's paired interval of the log ratios.
     Raises ValueError for unpaired values or fewer than 2 blocks.
     """
     if len(reference) != len(candidate):
@@ -135,7 +151,7 @@ def paired_speedup(
     ratios: NDArray[np.float64] = np.median(theirs[drawn], axis=1) / np.median(ours[drawn], axis=1)
     tail = _expanded_tail(n, confidence)
     low, high = np.quantile(ratios, [tail, 1.0 - tail])
-    if n < FEWEST_FOR_RESAMPLING:
+    if 0.5 ** (n - 1) > 1.0 - confidence:
         student_low, student_high = student_interval(np.log(theirs / ours), confidence)
         low, high = min(low, math.exp(student_low)), max(high, math.exp(student_high))
     return Speedup(float(np.median(theirs) / np.median(ours)), float(low), float(high), confidence)

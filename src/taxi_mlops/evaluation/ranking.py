@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from taxi_mlops.evaluation.performance import Speedup, paired_speedup
+from taxi_mlops.evaluation.performance import CONFIDENCE, Speedup, paired_speedup
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Contender:
 class Place:
     """A place in the ranking. Adapters that share a rank are tied: the data does not tell them apart.
 
-    slower_than_winner: median time over that of the fastest adapter, with its interval; None for the fastest itself
-    and where the two share fewer than two blocks.
+    slower_than_winner: median time over that of the fastest adapter, with the interval that decides; None for the
+    fastest itself and where the two share fewer than two blocks.
     """
 
     rank: int
@@ -40,36 +41,47 @@ def rank(contenders: Sequence[Contender], seed: int) -> tuple[Place, ...]:
     """Order by median time, ties said as ties.
 
     The fastest of those left leads a group; every later one whose paired interval against the leader holds 1, or
-    that cannot be paired with it, joins the group. Ranks are competition ranks: 1, 1, 3.
+    that cannot be paired with it, joins the group. Ranks are competition ranks: 1, 1, 3. Who leads is seen in the
+    timings themselves, so any pair may come to be compared: the intervals are simultaneous over all pairs (Bonferroni),
+    and equally fast adapters are all tied with the probability `CONFIDENCE`.
     """
     left = sorted(contenders, key=lambda contender: (contender.median, contender.name))
     if not left:
         return ()
     winner = left[0]
+    confidence = simultaneous_confidence(len(left))
     places: list[Place] = []
     while left:
         leader = left[0]
-        group = [leader, *(other for other in left[1:] if not _told_apart(leader, other, seed))]
+        group = [leader, *(other for other in left[1:] if not _told_apart(leader, other, seed, confidence))]
         names = [member.name for member in group]
         place = len(places) + 1
         for member in group:
             ties = tuple(name for name in names if name != member.name)
-            against = None if member is winner else compare(member, winner, seed)
+            against = None if member is winner else compare(member, winner, seed, confidence)
             places.append(Place(place, member.name, ties, against))
         left = [other for other in left if other.name not in names]
     return tuple(places)
 
 
-def compare(slower: Contender, faster: Contender, seed: int) -> Speedup | None:
+def simultaneous_confidence(contenders: int) -> float:
+    """Return the confidence of each pair's interval at which all pairs' intervals hold with `CONFIDENCE`."""
+    return 1.0 - (1.0 - CONFIDENCE) / max(math.comb(contenders, 2), 1)
+
+
+def compare(slower: Contender, faster: Contender, seed: int, confidence: float = CONFIDENCE) -> Speedup | None:
     """How many times faster `faster` is over the blocks that both finished; None for fewer than two such blocks."""
     blocks = sorted(slower.fit_seconds.keys() & faster.fit_seconds.keys())
     if len(blocks) < 2:
         return None
     return paired_speedup(
-        [slower.fit_seconds[block] for block in blocks], [faster.fit_seconds[block] for block in blocks], seed
+        [slower.fit_seconds[block] for block in blocks],
+        [faster.fit_seconds[block] for block in blocks],
+        seed,
+        confidence,
     )
 
 
-def _told_apart(leader: Contender, other: Contender, seed: int) -> bool:
-    speedup = compare(other, leader, seed)
+def _told_apart(leader: Contender, other: Contender, seed: int, confidence: float) -> bool:
+    speedup = compare(other, leader, seed, confidence)
     return speedup is not None and speedup.decided

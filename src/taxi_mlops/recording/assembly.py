@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from taxi_mlops.domain import AdapterInfo, TrialOutcome, TrialStatus
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
 from taxi_mlops.evaluation.performance import FEWEST_FOR_RESAMPLING, PerformanceMetrics, Speedup, instability
+from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.ranking import Contender, Place, compare, rank
+from taxi_mlops.evaluation.statistics import PairwiseTest, compare_pairs
 from taxi_mlops.recording.comparison import (
     AdapterResult,
     ClusteringParametersUsed,
@@ -33,14 +36,20 @@ class Verdicts:
 
 
 def assemble(
-    header: RunHeader, outcomes: Sequence[TrialOutcome], infos: Mapping[str, AdapterInfo], verdicts: Verdicts
+    header: RunHeader,
+    outcomes: Sequence[TrialOutcome],
+    infos: Mapping[str, AdapterInfo],
+    verdicts: Verdicts,
+    quality: Mapping[str, QualityMetrics] = MappingProxyType({}),
 ) -> Comparison:
-    """Put the document together from all outcomes of a run, the adapters' descriptions by name, and the verdicts."""
+    """Put the document together from all outcomes of a run, its verdicts, and by name the adapters' descriptions and
+    the quality of their clusterings.
+    """
     seed = header.specification.trials.seed
     by_name: dict[str, list[TrialOutcome]] = {}
     for outcome in sorted(outcomes, key=lambda outcome: outcome.trial.block):
         by_name.setdefault(outcome.trial.adapter, []).append(outcome)
-    metrics = {name: PerformanceMetrics.of(trials) for name, trials in by_name.items()}
+    metrics = {name: PerformanceMetrics.of(trials, header.threads, header.n_points) for name, trials in by_name.items()}
     contenders = {name: Contender(name, metrics[name].fit_seconds) for name in by_name if metrics[name].fit_seconds}
     results = [
         _result(
@@ -50,10 +59,12 @@ def assemble(
             metrics[name],
             verdicts,
             _speedup(name, contenders, verdicts.reference, seed),
+            quality.get(name),
         )
         for name, trials in by_name.items()
     ]
     results += [_unavailable(adapter) for adapter in header.unavailable]
+    ranking = _ranking(results, contenders, verdicts.reference, seed)
     return Comparison(
         run_id=header.run_id,
         created_at=header.created_at,
@@ -63,7 +74,8 @@ def assemble(
         threads=header.threads,
         reference=verdicts.reference,
         adapters=tuple(results),
-        ranking=_ranking(results, contenders, verdicts.reference, seed),
+        ranking=ranking,
+        pairwise=_pairwise(ranking, contenders),
         warnings=(
             *header.provenance.notes,
             *verdicts.warnings,
@@ -104,6 +116,7 @@ def _result(
     metrics: PerformanceMetrics,
     verdicts: Verdicts,
     speedup: Speedup | None,
+    quality: QualityMetrics | None,
 ) -> AdapterResult:
     name = outcomes[0].trial.adapter
     failed = next((outcome for outcome in outcomes if outcome.status is not TrialStatus.OK), None)
@@ -125,11 +138,16 @@ def _result(
         prepare_seconds_median=metrics.prepare_seconds_median,
         cold_start_seconds=metrics.cold_start_seconds_median,
         cpu_seconds_median=metrics.cpu_seconds_median,
+        cpu_user_seconds_median=metrics.cpu_user_seconds_median,
+        cpu_system_seconds_median=metrics.cpu_system_seconds_median,
+        parallel_efficiency=metrics.parallel_efficiency_median,
         peak_memory_bytes=metrics.peak_memory_bytes,
+        memory_bytes_per_point=metrics.memory_bytes_per_point,
         n_clusters=answer.n_clusters if answer else None,
         n_noise=answer.n_noise if answer else None,
         noise_ratio=_ratio(answer.n_noise if answer else None, header.n_points),
         equivalence=verdicts.by_adapter.get(name),
+        quality=quality,
         speedup=speedup,
         labels=f"labels/{name}.parquet" if answer else None,
     )
@@ -167,6 +185,8 @@ def _why(field: str, result: AdapterResult, reference: str | None) -> str:
         return "no reference ended well"
     if field == "speedup":
         return "needs two blocks in which both the adapter and the reference ended well"
+    if field == "quality":
+        return "was not measured"
     return "the trials did not tell"
 
 
@@ -179,6 +199,11 @@ def _ranking(
     others = [result for result in results if reasons[result.name] is not None]
     others.sort(key=lambda result: (result.fit_seconds_median is None, result.fit_seconds_median or 0.0))
     return (*ranked, *(_unranked(result, reasons[result.name]) for result in others))
+
+
+def _pairwise(ranking: Sequence[RankingEntry], contenders: Mapping[str, Contender]) -> tuple[PairwiseTest, ...]:
+    ranked = [entry.name for entry in ranking if entry.rank is not None]
+    return compare_pairs({name: contenders[name].fit_seconds for name in ranked})
 
 
 def _why_unranked(result: AdapterResult, reference: str | None) -> str | None:

@@ -97,18 +97,26 @@ def test_metrics_come_from_the_trials_that_ended_well() -> None:
             outcome(TrialKind.TIMING, 2, fit_seconds=3.0, fit_user_seconds=2.5, fit_system_seconds=0.5),
             outcome(TrialKind.TIMING, 1, fit_seconds=1.0, fit_user_seconds=1.5, fit_system_seconds=0.5),
             outcome(TrialKind.TIMING, 3, TrialStatus.TIMEOUT, fit_seconds=77.0),
-        ]
+        ],
+        threads=2,
+        points=50,
     )
     assert dict(figures.fit_seconds) == {1: 1.0, 2: 3.0}
     assert figures.fit_seconds_median == 2.0
     assert figures.cpu_seconds_median == 2.5
+    assert figures.cpu_user_seconds_median == 2.0
+    assert figures.cpu_system_seconds_median == 0.5
+    assert figures.parallel_efficiency_median == (3.0 / 6.0 + 2.0 / 2.0) / 2
     assert figures.peak_memory_bytes == 500
+    assert figures.memory_bytes_per_point == 10.0
     assert figures.prepare_seconds_median is None
     assert figures.cold_start_seconds_median is None
 
 
 def test_metrics_of_nothing_are_undefined() -> None:
-    figures = PerformanceMetrics.of([])
+    figures = PerformanceMetrics.of([], threads=2, points=0)
     assert figures.fit_seconds_median is None
     assert figures.fit_seconds_interval is None
     assert figures.peak_memory_bytes is None
+    assert figures.memory_bytes_per_point is None
+    assert figures.parallel_efficiency_median is None
