@@ -15,6 +15,7 @@ from taxi_mlops.data.load import load_points
 from taxi_mlops.domain import Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.quality import assess
 from taxi_mlops.flows.resolve import Resolved, resolve
 from taxi_mlops.flows.verdicts import answers_of, judge, write_labels
 from taxi_mlops.monitoring.logs import get_logger, run_logs
@@ -203,7 +204,9 @@ def _evaluate(
     answers = answers_of(journal.outcomes)
     wanted = str(journal.header.specification.trials.reference)
     verdicts = judge(workload, answers, resolved.infos, wanted, folder.answers)
-    comparison = assemble(journal.header, journal.outcomes, resolved.infos, verdicts)
+    observer.stage("Measuring the quality of the clusterings")
+    quality = assess(workload, answers, verdicts, folder.answers, journal.header.specification.trials.seed)
+    comparison = assemble(journal.header, journal.outcomes, resolved.infos, verdicts, quality)
     observer.stage("Writing the labels")
     folder.labels.mkdir(exist_ok=True)
     for found in answers.values():
