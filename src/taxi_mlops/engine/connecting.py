@@ -9,16 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from taxi_mlops.engine.counting import first_from
-from taxi_mlops.engine.frame import Frame, Pair, Whole, count_within, pair_of_rows
+from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Pair, Whole, count_within, pair_of_rows
 from taxi_mlops.engine.layout import IndexArray, Layout
 from taxi_mlops.engine.threads import Range
+from taxi_mlops.engine.window import first_from
 
 SURE, ADJACENT, ALL = 0, 1, 2
 """The stages of connecting."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def find_root(parent: IndexArray, node: Whole) -> Whole:
     """Return the root of a node, and shorten the way to it."""
     here = np.uintp(node)
@@ -71,7 +71,7 @@ def _connect_rows(
     columns: int,
     stage: int,
 ) -> None:
-    column = layout.cell_column
+    metric, x, y, start, column = frame.metric, layout.x, layout.y, layout.cell_start, layout.cell_column
     first: Whole = np.uintp(layout.row_cell[other])
     end = np.uintp(layout.row_cell[other + 1])
     for cell in range(np.uintp(layout.row_cell[row]), np.uintp(layout.row_cell[row + 1])):
@@ -82,17 +82,25 @@ def _connect_rows(
         while candidate < end and column[candidate] <= column[cell] + columns:
             if n_core[candidate] > 0 and parent[candidate] != parent[cell]:
                 a, b = find_root(parent, cell), find_root(parent, candidate)
-                if a != b and (stage == SURE or _touch(frame, layout, n_core, pair, cell, candidate)):
+                if a != b and (stage == SURE or _touch(metric, pair, x, y, start, n_core, cell, candidate)):
                     parent[max(a, b)] = min(a, b)
             candidate += np.uintp(1)
 
 
-@njit(cache=True, nogil=True)
-def _touch(frame: Frame, layout: Layout, n_core: IndexArray, pair: Pair, cell: Whole, other: Whole) -> bool:
+@njit(cache=True, nogil=True, forceinline=True)
+def _touch(
+    metric: Metric,
+    pair: Pair,
+    x: FloatArray,
+    y: FloatArray,
+    start: IndexArray,
+    n_core: IndexArray,
+    cell: Whole,
+    other: Whole,
+) -> bool:
     """Return whether a core point of one cell is within eps of one of the other."""
-    x, y, start = layout.x, layout.y, layout.cell_start
     begin, end = start[other], start[other] + n_core[other]
     for i in range(np.uintp(start[cell]), np.uintp(start[cell] + n_core[cell])):
-        if count_within(frame, pair, x, y, x[i], y[i], begin, end) > 0:
+        if count_within(metric, pair.scale, pair.within, pair.beyond, x, y, x[i], y[i], begin, end) > 0:
             return True
     return False

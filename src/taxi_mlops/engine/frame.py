@@ -32,14 +32,24 @@ _LARGEST_RATIO = 4.0
 """Of the cosines of latitude of the points: beyond, cells of equal width in degrees are too unlike."""
 
 
+class Metric(NamedTuple):
+    """How exact distances are taken. Scalars only: compiled code counts references of arrays, and that would cost.
+
+    spherical: None in the plane and True on the sphere; its type chooses the compiled code. limit: the haversine of
+    eps.
+    """
+
+    spherical: bool | None
+    limit: float
+
+
 class Frame(NamedTuple):
     """The geometry of a layout.
 
     origin_x, origin_y: the lowest coordinates. width, height: of a cell. slack: how far rounding may move a point
-    across the edge of its cell. squared: eps² in units of y². limit: the haversine of eps; unused in the plane.
+    across the edge of its cell. squared: eps² in units of y².
     curvature: the least ratio of a squared distance on the sphere to the planar one. reach: how many rows eps reaches
     up and down. smallest_cosine, largest_cosine: float64 (R,), of the latitudes of each row; ones in the plane.
-    spherical: None in the plane and True on the sphere; its type chooses the compiled code.
     """
 
     origin_x: float
@@ -48,12 +58,11 @@ class Frame(NamedTuple):
     height: float
     slack: float
     squared: float
-    limit: float
     curvature: float
     reach: int
     smallest_cosine: FloatArray
     largest_cosine: FloatArray
-    spherical: bool | None
+    metric: Metric
 
 
 class Extent(NamedTuple):
@@ -77,7 +86,9 @@ def plane_frame(extent: Extent, eps: float, resolution: float) -> Frame:
     """
     side = eps / resolution * _SHRINK
     squared = eps * eps
-    return _checked(extent, Frame(*_origin(extent), side, side, 0.0, squared, squared, 1.0, 0, *_NO_ROWS, None), eps)
+    return _checked(
+        extent, Frame(*_origin(extent), side, side, 0.0, squared, 1.0, 0, *_NO_ROWS, Metric(None, squared)), eps
+    )
 
 
 def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
@@ -97,7 +108,15 @@ def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
         raise UnframedError("eps reaches around the sphere")
     height = eps / resolution * _SHRINK
     frame = Frame(
-        *_origin(extent), height / largest, height, 0.0, eps * eps, limit, 1.0 - angle**2 / 12.0, 0, *_NO_ROWS, True
+        *_origin(extent),
+        height / largest,
+        height,
+        0.0,
+        eps * eps,
+        1.0 - angle**2 / 12.0,
+        0,
+        *_NO_ROWS,
+        Metric(True, limit),
     )
     return _checked(extent, frame, eps)
 
@@ -119,7 +138,7 @@ def _checked(extent: Extent, frame: Frame, eps: float) -> Frame:
 
 def with_rows(frame: Frame, row_number: NDArray[np.int64]) -> Frame:
     """Return the frame with the cosines of its rows; `row_number` counts rows from the origin, int64 (R,)."""
-    if frame.spherical is None:
+    if frame.metric.spherical is None:
         return frame._replace(smallest_cosine=np.ones(len(row_number)), largest_cosine=np.ones(len(row_number)))
     south = np.maximum(frame.origin_y + row_number * frame.height - frame.slack, -90.0)
     north = np.minimum(south + frame.height + 2.0 * frame.slack, 90.0)
@@ -159,62 +178,81 @@ def pair_of_rows(frame: Frame, row: int, other: int) -> Pair:
     rest = frame.squared * (1.0 + _MARGIN) / frame.curvature - max((rows - 1) * frame.height - frame.slack, 0.0) ** 2
     if rest >= 0.0:
         outer = int((math.sqrt(rest / smallest) + frame.slack) / frame.width) + 1
-    if frame.spherical is None:
+    if frame.metric.spherical is None:
         return Pair(inner, outer, 1.0, frame.squared, frame.squared)
     beyond = frame.squared * (largest / smallest) / frame.curvature * (1.0 + _MARGIN)
     return Pair(inner, outer, largest, frame.squared * (1.0 - _MARGIN), beyond)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def count_within(
-    frame: Frame, pair: Pair, x: FloatArray, y: FloatArray, at_x: float, at_y: float, begin: Whole, end: Whole
+    metric: Metric,
+    scale: float,
+    within: float,
+    beyond: float,
+    x: FloatArray,
+    y: FloatArray,
+    at_x: float,
+    at_y: float,
+    begin: Whole,
+    end: Whole,
 ) -> int:
-    """Count the points of x[begin:end], y[begin:end] within eps of (at_x, at_y). The loop becomes vector instructions.
+    """Count the points of x[begin:end], y[begin:end] within eps of (at_x, at_y).
 
-    Unsigned indices spare it numba's test for negative ones, without which it does not.
+    scale, within, beyond: of the pair of rows. The loop becomes vector instructions: for that its indices must be
+    unsigned, as numba tests signed ones for being negative.
     """
     near = 0
-    if frame.spherical is None:
+    if metric.spherical is None:
         for j in range(np.uintp(begin), np.uintp(end)):
             dx = x[j] - at_x
             dy = y[j] - at_y
-            near += dy * dy + dx * dx <= pair.within
+            near += dy * dy + dx * dx <= within
         return near
     maybe = 0
     for j in range(np.uintp(begin), np.uintp(end)):
         dx = x[j] - at_x
         dy = y[j] - at_y
-        squared = dy * dy + pair.scale * (dx * dx)
-        near += squared <= pair.within
-        maybe += squared <= pair.beyond
+        squared = dy * dy + scale * (dx * dx)
+        near += squared <= within
+        maybe += squared <= beyond
     if near == maybe:
         return near
-    return _count_exactly(frame, x, y, at_x, at_y, begin, end)
+    return _count_exactly(metric, x, y, at_x, at_y, begin, end)
 
 
 @njit(cache=True, nogil=True)
 def _count_exactly(
-    frame: Frame, x: FloatArray, y: FloatArray, at_x: float, at_y: float, begin: Whole, end: Whole
+    metric: Metric, x: FloatArray, y: FloatArray, at_x: float, at_y: float, begin: Whole, end: Whole
 ) -> int:
     near = 0
     for j in range(begin, end):
-        near += _within_haversine(frame, at_x, at_y, x[j], y[j])
+        near += _within_haversine(metric, at_x, at_y, x[j], y[j])
     return near
 
 
 @njit(cache=True, nogil=True)
-def _within_haversine(frame: Frame, x: float, y: float, other_x: float, other_y: float) -> bool:
-    return haversine(y, x, math.cos(y * RADIANS), other_y, other_x, math.cos(other_y * RADIANS)) <= frame.limit
+def _within_haversine(metric: Metric, x: float, y: float, other_x: float, other_y: float) -> bool:
+    return haversine(y, x, math.cos(y * RADIANS), other_y, other_x, math.cos(other_y * RADIANS)) <= metric.limit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def weigh_within(
-    frame: Frame, pair: Pair, x: FloatArray, y: FloatArray, weight: FloatArray, i: Whole, begin: Whole, end: Whole
+    metric: Metric,
+    scale: float,
+    within: float,
+    beyond: float,
+    x: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+    i: Whole,
+    begin: Whole,
+    end: Whole,
 ) -> float:
     """Add up the weights of the points begin:end within eps of point i."""
     total = 0.0
     for j in range(np.uintp(begin), np.uintp(end)):
-        squared = (y[j] - y[i]) ** 2 + pair.scale * (x[j] - x[i]) ** 2
-        if squared <= pair.within or (squared <= pair.beyond and _within_haversine(frame, x[i], y[i], x[j], y[j])):
+        squared = (y[j] - y[i]) ** 2 + scale * (x[j] - x[i]) ** 2
+        if squared <= within or (squared <= beyond and _within_haversine(metric, x[i], y[i], x[j], y[j])):
             total += weight[j]
     return total

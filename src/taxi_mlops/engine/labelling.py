@@ -6,10 +6,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.counting import PositionArray, Window, first_from, new_pairs, new_window, open_window
-from taxi_mlops.engine.frame import Frame, Pair, Whole, count_within
-from taxi_mlops.engine.layout import IndexArray, Layout
+from taxi_mlops.engine.frame import Frame, Whole, count_within
+from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
 from taxi_mlops.engine.threads import Range
+from taxi_mlops.engine.window import (
+    END,
+    INNER,
+    OUTER,
+    OUTER_BEGIN,
+    PositionArray,
+    first_from,
+    new_window,
+    open_window,
+)
 
 BoolArray = NDArray[np.bool_]
 LabelArray = NDArray[np.int32]
@@ -54,70 +63,76 @@ def write_labels(
     core points of each cell. Cells whose label is no improvement are not looked at, and cells surely within eps are
     taken at their word.
     """
-    window = new_window(frame)
-    pairs = new_pairs(frame)
-    candidates = np.empty((16, 2), dtype=np.uintp)
+    x, y, start, order, row_cell = layout.x, layout.y, layout.cell_start, layout.order, layout.row_cell
+    metric = frame.metric
+    slices, columns, scales = new_window(frame)
+    candidates = np.empty((0, 2), dtype=np.uintp)
     for row in range(rows[0], rows[1]):
-        if layout.row_cell[row] == layout.row_cell[row + 1]:
+        if row_cell[row] == row_cell[row + 1]:
             continue
-        reached = np.uintp(open_window(frame, layout, row, window, pairs))
-        for cell in range(np.uintp(layout.row_cell[row]), np.uintp(layout.row_cell[row + 1])):
-            begin, end = np.uintp(layout.cell_start[cell]), np.uintp(layout.cell_start[cell + np.uintp(1)])
+        reached = np.uintp(open_window(frame, row_cell, row, slices, columns, scales))
+        most = (2 * columns[:reached, OUTER] + 1).sum()
+        if most > candidates.shape[0]:
+            candidates = np.empty((2 * most, 2), dtype=np.uintp)
+        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
+            begin, end = np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])
             middle = begin + np.uintp(n_core[cell])
+            own = np.int32(2 * label[cell] + 1)
             for i in range(begin, middle):
-                code[layout.order[i]] = 2 * label[cell] + 1
+                code[np.uintp(order[i])] = own
             if middle < end:
-                sure = label[cell] if label[cell] >= 0 else _NO_LABEL
-                sure, candidates, found = _labels_in_reach(
-                    layout, label, window, pairs, reached, cell, sure, candidates
-                )
+                sure, found = _labels_in_reach(layout.cell_column, label, slices, columns, reached, cell, candidates)
                 for i in range(middle, end):
                     best = sure
                     for k in range(found):
                         other, t = candidates[k, 0], candidates[k, 1]
-                        if label[other] < best and _near(frame, layout, n_core, pairs[t], i, other):
+                        if label[other] < best and (
+                            count_within(
+                                metric,
+                                scales[t, 0],
+                                scales[t, 1],
+                                scales[t, 2],
+                                x,
+                                y,
+                                x[i],
+                                y[i],
+                                start[other],
+                                start[other] + n_core[other],
+                            )
+                            > 0
+                        ):
                             best = label[other]
-                    code[layout.order[i]] = 2 * best if best != _NO_LABEL else -2
+                    code[np.uintp(order[i])] = 2 * best if best != _NO_LABEL else -2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _labels_in_reach(
-    layout: Layout,
+    column: IntArray,
     label: LabelArray,
-    window: Window,
-    pairs: list[Pair],
+    slices: PositionArray,
+    columns: IntArray,
     reached: Whole,
     cell: Whole,
-    sure: Whole,
     candidates: PositionArray,
-) -> tuple[Whole, PositionArray, Whole]:
-    """Return the lowest label surely within eps of a cell, and (cell, row) of those that may have lower ones."""
-    column = layout.cell_column
+) -> tuple[Whole, Whole]:
+    """Return the lowest label surely within eps of a cell; list (cell, row) of those possibly lower, and count them."""
     here = column[cell]
+    sure = label[cell] if label[cell] >= 0 else _NO_LABEL
     found = np.uintp(0)
     for t in range(reached):
-        end, inner, outer = window.end[t], pairs[t].inner, pairs[t].outer
-        other = first_from(column, window.outer_begin[t], end, here - outer)
-        window.outer_begin[t] = other
+        end, inner, outer = slices[t, END], columns[t, INNER], columns[t, OUTER]
+        other = first_from(column, slices[t, OUTER_BEGIN], end, here - outer)
+        slices[t, OUTER_BEGIN] = other
         while other < end and column[other] <= here + outer:
             if 0 <= label[other] < sure:
                 if abs(column[other] - here) <= inner:
                     sure = label[other]
                 else:
-                    if found == candidates.shape[0]:
-                        candidates = np.concatenate((candidates, np.empty_like(candidates)))
                     candidates[found, 0] = other
                     candidates[found, 1] = t
                     found += np.uintp(1)
             other += np.uintp(1)
-    return sure, candidates, found
-
-
-@njit(cache=True, nogil=True)
-def _near(frame: Frame, layout: Layout, n_core: IndexArray, pair: Pair, i: Whole, cell: Whole) -> bool:
-    """Return whether a core point of a cell is within eps of a point."""
-    begin = layout.cell_start[cell]
-    return count_within(frame, pair, layout.x, layout.y, layout.x[i], layout.y[i], begin, begin + n_core[cell]) > 0
+    return sure, found
 
 
 @njit(cache=True, nogil=True)
