@@ -13,6 +13,8 @@ import pytest
 
 FAST = ("--repeats", "2", "--adapters", "sklearn,sklearn-njobs", "--sample", "2000")
 
+WITHOUT_MLFLOW = {"TAXI_MLFLOW_URI": "off"}  # it takes seconds to import
+
 
 @pytest.fixture
 def taxi(tmp_path):
@@ -23,7 +25,7 @@ def taxi(tmp_path):
             [sys.executable, "-m", "taxi_mlops.cli", *map(str, arguments)],
             check=False,
             cwd=tmp_path,
-            env=os.environ | {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"} | environment,
+            env=os.environ | {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"} | WITHOUT_MLFLOW | environment,
             capture_output=True,
             text=True,
             timeout=240,

@@ -41,7 +41,7 @@ def compare(
     zones: Zones = None,
     bbox: Bbox = None,
     sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N points.")] = None,
-    eps: Annotated[float | None, typer.Option(metavar="METRES", help="Radius. [default: 100]")] = None,
+    eps: Annotated[str | None, typer.Option(metavar="METRES", help="Radius, or auto. [default: 100]")] = None,
     min_samples: Annotated[
         int | None,
         typer.Option(metavar="N", help="Points within eps, itself included. [default: 10]"),
@@ -114,7 +114,9 @@ def _execute(
     specification: Specification | None, folder: RunFolder, settings: Settings, json: bool, quiet: bool, verbose: bool
 ) -> None:
     from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.record import tell_failures
     from taxi_mlops.flows import compare as flow
+    from taxi_mlops.recording.recordings import Recordings
 
     try:
         with watched(quiet=quiet) as observer:
@@ -127,6 +129,7 @@ def _execute(
             typer.secho(f"stopped; go on with: taxi compare --resume {folder.path}", fg=typer.colors.YELLOW, err=True)
         raise
     _show(comparison, folder, json)
+    tell_failures(Recordings.read(folder).failed, folder.path)
     if all(entry.rank is None for entry in comparison.ranking):
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from taxi_mlops.data.load import load_points
 from taxi_mlops.domain import Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
+from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.quality import assess
 from taxi_mlops.flows.resolve import Resolved, resolve
@@ -24,7 +25,7 @@ from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
 from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
 from taxi_mlops.settings import Settings
-from taxi_mlops.specification import Specification
+from taxi_mlops.specification import AUTO, Specification
 from taxi_mlops.trials.host_lock import host_lock
 from taxi_mlops.trials.machine import describe_machine, usable_cpus
 from taxi_mlops.trials.processes import sweep_orphans
@@ -42,7 +43,9 @@ def compare(
     try:
         with folder.locked():
             write_atomically(folder.specification, specification.to_toml())
-            return _run(resolved, folder, settings, observer, verbose)
+            comparison = _run(resolved, folder, settings, observer, verbose)
+            _record(folder, settings, observer)
+            return comparison
     except TaxiError:
         if not folder.journal.is_file():
             folder.discard()
@@ -59,9 +62,12 @@ def resume(folder: RunFolder, settings: Settings, observer: Observer, verbose: b
     with folder.locked():
         if folder.comparison.is_file():
             _clean_up(folder)
-            return read_comparison(folder.comparison)
-        resolved = resolve(Specification.from_file(folder.specification))
-        return _run(resolved, folder, settings, observer, verbose)
+            comparison = read_comparison(folder.comparison)
+        else:
+            resolved = resolve(Specification.from_file(folder.specification))
+            comparison = _run(resolved, folder, settings, observer, verbose)
+        _record(folder, settings, observer)
+        return comparison
 
 
 def _run(resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool) -> Comparison:
@@ -79,6 +85,7 @@ def _run(resolved: Resolved, folder: RunFolder, settings: Settings, observer: Ob
                 _check_same_machine(journal, resolved)
                 sweep_orphans(run_id)
                 shutil.rmtree(folder.scratch, ignore_errors=True)
+            write_atomically(folder.specification, journal.header.specification.to_toml())
             workload = open_workload(folder.points)
             with host_lock(settings, on_wait=observer.stage):
                 _run_trials(journal, folder, observer)
@@ -105,8 +112,10 @@ def _begin(run_id: str, resolved: Resolved, folder: RunFolder, settings: Setting
             f"{points.fingerprint[:12]}… in place of {str(specification.fingerprint)[:12]}…); "
             "remove `fingerprint` from the specification to compare on the new ones"
         )
-    specification = specification.model_copy(update={"fingerprint": points.fingerprint})
-    write_atomically(folder.specification, specification.to_toml())
+    choice = _choose_eps(points, specification, observer)
+    update = {"eps_metres": choice.eps_metres} if choice else {}
+    parameters = specification.parameters.model_copy(update=update)
+    specification = specification.model_copy(update={"fingerprint": points.fingerprint, "parameters": parameters})
     shutil.rmtree(folder.points, ignore_errors=True)
     write_workload(points, specification.parameters.to_domain(), folder.points)
     get_logger().info(
@@ -116,10 +125,23 @@ def _begin(run_id: str, resolved: Resolved, folder: RunFolder, settings: Setting
         points=len(points),
         dropped=dict(points.provenance.dropped),
     )
-    return Journal.create(folder.journal, _header(run_id, points, resolved, specification))
+    return Journal.create(folder.journal, _header(run_id, points, resolved, specification, choice))
 
 
-def _header(run_id: str, points: Points, resolved: Resolved, specification: Specification) -> RunHeader:
+def _choose_eps(points: Points, specification: Specification, observer: Observer) -> EpsChoice | None:
+    """Choose eps where the specification leaves it to the points."""
+    parameters = specification.parameters
+    if parameters.eps_metres != AUTO:
+        return None
+    observer.stage("Choosing eps")
+    choice = choose_eps(points, parameters.min_samples, specification.trials.seed)
+    get_logger().info("eps_chosen", eps_metres=choice.eps_metres, k=choice.k, sampled=choice.sampled)
+    return choice
+
+
+def _header(
+    run_id: str, points: Points, resolved: Resolved, specification: Specification, choice: EpsChoice | None
+) -> RunHeader:
     return RunHeader(
         run_id=run_id,
         created_at=datetime.now(UTC),
@@ -130,6 +152,7 @@ def _header(run_id: str, points: Points, resolved: Resolved, specification: Spec
         weighted=points.weight is not None,
         provenance=points.provenance,
         machine=describe_machine(),
+        eps_choice=choice,
         unavailable=resolved.unavailable,
     )
 
@@ -213,6 +236,13 @@ def _evaluate(
         write_labels(workload.points, found, folder.answers, folder.labels)
     write_atomically(folder.comparison, to_json(comparison))
     return comparison
+
+
+def _record(folder: RunFolder, settings: Settings, observer: Observer) -> None:
+    """Feed the recorders that do not hold the run yet. Their libraries are imported here, after all trials."""
+    from taxi_mlops.flows.record import configured_recorders, record
+
+    record(folder, configured_recorders(settings), settings, observer, again=False)
 
 
 def _clean_up(folder: RunFolder) -> None:

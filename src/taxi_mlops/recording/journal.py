@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 
 from taxi_mlops.domain import Provenance, Trial, TrialOutcome
 from taxi_mlops.errors import RunFolderError
+from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.recording.run_folder import write_atomically
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import Machine
@@ -44,6 +45,7 @@ class RunHeader(BaseModel):
     weighted: bool
     provenance: Provenance
     machine: Machine
+    eps_choice: EpsChoice | None = None
     unavailable: tuple[UnavailableAdapter, ...] = ()
 
 
@@ -94,6 +96,10 @@ class Journal:
         """Read a journal without touching it, a broken last line left aside."""
         header, records, _ = _read(path)
         return cls(path, header, records)
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        return tuple(self._records)
 
     @property
     def outcomes(self) -> tuple[TrialOutcome, ...]:

@@ -36,6 +36,19 @@ class RunFolder:
         return self.path / "comparison.json"
 
     @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def hotspots(self) -> Path:
+        return self.path / "hotspots.geojson"
+
+    @property
+    def recordings(self) -> Path:
+        """Where the run was recorded, and where that failed."""
+        return self.path / "recordings.json"
+
+    @property
     def labels(self) -> Path:
         return self.path / "labels"
 

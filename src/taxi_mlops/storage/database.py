@@ -23,7 +23,7 @@ VERSION_TABLE = "taxi_mlops_version"
 """Alembic's own name is left to others, so that the store can share a database with MLflow."""
 
 _WAIT_SECONDS = 30
-_LOCK_NUMBER = 0x7A71  # of PostgreSQL's advisory lock that migrations take
+_LOCK_NUMBER = 0x7A71  # of PostgreSQL's advisory lock that writers take
 _WRITING = {"sqlite_begin": "BEGIN IMMEDIATE"}
 
 
@@ -31,21 +31,26 @@ class Database:
     """The experiment store's database, at the current schema."""
 
     def __init__(self, url: ServiceUrl) -> None:
-        """Connect lazily. Raises UsageError for a URL of nothing that is known, ServiceError where the driver is missing."""
+        """Connect lazily. Raises UsageError for a URL of no known kind, ServiceError where the driver is missing."""
         self.url = url
         self.engine = _engine(url)
 
     @property
     def exists(self) -> bool:
         """False where it is an SQLite file that is not there yet."""
+        return self._file is None or self._file.is_file()
+
+    @property
+    def _file(self) -> Path | None:
         path = self.engine.url.database
-        return self.engine.dialect.name != "sqlite" or path in (None, "", ":memory:") or Path(str(path)).is_file()
+        return Path(path) if path and self.engine.dialect.name == "sqlite" else None
 
     def upgrade(self, revision: str = "head") -> None:
-        """Bring the schema to a revision, creating the database file where there is none. Raises ServiceError."""
+        """Bring the schema to a revision, making the database file where there is none. Raises ServiceError."""
+        if self._file is not None:
+            with self.errors():
+                self._file.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as connection:
-            if self.engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
             if revision != "head" or _revision(connection) != _head():
                 command.upgrade(_config(connection), revision)
 
@@ -56,8 +61,10 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection whose changes are all kept, or none. Raises ServiceError for whatever goes wrong with it."""
+        """A connection whose changes are all kept, or none; one writer at a time. Raises ServiceError."""
         with self.errors(), self.engine.execution_options(**_WRITING).begin() as connection:
+            if self.engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
             yield connection
 
     @contextmanager
@@ -71,7 +78,7 @@ class Database:
             ) from None
         except DBAPIError as error:
             raise ServiceError(f"{self.url}: {self._line(error.orig)}") from None
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise ServiceError(f"{self.url}: {self._line(error)}") from None
 
     def _line(self, error: object) -> str:

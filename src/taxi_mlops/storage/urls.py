@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
+from pydantic import SecretStr
+
+from taxi_mlops.settings import Settings
+
 MASK = "***"
+OFF = "off"
+"""The setting that turns a service off."""
 
 # Greedy up to the last @, so that a password with unescaped characters is hidden whole.
 _USER_INFO = re.compile(r"(?<=://)([^:/@]*):(.*)@")
@@ -37,3 +44,20 @@ class ServiceUrl:
         for secret in {form for text in found for form in (text, unquote(text)) if form}:
             message = message.replace(secret, MASK)
         return message
+
+
+def experiments_url(settings: Settings) -> ServiceUrl | None:
+    """Where the experiment store is: as set, else SQLite in the runs folder. None where it is turned off."""
+    return _url(settings.experiments_url, settings.runs_dir / "experiments.db")
+
+
+def mlflow_url(settings: Settings) -> ServiceUrl | None:
+    """MLflow's tracking URI: as set, else SQLite in the runs folder. None where it is turned off."""
+    return _url(settings.mlflow_uri, settings.runs_dir / "mlflow.db")
+
+
+def _url(setting: SecretStr | None, embedded: Path) -> ServiceUrl | None:
+    if setting is None:
+        return ServiceUrl(f"sqlite:///{embedded.absolute()}")
+    text = setting.get_secret_value()
+    return None if text == OFF else ServiceUrl(text)

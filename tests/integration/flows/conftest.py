@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from taxi_mlops.flows.compare import compare
 from taxi_mlops.flows.observer import Observer
@@ -28,6 +29,8 @@ def outside_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     path = os.pathsep.join(filter(None, [str(OUTSIDE_PACKAGE), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.setenv("TAXI_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TAXI_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("TAXI_MLFLOW_URI", "off")  # it takes seconds to import
     yield
     assert marked_processes("20") == []  # run identifiers start with the year
     sys.modules.pop("light_adapters", None)
@@ -35,7 +38,7 @@ def outside_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
+    return Settings(cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs", mlflow_uri=SecretStr("off"))
 
 
 @pytest.fixture(scope="session")

@@ -74,13 +74,14 @@ def test_what_is_written_is_whole_and_follows_its_schema(specify, run, tmp_path)
         "comparison.json",
         "labels",
         "log.jsonl",
+        "recordings.json",
         "specification.toml",
         "trials.jsonl",
     ]
     events = [json.loads(line) for line in folder.log.read_text(encoding="utf-8").splitlines()]
     assert {event["run_id"] for event in events} == {comparison.run_id}
     assert [event["event"] for event in events][:2] == ["run_started", "points_loaded"]
-    assert events[-1]["event"] == "run_finished"
+    assert [event["event"] for event in events][-2:] == ["run_finished", "run_recorded"]
 
 
 def test_the_written_specification_repeats_the_run(specify, run, tmp_path):

@@ -1,0 +1,55 @@
+"""`taxi record`: record a run again, where that failed or where it was not recorded yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from taxi_mlops.cli.options import Json
+
+if TYPE_CHECKING:
+    from taxi_mlops.recording.recordings import Recording
+
+
+def record(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Folders of runs that have ended.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="mlflow, store. [default: all that the settings choose]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Record runs in MLflow and the experiment store. What is recorded already stays as it is."""
+    from pydantic import TypeAdapter
+
+    from taxi_mlops.flows.observer import Observer
+    from taxi_mlops.flows.record import record_again
+    from taxi_mlops.recording.recordings import Recording, RecordingState
+    from taxi_mlops.recording.run_folder import RunFolder
+    from taxi_mlops.settings import load_settings
+
+    settings = load_settings()
+    names = to.split(",") if to else []
+    done: list[Recording] = []
+    for folder in folders:
+        found = record_again(RunFolder(folder), names, settings, Observer())
+        done += found
+        tell_failures(found, folder)
+        for recording in found:
+            if recording.state is RecordingState.RECORDED and not json:
+                typer.echo(f"{folder}: recorded in {recording.recorder} ({recording.target})")
+    if json:
+        typer.echo(TypeAdapter(list[Recording]).dump_json(done, indent=2).decode())
+    if any(recording.state is RecordingState.FAILED for recording in done):
+        raise typer.Exit(1)
+
+
+def tell_failures(recordings: tuple[Recording, ...], folder: Path) -> None:
+    """One line on standard error for each place that a run could not be recorded in."""
+    from taxi_mlops.recording.recordings import RecordingState
+
+    for recording in recordings:
+        if recording.state is RecordingState.FAILED:
+            line = f"not recorded in {recording.recorder}: {recording.reason}; try again with: taxi record {folder}"
+            typer.secho(line, fg=typer.colors.YELLOW, err=True)

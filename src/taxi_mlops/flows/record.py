@@ -1,0 +1,99 @@
+"""Feed the recorders that the settings choose from a run's folder: after a comparison, and again later."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.monitoring.logs import get_logger, run_logs
+from taxi_mlops.recording.base import RecordedRun, Recorder
+from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowRecorder, installed
+from taxi_mlops.recording.recordings import Recording, Recordings, note
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.store import STORE, StoreRecorder
+from taxi_mlops.reports.markdown import markdown
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import OFF, experiments_url, mlflow_url
+
+_VARIABLES = {MLFLOW: "TAXI_MLFLOW_URI", STORE: "TAXI_EXPERIMENTS_URL"}
+
+
+def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
+    """The recorders that every run is fed to: those with an address, and the embedded ones that are installed."""
+    recorders: list[Recorder] = []
+    if store := experiments_url(settings):
+        recorders.append(StoreRecorder(store))
+    if (settings.mlflow_uri is not None or installed()) and (uri := mlflow_url(settings)):
+        artifacts = settings.runs_dir / "mlflow-artifacts"
+        recorders.append(MlflowRecorder(uri, settings.mlflow_experiment, artifacts, markdown))
+    return tuple(recorders)
+
+
+def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder, ...]:
+    """The configured recorders of these names. Raises UsageError for one that is unknown or not configured."""
+    configured = {recorder.name: recorder for recorder in configured_recorders(settings)}
+    for name in names:
+        if name in configured:
+            continue
+        if name == MLFLOW and not installed():
+            raise UsageError(f"MLflow is not installed; get it with: {INSTALL}")
+        if name in (MLFLOW, STORE):
+            raise UsageError(f"recorder {name!r} is turned off by the settings ({_VARIABLES[name]}={OFF})")
+        raise UsageError(f"there is no recorder {name!r}; known are: {MLFLOW}, {STORE}")
+    return tuple(configured[name] for name in names)
+
+
+def record_again(
+    folder: RunFolder, names: Sequence[str], settings: Settings, observer: Observer
+) -> tuple[Recording, ...]:
+    """Feed a run to the recorders of these names, or to all that are configured where none is named.
+
+    Raises RunFolderError where the folder holds no run that has ended, UsageError where no recorder is configured.
+    """
+    recorders = chosen_recorders(settings, names) if names else configured_recorders(settings)
+    if not recorders:
+        raise UsageError(f"all recorders are turned off by the settings ({', '.join(_VARIABLES.values())})")
+    if not folder.path.is_dir():
+        raise RunFolderError(f"{folder.path} is no folder, so it holds no run")
+    with folder.locked():
+        return record(folder, recorders, settings, observer)
+
+
+def record(
+    folder: RunFolder, recorders: Sequence[Recorder], settings: Settings, observer: Observer, *, again: bool = True
+) -> tuple[Recording, ...]:
+    """Feed a run that has ended to each recorder, and note in its folder how that went. The folder must be held.
+
+    again: feed also what is noted as recorded. A recorder that fails is noted and keeps no other from its turn.
+    Raises RunFolderError where the folder holds no run that has ended.
+    """
+    if not recorders:
+        return ()
+    run = RecordedRun.read(folder)
+    noted = Recordings.read(folder)
+    wanted = [recorder for recorder in recorders if again or not noted.holds(recorder, run)]
+    with run_logs(folder.log, run.run_id, settings.log_level, verbose=False):
+        return tuple(_record_in(recorder, run, observer) for recorder in wanted)
+
+
+def _record_in(recorder: Recorder, run: RecordedRun, observer: Observer) -> Recording:
+    observer.stage(f"Recording in {recorder.name}")
+    reason = _failure(recorder, run)
+    get_logger().info("run_recorded", recorder=recorder.name, target=recorder.target, failure=reason)
+    return note(run, recorder, reason)
+
+
+def _failure(recorder: Recorder, run: RecordedRun) -> str | None:
+    """Why the run could not be recorded, or None where it was."""
+    try:
+        recorder.record(run)
+    except TaxiError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - a comparison is never lost because of a place that records it
+        # Only the type is told: the message of an unforeseen error may bear a password.
+        frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
+        get_logger().error("recorder_broke", recorder=recorder.name, kind=type(error).__name__, frames=frames)
+        return f"{recorder.target}: {type(error).__name__}, which its recorder did not foresee; see {run.folder.log}"
+    return None

@@ -1,0 +1,31 @@
+"""Every number that a comparison found about an adapter, by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from taxi_mlops.recording.comparison import AdapterResult
+
+
+def figures_of(result: AdapterResult) -> dict[str, float]:
+    """The single numbers of an adapter's entry by their dotted path, as `speedup.low`.
+
+    Of intervals written as pairs, the ends (`fit_seconds_ci.low`); other lists are left out, and so is what is null.
+    """
+    return dict(_numbers("", result.model_dump(mode="json")))
+
+
+def _numbers(path: str, value: object) -> Iterator[tuple[str, float]]:
+    match value:
+        case bool() | str() | None:
+            return
+        case int() | float():
+            if math.isfinite(value):
+                yield path, float(value)
+        case Mapping():
+            for name, inner in value.items():
+                yield from _numbers(f"{path}.{name}" if path else name, inner)
+        case [low, high] if path.endswith("_ci"):
+            yield from _numbers(f"{path}.low", low)
+            yield from _numbers(f"{path}.high", high)

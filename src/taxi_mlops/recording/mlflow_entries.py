@@ -1,0 +1,240 @@
+"""What MLflow is told of a run: a parent entry for the comparison, and one below it for each adapter that ran.
+
+Metrics are named so that MLflow's pages group them: `time/…`, `memory/…`, `clustering/…`, `equivalence/…`,
+`quality/…`, `speedup/…` are figures of the comparison, `repeats/…` are single trials with the block as step, and
+`system/…` fill the tab of system metrics. Nothing here imports MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from taxi_mlops.domain import TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.recording.base import RecordedRun
+from taxi_mlops.recording.comparison import AdapterResult, Comparison, RankingEntry
+from taxi_mlops.recording.figures import figures_of
+from taxi_mlops.recording.journal import TrialRecord
+
+DIGEST_CHARACTERS = 36
+"""MLflow keeps no more of a data set's digest; the whole fingerprint is a tag."""
+
+_SECTIONS = {
+    "fit_seconds": "time",
+    "prepare_seconds": "time",
+    "cold_start_seconds": "time",
+    "cpu_": "time",
+    "parallel_efficiency": "time",
+    "peak_memory": "memory",
+    "memory_": "memory",
+    "n_clusters": "clustering",
+    "n_noise": "clustering",
+    "noise_ratio": "clustering",
+}
+_REPEATS: dict[str, Callable[[TrialOutcome], float | None]] = {
+    "repeats/fit_seconds": lambda outcome: outcome.fit_seconds,
+    "repeats/prepare_seconds": lambda outcome: outcome.prepare_seconds,
+    "repeats/cold_start_seconds": lambda outcome: outcome.cold_start_seconds,
+    "system/cpu_user_seconds": lambda outcome: outcome.fit_user_seconds,
+    "system/cpu_system_seconds": lambda outcome: outcome.fit_system_seconds,
+    "system/peak_memory_bytes": lambda outcome: outcome.peak_memory_bytes,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One value of a metric. step: the block of its trial, 0 for what belongs to no block."""
+
+    name: str
+    value: float
+    step: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run of MLflow's. files: what is stored beside it; folder: under this name, "" for the top."""
+
+    name: str
+    start: datetime
+    end: datetime
+    status: Literal["FINISHED", "FAILED"]
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: tuple[Measured, ...]
+    files: tuple[Path, ...]
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """The points as an input. source, schema and profile are JSON in MLflow's forms."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str
+    profile: str
+
+
+def comparison_entry(run: RecordedRun, description: str) -> Entry:
+    """The parent. description: Markdown, shown at the top of its page."""
+    comparison, plan = run.comparison, run.header.specification.trials
+    machine = comparison.machine
+    winners = [entry.name for entry in comparison.ranking if entry.rank == 1]
+    return Entry(
+        name=_title(comparison),
+        start=run.header.created_at,
+        end=_end(run),
+        status="FINISHED",
+        params={
+            **_workload(comparison),
+            "adapters": ", ".join(plan.adapters or ()),
+            "repeats": str(plan.repeats),
+            "seed": str(plan.seed),
+            "timeout_seconds": f"{plan.timeout_seconds:g}",
+            "memory_limit_bytes": str(plan.memory_limit),
+            "processor": machine.processor,
+            "python": machine.python,
+            **{f"version_of_{name}": version for name, version in machine.libraries.items()},
+        },
+        tags={
+            **_identity(run, "comparison"),
+            "status": "ok" if winners else "nothing ranked",
+            "winner": ", ".join(winners),
+            "mlflow.note.content": description,
+        },
+        metrics=(
+            Measured("trials_seconds", comparison.trials_seconds, 0, _end(run)),
+            Measured("adapters_ranked", sum(entry.rank is not None for entry in comparison.ranking), 0, _end(run)),
+        ),
+        files=run.files,
+    )
+
+
+def adapter_entries(run: RecordedRun) -> tuple[Entry, ...]:
+    """The children, in order of the ranking. An adapter that is not installed ran no trial, and has none."""
+    results = {result.name: result for result in run.comparison.adapters}
+    of_adapter = {name: [t for t in run.trials if t.outcome.trial.adapter == name] for name in results}
+    return tuple(
+        _adapter_entry(run, place, results[place.name], of_adapter[place.name])
+        for place in run.comparison.ranking
+        if of_adapter[place.name]
+    )
+
+
+def data_set(comparison: Comparison) -> DataSet:
+    """The points of a comparison, with what cleaning did to them."""
+    dataset = comparison.dataset
+    columns = ["latitude", "longitude", *(["weight"] if dataset.weighted else [])]
+    remote = dataset.uri.startswith(("http://", "https://"))
+    return DataSet(
+        name=_short(dataset.uri),
+        digest=dataset.fingerprint[:DIGEST_CHARACTERS],
+        source_type="http" if remote else "local",
+        source=json.dumps({"url" if remote else "uri": dataset.uri}),
+        schema=json.dumps({"mlflow_colspec": [{"name": name, "type": "double"} for name in columns]}),
+        profile=json.dumps(dataset.model_dump(mode="json", exclude={"uri"})),
+    )
+
+
+def _adapter_entry(
+    run: RecordedRun, place: RankingEntry, result: AdapterResult, trials: Sequence[TrialRecord]
+) -> Entry:
+    labels = run.folder.path / result.labels if result.labels else None
+    return Entry(
+        name=f"{'–' if place.rank is None else place.rank} {result.name}",
+        start=min(record.finished_at - timedelta(seconds=record.outcome.total_seconds or 0.0) for record in trials),
+        end=max(record.finished_at for record in trials),
+        status="FINISHED" if result.status is TrialStatus.OK else "FAILED",
+        params={
+            "adapter": result.name,
+            "adapter_version": str(result.version),
+            "exact": str(result.exact),
+            **_workload(run.comparison),
+        },
+        tags={
+            **_identity(run, "adapter"),
+            "adapter": result.name,
+            "status": result.status.value,
+            "rank": str(place.rank),
+            "verdict": _verdict(result, run.comparison.reference),
+            **({"mlflow.note.content": place.reason} if place.reason else {}),
+        },
+        metrics=(*_repeats(trials), *_figures(place, result, _end(run))),
+        files=(labels,) if labels is not None and labels.is_file() else (),
+        folder="labels",
+    )
+
+
+def _repeats(trials: Iterable[TrialRecord]) -> list[Measured]:
+    return [
+        Measured(name, float(value), record.outcome.trial.block, record.finished_at)
+        for record in sorted(trials, key=lambda record: record.outcome.trial.block)
+        for name, read in _REPEATS.items()
+        if (value := read(record.outcome)) is not None
+        and (record.outcome.trial.kind is TrialKind.TIMING or name == "system/peak_memory_bytes")
+    ]
+
+
+def _figures(place: RankingEntry, result: AdapterResult, at: datetime) -> list[Measured]:
+    figures = {_metric(name): value for name, value in figures_of(result).items() if not name.endswith("confidence")}
+    if place.rank is not None:
+        figures["rank"] = float(place.rank)
+    return [Measured(name, value, 0, at) for name, value in figures.items()]
+
+
+def _metric(figure: str) -> str:
+    name = figure.replace(".", "/")
+    for beginning, section in _SECTIONS.items():
+        if figure.startswith(beginning):
+            return f"{section}/{figure.replace('.', '_')}"
+    return name
+
+
+def _workload(comparison: Comparison) -> dict[str, str]:
+    return {
+        "data": comparison.dataset.uri,
+        "points": str(comparison.dataset.points),
+        "eps_metres": f"{comparison.parameters.eps_metres:g}",
+        "min_samples": str(comparison.parameters.min_samples),
+        "threads": str(comparison.threads),
+        "reference": str(comparison.reference),
+    }
+
+
+def _identity(run: RecordedRun, kind: str) -> dict[str, str]:
+    return {
+        "run_id": run.run_id,
+        "kind": kind,
+        "fingerprint": run.comparison.dataset.fingerprint,
+        "host": run.comparison.machine.host,
+        "mlflow.source.name": f"taxi-mlops {run.comparison.machine.taxi_mlops}",
+        "mlflow.source.type": "LOCAL",
+    }
+
+
+def _verdict(result: AdapterResult, reference: str | None) -> str:
+    if result.equivalence is not None:
+        return result.equivalence.verdict.value
+    return "reference" if result.name == reference else "none"
+
+
+def _title(comparison: Comparison) -> str:
+    return (
+        f"{_short(comparison.dataset.uri)}: {comparison.dataset.points:,} points, "
+        f"{comparison.parameters.eps_metres:g} m, {comparison.parameters.min_samples}"
+    )
+
+
+def _short(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1][:200]
+
+
+def _end(run: RecordedRun) -> datetime:
+    return max((record.finished_at for record in run.trials), default=run.header.created_at)

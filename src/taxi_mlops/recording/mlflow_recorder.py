@@ -1,0 +1,184 @@
+"""Runs in MLflow: a database, or a server, by its tracking URI. MLflow is imported when a run is recorded."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.recording.base import RecordedRun
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.mlflow_entries import Entry, adapter_entries, comparison_entry, data_set
+from taxi_mlops.storage.urls import ServiceUrl
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Run
+
+MLFLOW = "mlflow"
+INSTALL = "pip install 'taxi-mlops[tracking]'"
+
+_CONTENT = "content"
+"""Tag that is written last: a run without it was broken off."""
+
+_METRICS_AT_ONCE = 1000
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""MLflow's own defaults wait some minutes for a server that is down."""
+
+
+def installed() -> bool:
+    return find_spec("mlflow") is not None
+
+
+class MlflowRecorder:
+    """Records a parent run per comparison and a child run per adapter under one experiment.
+
+    artifacts: where files go where the URI is a database; a server has a place of its own.
+    describe: the comparison in Markdown, for the top of its page.
+    """
+
+    name = MLFLOW
+
+    def __init__(
+        self, url: ServiceUrl, experiment: str, artifacts: Path, describe: Callable[[Comparison], str]
+    ) -> None:
+        self.target = str(url)
+        self._url = url
+        self._experiment = experiment
+        self._artifacts = artifacts
+        self._describe = describe
+
+    def record(self, run: RecordedRun) -> None:
+        if not installed():
+            raise ServiceError(f"MLflow is not installed; get it with: {INSTALL}")
+        with _quietly():
+            try:
+                self._record(run)
+            except Exception as error:  # noqa: BLE001 - MLflow lets through whatever its many back ends raise
+                said = " ".join(str(error).split()) or type(error).__name__
+                raise ServiceError(f"{self.target}: {self._url.scrub(said)}") from None
+
+    def _record(self, run: RecordedRun) -> None:
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=self._url.reveal())
+        experiment = self._experiment_id(client)
+        earlier = client.search_runs([experiment], f"tags.run_id = '{run.run_id}'")
+        if any(found.data.tags.get(_CONTENT) == run.content for found in earlier):
+            return
+        written: list[str] = []
+        try:
+            self._write(client, experiment, run, written)
+        except BaseException:
+            for run_id in written:
+                client.delete_run(run_id)
+            raise
+        for found in earlier:
+            client.delete_run(found.info.run_id)
+
+    def _write(self, client: MlflowClient, experiment: str, run: RecordedRun, written: list[str]) -> None:
+        """Write all runs, the parent's mark last. written: their identifiers, as they come."""
+        inputs = _inputs(run.comparison)
+        entry = comparison_entry(run, self._describe(run.comparison))
+        parent = _begin(client, experiment, entry, {})
+        written.append(parent.info.run_id)
+        _fill(client, parent, entry, inputs)
+        for child_entry in reversed(adapter_entries(run)):  # pages show the newest first
+            child = _begin(client, experiment, child_entry, {"mlflow.parentRunId": parent.info.run_id})
+            written.append(child.info.run_id)
+            _fill(client, child, child_entry, inputs)
+            _end(client, child, child_entry)
+        _end(client, parent, entry)
+        client.set_tag(parent.info.run_id, _CONTENT, run.content)
+
+    def _experiment_id(self, client: MlflowClient) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(self._experiment)
+        if found is None:
+            try:
+                return client.create_experiment(self._experiment, self._artifact_location())
+            except MlflowException:  # another process was faster, or it cannot be made
+                found = client.get_experiment_by_name(self._experiment)
+                if found is None:
+                    raise
+        return str(found.experiment_id)
+
+    def _artifact_location(self) -> str | None:
+        if self._url.reveal().startswith(("http://", "https://")):
+            return None
+        return self._artifacts.absolute().as_uri()
+
+
+def _inputs(comparison: Comparison) -> list[DatasetInput]:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    points = data_set(comparison)
+    dataset = Dataset(
+        name=points.name,
+        digest=points.digest,
+        source_type=points.source_type,
+        source=points.source,
+        schema=points.schema,
+        profile=points.profile,
+    )
+    return [DatasetInput(dataset, [InputTag("mlflow.data.context", "clustering")])]
+
+
+def _begin(client: MlflowClient, experiment: str, entry: Entry, tags: dict[str, str]) -> Run:
+    return client.create_run(experiment, _milliseconds(entry.start), {**entry.tags, **tags}, entry.name)
+
+
+def _fill(client: MlflowClient, run: Run, entry: Entry, inputs: list[DatasetInput]) -> None:
+    from mlflow.entities import Metric, Param
+
+    run_id = run.info.run_id
+    metrics = [Metric(m.name, m.value, _milliseconds(m.at), m.step) for m in entry.metrics]
+    client.log_batch(run_id, params=[Param(name, value) for name, value in entry.params.items()], synchronous=True)
+    for first in range(0, len(metrics), _METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics[first : first + _METRICS_AT_ONCE], synchronous=True)
+    client.log_inputs(run_id, inputs)
+    for path in entry.files:
+        client.log_artifact(run_id, str(path), entry.folder or None)
+
+
+def _end(client: MlflowClient, run: Run, entry: Entry) -> None:
+    client.set_terminated(run.info.run_id, entry.status, _milliseconds(entry.end))
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep MLflow from calling home, and from writing to the terminal; what fails is raised, and told by us."""
+    os.environ.update(_ENVIRONMENT)
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow  # noqa: F401 - it sets up its loggers when it is imported
+
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

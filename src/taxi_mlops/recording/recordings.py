@@ -1,0 +1,80 @@
+"""What was recorded where, and what failed: noted in the run folder, so that a backlog can be told."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from taxi_mlops.errors import RunFolderError
+from taxi_mlops.recording.base import RecordedRun, Recorder
+from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
+from taxi_mlops.specification import validate
+
+
+class RecordingState(StrEnum):
+    RECORDED = "recorded"
+    FAILED = "failed"
+
+
+class Recording(BaseModel):
+    """The last attempt to record a run in one place."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recorder: str
+    target: str = Field(description="Where; bears no password.")
+    state: RecordingState
+    reason: str | None = Field(default=None, description="Why it failed; null where it did not.")
+    at: AwareDatetime
+    content: str = Field(description="SHA-256 over the results that were recorded.")
+
+
+class Recordings(BaseModel):
+    """`recordings.json`: one entry for each recorder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1] = 1
+    recordings: tuple[Recording, ...] = ()
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> Recordings:
+        """What the folder notes; nothing where nothing was recorded yet. Raises RunFolderError for a broken file."""
+        try:
+            document = json.loads(folder.recordings.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except ValueError as error:
+            raise RunFolderError(f"{folder.recordings} is broken ({error}); remove it and record again") from None
+        return validate(cls, document, str(folder.recordings))
+
+    def holds(self, recorder: Recorder, run: RecordedRun) -> bool:
+        """Whether the run is recorded there as it is now."""
+        return any(
+            (noted.recorder, noted.target, noted.state, noted.content)
+            == (recorder.name, recorder.target, RecordingState.RECORDED, run.content)
+            for noted in self.recordings
+        )
+
+    @property
+    def failed(self) -> tuple[Recording, ...]:
+        return tuple(noted for noted in self.recordings if noted.state is RecordingState.FAILED)
+
+
+def note(run: RecordedRun, recorder: Recorder, reason: str | None) -> Recording:
+    """Note in the run folder that a recorder took the run in, or why it did not. The folder must be held."""
+    recording = Recording(
+        recorder=recorder.name,
+        target=recorder.target,
+        state=RecordingState.RECORDED if reason is None else RecordingState.FAILED,
+        reason=reason,
+        at=datetime.now(UTC),
+        content=run.content,
+    )
+    others = [noted for noted in Recordings.read(run.folder).recordings if noted.recorder != recorder.name]
+    write_atomically(run.folder.recordings, to_json(Recordings(recordings=(*others, recording))))
+    return recording

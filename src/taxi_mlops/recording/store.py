@@ -1,0 +1,139 @@
+"""Runs in the experiment store, a database of typed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from taxi_mlops.domain import TrialOutcome
+from taxi_mlops.recording.base import RecordedRun
+from taxi_mlops.recording.comparison import AdapterResult, Comparison
+from taxi_mlops.recording.figures import figures_of
+from taxi_mlops.recording.journal import TrialRecord
+from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow, TrialRow
+from taxi_mlops.storage.urls import ServiceUrl
+
+STORE = "store"
+
+
+class StoreRecorder:
+    """Records runs in the database at a URL, made and brought to the current schema when first needed."""
+
+    name = STORE
+
+    def __init__(self, url: ServiceUrl) -> None:
+        self.target = str(url)
+        self._url = url
+
+    def record(self, run: RecordedRun) -> None:
+        database = Database(self._url)
+        database.upgrade()
+        with database.transaction() as connection, Session(connection) as session:
+            found = session.get(ComparisonRow, run.run_id)
+            if found is not None and found.content == run.content:
+                return
+            if found is not None:
+                session.delete(found)
+                session.flush()
+            session.add(_comparison(run, _data_set(session, run.comparison)))
+            session.commit()
+
+
+def _data_set(session: Session, comparison: Comparison) -> DataSetRow:
+    """The row of these points, an earlier run's where there is one."""
+    dataset = comparison.dataset
+    known = select(DataSetRow).where(
+        DataSetRow.fingerprint == dataset.fingerprint,
+        DataSetRow.uri == dataset.uri,
+        DataSetRow.data_version == dataset.data_version,
+    )
+    return session.scalars(known).one_or_none() or DataSetRow(
+        fingerprint=dataset.fingerprint,
+        uri=dataset.uri,
+        data_version=dataset.data_version,
+        trip_schema=dataset.schema_,
+        rows_read=dataset.rows_read,
+        rows_used=dataset.rows_used,
+        points=dataset.points,
+        weighted=dataset.weighted,
+        dropped=dataset.dropped,
+    )
+
+
+def _comparison(run: RecordedRun, data_set: DataSetRow) -> ComparisonRow:
+    comparison, plan = run.comparison, run.header.specification.trials
+    parameters, machine = comparison.parameters, comparison.machine
+    ranks = {entry.name: entry.rank for entry in comparison.ranking}
+    trials: dict[str, list[TrialRecord]] = {result.name: [] for result in comparison.adapters}
+    for record in run.trials:
+        trials[record.outcome.trial.adapter].append(record)
+    return ComparisonRow(
+        run_id=run.run_id,
+        created_at=comparison.created_at,
+        recorded_at=datetime.now(UTC),
+        content=run.content,
+        folder=str(run.folder.path.absolute()),
+        data_set=data_set,
+        eps_metres=parameters.eps_metres,
+        min_samples=parameters.min_samples,
+        metric=parameters.metric,
+        threads=comparison.threads,
+        repeats=plan.repeats,
+        seed=plan.seed,
+        reference=comparison.reference,
+        trials_seconds=comparison.trials_seconds,
+        host=machine.host,
+        system=machine.system,
+        processor=machine.processor,
+        logical_cpus=machine.logical_cpus,
+        memory_bytes=machine.memory_bytes,
+        python=machine.python,
+        taxi_mlops=machine.taxi_mlops,
+        schema_version=comparison.schema_version,
+        document=comparison.model_dump(mode="json"),
+        adapters=[
+            _adapter(comparison, result, ranks[result.name], trials[result.name]) for result in comparison.adapters
+        ],
+    )
+
+
+def _adapter(
+    comparison: Comparison, result: AdapterResult, rank: int | None, trials: Sequence[TrialRecord]
+) -> AdapterRow:
+    return AdapterRow(
+        adapter=result.name,
+        created_at=comparison.created_at,
+        version=result.version,
+        exact=result.exact,
+        status=result.status,
+        reason=result.reason,
+        rank=rank,
+        verdict=result.equivalence.verdict if result.equivalence else None,
+        trials=[_trial(record.finished_at, record.outcome) for record in trials],
+        figures=[FigureRow(name=name, value=value) for name, value in figures_of(result).items()],
+    )
+
+
+def _trial(finished_at: datetime, outcome: TrialOutcome) -> TrialRow:
+    return TrialRow(
+        kind=outcome.trial.kind,
+        block=outcome.trial.block,
+        finished_at=finished_at,
+        status=outcome.status,
+        cause=outcome.cause,
+        exit_code=outcome.exit_code,
+        total_seconds=outcome.total_seconds,
+        cold_start_seconds=outcome.cold_start_seconds,
+        prepare_seconds=outcome.prepare_seconds,
+        fit_seconds=outcome.fit_seconds,
+        fit_user_seconds=outcome.fit_user_seconds,
+        fit_system_seconds=outcome.fit_system_seconds,
+        peak_memory_bytes=outcome.peak_memory_bytes,
+        labels_digest=outcome.labels_digest,
+        n_clusters=outcome.n_clusters,
+        n_noise=outcome.n_noise,
+    )

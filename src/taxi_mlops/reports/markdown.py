@@ -1,0 +1,46 @@
+"""A comparison as a short page of Markdown, for places that show it: MLflow, issues, chats."""
+
+from __future__ import annotations
+
+from taxi_mlops.recording.comparison import AdapterResult, Comparison, RankingEntry
+from taxi_mlops.reports.terminal import sentence
+from taxi_mlops.reports.units import UNDEFINED, memory, seconds, speedup
+
+_HEAD = ("#", "adapter", "fit, median", "speed-up [95 %]", "memory", "clustering", "why not ranked")
+_RULE = ("--:", ":--", "--:", "--:", "--:", ":--", ":--")
+
+
+def markdown(comparison: Comparison) -> str:
+    """The verdict, the ranking as a table, what to keep in mind, and how to run the same again."""
+    dataset, parameters = comparison.dataset, comparison.parameters
+    results = {result.name: result for result in comparison.adapters}
+    rows = [_row(entry, results[entry.name], comparison.reference) for entry in comparison.ranking]
+    parts = [
+        f"**{sentence(comparison)}**",
+        f"{dataset.points:,} points of `{dataset.uri}`, eps {parameters.eps_metres:g} m, "
+        f"min_samples {parameters.min_samples}, {comparison.threads} threads on {comparison.machine.processor}.",
+        "\n".join(_line(cells) for cells in (_HEAD, _RULE, *rows)),
+        "\n".join(f"- {warning}" for warning in comparison.warnings),
+        "`taxi compare --spec specification.toml` runs the same again.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _row(entry: RankingEntry, result: AdapterResult, reference: str | None) -> tuple[str, ...]:
+    if result.equivalence is not None:
+        clustering = result.equivalence.verdict.value.replace("_", " ")
+    else:
+        clustering = "reference" if entry.name == reference else result.status.value.replace("_", " ")
+    return (
+        UNDEFINED if entry.rank is None else f"{'=' if entry.tied_with else ''}{entry.rank}",
+        entry.name,
+        seconds(result.fit_seconds_median),
+        speedup(result.speedup),
+        memory(result.peak_memory_bytes),
+        clustering,
+        entry.reason or "",
+    )
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(' '.join(cell.replace('|', '¦').split()) for cell in cells)} |"
