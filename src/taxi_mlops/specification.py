@@ -6,13 +6,15 @@ writes has every choice filled in, so that running it again repeats the run.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, PlainValidator, ValidationError, field_serializer
+from pydantic_core import PydanticCustomError
 
 from taxi_mlops.data.load import LoadRequest
 from taxi_mlops.domain import Parameters
@@ -27,13 +29,39 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+AUTO: Literal["auto"] = "auto"
+_HALF_CIRCUMFERENCE_METRES = 20_015_115.0
+
+
+def _metres_or_auto(value: object) -> float | Literal["auto"]:
+    if value == AUTO:
+        return AUTO
+    try:
+        metres = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        metres = math.nan
+    if not 0.0 < metres < _HALF_CIRCUMFERENCE_METRES:
+        raise PydanticCustomError("eps", "Input should be a positive number of metres, or auto")
+    return metres
+
+
+Eps = Annotated[
+    float | Literal["auto"], PlainValidator(_metres_or_auto, json_schema_input_type=float | Literal["auto"])
+]
+
+
 class ClusteringParameters(_Section):
     """The parameters of DBSCAN."""
 
-    eps_metres: float = Field(default=100.0, gt=0, lt=20_015_115, description="Great-circle radius in metres.")
+    eps_metres: Eps = Field(
+        default=100.0, description='Great-circle radius in metres; "auto" takes the knee of the k-distance curve.'
+    )
     min_samples: int = Field(default=10, ge=1, description="Points within eps, the point itself among them.")
 
     def to_domain(self) -> Parameters:
+        """Raises ValueError where eps is still to be chosen."""
+        if isinstance(self.eps_metres, str):
+            raise ValueError("eps is still to be chosen from the points")  # noqa: TRY004 - of the right type
         return Parameters(self.eps_metres, self.min_samples)
 
 

@@ -1,8 +1,21 @@
-"""Choosing eps: the knee of the curve of distances to the k-th neighbour (Ester et al., KDD 1996, section 4.2)."""
+"""Choosing eps: the knee of the curve of distances to the k-th neighbour (Ester et al., KDD 1996, section 4.2).
+
+It is a rule of thumb: to the left of the knee points have their neighbours close by, to the right they are noise.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
+
+from taxi_mlops.domain import FloatArray, Points
+from taxi_mlops.errors import DataError
+
+POINTS_SAMPLED = 10_000
+POINTS_STORED = 200
+SHARE_KEPT = 0.99
+"""A few points far from everything would stretch the curve and move its knee; the last hundredth is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +33,71 @@ class EpsChoice:
     share: tuple[float, ...]
     distance_metres: tuple[float, ...]
     knee_share: float
+
+    def __str__(self) -> str:
+        """One sentence for people."""
+        return (
+            f"eps {self.eps_metres:g} m was chosen from the points, by the knee of their distances to neighbour "
+            f"{self.k}: {self.knee_share:.0%} have it within that; a rule of thumb, which --eps overrides"
+        )
+
+
+def choose_eps(points: Points, min_samples: int, seed: int) -> EpsChoice:
+    """Read eps off the distances of sampled points to their `min_samples`-th neighbours among all points.
+
+    Raises DataError where that cannot be done: for weighted points, fewer points than `min_samples`, or points so many
+    of which coincide that the curve has no knee.
+    """
+    if points.weight is not None:
+        raise DataError("eps cannot be chosen for weighted points, which stand for many trips each; give --eps METRES")
+    if min_samples > len(points):
+        raise DataError(f"eps cannot be chosen: there are {len(points)} points and min_samples is {min_samples}")
+    distances = np.sort(neighbour_distances(points, min_samples, seed))
+    distances = distances[: max(2, int(np.ceil(SHARE_KEPT * len(distances))))]
+    share = np.linspace(0.0, SHARE_KEPT, len(distances))
+    knee = find_knee(share, distances)
+    if knee is None or distances[knee] == 0.0:
+        raise DataError(
+            f"eps cannot be chosen: the distances to neighbour {min_samples} have no knee (half of them are below "
+            f"{float(np.median(distances)):.3g} m); give --eps METRES, or another --min-samples"
+        )
+    kept = np.unique(np.append(np.linspace(0, len(distances) - 1, POINTS_STORED).astype(np.int64), knee))
+    return EpsChoice(
+        eps_metres=_rounded(float(distances[knee])),
+        k=min_samples,
+        sampled=min(len(points), POINTS_SAMPLED),
+        share=tuple(float(value) for value in share[kept]),
+        distance_metres=tuple(float(value) for value in distances[kept]),
+        knee_share=float(share[knee]),
+    )
+
+
+def neighbour_distances(points: Points, k: int, seed: int) -> FloatArray:
+    """Return float64 (m,): metres from each of up to `POINTS_SAMPLED` points to its k-th nearest, itself the first."""
+    from scipy.spatial import KDTree
+
+    from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
+
+    vectors = unit_sphere(points.latitude, points.longitude)
+    chosen = np.random.default_rng(seed).choice(len(points), min(len(points), POINTS_SAMPLED), replace=False)
+    # Coincident points make balanced trees slow; the middle of a cell splits them well enough.
+    tree = KDTree(vectors, balanced_tree=False, compact_nodes=False)
+    chord, _ = tree.query(vectors[chosen], k=[k], workers=-1)
+    return np.asarray(2.0 * EARTH_RADIUS_METRES * np.arcsin(np.minimum(chord[:, 0] / 2.0, 1.0)))
+
+
+def find_knee(x: FloatArray, y: FloatArray) -> int | None:
+    """Return the index where an increasing, convex curve is farthest below its chord (Satopää et al. 2011); or None.
+
+    x, y: float64 (n,). None where the curve is nowhere below its chord.
+    """
+    if y[-1] == y[0] or x[-1] == x[0]:
+        return None
+    below = (x - x[0]) / (x[-1] - x[0]) - (y - y[0]) / (y[-1] - y[0])
+    knee = int(np.argmax(below))
+    return knee if below[knee] > 0.0 else None
+
+
+def _rounded(metres: float) -> float:
+    """Three digits: a rule of thumb has no more."""
+    return float(f"{metres:.3g}")

@@ -76,8 +76,10 @@ def assemble(
         adapters=tuple(results),
         ranking=ranking,
         pairwise=_pairwise(ranking, contenders),
+        eps_choice=header.eps_choice,
         warnings=(
             *header.provenance.notes,
+            *([str(header.eps_choice)] if header.eps_choice else []),
             *verdicts.warnings,
             *_few(header),
             *_instabilities(metrics),

@@ -18,7 +18,7 @@ from taxi_mlops.evaluation.equivalence import Equivalence
 from taxi_mlops.evaluation.performance import Speedup
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.statistics import PairwiseTest
-from taxi_mlops.specification import ClusteringParameters, validate
+from taxi_mlops.specification import validate
 from taxi_mlops.trials.machine import Machine
 
 
@@ -41,9 +41,11 @@ class Dataset(_Document):
     notes: tuple[str, ...] = Field(description="What to keep in mind about these points.")
 
 
-class ClusteringParametersUsed(ClusteringParameters):
+class ClusteringParametersUsed(_Document):
     """The parameters of DBSCAN with their metric."""
 
+    eps_metres: float = Field(gt=0, description="Great-circle radius in metres.")
+    min_samples: int = Field(ge=1, description="Points within eps, the point itself among them.")
     metric: Literal["great_circle"] = "great_circle"
 
 

@@ -58,7 +58,7 @@ def _summary(folder: RunFolder) -> RunSummary:
         created_at=header.created_at,
         uri=header.provenance.uri,
         points=header.n_points,
-        eps_metres=header.specification.parameters.eps_metres,
+        eps_metres=header.specification.parameters.to_domain().eps_metres,
         min_samples=header.specification.parameters.min_samples,
         adapters=plan.adapters or (),
         winners=tuple(entry.name for entry in comparison.ranking if entry.rank == 1) if comparison else (),
