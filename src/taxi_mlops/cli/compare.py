@@ -129,6 +129,9 @@ def _execute(
             typer.secho(f"stopped; go on with: taxi compare --resume {folder.path}", fg=typer.colors.YELLOW, err=True)
         raise
     _show(comparison, folder, json)
+    if not folder.report.is_file():
+        line = f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}"
+        typer.secho(line, fg=typer.colors.YELLOW, err=True)
     tell_failures(Recordings.read(folder).failed, folder.path)
     if all(entry.rank is None for entry in comparison.ranking):
         raise typer.Exit(1)
@@ -147,12 +150,15 @@ def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:
     console.print(render(comparison))
     console.print(f"\nResults in {folder.path}/", soft_wrap=True)
     for path, what in (
+        (folder.report, "the report: open it in a browser"),
+        (folder.hotspots, "the clusters, for QGIS or geojson.io"),
         (folder.comparison, "all figures"),
         (folder.journal, "the journal, a line a trial"),
         (folder.labels, "the labels of every point"),
         (folder.specification, "runs the same again: taxi compare --spec …"),
     ):
-        console.print(f"  {path.name:<20} {what}", soft_wrap=True)
+        if path.exists():
+            console.print(f"  {path.name:<20} {what}", soft_wrap=True)
 
 
 def _new_folder(settings: Settings) -> Path:

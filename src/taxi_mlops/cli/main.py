@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taxi_mlops import __version__
-from taxi_mlops.cli import adapters, compare, data, doctor, record, runs, schema
+from taxi_mlops.cli import adapters, compare, data, doctor, record, report, runs, schema
 from taxi_mlops.errors import TaxiError
 
 INTERRUPTED = 130
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("compare")(compare.compare)
 app.command("adapters")(adapters.adapters)
 app.command("runs")(runs.runs)
+app.command("report")(report.report)
 app.command("record")(record.record)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)

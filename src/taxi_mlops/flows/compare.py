@@ -9,16 +9,21 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from taxi_mlops.data.load import load_points
 from taxi_mlops.domain import Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
+from taxi_mlops.flows.conductor import DIRECT, Conductor, Step
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.quality import assess
 from taxi_mlops.flows.resolve import Resolved, resolve
-from taxi_mlops.flows.verdicts import answers_of, judge, write_labels
+from taxi_mlops.flows.telemetry import watched_run
+from taxi_mlops.flows.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.recording.assembly import assemble
 from taxi_mlops.recording.comparison import Comparison, read_comparison
@@ -35,7 +40,12 @@ from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
 
 def compare(
-    specification: Specification, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False
+    specification: Specification,
+    folder: RunFolder,
+    settings: Settings,
+    observer: Observer,
+    verbose: bool = False,
+    conductor: Conductor = DIRECT,
 ) -> Comparison:
     """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
     resolved = resolve(specification)
@@ -43,16 +53,16 @@ def compare(
     try:
         with folder.locked():
             write_atomically(folder.specification, specification.to_toml())
-            comparison = _run(resolved, folder, settings, observer, verbose)
-            _record(folder, settings, observer)
-            return comparison
+            return _run(resolved, folder, settings, observer, verbose, conductor)
     except TaxiError:
         if not folder.journal.is_file():
             folder.discard()
         raise
 
 
-def resume(folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False) -> Comparison:
+def resume(
+    folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False, conductor: Conductor = DIRECT
+) -> Comparison:
     """Go on with a run that was stopped, repeating no finished trial; one that has ended is read back.
 
     Raises RunFolderError where the folder holds no run, or one that was begun on an unlike machine.
@@ -60,41 +70,49 @@ def resume(folder: RunFolder, settings: Settings, observer: Observer, verbose: b
     if not folder.specification.is_file():
         raise RunFolderError(f"{folder.path} holds no run: {folder.specification.name} is missing")
     with folder.locked():
-        if folder.comparison.is_file():
-            _clean_up(folder)
-            comparison = read_comparison(folder.comparison)
-        else:
+        if not folder.comparison.is_file():
             resolved = resolve(Specification.from_file(folder.specification))
-            comparison = _run(resolved, folder, settings, observer, verbose)
-        _record(folder, settings, observer)
+            return _run(resolved, folder, settings, observer, verbose, conductor)
+        _clean_up(folder)
+        comparison = read_comparison(folder.comparison)
+        with run_logs(folder.log, comparison.run_id, settings.log_level, verbose):
+            _publish(folder, settings, observer, conductor)
         return comparison
 
 
-def _run(resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool) -> Comparison:
+def _run(
+    resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool, conductor: Conductor
+) -> Comparison:
     begun = folder.journal.is_file()
     journal = Journal.open(folder.journal) if begun else None
     run_id = journal.header.run_id if journal else _new_run_id()
     started = time.perf_counter()
-    with run_logs(folder.log, run_id, settings.log_level, verbose):
+    with (
+        run_logs(folder.log, run_id, settings.log_level, verbose),
+        watched_run(run_id, folder, tuple(resolved.infos), settings, observer) as watcher,
+    ):
         log = get_logger()
         log.info("run_started", folder=str(folder.path), resumed=begun)
         try:
             if journal is None:
-                journal = _begin(run_id, resolved, folder, settings, observer)
+                begin = partial(_begin, run_id, resolved, folder, settings, watcher)
+                journal = conductor.step(watcher, Step.LOAD, begin)
             else:
                 _check_same_machine(journal, resolved)
                 sweep_orphans(run_id)
                 shutil.rmtree(folder.scratch, ignore_errors=True)
             write_atomically(folder.specification, journal.header.specification.to_toml())
+            watcher.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
-            with host_lock(settings, on_wait=observer.stage):
-                _run_trials(journal, folder, observer)
-            comparison = _evaluate(journal, resolved, workload, folder, observer)
+            with host_lock(settings, on_wait=watcher.stage):
+                _run_trials(journal, folder, watcher, conductor)
+            comparison = _evaluate(journal, resolved, workload, folder, watcher, conductor)
         except TaxiError as error:
             log.error("run_failed", error=str(error))
             raise
         log.info("run_finished", seconds=round(time.perf_counter() - started, 3), trials=comparison.trials_seconds)
-    _clean_up(folder)
+        _clean_up(folder)
+        _publish(folder, settings, watcher, conductor)
     return comparison
 
 
@@ -176,38 +194,48 @@ def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
             )
 
 
-def _run_trials(journal: Journal, folder: RunFolder, observer: Observer) -> None:
-    """Run what the journal does not hold yet. An adapter whose trial failed is not run again."""
+def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, conductor: Conductor) -> None:
+    """Run what the journal does not hold yet, each trial as a step."""
     plan = journal.header.specification.trials
+    trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed)
+    for number, trial in enumerate(trials, start=1):
+        if not journal.holds(trial):
+            action = partial(_run_one, trial, number, len(trials), journal, folder, observer)
+            conductor.step(observer, Step.TRIAL, action, f"trial {trial.key}")
+
+
+def _run_one(
+    trial: Trial, number: int, total: int, journal: Journal, folder: RunFolder, observer: Observer
+) -> TrialOutcome:
+    """Run a trial, unless one of its adapter has failed already, and note its outcome in the journal."""
+    header = journal.header
+    plan = header.specification.trials
     resources = Resources(
-        threads=journal.header.threads,
-        cpus=usable_cpus()[: journal.header.threads],
+        threads=header.threads,
+        cpus=usable_cpus()[: header.threads],
         memory_limit_bytes=plan.memory_limit,
         timeout_seconds=plan.timeout_seconds,
     )
-    trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed)
-    for number, trial in enumerate(trials, start=1):
-        if journal.holds(trial):
-            continue
-        observer.trial_started(trial, number, len(trials))
-        outcome = _settled(trial, journal.outcomes) or run_trial(
-            trial,
-            run_id=journal.header.run_id,
-            workload=folder.points,
-            resources=resources,
-            scratch=folder.scratch,
-            labels=folder.answers,
-        )
-        journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
-        get_logger().info(
-            "trial_finished",
-            trial=trial.key,
-            status=outcome.status.value,
-            cause=outcome.cause,
-            fit_seconds=outcome.fit_seconds,
-            total_seconds=outcome.total_seconds,
-        )
-        observer.trial_finished(outcome)
+    observer.trial_started(trial, number, total)
+    outcome = _settled(trial, journal.outcomes) or run_trial(
+        trial,
+        run_id=header.run_id,
+        workload=folder.points,
+        resources=resources,
+        scratch=folder.scratch,
+        labels=folder.answers,
+    )
+    journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
+    get_logger().info(
+        "trial_finished",
+        trial=trial.key,
+        status=outcome.status.value,
+        cause=outcome.cause,
+        fit_seconds=outcome.fit_seconds,
+        total_seconds=outcome.total_seconds,
+    )
+    observer.trial_finished(outcome)
+    return outcome
 
 
 def _settled(trial: Trial, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:
@@ -220,29 +248,60 @@ def _settled(trial: Trial, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome |
 
 
 def _evaluate(
-    journal: Journal, resolved: Resolved, workload: Workload, folder: RunFolder, observer: Observer
+    journal: Journal,
+    resolved: Resolved,
+    workload: Workload,
+    folder: RunFolder,
+    observer: Observer,
+    conductor: Conductor,
 ) -> Comparison:
     """Verdicts, labels and `comparison.json`, from the journal and the stored answers alone."""
+    header, outcomes = journal.header, journal.outcomes
+    plan = header.specification.trials
+    answers = answers_of(outcomes)
     observer.stage("Comparing the clusterings")
-    answers = answers_of(journal.outcomes)
-    wanted = str(journal.header.specification.trials.reference)
-    verdicts = judge(workload, answers, resolved.infos, wanted, folder.answers)
+    judging = partial(judge, workload, answers, resolved.infos, str(plan.reference), folder.answers)
+    verdicts = conductor.step(observer, Step.EQUIVALENCE, judging)
     observer.stage("Measuring the quality of the clusterings")
-    quality = assess(workload, answers, verdicts, folder.answers, journal.header.specification.trials.seed)
-    comparison = assemble(journal.header, journal.outcomes, resolved.infos, verdicts, quality)
+    assessing = partial(assess, workload, answers, verdicts, folder.answers, plan.seed)
+    quality = conductor.step(observer, Step.QUALITY, assessing)
+    assembling = partial(assemble, header, outcomes, resolved.infos, verdicts, quality)
+    comparison = conductor.step(observer, Step.ASSEMBLE, assembling)
     observer.stage("Writing the labels")
-    folder.labels.mkdir(exist_ok=True)
-    for found in answers.values():
-        write_labels(workload.points, found, folder.answers, folder.labels)
+    conductor.step(observer, Step.LABELS, partial(_write_labels, workload.points, answers, folder))
     write_atomically(folder.comparison, to_json(comparison))
     return comparison
 
 
-def _record(folder: RunFolder, settings: Settings, observer: Observer) -> None:
-    """Feed the recorders that do not hold the run yet. Their libraries are imported here, after all trials."""
-    from taxi_mlops.flows.record import configured_recorders, record
+def _write_labels(points: Points, answers: Mapping[str, Answers], folder: RunFolder) -> None:
+    folder.labels.mkdir(exist_ok=True)
+    for found in answers.values():
+        write_labels(points, found, folder.answers, folder.labels)
 
-    record(folder, configured_recorders(settings), settings, observer, again=False)
+
+def _publish(folder: RunFolder, settings: Settings, observer: Observer, conductor: Conductor) -> None:
+    """Write the report, and feed the recorders; their libraries are imported here, after all trials.
+
+    Neither can fail a comparison, which is on disk by now.
+    """
+    from taxi_mlops.flows.record import NotRecordedError, record_new
+
+    if not folder.report.is_file():
+        observer.stage("Writing the report")
+        try:
+            conductor.step(observer, Step.REPORT, partial(_write_report, folder))
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a page of plots
+            get_logger().error("report_broke", kind=type(error).__name__, error=str(error))
+            observer.warning(f"no report was written ({type(error).__name__}: {error}); see {folder.log}")
+    # What failed is noted in the folder, and told from there.
+    with suppress(NotRecordedError):
+        conductor.step(observer, Step.RECORD, partial(record_new, folder, settings, observer))
+
+
+def _write_report(folder: RunFolder) -> None:
+    from taxi_mlops.reports.report import write_report
+
+    write_report(folder)
 
 
 def _clean_up(folder: RunFolder) -> None:

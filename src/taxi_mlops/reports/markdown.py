@@ -17,9 +17,9 @@ def markdown(comparison: Comparison) -> str:
     rows = [_row(entry, results[entry.name], comparison.reference) for entry in comparison.ranking]
     parts = [
         f"**{sentence(comparison)}**",
+        "\n".join(_line(cells) for cells in (_HEAD, _RULE, *rows)),
         f"{dataset.points:,} points of `{dataset.uri}`, eps {parameters.eps_metres:g} m, "
         f"min_samples {parameters.min_samples}, {comparison.threads} threads on {comparison.machine.processor}.",
-        "\n".join(_line(cells) for cells in (_HEAD, _RULE, *rows)),
         "\n".join(f"- {warning}" for warning in comparison.warnings),
         "`taxi compare --spec specification.toml` runs the same again.",
     ]

@@ -1,0 +1,222 @@
+"""Plots of a report as SVG: every value, sharp on any screen and in print, in the colours of the page around them.
+
+Colours are CSS variables of the page, so that one drawing serves light, dark and print.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taxi_mlops.evaluation.eps_choice import EpsChoice
+from taxi_mlops.recording.comparison import AdapterResult, Comparison
+from taxi_mlops.reports.units import factor, memory, seconds
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    Drawing = alt.LayerChart | alt.FacetChart
+
+_WIDTHS = {"wide": 420, "narrow": 240}
+_STEP = 34
+_WIDE_RANGE = 30.0
+"""Values that span more than this factor are drawn on a logarithmic scale."""
+_INK, _SOFT, _LINE, _ACCENT = "var(--ink)", "var(--soft)", "var(--line)", "var(--accent)"
+_FONT = "system-ui, sans-serif"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One plot in two widths, for the screen of a computer and of a phone. text: what it shows, for those who do not
+    see it."""
+
+    wide: str
+    narrow: str
+    text: str
+
+
+def time_chart(comparison: Comparison) -> Chart | None:
+    """Every timed run of every adapter, its median, and the interval of the median; None without a timed run."""
+    results = _measured(comparison, "fit_seconds_median")
+    if not results:
+        return None
+    runs = [{"adapter": result.name, "value": value} for result in results for value in result.fit_seconds]
+    medians = [
+        {
+            "adapter": result.name,
+            "value": result.fit_seconds_median,
+            "low": (result.fit_seconds_ci or (result.fit_seconds_median,) * 2)[0],
+            "high": (result.fit_seconds_ci or (result.fit_seconds_median,) * 2)[1],
+            "text": seconds(result.fit_seconds_median),
+        }
+        for result in results
+    ]
+    told = "; ".join(
+        f"{result.name}: median {seconds(result.fit_seconds_median)} of {len(result.fit_seconds)} runs from "
+        f"{seconds(min(result.fit_seconds))} to {seconds(max(result.fit_seconds))}"
+        for result in results
+    )
+    return _by_adapter(comparison, medians, runs, "seconds of fit, wall clock", f"Time of every run. {told}.")
+
+
+def memory_chart(comparison: Comparison) -> Chart | None:
+    """The peak memory of every adapter; None where none was measured."""
+    results = _measured(comparison, "peak_memory_bytes")
+    if not results:
+        return None
+    peaks = [
+        {
+            "adapter": result.name,
+            "value": (result.peak_memory_bytes or 0) / 1e6,
+            "low": 0.0,
+            "high": (result.peak_memory_bytes or 0) / 1e6,
+            "text": memory(result.peak_memory_bytes),
+        }
+        for result in results
+    ]
+    told = "; ".join(f"{result.name}: {memory(result.peak_memory_bytes)}" for result in results)
+    return _by_adapter(
+        comparison, peaks, [], "megabytes at the peak, all processes", f"Peak memory. {told}.", zero=True
+    )
+
+
+def speedup_chart(comparison: Comparison) -> Chart | None:
+    """The speed-up of every adapter over the reference with its interval; None where there is none."""
+    results = [result for result in _measured(comparison, "fit_seconds_median") if result.speedup is not None]
+    if not results:
+        return None
+    figures = [
+        {
+            "adapter": result.name,
+            "value": result.speedup.estimate,
+            "low": result.speedup.low,
+            "high": result.speedup.high,
+            "text": factor(result.speedup.estimate),
+        }
+        for result in results
+        if result.speedup is not None
+    ]
+    told = "; ".join(
+        f"{result.name}: {factor(result.speedup.estimate)}, interval {factor(result.speedup.low)} to "
+        f"{factor(result.speedup.high)}"
+        for result in results
+        if result.speedup is not None
+    )
+    title = f"times as fast as {comparison.reference}"
+    return _by_adapter(comparison, figures, [], title, f"Speed-up over {comparison.reference}. {told}.", even=1.0)
+
+
+def eps_chart(choice: EpsChoice) -> Chart:
+    """The curve of distances to the k-th neighbour, and the eps read off it."""
+    curve = [
+        {"share": share, "metres": metres}
+        for share, metres in zip(choice.share, choice.distance_metres, strict=True)
+        if metres > 0
+    ]
+
+    def build(width: int) -> Drawing:
+        import altair as alt
+
+        x = alt.X("share:Q", title="share of the points", axis=alt.Axis(format="%"))
+        y = alt.Y("metres:Q", title=f"metres to neighbour {choice.k}", scale=alt.Scale(type="log"))
+        line = alt.Chart(alt.InlineData(values=curve)).mark_line(color=_ACCENT).encode(x=x, y=y)
+        knee = {"share": choice.knee_share, "metres": choice.eps_metres, "text": f"eps {choice.eps_metres:.3g} m"}
+        point = alt.Chart(alt.InlineData(values=[knee])).encode(x=x, y=y)
+        return alt.layer(
+            line,
+            point.mark_point(color=_INK, size=90, strokeWidth=2.5),
+            point.mark_text(color=_INK, align="right", dx=-10, dy=-8).encode(text="text:N"),
+        ).properties(width=width, height=220)
+
+    return _rendered(
+        build,
+        f"Distance to neighbour {choice.k}, increasing; its knee is at {choice.eps_metres:.3g} m, where "
+        f"{choice.knee_share:.0%} of the points have that neighbour closer.",
+    )
+
+
+def _measured(comparison: Comparison, field: str) -> list[AdapterResult]:
+    """The adapters that have the field, in the order of the ranking."""
+    results = {result.name: result for result in comparison.adapters}
+    ordered = (results[entry.name] for entry in comparison.ranking)
+    return [result for result in ordered if getattr(result, field) is not None]
+
+
+def _by_adapter(
+    comparison: Comparison,
+    figures: Sequence[dict[str, Any]],
+    runs: Sequence[dict[str, Any]],
+    title: str,
+    text: str,
+    zero: bool = False,
+    even: float | None = None,
+) -> Chart:
+    """One row an adapter: a bar from low to high, every run as a dot, a mark for the figure itself with its text."""
+    reach = [float(row[key]) for row in figures for key in ("low", "high", "value")] + [row["value"] for row in runs]
+    logarithmic = not zero and min(reach) > 0 and max(reach) > _WIDE_RANGE * min(reach)
+    order = [row["adapter"] for row in figures]
+    ranked = [entry.name for entry in comparison.ranking if entry.rank is not None]
+
+    def build(width: int) -> Drawing:
+        import altair as alt
+
+        colour = alt.condition(
+            alt.FieldOneOfPredicate(field="adapter", oneOf=ranked), alt.value(_ACCENT), alt.value(_SOFT)
+        )
+        scale = alt.Scale(type="log" if logarithmic else "linear", zero=zero, nice=True, padding=0 if zero else 14)
+        ticks = _decades(min(reach), max(reach)) if logarithmic else alt.Undefined
+        grid = alt.Axis(values=ticks, format=",~r", tickCount=width // 80, labelOverlap=True)
+        x = alt.X("value:Q", title=title + (" (logarithmic)" if logarithmic else ""), scale=scale, axis=grid)
+        y = alt.Y("adapter:N", sort=order, title=None, axis=alt.Axis(labelFontSize=13, labelLimit=170))
+        figure = alt.Chart(alt.InlineData(values=list(figures)))
+        layers: list[alt.Chart] = []
+        if even is not None:
+            line = alt.Chart(alt.InlineData(values=[{"value": even}])).mark_rule(color=_INK, strokeDash=[4, 4])
+            layers.append(line.encode(x=x))
+        bar = figure.mark_rule(strokeWidth=8, opacity=0.35, strokeCap="round")
+        layers.append(bar.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", y=y, color=colour))
+        if runs:
+            dots = alt.Chart(alt.InlineData(values=list(runs))).mark_circle(size=46, opacity=0.85)
+            layers.append(dots.encode(x=x, y=y, color=colour))
+        if runs:
+            layers.append(figure.mark_tick(color=_INK, thickness=2.5, size=20).encode(x=x, y=y))
+        else:
+            layers.append(figure.mark_circle(size=110, opacity=1).encode(x=x, y=y, color=colour))
+        label = figure.mark_text(color=_INK, dy=-15, fontSize=12, fontWeight=600)
+        layers.append(label.encode(x=x, y=y, text="text:N"))
+        return alt.layer(*layers).properties(width=width, height=alt.Step(_STEP + 12))
+
+    return _rendered(build, text)
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis: powers of ten, with a third between them where there are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1.0, 3.0) if last - first <= 3 else (1.0,)
+    return [float(f"{step * 10.0**power:.1g}") for power in range(first, last + 1) for step in steps]
+
+
+def _rendered(build: Callable[[int], Drawing], text: str) -> Chart:
+    return Chart(wide=_svg(build(_WIDTHS["wide"])), narrow=_svg(build(_WIDTHS["narrow"])), text=text)
+
+
+def _svg(chart: Drawing) -> str:
+    """The drawing; its size is set by the page. vl-convert draws it without a browser and without a network."""
+    import vl_convert
+
+    styled = chart.configure(font=_FONT, background="transparent").configure_view(stroke=None)
+    styled = styled.configure_axis(
+        labelColor=_INK,
+        titleColor=_INK,
+        gridColor=_LINE,
+        domainColor=_LINE,
+        tickColor=_LINE,
+        labelFontSize=12,
+        titleFontSize=12,
+        titleFontWeight="normal",
+        titlePadding=10,
+    )
+    drawing: str = vl_convert.vegalite_to_svg(styled.to_dict())
+    return drawing

@@ -1,0 +1,87 @@
+"""`hotspots.geojson`: the clusters for QGIS, geojson.io and everything else that reads RFC 7946."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from taxi_mlops.reports.hotspots import Hotspots
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+_DEGREE_GRID = 1e-7
+"""Coordinates are rounded to a centimetre."""
+
+
+def to_geojson(hotspots: Hotspots, adapter: str, about: dict[str, Any]) -> str:
+    """The clusters as a feature collection, one feature a line, the largest cluster first.
+
+    Positions are longitude, latitude (WGS 84); outer rings run counter-clockwise; what crosses the antimeridian is cut
+    there, and its box has west > east (RFC 7946, sections 3.1.9 and 5.2). `about` becomes a foreign member.
+    """
+    import shapely
+
+    geometries = shapely.set_precision(hotspots.outlines_in_degrees(), _DEGREE_GRID, mode="keep_collapsed")
+    bounds = shapely.bounds(geometries)
+    density = hotspots.density
+    features = []
+    for i, geometry in enumerate(geometries):
+        area = float(hotspots.area_km2[i])
+        properties = {
+            "rank": i + 1,
+            "size": int(hotspots.size[i]),
+            **({} if hotspots.weight is None else {"weight": round(float(hotspots.weight[i]), 6)}),
+            "density_per_km2": None if np.isnan(density[i]) else float(f"{density[i]:.6g}"),
+            "area_km2": float(f"{area:.6g}"),
+            "centroid_longitude": round(_within_half_turn(float(hotspots.longitude[i])), 7),
+            "centroid_latitude": round(float(hotspots.latitude[i]), 7),
+            "label": int(hotspots.label[i]),
+        }
+        features.append(
+            {
+                "type": "Feature",
+                "id": i + 1,
+                "bbox": _box(bounds[i]),
+                "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(_cut_at_antimeridian(geometry)))),
+                "properties": properties,
+            }
+        )
+    lines = ",\n".join(json.dumps(feature, allow_nan=False) for feature in features)
+    head = {
+        "type": "FeatureCollection",
+        **({"bbox": _box(shapely.total_bounds(geometries))} if features else {}),
+        "adapter": adapter,
+        **about,
+        "clusters": hotspots.n_clusters,
+        "features": [],
+    }
+    return json.dumps(head, ensure_ascii=False, allow_nan=False)[: -len("]}")] + f"\n{lines}\n]}}\n"
+
+
+def _within_half_turn(longitude: float) -> float:
+    return longitude - 360.0 if longitude > 180.0 else longitude
+
+
+def _box(bounds: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+    west, south, east, north = (round(float(value), 7) for value in bounds)
+    return [round(_within_half_turn(west), 7), south, round(_within_half_turn(east), 7), north]
+
+
+def _cut_at_antimeridian(geometry: BaseGeometry) -> BaseGeometry:
+    """Bring longitudes beyond 180 back, in two parts where the geometry is on both sides."""
+    import shapely
+
+    west, _, east, _ = shapely.bounds(geometry)
+    if east <= 180.0:
+        return geometry
+    beyond = geometry if west >= 180.0 else shapely.intersection(geometry, shapely.box(180.0, -90.0, 540.0, 90.0))
+    back = shapely.set_precision(
+        shapely.transform(beyond, lambda degrees: degrees - np.array([360.0, 0.0])), _DEGREE_GRID
+    )
+    if west >= 180.0:
+        return back
+    kept = shapely.intersection(geometry, shapely.box(-180.0, -90.0, 180.0, 90.0))
+    return shapely.union(kept, back)

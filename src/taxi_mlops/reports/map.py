@@ -1,0 +1,261 @@
+"""The map of a report: the picture of the points, the outlines of the clusters over it, and where answers differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from taxi_mlops.domain import NOISE, FloatArray
+from taxi_mlops.evaluation.counterexamples import Example
+from taxi_mlops.reports.hotspots import Hotspots
+from taxi_mlops.reports.picture import PALETTE, Extent, Picture
+
+if TYPE_CHECKING:
+    from bokeh.models import ColumnDataSource
+    from bokeh.plotting import figure
+
+MAX_OUTLINES = 2_000
+NUMBERED = 12
+"""The largest clusters bear their rank on the map."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterExample:
+    """A point on which an adapter and the reference differ."""
+
+    adapter: str
+    example: Example
+
+
+def draw_map(
+    hotspots: Hotspots,
+    picture: Picture,
+    extent: Extent,
+    view: Extent,
+    examples: Sequence[CounterExample],
+) -> dict[str, Any]:
+    """The map as a document for `Bokeh.embed.embed_item`.
+
+    view: what is shown first. The image of the points itself is left out: the page holds it once, for the map and for
+    print, and hands it to the source named `picture`. The outlines are in the source named `clusters`, the largest
+    cluster first.
+    """
+    from bokeh.embed import json_item
+    from bokeh.models import ColumnDataSource
+
+    plot = _canvas(view)
+    image = ColumnDataSource({"url": [""]}, name="picture")
+    plot.image_url(
+        url="url", x=extent.west, y=extent.north, w=extent.width, h=extent.height, anchor="top_left", source=image
+    )
+    clusters = ColumnDataSource(_outlines(hotspots, picture), name="clusters")
+    _add_outlines(plot, clusters)
+    _add_numbers(plot, clusters)
+    if examples:
+        _add_examples(plot, hotspots, examples)
+    document: dict[str, Any] = json_item(plot)  # type: ignore[assignment]  # a typed dictionary
+    return document
+
+
+def first_view(hotspots: Hotspots, extent: Extent) -> Extent:
+    """The part of the extent that holds the bulk of the clustered points: a far airport is reached by zooming out."""
+    if not len(hotspots):
+        return extent
+    east, north = hotspots.frame.to_metres(hotspots.latitude, hotspots.longitude)
+    west_end, east_end = _bulk(east, hotspots.size)
+    south_end, north_end = _bulk(north, hotspots.size)
+    bulk = Extent.around(np.array([west_end, east_end]), np.array([south_end, north_end]))
+    margin = 0.1 * max(bulk.width, bulk.height)
+    return Extent(
+        max(bulk.west - margin, extent.west),
+        max(bulk.south - margin, extent.south),
+        min(bulk.east + margin, extent.east),
+        min(bulk.north + margin, extent.north),
+    )
+
+
+def _bulk(coordinate: FloatArray, size: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[float, float]:
+    """The ends of the middle 96 % of the points, each taken to be in the middle of its cluster."""
+    order = np.argsort(coordinate)
+    share = np.cumsum(size[order]) / size.sum()
+    low, high = np.searchsorted(share, [0.02, 0.98])
+    return float(coordinate[order[low]]), float(coordinate[order[min(high, len(order) - 1)]])
+
+
+def _canvas(view: Extent) -> figure:
+    from bokeh.models import PanTool, Range1d, ResetTool, WheelZoomTool, ZoomInTool, ZoomOutTool
+    from bokeh.models.annotations.dimensional import Metric
+    from bokeh.models.annotations.legends import ScaleBar
+    from bokeh.plotting import figure
+
+    pan, wheel = PanTool(), WheelZoomTool(name="wheel", visible=False)
+    plot = figure(
+        name="map",
+        x_range=Range1d(start=view.west, end=view.east),
+        y_range=Range1d(start=view.south, end=view.north),
+        match_aspect=True,
+        sizing_mode="stretch_both",
+        tools=[pan, wheel, ZoomInTool(), ZoomOutTool(), ResetTool()],
+        toolbar_location="above",
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        min_border=0,
+    )
+    plot.toolbar.active_drag = pan
+    plot.toolbar.active_scroll = wheel
+    plot.toolbar.logo = None
+    plot.axis.visible = False
+    plot.grid.visible = False
+    plot.add_layout(
+        ScaleBar(
+            name="scale",
+            dimensional=Metric(base_unit="m"),
+            unit="m",
+            background_fill_color=None,
+            border_line_color=None,
+            location="bottom_left",
+            bar_length=0.2,
+        )
+    )
+    return plot
+
+
+def _outlines(hotspots: Hotspots, picture: Picture) -> dict[str, Sequence[Any]]:
+    """Columns of the source: rings in metres, and what is said about a cluster, ready to be read."""
+    import shapely
+
+    shown = min(len(hotspots), MAX_OUTLINES)
+    east, north = hotspots.frame.to_metres(hotspots.latitude[:shown], hotspots.longitude[:shown])
+    rings = [np.round(shapely.get_coordinates(outline), 1) for outline in hotspots.outlines[:shown]]
+    density = hotspots.density
+    return {
+        "xs": [ring[:, 0].tolist() for ring in rings],
+        "ys": [ring[:, 1].tolist() for ring in rings],
+        "x": np.round(east, 1).tolist(),
+        "y": np.round(north, 1).tolist(),
+        "rank": list(range(1, shown + 1)),
+        "colour": [PALETTE[picture.colours[label]] for label in hotspots.label[:shown]],
+        "size": [f"{size:,}" for size in hotspots.size[:shown]],
+        "area": [area_text(area) for area in hotspots.area_km2[:shown]],
+        "density": [density_text(value) for value in density[:shown]],
+        "place": [
+            place_text(*where) for where in zip(hotspots.latitude[:shown], hotspots.longitude[:shown], strict=True)
+        ],
+    }
+
+
+def area_text(km2: float) -> str:
+    """An area with a unit in which it reads well."""
+    if km2 <= 0:
+        return "no area"
+    return f"{km2:.3g} km²" if km2 >= 1e-3 else f"{km2 * 1e6:,.0f} m²"
+
+
+def density_text(per_km2: float) -> str:
+    """Points per km², to two digits, or a dash."""
+    if not np.isfinite(per_km2):
+        return "–"
+    digits = int(np.floor(np.log10(per_km2)))
+    return f"{round(per_km2, 1 - digits):,.0f} per km²" if digits >= 1 else f"{per_km2:.2g} per km²"
+
+
+def place_text(latitude: float, longitude: float) -> str:
+    """Degrees with the names of their hemispheres, to about ten metres."""
+    longitude = longitude - 360.0 if longitude > 180.0 else longitude
+    return (
+        f"{abs(latitude):.4f}° {'N' if latitude >= 0 else 'S'}, {abs(longitude):.4f}° {'E' if longitude >= 0 else 'W'}"
+    )
+
+
+def _add_outlines(plot: figure, clusters: ColumnDataSource) -> None:
+    from bokeh.models import HoverTool, TapTool
+
+    glyph = plot.patches(
+        xs="xs",
+        ys="ys",
+        source=clusters,
+        name="outlines",
+        fill_color="colour",
+        fill_alpha=0.10,
+        line_color="colour",
+        line_alpha=0.9,
+        line_width=1.2,
+        hover_fill_color="colour",
+        hover_fill_alpha=0.4,
+        hover_line_color="colour",
+        hover_line_alpha=1.0,
+        selection_fill_color="colour",
+        selection_fill_alpha=0.45,
+        selection_line_color="colour",
+        selection_line_alpha=1.0,
+        nonselection_fill_color="colour",
+        nonselection_fill_alpha=0.05,
+        nonselection_line_color="colour",
+        nonselection_line_alpha=0.6,
+    )
+    tooltips = [
+        ("cluster", "#@rank of the largest"),
+        ("points", "@size"),
+        ("outline", "@area"),
+        ("density", "@density"),
+        ("middle", "@place"),
+    ]
+    plot.add_tools(
+        HoverTool(renderers=[glyph], tooltips=tooltips, limit=3, point_policy="follow_mouse", visible=False),
+        TapTool(renderers=[glyph], visible=False),
+    )
+
+
+def _add_numbers(plot: figure, clusters: ColumnDataSource) -> None:
+    from bokeh.models import ColumnDataSource
+
+    largest = {name: clusters.data[name][:NUMBERED] for name in ("x", "y", "rank")}
+    plot.text(  # type: ignore[call-arg]  # Bokeh's declarations lack some of its properties
+        x="x",
+        y="y",
+        text="rank",
+        source=ColumnDataSource(largest),
+        name="numbers",
+        text_align="center",
+        text_baseline="middle",
+        text_font={"value": "system-ui, sans-serif"},
+        text_font_size="12px",
+        text_font_style="bold",
+        background_fill_alpha=0.8,
+        border_radius=4,  # type: ignore[arg-type]
+        padding=2,  # type: ignore[arg-type]
+    )
+
+
+def _add_examples(plot: figure, hotspots: Hotspots, examples: Sequence[CounterExample]) -> None:
+    from bokeh.models import ColumnDataSource, HoverTool
+
+    latitude = np.array([found.example.latitude for found in examples])
+    longitude = np.array([found.example.longitude for found in examples])
+    east, north = hotspots.frame.to_metres(latitude, longitude)
+    source = ColumnDataSource(
+        {
+            "x": np.round(east, 1).tolist(),
+            "y": np.round(north, 1).tolist(),
+            "adapter": [found.adapter for found in examples],
+            "clause": [found.example.clause.replace("_", " ") for found in examples],
+            "reference": [label_text(found.example.reference_label) for found in examples],
+            "candidate": [label_text(found.example.candidate_label) for found in examples],
+        }
+    )
+    glyph = plot.scatter("x", "y", source=source, marker="x", size=13, line_width=3, name="examples")
+    tooltips = [
+        ("differs", "@clause"),
+        ("adapter", "@adapter: @candidate"),
+        ("reference", "@reference"),
+    ]
+    plot.add_tools(HoverTool(renderers=[glyph], tooltips=tooltips, limit=3, visible=False))
+
+
+def label_text(label: int) -> str:
+    """A label as people read it."""
+    return "noise" if label == NOISE else f"cluster {label}"

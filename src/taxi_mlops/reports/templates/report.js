@@ -1,0 +1,69 @@
+"use strict";
+// The map: Bokeh draws it; here it gets the page's colours, the picture that the page holds, and the page's buttons.
+(async () => {
+  const source = document.getElementById("map-document");
+  if (source === null) return;
+  const page = document.documentElement;
+  page.classList.add("map-ready");
+  await Bokeh.embed.embed_item(JSON.parse(source.textContent), "map-canvas");
+  const model = (name) => Bokeh.documents[0].get_model_by_name(name);
+  const plot = model("map");
+  const clusters = model("clusters");
+
+  model("picture").data = { url: [document.getElementById("map-picture").src] };
+
+  const paint = () => {
+    const colour = (name) => getComputedStyle(page).getPropertyValue(name).trim();
+    const numbers = model("numbers").glyph;
+    numbers.text_color = { value: colour("--ink") };
+    numbers.background_fill_color = { value: colour("--card") };
+    const scale = model("scale");
+    scale.bar_line_color = scale.label_text_color = colour("--ink");
+    const examples = model("examples");
+    if (examples !== null) examples.glyph.line_color = { value: colour("--ink") };
+  };
+  paint();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+
+  // With a mouse the wheel scrolls the page, as everywhere, and zooms with Ctrl; fingers zoom by pinching.
+  if (matchMedia("(hover: hover)").matches) model("wheel").modifiers = { ctrl: true };
+
+  const told = document.getElementById("map-told");
+  const buttons = [...document.querySelectorAll("button.show")];
+  const say = (row) => {
+    const data = clusters.data;
+    const title = document.createElement("strong");
+    title.textContent = `Cluster #${data.rank[row]} of the largest: ${data.size[row]} points`;
+    told.replaceChildren(title, `${data.area[row]} · ${data.density[row]} · ${data.place[row]}`);
+  };
+  const hint = told.textContent;
+  clusters.selected.properties.indices.change.connect(() => {
+    // Where outlines lie over each other, the smallest cluster under the finger is meant.
+    const rows = clusters.selected.indices;
+    if (rows.length > 1) {
+      clusters.selected.indices = [Math.max(...rows)];
+      return;
+    }
+    if (rows.length === 1) say(rows[0]);
+    else told.textContent = hint;
+    for (const button of buttons) button.setAttribute("aria-pressed", String(Number(button.value) === rows[0]));
+  });
+
+  const show = (row) => {
+    const xs = clusters.data.xs[row];
+    const ys = clusters.data.ys[row];
+    const [west, east] = [Math.min(...xs), Math.max(...xs)];
+    const [south, north] = [Math.min(...ys), Math.max(...ys)];
+    const reach = Math.max(east - west, north - south, 200);
+    Object.assign(plot.x_range, { start: (west + east) / 2 - reach, end: (west + east) / 2 + reach });
+    Object.assign(plot.y_range, { start: (south + north) / 2 - reach, end: (south + north) / 2 + reach });
+    clusters.selected.indices = [row];
+  };
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      show(Number(button.value));
+      document.getElementById("map-figure").scrollIntoView({ block: "nearest" });
+    });
+  }
+  page.classList.add("map-drawn");
+})();
