@@ -52,6 +52,10 @@ class Settings(BaseSettings):
         default="dbscan-comparisons", min_length=1, description="MLflow's experiment that runs are recorded under."
     )
 
+    otlp_endpoint: HttpUrl | None = Field(
+        default=None, description="OpenTelemetry collector, as http://host:4318. [OTEL_EXPORTER_OTLP_ENDPOINT]"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -9,8 +9,9 @@ from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.recording.base import RecordedRun, Recorder
+from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowRecorder, installed
-from taxi_mlops.recording.recordings import Recording, Recordings, note
+from taxi_mlops.recording.recordings import Recording, Recordings, RecordingState, note
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.store import STORE, StoreRecorder
 from taxi_mlops.reports.markdown import markdown
@@ -58,11 +59,25 @@ def record_again(
     if not folder.path.is_dir():
         raise RunFolderError(f"{folder.path} is no folder, so it holds no run")
     with folder.locked():
-        return record(folder, recorders, settings, observer)
+        run_id = Journal.read(folder.journal).header.run_id
+        with run_logs(folder.log, run_id, settings.log_level, verbose=False):
+            return record(folder, recorders, observer)
+
+
+class NotRecordedError(Exception):
+    """A recorder did not take the run in; which one and why is noted in the run folder."""
+
+
+def record_new(folder: RunFolder, settings: Settings, observer: Observer) -> None:
+    """Feed a run to those recorders that do not hold it yet. Raises NotRecordedError where one of them failed."""
+    recordings = record(folder, configured_recorders(settings), observer, again=False)
+    failed = [recording.recorder for recording in recordings if recording.state is RecordingState.FAILED]
+    if failed:
+        raise NotRecordedError(", ".join(failed))
 
 
 def record(
-    folder: RunFolder, recorders: Sequence[Recorder], settings: Settings, observer: Observer, *, again: bool = True
+    folder: RunFolder, recorders: Sequence[Recorder], observer: Observer, *, again: bool = True
 ) -> tuple[Recording, ...]:
     """Feed a run that has ended to each recorder, and note in its folder how that went. The folder must be held.
 
@@ -74,13 +89,14 @@ def record(
     run = RecordedRun.read(folder)
     noted = Recordings.read(folder)
     wanted = [recorder for recorder in recorders if again or not noted.holds(recorder, run)]
-    with run_logs(folder.log, run.run_id, settings.log_level, verbose=False):
-        return tuple(_record_in(recorder, run, observer) for recorder in wanted)
+    return tuple(_record_in(recorder, run, observer) for recorder in wanted)
 
 
 def _record_in(recorder: Recorder, run: RecordedRun, observer: Observer) -> Recording:
     observer.stage(f"Recording in {recorder.name}")
-    reason = _failure(recorder, run)
+    with observer.step(f"record.{recorder.name}"):
+        reason = _failure(recorder, run)
+        observer.recorded(recorder.name, reason)
     get_logger().info("run_recorded", recorder=recorder.name, target=recorder.target, failure=reason)
     return note(run, recorder, reason)
 

@@ -1,4 +1,7 @@
-"""Structured logs: JSON lines with the run id in a file of the run, readable lines on the terminal when asked for."""
+"""Structured logs: JSON lines with the identifiers of run, trace and span in a file of the run.
+
+On the terminal, readable lines when asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
+from opentelemetry import trace
 
 LOGGER = "taxi_mlops"
 
+
+def _add_span(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Name the span that the record was made in, as OpenTelemetry writes identifiers."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
 _SHARED: tuple[structlog.types.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
+    _add_span,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

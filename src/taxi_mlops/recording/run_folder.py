@@ -57,6 +57,16 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def trace(self) -> Path:
+        """The run's spans, one a line, as OTLP JSON."""
+        return self.path / "trace.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """The run's metrics in Prometheus' text format."""
+        return self.path / "metrics.prom"
+
+    @property
     def points(self) -> Path:
         return self.path / "points"
 
@@ -84,7 +94,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove a run that never began, so that the folder can be used again once the mistake is mended."""
         shutil.rmtree(self.points, ignore_errors=True)
-        for file in (self.specification, self.log, self._lock):
+        for file in (self.specification, self.log, self.trace, self.metrics, self._lock):
             file.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()

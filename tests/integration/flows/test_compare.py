@@ -72,10 +72,14 @@ def test_what_is_written_is_whole_and_follows_its_schema(specify, run, tmp_path)
     assert result.n_clusters >= 3
     assert sorted(entry.name for entry in folder.path.iterdir() if not entry.name.startswith(".")) == [
         "comparison.json",
+        "hotspots.geojson",
         "labels",
         "log.jsonl",
+        "metrics.prom",
         "recordings.json",
+        "report.html",
         "specification.toml",
+        "trace.jsonl",
         "trials.jsonl",
     ]
     events = [json.loads(line) for line in folder.log.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,40 @@
+"""How the steps of a run are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from taxi_mlops.flows.observer import Observer
+
+R = TypeVar("R")
+
+
+class Step(StrEnum):
+    """The steps of a run, in order; each trial is a step of its own."""
+
+    LOAD = "load"
+    TRIAL = "trial"
+    EQUIVALENCE = "equivalence"
+    QUALITY = "quality"
+    ASSEMBLE = "assemble"
+    LABELS = "labels"
+    REPORT = "report"
+    RECORD = "record"
+
+
+class Conductor:
+    """Calls steps in this process, one after another. What a step does never depends on who called it."""
+
+    def step(self, observer: Observer, step: Step, action: Callable[[], R], title: str = "") -> R:
+        """Carry out the step while the observer knows of it. `title` tells it from others of its kind."""
+        with observer.step(step.value):
+            return self.perform(step, action, title or step.value)
+
+    def perform(self, step: Step, action: Callable[[], R], title: str) -> R:  # noqa: ARG002 - for other conductors
+        """Call the action, in this thread, and return or raise what it does."""
+        return action()
+
+
+DIRECT = Conductor()

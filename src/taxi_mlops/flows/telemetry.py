@@ -1,0 +1,121 @@
+"""Turns what a run tells its observers into metrics and spans."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+
+from opentelemetry import trace
+from prometheus_client import CollectorRegistry
+
+from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
+from taxi_mlops.flows.observer import Observer, Observers
+from taxi_mlops.monitoring.logs import get_logger
+from taxi_mlops.monitoring.metrics import MetricsCollector
+from taxi_mlops.monitoring.tracing import run_trace
+from taxi_mlops.recording.journal import RunHeader
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.settings import Settings
+
+RUN = "compare"
+"""The name of the span that holds all others of a run."""
+
+
+@contextmanager
+def watched_run(
+    run_id: str, folder: RunFolder, adapters: Collection[str], settings: Settings, observer: Observer
+) -> Iterator[Observer]:
+    """Measure and trace a run while the context lasts; yields the observer to tell things to.
+
+    Metrics and spans end as files of the run. `observer` is told everything too, and warned where a collector that
+    the settings name did not take the spans.
+    """
+
+    def not_sent(reason: str) -> None:
+        get_logger().warning("spans_not_sent", reason=reason)
+        observer.warning(reason)
+
+    endpoint = str(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    with (
+        run_trace(folder.trace, run_id, endpoint, not_sent) as tracer,
+        MetricsCollector(CollectorRegistry(), adapters, folder.metrics) as metrics,
+        tracer.start_as_current_span(RUN) as run,
+    ):
+        run.set_attribute("taxi.run_id", run_id)
+        yield Observers(Telemetry(metrics, tracer), observer)
+
+
+class Telemetry(Observer):
+    """Measures every trial, and makes a span of every step.
+
+    The process of a trial makes no spans: it tells when its phases were over, as it does anyway, and its spans are made
+    from that here, once it has ended. So nothing of OpenTelemetry is imported, or runs, where fit is timed.
+    """
+
+    def __init__(self, metrics: MetricsCollector, tracer: trace.Tracer) -> None:
+        self._metrics = metrics
+        self._tracer = tracer
+        self._workload: Mapping[str, str | int | float] = {}
+        self._n_points = 0
+        self._trial_started = 0
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        with self._tracer.start_as_current_span(name):
+            yield
+
+    def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
+        parameters = header.specification.parameters
+        self._n_points = header.n_points
+        self._workload = {
+            "taxi.points": header.n_points,
+            "taxi.fingerprint": header.fingerprint,
+            "taxi.eps_metres": parameters.eps_metres,
+            "taxi.min_samples": parameters.min_samples,
+        }
+        trace.get_current_span().set_attributes(self._workload)
+        self._metrics.data_loaded(header.n_points, header.provenance.rows_read, header.provenance.dropped)
+        for outcome in earlier:
+            self._metrics.trial_ended(outcome, header.n_points)
+
+    def trial_started(self, trial: Trial, number: int, total: int) -> None:  # noqa: ARG002 - the time alone
+        self._trial_started = time.time_ns()
+
+    def trial_finished(self, outcome: TrialOutcome) -> None:
+        self._metrics.trial_ended(outcome, self._n_points)
+        trial = outcome.trial
+        span = trace.get_current_span()
+        span.set_attributes(
+            {
+                "taxi.adapter": trial.adapter,
+                "taxi.trial.kind": trial.kind.value,
+                "taxi.trial.block": trial.block,
+                "taxi.trial.outcome": outcome.status.value,
+                **self._workload,
+            }
+        )
+        if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
+            span.set_status(trace.StatusCode.ERROR, f"{outcome.status}: {outcome.cause}")
+        self._trace_phases(outcome)
+
+    def _trace_phases(self, outcome: TrialOutcome) -> None:
+        """Spans of the trial's own process, one after another: those phases that it told the seconds of."""
+        told = {
+            "trial.cold_start": outcome.cold_start_seconds,
+            "trial.prepare": outcome.prepare_seconds,
+            "trial.fit": outcome.fit_seconds,
+        }
+        phases = {name: seconds for name, seconds in told.items() if seconds is not None}
+        ends = accumulate((int(seconds * 1e9) for seconds in phases.values()), initial=self._trial_started)
+        times = list(ends)
+        for name, start, end in zip(phases, times, times[1:], strict=False):
+            phase = self._tracer.start_span(name, start_time=start)
+            phase.set_attribute("taxi.adapter", outcome.trial.adapter)
+            phase.end(end)
+
+    def recorded(self, recorder: str, failure: str | None) -> None:
+        self._metrics.run_recorded(recorder, failed=failure is not None)
+        if failure is not None:
+            trace.get_current_span().set_status(trace.StatusCode.ERROR, failure)
