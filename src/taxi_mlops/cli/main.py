@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 app.command("compare")(compare.compare)
 app.command("adapters")(adapters.adapters)
-app.command("runs")(runs.runs)
+app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)
 app.command("record")(record.record)
 app.command("schema")(schema.schema)

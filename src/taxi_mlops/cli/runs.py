@@ -1,49 +1,163 @@
-"""`taxi runs`: what was run here, and how it ended."""
+"""`taxi runs`: what was run, how it ended, and how two runs differ."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from taxi_mlops.cli.options import Json
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def runs(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Folder of runs. [default: the runs folder of the settings]")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """List the runs in a folder, the newest first."""
-    from pydantic import TypeAdapter
-    from rich.console import Console
     from rich.table import Table
 
-    from taxi_mlops.recording.runs import RunSummary, list_runs
+    from taxi_mlops.recording.run_pair import AdapterPair, RunPair
+    from taxi_mlops.recording.runs import RunFilter, RunSummary
+    from taxi_mlops.settings import Settings
+
+
+class _ListByDefault(TyperGroup):
+    """`taxi runs` with anything but a command of its own is `taxi runs list`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ListByDefault, help="List the runs (as `list` does), or compare two of them.")
+
+
+@app.command("list")
+def list_runs(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="Only the runs in this folder. [default: the store and the runs folder]"),
+    ] = None,
+    adapter: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this adapter.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="The newest N. [default: all]")] = None,
+    json: Json = False,
+) -> None:
+    """List runs, the newest first: those of the experiment store, and those of the runs folder."""
+    from pydantic import TypeAdapter
+    from rich.console import Console
+
+    from taxi_mlops.recording.runs import RunFilter, RunSummary
+    from taxi_mlops.recording.runs import list_runs as runs_in
     from taxi_mlops.settings import load_settings
 
-    parent = folder or load_settings().runs_dir
-    found = list_runs(parent)
+    wanted = RunFilter(adapter, data, since.replace(tzinfo=UTC) if since else None, limit)
+    settings = load_settings()
+    found = runs_in(folder, wanted) if folder else _known(settings, wanted)
     if json:
         typer.echo(TypeAdapter(tuple[RunSummary, ...]).dump_json(found, indent=2).decode())
+    elif found:
+        Console(highlight=False).print(_listing(found))
+    elif wanted == RunFilter(limit=limit):
+        typer.echo(f"no runs in {folder or settings.runs_dir}/; start one with: taxi compare")
+    else:
+        typer.echo("no run is like that")
+
+
+@app.command("compare")
+def compare_two(
+    first: Annotated[str, typer.Argument(metavar="A", help="Folder or run id; its beginning is enough.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Folder or run id; its beginning is enough.")],
+    json: Json = False,
+) -> None:
+    """Put two runs of the same data on the same machine side by side. Unlike ones are refused."""
+    from rich.console import Console
+
+    from taxi_mlops.recording.run_pair import compare_runs
+    from taxi_mlops.recording.stored_runs import find_comparison
+    from taxi_mlops.settings import load_settings
+    from taxi_mlops.storage.urls import experiments_url
+
+    store = experiments_url(load_settings())
+    pair = compare_runs(find_comparison(store, first), find_comparison(store, second))
+    if json:
+        typer.echo(pair.model_dump_json(indent=2))
         return
-    if not found:
-        typer.echo(f"no runs in {parent}/; start one with: taxi compare")
-        return
+    console = Console(highlight=False)
+    console.print(f"1st: {pair.first}\n2nd: {pair.second}\n")
+    console.print(_side_by_side(pair))
+    for run, names in (("the 1st", pair.only_first), ("the 2nd", pair.only_second)):
+        if names:
+            console.print(f"only in {run}: {', '.join(names)}")
+    console.print(
+        "\nIntervals hold what the repeats tell; what else changed on the host between the two runs, they do not."
+    )
+
+
+def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:
+    from taxi_mlops.errors import ServiceError
+    from taxi_mlops.recording.runs import list_runs as runs_in
+    from taxi_mlops.recording.stored_runs import known_runs
+    from taxi_mlops.storage.urls import experiments_url
+
+    try:
+        return known_runs(experiments_url(settings), settings.runs_dir, wanted)
+    except ServiceError as error:
+        typer.secho(f"only the runs in {settings.runs_dir}/ are shown: {error}", fg=typer.colors.YELLOW, err=True)
+        return runs_in(settings.runs_dir, wanted)
+
+
+def _listing(runs: Sequence[RunSummary]) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("folder", "begun (UTC)", "data", "points", "eps", "min", "fastest", "state"):
         table.add_column(name, justify="right" if name in ("points", "eps", "min") else "left", overflow="fold")
-    for run in found:
+    for run in runs:
         table.add_row(
-            str(run.folder),
+            _relative(run.folder),
             f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "",
             (run.uri or "").rsplit("/", 1)[-1],
             f"{run.points:,}" if run.points is not None else "",
             f"{run.eps_metres:g} m" if run.eps_metres is not None else "",
             str(run.min_samples or ""),
             ", ".join(run.winners),
-            run.state,
+            f"{run.state}, not in {' or '.join(run.unrecorded)}" if run.unrecorded else run.state,
         )
-    Console(highlight=False).print(table)
+    return table
+
+
+def _relative(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
+def _side_by_side(pair: RunPair) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("adapter", no_wrap=True)
+    for name in ("fit, 1st", "fit, 2nd", "2nd : 1st [95 %]", "memory", "clusters"):
+        table.add_column(name, justify="right", overflow="fold")
+    for adapter in pair.adapters:
+        table.add_row(*_cells(adapter))
+    return table
+
+
+def _cells(adapter: AdapterPair) -> tuple[str, ...]:
+    from taxi_mlops.reports.units import UNDEFINED, memory, seconds, speedup
+
+    times = [
+        seconds(median) if status == "ok" else status
+        for status, median in zip(adapter.status, adapter.fit_seconds_median, strict=True)
+    ]
+    peaks = [memory(peak) for peak in adapter.peak_memory_bytes]
+    clusters = [UNDEFINED if count is None else f"{count:,}" for count in adapter.n_clusters]
+    ratio = speedup(adapter.fit_seconds_ratio)
+    return (adapter.name, *times, ratio, *(" → ".join(dict.fromkeys(cells)) for cells in (peaks, clusters)))

@@ -2,7 +2,8 @@
 
 Metrics are named so that MLflow's pages group them: `time/…`, `memory/…`, `clustering/…`, `equivalence/…`,
 `quality/…`, `speedup/…` are figures of the comparison, `repeats/…` are single trials with the block as step, and
-`system/…` fill the tab of system metrics. Nothing here imports MLflow.
+`system/…` fill the tab of system metrics. The parent has the figures that rank, by adapter, so that its own page tells
+the outcome and the experiment's page shows how an adapter fares over many comparisons. Nothing here imports MLflow.
 """
 
 from __future__ import annotations
@@ -109,22 +110,23 @@ def comparison_entry(run: RecordedRun, description: str) -> Entry:
             "winner": ", ".join(winners),
             "mlflow.note.content": description,
         },
-        metrics=(
-            Measured("trials_seconds", comparison.trials_seconds, 0, _end(run)),
-            Measured("adapters_ranked", sum(entry.rank is not None for entry in comparison.ranking), 0, _end(run)),
-        ),
+        metrics=(*_ranking_figures(run), Measured("trials_seconds", comparison.trials_seconds, 0, _end(run))),
         files=run.files,
     )
 
 
 def adapter_entries(run: RecordedRun) -> tuple[Entry, ...]:
-    """The children, in order of the ranking. An adapter that is not installed ran no trial, and has none."""
+    """The children, in order of the ranking. An adapter that is not installed ran no trial, and has none.
+
+    Trials of all adapters are interleaved, so each child spans the whole comparison; milliseconds set them apart, for
+    MLflow lists what started last first.
+    """
     results = {result.name: result for result in run.comparison.adapters}
     of_adapter = {name: [t for t in run.trials if t.outcome.trial.adapter == name] for name in results}
+    places = [place for place in run.comparison.ranking if of_adapter[place.name]]
     return tuple(
-        _adapter_entry(run, place, results[place.name], of_adapter[place.name])
-        for place in run.comparison.ranking
-        if of_adapter[place.name]
+        _adapter_entry(run, place, results[place.name], of_adapter[place.name], timedelta(milliseconds=after))
+        for after, place in zip(range(len(places), 0, -1), places, strict=True)
     )
 
 
@@ -144,13 +146,13 @@ def data_set(comparison: Comparison) -> DataSet:
 
 
 def _adapter_entry(
-    run: RecordedRun, place: RankingEntry, result: AdapterResult, trials: Sequence[TrialRecord]
+    run: RecordedRun, place: RankingEntry, result: AdapterResult, trials: Sequence[TrialRecord], after: timedelta
 ) -> Entry:
     labels = run.folder.path / result.labels if result.labels else None
     return Entry(
-        name=f"{'–' if place.rank is None else place.rank} {result.name}",
-        start=min(record.finished_at - timedelta(seconds=record.outcome.total_seconds or 0.0) for record in trials),
-        end=max(record.finished_at for record in trials),
+        name=f"{'–' if place.rank is None else '=' * bool(place.tied_with) + str(place.rank)} {result.name}",
+        start=run.header.created_at + after,
+        end=_end(run) + after,
         status="FINISHED" if result.status is TrialStatus.OK else "FAILED",
         params={
             "adapter": result.name,
@@ -166,10 +168,27 @@ def _adapter_entry(
             "verdict": _verdict(result, run.comparison.reference),
             **({"mlflow.note.content": place.reason} if place.reason else {}),
         },
-        metrics=(*_repeats(trials), *_figures(place, result, _end(run))),
+        metrics=(*_figures(place, result, _end(run)), *_repeats(trials)),
         files=(labels,) if labels is not None and labels.is_file() else (),
         folder="labels",
     )
+
+
+def _ranking_figures(run: RecordedRun) -> list[Measured]:
+    """Medians, speed-ups and peak memory in order of the ranking, then `fit_seconds/<adapter>` by block."""
+    results = {result.name: result for result in run.comparison.adapters}
+    ranked = [results[entry.name] for entry in run.comparison.ranking]
+    figures = [
+        *((f"fit_seconds_median/{result.name}", result.fit_seconds_median) for result in ranked),
+        *((f"speedup/{result.name}", result.speedup.estimate if result.speedup else None) for result in ranked),
+        *((f"peak_memory_bytes/{result.name}", result.peak_memory_bytes) for result in ranked),
+    ]
+    blocks = [
+        Measured(f"fit_seconds/{record.outcome.trial.adapter}", seconds, record.outcome.trial.block, record.finished_at)
+        for record in run.trials
+        if (seconds := record.outcome.fit_seconds) is not None
+    ]
+    return [*(Measured(name, float(value), 0, _end(run)) for name, value in figures if value is not None), *blocks]
 
 
 def _repeats(trials: Iterable[TrialRecord]) -> list[Measured]:
@@ -227,8 +246,8 @@ def _verdict(result: AdapterResult, reference: str | None) -> str:
 
 def _title(comparison: Comparison) -> str:
     return (
-        f"{_short(comparison.dataset.uri)}: {comparison.dataset.points:,} points, "
-        f"{comparison.parameters.eps_metres:g} m, {comparison.parameters.min_samples}"
+        f"eps {comparison.parameters.eps_metres:g} m, min {comparison.parameters.min_samples}: "
+        f"{comparison.dataset.points:,} points of {_short(comparison.dataset.uri)}"
     )
 
 

@@ -29,6 +29,9 @@ _CONTENT = "content"
 """Tag that is written last: a run without it was broken off."""
 
 _METRICS_AT_ONCE = 1000
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow else takes an experiment for one of language models, and shows pages made for those."""
+
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -96,7 +99,7 @@ class MlflowRecorder:
         parent = _begin(client, experiment, entry, {})
         written.append(parent.info.run_id)
         _fill(client, parent, entry, inputs)
-        for child_entry in reversed(adapter_entries(run)):  # pages show the newest first
+        for child_entry in adapter_entries(run):
             child = _begin(client, experiment, child_entry, {"mlflow.parentRunId": parent.info.run_id})
             written.append(child.info.run_id)
             _fill(client, child, child_entry, inputs)
@@ -110,7 +113,7 @@ class MlflowRecorder:
         found = client.get_experiment_by_name(self._experiment)
         if found is None:
             try:
-                return client.create_experiment(self._experiment, self._artifact_location())
+                return client.create_experiment(self._experiment, self._artifact_location(), _EXPERIMENT_TAGS)
             except MlflowException:  # another process was faster, or it cannot be made
                 found = client.get_experiment_by_name(self._experiment)
                 if found is None:

@@ -1,7 +1,10 @@
-"""The runs below a folder, ended or not, told from their own files."""
+"""The runs that are known: those below a folder, ended or not, and those of the experiment store."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -9,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from taxi_mlops.errors import RunFolderError, TaxiError
 from taxi_mlops.recording.comparison import read_comparison
 from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.recording.run_folder import RunFolder
 
 
@@ -21,15 +25,48 @@ class RunSummary(BaseModel):
     run_id: str | None = None
     created_at: AwareDatetime | None = None
     uri: str | None = None
+    fingerprint: str | None = None
     points: int | None = None
     eps_metres: float | None = None
     min_samples: int | None = None
     adapters: tuple[str, ...] = ()
     winners: tuple[str, ...] = Field(default=(), description="Adapters of rank 1.")
     state: str = Field(description="ended, or how far it came, or what is wrong with its files.")
+    unrecorded: tuple[str, ...] = Field(
+        default=(), description="Recorders that failed; `taxi record` feeds them again."
+    )
 
 
-def list_runs(parent: Path) -> tuple[RunSummary, ...]:
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are asked for; None asks for all.
+
+    adapter: a name. data: a part of the address of the trips, or the beginning of the points' fingerprint.
+    """
+
+    adapter: str | None = None
+    data: str | None = None
+    since: datetime | None = None
+    limit: int | None = None
+
+    def takes(self, run: RunSummary) -> bool:
+        """Whether a run is among them, the limit left aside. What a run does not tell, it does not match."""
+        if self.adapter is not None and self.adapter not in run.adapters:
+            return False
+        if self.since is not None and (run.created_at is None or run.created_at < self.since):
+            return False
+        if self.data is None:
+            return True
+        return self.data.lower() in (run.uri or "").lower() or (run.fingerprint or "").startswith(self.data.lower())
+
+
+def newest_first(runs: Iterable[RunSummary], limit: int | None) -> tuple[RunSummary, ...]:
+    """The runs by date, those without one last; at most `limit`."""
+    ordered = sorted(runs, key=lambda run: run.created_at.timestamp() if run.created_at else 0.0, reverse=True)
+    return tuple(ordered[:limit])
+
+
+def list_runs(parent: Path, wanted: RunFilter = RunFilter()) -> tuple[RunSummary, ...]:
     """Every folder below `parent` that holds a run, the newest first. Raises RunFolderError where it cannot be read."""
     try:
         folders = [RunFolder(entry) for entry in parent.iterdir() if entry.is_dir()]
@@ -38,7 +75,12 @@ def list_runs(parent: Path) -> tuple[RunSummary, ...]:
     except OSError as error:
         raise RunFolderError(f"cannot list {parent}: {error.strerror}") from None
     runs = [_summary(folder) for folder in folders if folder.specification.is_file()]
-    return tuple(sorted(runs, key=lambda run: run.created_at.timestamp() if run.created_at else 0.0, reverse=True))
+    return newest_first((run for run in runs if wanted.takes(run)), wanted.limit)
+
+
+def unrecorded(folder: RunFolder) -> tuple[str, ...]:
+    """The recorders that failed to take in the run of this folder. Raises RunFolderError for a broken note of them."""
+    return tuple(recording.recorder for recording in Recordings.read(folder).failed)
 
 
 def _summary(folder: RunFolder) -> RunSummary:
@@ -47,6 +89,7 @@ def _summary(folder: RunFolder) -> RunSummary:
     try:
         journal = Journal.read(folder.journal)
         comparison = read_comparison(folder.comparison) if folder.comparison.is_file() else None
+        failed = unrecorded(folder)
     except TaxiError as error:
         return RunSummary(folder=folder.path, state=str(error))
     header = journal.header
@@ -57,10 +100,12 @@ def _summary(folder: RunFolder) -> RunSummary:
         run_id=header.run_id,
         created_at=header.created_at,
         uri=header.provenance.uri,
+        fingerprint=header.fingerprint,
         points=header.n_points,
         eps_metres=header.specification.parameters.to_domain().eps_metres,
         min_samples=header.specification.parameters.min_samples,
         adapters=plan.adapters or (),
         winners=tuple(entry.name for entry in comparison.ranking if entry.rank == 1) if comparison else (),
         state="ended" if comparison else f"{len(journal.outcomes)} of {planned} trials",
+        unrecorded=failed,
     )

@@ -6,8 +6,8 @@ from taxi_mlops.recording.comparison import AdapterResult, Comparison, RankingEn
 from taxi_mlops.reports.terminal import sentence
 from taxi_mlops.reports.units import UNDEFINED, memory, seconds, speedup
 
-_HEAD = ("#", "adapter", "fit, median", "speed-up [95 %]", "memory", "clustering", "why not ranked")
-_RULE = ("--:", ":--", "--:", "--:", "--:", ":--", ":--")
+_HEAD = ("#", "adapter", "fit, median", "speed-up [95 %]", "memory", "clustering")
+_RULE = ("--:", ":--", "--:", "--:", "--:", ":--")
 
 
 def markdown(comparison: Comparison) -> str:
@@ -15,12 +15,13 @@ def markdown(comparison: Comparison) -> str:
     dataset, parameters = comparison.dataset, comparison.parameters
     results = {result.name: result for result in comparison.adapters}
     rows = [_row(entry, results[entry.name], comparison.reference) for entry in comparison.ranking]
+    unranked = [f"{entry.name} is not ranked: {entry.reason}" for entry in comparison.ranking if entry.reason]
     parts = [
         f"**{sentence(comparison)}**",
         "\n".join(_line(cells) for cells in (_HEAD, _RULE, *rows)),
         f"{dataset.points:,} points of `{dataset.uri}`, eps {parameters.eps_metres:g} m, "
         f"min_samples {parameters.min_samples}, {comparison.threads} threads on {comparison.machine.processor}.",
-        "\n".join(f"- {warning}" for warning in comparison.warnings),
+        "\n".join(f"- {remark}" for remark in (*unranked, *comparison.warnings)),
         "`taxi compare --spec specification.toml` runs the same again.",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -38,7 +39,6 @@ def _row(entry: RankingEntry, result: AdapterResult, reference: str | None) -> t
         speedup(result.speedup),
         memory(result.peak_memory_bytes),
         clustering,
-        entry.reason or "",
     )
 
 

@@ -1,0 +1,109 @@
+"""Runs read back from the experiment store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.recording.comparison import Comparison, read_comparison
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.runs import RunFilter, RunSummary, list_runs, newest_first, unrecorded
+from taxi_mlops.specification import validate
+from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow
+from taxi_mlops.storage.urls import ServiceUrl
+
+
+def known_runs(url: ServiceUrl | None, parent: Path, wanted: RunFilter) -> tuple[RunSummary, ...]:
+    """The runs of the store, and those below `parent` that it does not hold; the newest first.
+
+    url: of the store, None where there is none. Raises ServiceError where the store cannot be read.
+    """
+    stored = stored_runs(url, wanted) if url else ()
+    held = {run.run_id for run in stored}
+    others = [run for run in list_runs(parent, wanted) if run.run_id is None or run.run_id not in held]
+    return newest_first((*stored, *others), wanted.limit)
+
+
+def stored_runs(url: ServiceUrl, wanted: RunFilter) -> tuple[RunSummary, ...]:
+    """The runs of the store, the newest first; none where it is not there yet. Raises ServiceError."""
+    database = Database(url)
+    if not database.exists:
+        return ()
+    database.upgrade()
+    query = _query(wanted).options(selectinload(ComparisonRow.adapters), selectinload(ComparisonRow.data_set))
+    with database.transaction() as connection, Session(connection) as session:
+        return tuple(_summary(row) for row in session.scalars(query))
+
+
+def find_comparison(url: ServiceUrl | None, named: str) -> Comparison:
+    """The comparison of a run: by its folder, its run id, or the beginning of one that only it has.
+
+    Raises RunFolderError for a folder without one, UsageError where no run, or more than one, is called so.
+    """
+    if Path(named).is_dir():
+        return read_comparison(RunFolder(Path(named)).comparison)
+    found = _documents(url, named)
+    if not found:
+        raise UsageError(f"no recorded run is called {named!r}, and no folder is; `taxi runs` lists them")
+    if len(found) > 1 and named not in found:
+        raise UsageError(f"{named!r} begins {len(found)} run ids, {min(found)} to {max(found)}; give more of it")
+    run_id = named if named in found else next(iter(found))
+    return validate(Comparison, found[run_id], f"run {run_id} of the store")
+
+
+def _documents(url: ServiceUrl | None, beginning: str) -> dict[str, object]:
+    database = Database(url) if url else None
+    if database is None or not database.exists:
+        return {}
+    database.upgrade()
+    query = select(ComparisonRow.run_id, ComparisonRow.document).where(
+        ComparisonRow.run_id.startswith(beginning, autoescape=True)
+    )
+    with database.transaction() as connection:
+        return {row.run_id: row.document for row in connection.execute(query)}
+
+
+def _query(wanted: RunFilter) -> Select[tuple[ComparisonRow]]:
+    query = select(ComparisonRow).order_by(ComparisonRow.created_at.desc()).limit(wanted.limit)
+    if wanted.adapter is not None:
+        query = query.join(AdapterRow).where(AdapterRow.adapter == wanted.adapter)
+    if wanted.since is not None:
+        query = query.where(ComparisonRow.created_at >= wanted.since)
+    if wanted.data is not None:
+        part = wanted.data.lower()
+        query = query.join(DataSetRow).where(
+            or_(
+                func.lower(DataSetRow.uri).contains(part, autoescape=True),
+                DataSetRow.fingerprint.startswith(part, autoescape=True),
+            )
+        )
+    return query
+
+
+def _summary(row: ComparisonRow) -> RunSummary:
+    return RunSummary(
+        folder=Path(row.folder),
+        run_id=row.run_id,
+        created_at=row.created_at,
+        uri=row.data_set.uri,
+        fingerprint=row.data_set.fingerprint,
+        points=row.data_set.points,
+        eps_metres=row.eps_metres,
+        min_samples=row.min_samples,
+        adapters=tuple(adapter.adapter for adapter in row.adapters),
+        winners=tuple(adapter.adapter for adapter in row.adapters if adapter.rank == 1),
+        state="ended",
+        unrecorded=_backlog(RunFolder(Path(row.folder))),
+    )
+
+
+def _backlog(folder: RunFolder) -> tuple[str, ...]:
+    """What the folder tells, where it is still there and on this host."""
+    try:
+        return unrecorded(folder)
+    except TaxiError:
+        return ()
