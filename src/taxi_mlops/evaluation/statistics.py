@@ -105,7 +105,7 @@ def compare_pairs(seconds: Mapping[str, Mapping[int, float]]) -> tuple[PairwiseT
         PairwiseTest(
             first=first,
             second=second,
-            test=f"{result.test}, on log ratios of paired blocks; Holm over {len(pairs)} pairs",
+            test=f"{result.test}, on log ratios of paired blocks; Holm over all pairs ({len(pairs)})",
             blocks=len(sides[0]),
             p_value=result.p_value,
             p_adjusted=p_adjusted,

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from taxi_mlops.evaluation.ranking import Contender, rank
+import numpy as np
+import pytest
+
+from taxi_mlops.evaluation import performance
+from taxi_mlops.evaluation.ranking import Contender, rank, simultaneous_confidence
 
 
 def contender(name: str, *seconds: float) -> Contender:
@@ -42,3 +46,32 @@ def test_only_shared_blocks_are_paired() -> None:
 
 def test_nobody_to_rank() -> None:
     assert rank([], seed=0) == ()
+
+
+@pytest.mark.parametrize("contenders", [2, 4])
+@pytest.mark.parametrize("blocks", [5, 7, 10])
+@pytest.mark.parametrize("noise", ["lognormal", "outliers"])
+def test_alike_adapters_rarely_have_a_winner(
+    contenders: int, blocks: int, noise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1,000 comparisons of an adapter with itself, at most 5 % call one faster than another."""
+    monkeypatch.setattr(performance, "RESAMPLES", 500)
+    rng = np.random.default_rng(blocks * 100 + contenders)
+    false = 0
+    for seed in range(1000):
+        own = rng.normal(0.0, 0.03, (contenders, blocks))
+        if noise == "outliers":
+            own += (rng.random(own.shape) < 0.1) * rng.exponential(0.5, own.shape)
+        runs = np.exp(rng.normal(0.0, 0.05, blocks) + own)  # what slows a block slows all
+        places = rank([contender(str(number), *run) for number, run in enumerate(runs)], seed)
+        false += any(place.rank > 1 for place in places)
+    assert false / 1000 <= 0.05
+
+
+def test_more_contenders_ask_for_wider_intervals() -> None:
+    assert simultaneous_confidence(2) == pytest.approx(0.95)
+    assert simultaneous_confidence(4) == pytest.approx(1 - 0.05 / 6)
+    assert simultaneous_confidence(1) == pytest.approx(0.95)
+    against = {place.name: place.slower_than_winner for place in rank([SLOW, SAME, FAST], seed=0)}
+    assert against["slow"] is not None
+    assert against["slow"].confidence == pytest.approx(1 - 0.05 / 3)
