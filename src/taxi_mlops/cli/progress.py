@@ -15,11 +15,11 @@ from taxi_mlops.reports.units import memory, seconds
 
 @contextmanager
 def watched(quiet: bool) -> Iterator[Observer]:
-    """An observer that shows what it is told, or one that shows nothing."""
-    if quiet:
-        yield Observer()
-        return
+    """An observer that shows what it is told, or one that shows warnings alone."""
     console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield WarningObserver(console)
+        return
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -34,12 +34,22 @@ def watched(quiet: bool) -> Iterator[Observer]:
         yield ProgressObserver(progress, console)
 
 
-class ProgressObserver(Observer):
-    """Shows the stages, and every trial as it ends."""
+class WarningObserver(Observer):
+    """Shows warnings."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def warning(self, text: str) -> None:
+        self._console.print(f"warning: {text}", markup=False, style="yellow", soft_wrap=True)
+
+
+class ProgressObserver(WarningObserver):
+    """Shows the stages too, and every trial as it ends."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
+        super().__init__(console)
         self._progress = progress
-        self._console = console
         self._task = progress.add_task("Starting", total=None)
         self._stage = ""
         self._of = ""
