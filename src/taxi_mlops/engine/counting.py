@@ -11,21 +11,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Whole, count_within, weigh_within
-from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
+from taxi_mlops.engine.frame import FloatArray, Frame, Whole, count_within, weigh_within
+from taxi_mlops.engine.layout import IndexArray, Layout
 from taxi_mlops.engine.threads import Range
-from taxi_mlops.engine.window import (
-    INNER,
-    INNER_BEGIN,
-    INNER_END,
-    OUTER_BEGIN,
-    OUTER_END,
-    PositionArray,
-    move_inner,
-    move_outer,
-    new_window,
-    open_window,
-)
+from taxi_mlops.engine.window import first_from, rows_in_reach
 
 BoolArray = NDArray[np.bool_]
 
@@ -38,93 +27,73 @@ def find_core_points(
 
     core: bool (n,), sorted as the layout, False. n_core: int32 or int64 (C,). O(reach) per cell, and O(points within
     eps and a cell) for each point that is looked at.
+
+    Slices are left where they are once enough points are sure; they catch up later. The innermost loops stand here, as
+    a call would hand over dozens of words for each point.
     """
     x, y, start, column, row_cell = layout.x, layout.y, layout.cell_start, layout.cell_column, layout.row_cell
-    metric = frame.metric
-    slices, columns, scales = new_window(frame)
+    size = 2 * frame.reach + 1
+    row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    outer_begin, outer_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    inner_begin, inner_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    inner, outer = np.empty(size, np.int64), np.empty(size, np.int64)
+    scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
     for row in range(rows[0], rows[1]):
         if row_cell[row] == row_cell[row + 1]:
             continue
-        reached = np.uintp(open_window(frame, row_cell, row, slices, columns, scales))
+        reached = np.uintp(rows_in_reach(frame, row_cell, row, row_begin, row_end, inner, outer, scale, within, beyond))
+        outer_begin[:], outer_end[:] = row_begin, row_begin
+        inner_begin[:], inner_end[:] = row_begin, row_begin
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            begin, end = start[cell], start[cell + np.uintp(1)]
-            sure: Whole = np.int64(end - begin)
-            possible: Whole = min_samples
-            if sure < min_samples:
-                sure, possible = _bounds(start, column, slices, columns, reached, column[cell], min_samples)
+            here, members = column[cell], start[cell + np.uintp(1)] - start[cell]
+            sure: Whole = np.int64(0)
+            possible: Whole = np.int64(0)
+            if members >= min_samples:
+                sure = np.int64(members)
+            else:
+                for t in range(reached):
+                    end = row_end[t]
+                    first = first_from(column, outer_begin[t], end, here - outer[t])
+                    last = first_from(column, max(outer_end[t], first), end, here + outer[t] + 1)
+                    outer_begin[t], outer_end[t] = first, last
+                    possible += start[last] - start[first]
+                    if inner[t] >= 0:
+                        first = first_from(column, max(inner_begin[t], first), end, here - inner[t])
+                        last = first_from(column, max(inner_end[t], first), end, here + inner[t] + 1)
+                        inner_begin[t], inner_end[t] = first, last
+                        sure += start[last] - start[first]
+                        if sure >= min_samples:
+                            break
             if sure >= min_samples:
-                n_core[cell] = end - begin
+                n_core[cell] = members
             elif possible < min_samples:
                 n_core[cell] = 0
             else:
                 count = 0
-                for i in range(np.uintp(begin), np.uintp(end)):
-                    core[i] = _is_core(
-                        metric, x, y, start, slices, columns, scales, reached, i, sure, possible, min_samples
-                    )
-                    count += core[i]
+                for i in range(np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])):
+                    at_x, at_y = x[i], y[i]
+                    near, missing = sure, possible - sure
+                    for t in range(reached):
+                        begin, end = start[outer_begin[t]], start[outer_end[t]]
+                        if inner[t] >= 0:
+                            middle = start[inner_begin[t]]
+                            if middle > begin:
+                                near += count_within(
+                                    frame.metric, scale[t], within[t], beyond[t], x, y, at_x, at_y, begin, middle
+                                )
+                                missing -= middle - begin
+                            begin = start[inner_end[t]]
+                        if end > begin:
+                            near += count_within(
+                                frame.metric, scale[t], within[t], beyond[t], x, y, at_x, at_y, begin, end
+                            )
+                            missing -= end - begin
+                        if near >= min_samples or near + missing < min_samples:
+                            break
+                    if near >= min_samples:
+                        core[i] = True
+                        count += 1
                 n_core[cell] = count
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _bounds(
-    start: IndexArray,
-    column: IntArray,
-    slices: PositionArray,
-    columns: IntArray,
-    reached: Whole,
-    here: int,
-    min_samples: int,
-) -> tuple[Whole, Whole]:
-    """Move the window to a column; return how many points are surely and possibly within eps of all points there.
-
-    Rows are left where they are once enough points are sure; they catch up later.
-    """
-    sure, possible = np.int64(0), np.int64(0)
-    for t in range(reached):
-        move_outer(column, slices, columns, t, here)
-        possible += start[slices[t, OUTER_END]] - start[slices[t, OUTER_BEGIN]]
-        if columns[t, INNER] >= 0:
-            move_inner(column, slices, columns, t, here)
-            sure += start[slices[t, INNER_END]] - start[slices[t, INNER_BEGIN]]
-            if sure >= min_samples:
-                break
-    return sure, possible
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _is_core(
-    metric: Metric,
-    x: FloatArray,
-    y: FloatArray,
-    start: IndexArray,
-    slices: PositionArray,
-    columns: IntArray,
-    scales: FloatArray,
-    reached: Whole,
-    i: Whole,
-    sure: Whole,
-    possible: Whole,
-    min_samples: int,
-) -> bool:
-    """Decide one point, from the bounds of its cell, by counting where they differ until they do no more."""
-    at_x, at_y = x[i], y[i]
-    for t in range(reached):
-        begin, end = start[slices[t, OUTER_BEGIN]], start[slices[t, OUTER_END]]
-        if columns[t, INNER] >= 0:
-            middle = start[slices[t, INNER_BEGIN]]
-            if middle > begin:
-                near = count_within(metric, scales[t, 0], scales[t, 1], scales[t, 2], x, y, at_x, at_y, begin, middle)
-                sure += near
-                possible += near - (middle - begin)
-            begin = start[slices[t, INNER_END]]
-        if end > begin:
-            near = count_within(metric, scales[t, 0], scales[t, 1], scales[t, 2], x, y, at_x, at_y, begin, end)
-            sure += near
-            possible += near - (end - begin)
-        if sure >= min_samples or possible < min_samples:
-            break
-    return bool(sure >= min_samples)
 
 
 @njit(cache=True, nogil=True)
@@ -143,22 +112,28 @@ def find_weighted_core_points(
     a cell) per point.
     """
     x, y, start, column, row_cell = layout.x, layout.y, layout.cell_start, layout.cell_column, layout.row_cell
-    slices, columns, scales = new_window(frame)
+    size = 2 * frame.reach + 1
+    row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    outer_begin, outer_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    inner, outer = np.empty(size, np.int64), np.empty(size, np.int64)
+    scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
     for row in range(rows[0], rows[1]):
         if row_cell[row] == row_cell[row + 1]:
             continue
-        reached = np.uintp(open_window(frame, row_cell, row, slices, columns, scales))
+        reached = np.uintp(rows_in_reach(frame, row_cell, row, row_begin, row_end, inner, outer, scale, within, beyond))
+        outer_begin[:], outer_end[:] = row_begin, row_begin
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
+            here = column[cell]
             for t in range(reached):
-                move_outer(column, slices, columns, t, column[cell])
+                first = first_from(column, outer_begin[t], row_end[t], here - outer[t])
+                outer_begin[t] = first
+                outer_end[t] = first_from(column, max(outer_end[t], first), row_end[t], here + outer[t] + 1)
             count = 0
             for i in range(np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])):
                 total = 0.0
                 for t in range(reached):
-                    begin, end = start[slices[t, OUTER_BEGIN]], start[slices[t, OUTER_END]]
-                    total += weigh_within(
-                        frame.metric, scales[t, 0], scales[t, 1], scales[t, 2], x, y, weight, i, begin, end
-                    )
+                    begin, end = start[outer_begin[t]], start[outer_end[t]]
+                    total += weigh_within(frame.metric, scale[t], within[t], beyond[t], x, y, weight, i, begin, end)
                 core[i] = total >= min_samples
                 count += core[i]
             n_core[cell] = count

@@ -9,16 +9,7 @@ from numpy.typing import NDArray
 from taxi_mlops.engine.frame import Frame, Whole, count_within
 from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
 from taxi_mlops.engine.threads import Range
-from taxi_mlops.engine.window import (
-    END,
-    INNER,
-    OUTER,
-    OUTER_BEGIN,
-    PositionArray,
-    first_from,
-    new_window,
-    open_window,
-)
+from taxi_mlops.engine.window import PositionArray, first_from, rows_in_reach
 
 BoolArray = NDArray[np.bool_]
 LabelArray = NDArray[np.int32]
@@ -65,15 +56,18 @@ def write_labels(
     """
     x, y, start, order, row_cell = layout.x, layout.y, layout.cell_start, layout.order, layout.row_cell
     metric = frame.metric
-    slices, columns, scales = new_window(frame)
-    candidates = np.empty((0, 2), dtype=np.uintp)
+    size = 2 * frame.reach + 1
+    row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    inner, outer = np.empty(size, np.int64), np.empty(size, np.int64)
+    scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
+    candidates, line = np.empty(0, dtype=np.uintp), np.empty(0, dtype=np.uintp)
     for row in range(rows[0], rows[1]):
         if row_cell[row] == row_cell[row + 1]:
             continue
-        reached = np.uintp(open_window(frame, row_cell, row, slices, columns, scales))
-        most = (2 * columns[:reached, OUTER] + 1).sum()
+        reached = np.uintp(rows_in_reach(frame, row_cell, row, row_begin, row_end, inner, outer, scale, within, beyond))
+        most = (2 * outer[:reached] + 1).sum()
         if most > candidates.shape[0]:
-            candidates = np.empty((2 * most, 2), dtype=np.uintp)
+            candidates, line = np.empty(2 * most, dtype=np.uintp), np.empty(2 * most, dtype=np.uintp)
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
             begin, end = np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])
             middle = begin + np.uintp(n_core[cell])
@@ -81,17 +75,19 @@ def write_labels(
             for i in range(begin, middle):
                 code[np.uintp(order[i])] = own
             if middle < end:
-                sure, found = _labels_in_reach(layout.cell_column, label, slices, columns, reached, cell, candidates)
+                sure, found = _labels_in_reach(
+                    layout.cell_column, label, row_begin, row_end, inner, outer, reached, cell, candidates, line
+                )
                 for i in range(middle, end):
                     best = sure
                     for k in range(found):
-                        other, t = candidates[k, 0], candidates[k, 1]
+                        other, t = candidates[k], line[k]
                         if label[other] < best and (
                             count_within(
                                 metric,
-                                scales[t, 0],
-                                scales[t, 1],
-                                scales[t, 2],
+                                scale[t],
+                                within[t],
+                                beyond[t],
                                 x,
                                 y,
                                 x[i],
@@ -109,27 +105,30 @@ def write_labels(
 def _labels_in_reach(
     column: IntArray,
     label: LabelArray,
-    slices: PositionArray,
-    columns: IntArray,
+    row_begin: PositionArray,
+    row_end: PositionArray,
+    inner: IntArray,
+    outer: IntArray,
     reached: Whole,
     cell: Whole,
     candidates: PositionArray,
+    line: PositionArray,
 ) -> tuple[Whole, Whole]:
     """Return the lowest label surely within eps of a cell; list (cell, row) of those possibly lower, and count them."""
     here = column[cell]
     sure = label[cell] if label[cell] >= 0 else _NO_LABEL
     found = np.uintp(0)
     for t in range(reached):
-        end, inner, outer = slices[t, END], columns[t, INNER], columns[t, OUTER]
-        other = first_from(column, slices[t, OUTER_BEGIN], end, here - outer)
-        slices[t, OUTER_BEGIN] = other
-        while other < end and column[other] <= here + outer:
+        end, last = row_end[t], here + outer[t]
+        other = first_from(column, row_begin[t], end, here - outer[t])
+        row_begin[t] = other
+        while other < end and column[other] <= last:
             if 0 <= label[other] < sure:
-                if abs(column[other] - here) <= inner:
+                if abs(column[other] - here) <= inner[t]:
                     sure = label[other]
                 else:
-                    candidates[found, 0] = other
-                    candidates[found, 1] = t
+                    candidates[found] = other
+                    line[found] = t
                     found += np.uintp(1)
             other += np.uintp(1)
     return sure, found
