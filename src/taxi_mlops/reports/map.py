@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure
 
 MAX_OUTLINES = 2_000
+_MAX_CORNERS = 60_000
 NUMBERED = 12
 """The largest clusters bear their rank on the map."""
 
@@ -51,7 +52,7 @@ def draw_map(
     plot.image_url(
         url="url", x=extent.west, y=extent.north, w=extent.width, h=extent.height, anchor="top_left", source=image
     )
-    clusters = ColumnDataSource(_outlines(hotspots, picture), name="clusters")
+    clusters = ColumnDataSource(_outlines(hotspots, picture, extent), name="clusters")
     _add_outlines(plot, clusters)
     _add_numbers(plot, clusters)
     if examples:
@@ -117,6 +118,7 @@ def _canvas(view: Extent) -> figure:
             unit="m",
             background_fill_color=None,
             border_line_color=None,
+            bar_line_color="#7d8894",  # seen on light and dark alike: Bokeh does not repaint it
             location="bottom_left",
             bar_length=0.2,
         )
@@ -124,13 +126,14 @@ def _canvas(view: Extent) -> figure:
     return plot
 
 
-def _outlines(hotspots: Hotspots, picture: Picture) -> dict[str, Sequence[Any]]:
-    """Columns of the source: rings in metres, and what is said about a cluster, ready to be read."""
+def _outlines(hotspots: Hotspots, picture: Picture, extent: Extent) -> dict[str, Sequence[Any]]:
+    """Columns of the source: rings in metres, as fine as the picture, and what is said about a cluster."""
     import shapely
 
-    shown = min(len(hotspots), MAX_OUTLINES)
+    outlines = shapely.simplify(hotspots.outlines[:MAX_OUTLINES], extent.width / picture.width)
+    shown = int(np.searchsorted(np.cumsum(shapely.get_num_coordinates(outlines)), _MAX_CORNERS, side="right"))
     east, north = hotspots.frame.to_metres(hotspots.latitude[:shown], hotspots.longitude[:shown])
-    rings = [np.round(shapely.get_coordinates(outline), 1) for outline in hotspots.outlines[:shown]]
+    rings = [np.round(shapely.get_coordinates(outline), 1) for outline in outlines[:shown]]
     density = hotspots.density
     return {
         "xs": [ring[:, 0].tolist() for ring in rings],

@@ -114,7 +114,7 @@ def _description(points: LabelledPoints, hotspots: Hotspots) -> str:
 def _caption(shown: AdapterResult, points: LabelledPoints, picture: Picture, examples: bool) -> str:
     text = (
         f"The clustering of {shown.name}, {len(points):,} points. Neighbouring clusters differ in "
-        "colour; a colour means nothing else. Noise is grey; darker pixels hold more points."
+        "colour; a colour means nothing else. Noise is grey; stronger pixels hold more points."
     )
     if examples:
         text += " × marks points on which adapters differ."
@@ -132,7 +132,7 @@ def _clusters_text(hotspots: Hotspots) -> str:
         "concave hull: it follows the points where a convex one would cover streets without any."
     )
     if hotspots.n_clusters > MAX_OUTLINES:
-        text += f" The map outlines the {MAX_OUTLINES:,} largest, hotspots.geojson the {MAX_HOTSPOTS:,} largest."
+        text += f" The map outlines at most {MAX_OUTLINES:,}, hotspots.geojson {MAX_HOTSPOTS:,}."
     return text
 
 

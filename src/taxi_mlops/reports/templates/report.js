@@ -17,8 +17,7 @@
     const numbers = model("numbers").glyph;
     numbers.text_color = { value: colour("--ink") };
     numbers.background_fill_color = { value: colour("--card") };
-    const scale = model("scale");
-    scale.bar_line_color = scale.label_text_color = colour("--ink");
+    model("scale").label_text_color = colour("--ink");
     const examples = model("examples");
     if (examples !== null) examples.glyph.line_color = { value: colour("--ink") };
   };
