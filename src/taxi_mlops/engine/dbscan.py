@@ -54,7 +54,7 @@ def dbscan(
         _check_degrees(extent)
         try:
             coarse = sphere_frame(extent, eps_metres, COARSE)
-            resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height)
+            resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
             frame = sphere_frame(extent, eps_metres, resolution)
         except UnframedError:
             return cluster_worldwide(latitude, longitude, eps_metres, min_samples, weight)
@@ -82,7 +82,8 @@ def dbscan_plane(
         extent = _extent(x, y, ("x", "y"), run, threads)
         eps = float(eps)
         coarse = plane_frame(extent, eps, COARSE)
-        frame = plane_frame(extent, eps, choose_resolution(x, y, coarse.width, coarse.height))
+        resolution = choose_resolution(x, y, coarse.width, coarse.height, min_samples)
+        frame = plane_frame(extent, eps, resolution)
         return _cluster(x, y, frame, min_samples, weight, run, threads)
 
 

@@ -9,22 +9,27 @@ from numpy.typing import NDArray
 
 COARSE = math.sqrt(2.0)
 """Cells per eps: the points of a cell are within eps of each other, and no other cells surely are."""
-FINE = 2.3
-"""Cells per eps, a little above √5: cells side by side are within eps of each other, so that they connect unseen."""
+FINE = 2.84
+"""Cells per eps, a little above √8: cells that touch are within eps of each other, so that they connect unseen."""
 
 _SAMPLE = 4096
-_CROWDED = 60.0
+_MANY_SAMPLES = 200
 
 
-def choose_resolution(x: NDArray[np.float64], y: NDArray[np.float64], width: float, height: float) -> float:
+def choose_resolution(
+    x: NDArray[np.float64], y: NDArray[np.float64], width: float, height: float, min_samples: float
+) -> float:
     """Return how many cells per eps suit the points; `width` and `height` are those of a coarse cell.
 
-    The number of points that share the cell of a point, on average, is estimated from the pairs in a sample that do.
+    Fine cells pay where many neighbours would be looked at: min_samples is high, and cells hold more points than that.
+    How many share the cell of a point, on average, is estimated from the pairs in a sample that do. (Measured on the
+    Santiago trips, 0.45 to 10 million points.)
     """
-    n = len(x)
-    step = max(n // _SAMPLE, 1)
+    if min_samples < _MANY_SAMPLES or len(x) < _SAMPLE:
+        return COARSE
+    step = len(x) // _SAMPLE
     column = np.floor(np.asarray(x[::step], dtype=np.float64) / width)
     row = np.floor(np.asarray(y[::step], dtype=np.float64) / height)
     _, together = np.unique(column + 1j * row, return_counts=True)
     pairs = float((together * (together - 1)).sum())
-    return FINE if n * pairs > _CROWDED * len(column) ** 2 else COARSE
+    return FINE if len(x) * pairs > min_samples * len(column) ** 2 else COARSE

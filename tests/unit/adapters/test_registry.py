@@ -8,7 +8,7 @@ from taxi_mlops.adapters.registry import AdapterListing, list_adapters, load_ada
 from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.errors import AdapterUnavailableError
 
-OURS = ("dbscan", "hdbscan", "sklearn", "sklearn-njobs", "sklearn-parallel", "sklearnex")
+OURS = ("dbscan", "grid", "hdbscan", "sklearn", "sklearn-njobs", "sklearn-parallel", "sklearnex")
 
 SUBCLASS = """
 from taxi_mlops.adapters.sklearn import SklearnAdapter

@@ -1,0 +1,76 @@
+"""`grid`: our own engine, exact DBSCAN on latitude and longitude."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import ClassVar
+
+from taxi_mlops.domain import AdapterInfo, Clustering, FloatArray, Parameters, Points, Resources, Workload
+
+_FEW = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridProblem:
+    """The points as they are: latitude and longitude in degrees, float64 (n,), and weights or None."""
+
+    latitude: FloatArray
+    longitude: FloatArray
+    weight: FloatArray | None
+    eps_metres: float
+    min_samples: int
+    threads: int
+
+
+class GridAdapter:
+    """`taxi_mlops.engine`, on all the threads that it may use."""
+
+    requires: ClassVar[str | None] = None
+    install: ClassVar[str] = "pip install taxi-mlops"
+
+    @property
+    def info(self) -> AdapterInfo:
+        return AdapterInfo(
+            name="grid",
+            version=version("taxi-mlops"),
+            summary="our engine: cells decided by bounds, great circle, numba",
+            exact=True,
+            weighted=True,
+            parallel=True,
+            homepage="",
+        )
+
+    def unsupported(self, workload: Workload) -> str | None:
+        from taxi_mlops.engine.grid import SMALLEST_EPS_METRES
+
+        if workload.parameters.eps_metres < SMALLEST_EPS_METRES:
+            return f"eps = {workload.parameters.eps_metres:g} m is below the resolution of degrees in float64"
+        return None
+
+    def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> GridProblem:
+        return GridProblem(
+            latitude=points.latitude,
+            longitude=points.longitude,
+            weight=points.weight,
+            eps_metres=parameters.eps_metres,
+            min_samples=parameters.min_samples,
+            threads=resources.threads,
+        )
+
+    def warm_up(self, problem: GridProblem) -> None:
+        weight = None if problem.weight is None else problem.weight[:_FEW]
+        self.fit(replace(problem, latitude=problem.latitude[:_FEW], longitude=problem.longitude[:_FEW], weight=weight))
+
+    def fit(self, problem: GridProblem) -> Clustering:
+        from taxi_mlops.engine.dbscan import dbscan
+
+        labels, core_mask = dbscan(
+            problem.latitude,
+            problem.longitude,
+            problem.eps_metres,
+            problem.min_samples,
+            problem.weight,
+            problem.threads,
+        )
+        return Clustering(labels=labels, core_mask=core_mask)
