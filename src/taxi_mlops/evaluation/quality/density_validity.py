@@ -2,6 +2,10 @@
 
 A cluster is good where its own sparsest link is denser than the densest link to any other cluster. Links are mutual
 reachability distances: of two points, the largest of their distance and their two core distances.
+
+Core distances are so long that many links are equally long, and the paper leaves open which of them a minimum spanning
+tree takes; implementations that take the first one give an index that depends on the order of the points. Here the link
+between the closer points is taken, so that it does not.
 """
 
 from __future__ import annotations
@@ -140,11 +144,12 @@ def _core_distances(members: Members, begin: int, end: int, core: FloatArray) ->
 def _span(members: Members, begin: int, end: int, density: Density) -> float:
     """Mark the internal members of one cluster's minimum spanning tree and return the longest internal link.
 
-    Prim's algorithm over all pairs. Internal members have two links or more, internal links join two such; where there
-    are none, all count, as in the authors' own program.
+    Prim's algorithm over all pairs, of equally long links the one between the closer points first. Internal members
+    have two links or more, internal links join two such; where there are none, all count, as in the authors' program.
     """
     size = end - begin
     link = np.full(size, np.inf)
+    apart = np.full(size, np.inf)
     parent = np.zeros(size, dtype=np.int64)
     joined = np.zeros(size, dtype=np.bool_)
     degree = np.zeros(size, dtype=np.int64)
@@ -155,10 +160,11 @@ def _span(members: Members, begin: int, end: int, density: Density) -> float:
         for j in range(size):
             if joined[j]:
                 continue
-            reach = max(_between(members, begin + last, begin + j), density.core[begin + last], density.core[begin + j])
-            if reach < link[j]:
-                link[j], parent[j] = reach, last
-            if nearest < 0 or link[j] < link[nearest]:
+            metres = _between(members, begin + last, begin + j)
+            reach = max(metres, density.core[begin + last], density.core[begin + j])
+            if reach < link[j] or (reach == link[j] and metres < apart[j]):
+                link[j], apart[j], parent[j] = reach, metres, last
+            if nearest < 0 or link[j] < link[nearest] or (link[j] == link[nearest] and apart[j] < apart[nearest]):
                 nearest = j
         joined[nearest] = True
         degree[nearest] += 1
