@@ -74,3 +74,18 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path.write_text("#" * 2_000_000, encoding="utf-8")
     with pytest.raises(UsageError, match="larger"):
         Specification.from_file(path)
+
+
+def test_eps_may_be_left_to_the_points() -> None:
+    specification = Specification().merged({"parameters": {"eps_metres": "auto"}})
+    assert specification.parameters.eps_metres == "auto"
+    assert 'eps_metres = "auto"' in specification.to_toml()
+    with pytest.raises(ValueError, match="still to be chosen"):
+        specification.parameters.to_domain()
+    assert Specification().merged({"parameters": {"eps_metres": "75"}}).parameters.to_domain().eps_metres == 75.0
+
+
+@pytest.mark.parametrize("eps", ["automatic", "", "-1", "nan", "inf", 0, True, 3e7])
+def test_an_eps_that_is_no_length_is_refused(eps: object) -> None:
+    with pytest.raises(UsageError, match=r"--eps = .*a positive number of metres, or auto"):
+        Specification().merged({"parameters": {"eps_metres": eps}}, {"parameters.eps_metres": "--eps"})
