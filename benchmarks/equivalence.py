@@ -14,42 +14,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from santiago import peak_bytes, reset_peak, santiago
 from taxi_mlops.domain import NOISE, Clustering, Parameters, Points, Provenance
 from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.evaluation.equivalence import check_equivalence
-
-
-def santiago(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return n points in degrees: origins and destinations, drawn with replacement, with 5e-4 degrees of noise."""
-    table = pq.read_table(folder / "santiago_taxi_od.parquet")
-    latitude, longitude = (
-        np.concatenate([table[f"{end}_{axis}"].to_numpy() for end in ("origin", "destination")])
-        for axis in ("latitude", "longitude")
-    )
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(latitude), n)
-    return latitude[drawn] + rng.normal(0, 5e-4, n), longitude[drawn] + rng.normal(0, 5e-4, n)
 
 
 def renumbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the same clusters under other numbers."""
     numbers = np.random.default_rng(1).permutation(int(labels.max()) + 1).astype(np.int32)
     return np.where(labels == NOISE, np.int32(NOISE), numbers[labels])
-
-
-def reset_peak() -> int:
-    """Make the peak of this process what it holds now, and return that in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak_bytes()
-
-
-def peak_bytes() -> int:
-    """Return the peak resident memory of this process since the last reset."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def main() -> None:
@@ -60,7 +36,7 @@ def main() -> None:
     parser.add_argument("--min-samples", type=int, default=500)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments = parser.parse_args()
-    latitude, longitude = santiago(arguments.data, arguments.points)
+    latitude, longitude = santiago(arguments.data, arguments.points).T.copy()
     points = Points(latitude, longitude, None, "", Provenance("santiago", "made", "1", len(latitude), len(latitude)))
     parameters = Parameters(arguments.eps, arguments.min_samples)
     labels, core = dbscan(latitude, longitude, arguments.eps, arguments.min_samples)

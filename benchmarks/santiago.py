@@ -1,0 +1,48 @@
+"""Points for the benchmarks, made from the Santiago trips, and the peak memory of a piece of a process (Linux)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+
+FloatArray = NDArray[np.float64]
+
+
+def santiago(folder: Path, n: int) -> FloatArray:
+    """Return (n, 2) degrees: origins and destinations, drawn with replacement, with 5e-4 degrees of normal noise."""
+    table = pq.read_table(folder / "santiago_taxi_od.parquet")
+    trips = np.stack(
+        [
+            np.concatenate([table[f"{end}_{axis}"].to_numpy() for end in ("origin", "destination")])
+            for axis in ("latitude", "longitude")
+        ],
+        axis=1,
+    )
+    rng = np.random.default_rng(0)
+    points = trips[rng.integers(0, len(trips), n)]
+    points[:, 0] += rng.normal(0, 5e-4, n)
+    points[:, 1] += rng.normal(0, 5e-4, n)
+    return points
+
+
+def plane(points: FloatArray) -> FloatArray:
+    """Return (n, 2) metres east and north at the middle latitude: the same points for the metric of the plane."""
+    latitude, longitude = np.radians(points).T
+    return EARTH_RADIUS_METRES * np.stack([longitude * np.cos(np.mean(latitude)), latitude], axis=1)
+
+
+def reset_peak() -> int:
+    """Make the peak of this process what it holds now, and return that in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """Return the peak resident memory of this process since the last reset."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
