@@ -68,6 +68,10 @@ def compare(
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="New folder of the run. [default: runs/…]")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.")] = None,
+    flow: Annotated[
+        bool | None,
+        typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: where PREFECT_API_URL is set]"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
@@ -104,26 +108,35 @@ def compare(
         given = [value for section in changes.values() for value in section.values() if value is not None]
         if given or spec or output:
             raise UsageError("--resume takes everything from the run's own specification; give it no other options")
-        _execute(None, RunFolder(resume), settings, json, quiet, verbose)
+        _execute(None, RunFolder(resume), settings, flow, json, quiet, verbose)
         return
     specification = (Specification.from_file(spec) if spec else Specification()).merged(changes, _FLAGS)
-    _execute(specification, RunFolder(output or _new_folder(settings)), settings, json, quiet, verbose)
+    _execute(specification, RunFolder(output or _new_folder(settings)), settings, flow, json, quiet, verbose)
 
 
 def _execute(
-    specification: Specification | None, folder: RunFolder, settings: Settings, json: bool, quiet: bool, verbose: bool
+    specification: Specification | None,
+    folder: RunFolder,
+    settings: Settings,
+    flow: bool | None,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.cli.record import tell_failures
-    from taxi_mlops.flows import compare as flow
+    from taxi_mlops.flows import compare as steps
+    from taxi_mlops.flows.prefect_run import run_flow, server_is_named
     from taxi_mlops.recording.recordings import Recordings
 
     try:
         with watched(quiet=quiet) as observer:
-            if specification is None:
-                comparison = flow.resume(folder, settings, observer, verbose)
+            if server_is_named() if flow is None else flow:
+                comparison = run_flow(specification, folder.path, observer, verbose)
+            elif specification is None:
+                comparison = steps.resume(folder, settings, observer, verbose)
             else:
-                comparison = flow.compare(specification, folder, settings, observer, verbose)
+                comparison = steps.compare(specification, folder, settings, observer, verbose)
     except KeyboardInterrupt:
         if folder.specification.is_file():
             typer.secho(f"stopped; go on with: taxi compare --resume {folder.path}", fg=typer.colors.YELLOW, err=True)

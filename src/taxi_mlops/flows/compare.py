@@ -282,7 +282,7 @@ def _write_labels(points: Points, answers: Mapping[str, Answers], folder: RunFol
 def _publish(folder: RunFolder, settings: Settings, observer: Observer, conductor: Conductor) -> None:
     """Write the report, and feed the recorders; their libraries are imported here, after all trials.
 
-    Neither can fail a comparison, which is on disk by now.
+    Neither can fail a comparison, which is on disk by now; what failed is told from the folder.
     """
     from taxi_mlops.flows.record import NotRecordedError, record_new
 
@@ -292,8 +292,6 @@ def _publish(folder: RunFolder, settings: Settings, observer: Observer, conducto
             conductor.step(observer, Step.REPORT, partial(_write_report, folder))
         except Exception as error:  # noqa: BLE001 - whatever breaks in a page of plots
             get_logger().error("report_broke", kind=type(error).__name__, error=str(error))
-            observer.warning(f"no report was written ({type(error).__name__}: {error}); see {folder.log}")
-    # What failed is noted in the folder, and told from there.
     with suppress(NotRecordedError):
         conductor.step(observer, Step.RECORD, partial(record_new, folder, settings, observer))
 

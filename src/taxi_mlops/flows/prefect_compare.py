@@ -1,0 +1,111 @@
+"""The comparison as a Prefect flow: the very steps of `flows.compare`, each as a task.
+
+Import this module through `run_flow` alone: Prefect reads its settings as it is imported.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.concurrency.sync import concurrency
+from prefect.tasks import Task
+
+from taxi_mlops.errors import DownloadError, ServiceError
+from taxi_mlops.flows import compare as steps
+from taxi_mlops.flows.conductor import Conductor, Step
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.record import NotRecordedError
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.reports.markdown import markdown
+from taxi_mlops.settings import load_settings
+from taxi_mlops.specification import Specification
+
+R = TypeVar("R")
+
+RETRY_SECONDS = [2.0, 10.0]
+TIMED_TRIALS = f"taxi-timed-trials-{socket.gethostname()}"
+"""Prefect's concurrency limit, one for each host. The lock of `trials.host_lock` is what trials rely on."""
+
+_MENDED_BY_WAITING: dict[Step, type[Exception]] = {Step.LOAD: DownloadError, Step.RECORD: NotRecordedError}
+
+_watching: ContextVar[Observer | None] = ContextVar("watching", default=None)
+
+
+@contextmanager
+def watched_by(observer: Observer) -> Iterator[None]:
+    """Let the observer watch flow runs of this context: it is no parameter that Prefect could store."""
+    token = _watching.set(observer)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
+
+
+class PrefectConductor(Conductor):
+    """Calls each step as a task, in the thread of the flow: what starts a trial must outlive it."""
+
+    def perform(self, step: Step, action: Callable[[], R], title: str) -> R:
+        call: Callable[..., R] = _TASKS[step].with_options(task_run_name=title)
+        return call(action, TIMED_TRIALS)
+
+
+def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
+    """What is computed is not stored by Prefect: the run folder holds it. Only what waiting may mend is tried again."""
+
+    def mended_by_waiting(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+        return isinstance(state.result(raise_on_failure=False), _MENDED_BY_WAITING[step])
+
+    retries: dict[str, Any] = {}
+    if step in _MENDED_BY_WAITING:
+        retries = {
+            "retries": len(RETRY_SECONDS),
+            "retry_delay_seconds": RETRY_SECONDS,
+            "retry_condition_fn": mended_by_waiting,
+        }
+
+    @task(name=step.value, tags=["taxi", step.value], cache_policy=NO_CACHE, persist_result=False, **retries)
+    def perform(action: Callable[[], R], limit: str) -> R:
+        alone = concurrency(limit, occupy=1, raise_on_lease_renewal_failure=False)
+        with alone if step is Step.TRIAL else nullcontext():
+            return action()
+
+    return perform
+
+
+_TASKS = {step: _task_of(step) for step in Step}
+
+
+@flow(name="compare", persist_result=False)
+def compare(folder: Path, specification: Specification | None = None, verbose: bool = False) -> Comparison:
+    """Run a comparison into a new folder, or go on with the folder's run where no specification is given."""
+    settings, observer, conductor = load_settings(), _watching.get() or Observer(), PrefectConductor()
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(TIMED_TRIALS, limit=1)
+    if specification is None:
+        comparison = steps.resume(RunFolder(folder), settings, observer, verbose, conductor)
+    else:
+        comparison = steps.compare(specification, RunFolder(folder), settings, observer, verbose, conductor)
+    create_markdown_artifact(markdown(comparison), key="comparison", description=str(folder))
+    return comparison
+
+
+def check_server() -> None:
+    """Raise ServiceError where no server answers at the address that Prefect's settings name."""
+    with get_client(sync_client=True) as client:
+        failure = client.api_healthcheck()
+        if failure is not None:
+            raise ServiceError(
+                f"no Prefect server answers at {client.api_url} ({type(failure).__name__}); "
+                "start it, correct PREFECT_API_URL, or use --no-flow"
+            )

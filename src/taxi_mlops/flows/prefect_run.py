@@ -1,0 +1,48 @@
+"""Runs the flow for the command line: with the server that Prefect's settings name, or one of its own."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from taxi_mlops.errors import UsageError
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.prefect_server import NO_CALLS_HOME, start_server
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.specification import Specification
+
+API_URL = "PREFECT_API_URL"
+INSTALL = "pip install 'taxi-mlops[flow]'"
+
+
+def server_is_named() -> bool:
+    """Whether the environment names a Prefect server."""
+    return bool(os.environ.get(API_URL))
+
+
+def run_flow(specification: Specification | None, folder: Path, observer: Observer, verbose: bool) -> Comparison:
+    """Run `flows.compare` as a Prefect flow; None goes on with the folder's run.
+
+    Raises UsageError where Prefect is not installed, ServiceError where no server answers, and what the steps raise.
+    """
+    if find_spec("prefect") is None:
+        asked_by = f"{API_URL} is set" if server_is_named() else "--flow was given"
+        raise UsageError(f"{asked_by}, but Prefect is not installed; get it with: {INSTALL} (or use --no-flow)")
+    for name, value in NO_CALLS_HOME.items():
+        os.environ.setdefault(name, value)
+    if not verbose:
+        # Its records still go to the server; on the terminal a user's mistake is one line.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from taxi_mlops.flows import prefect_compare
+
+    if PREFECT_API_URL.value() is None:
+        observer.stage("Starting a Prefect server for this run")
+        settings = {PREFECT_API_URL: start_server()}
+    else:
+        settings = {}
+    with temporary_settings(settings), prefect_compare.watched_by(observer):
+        prefect_compare.check_server()
+        return prefect_compare.compare(folder=folder, specification=specification, verbose=verbose)
