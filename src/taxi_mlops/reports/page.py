@@ -117,7 +117,7 @@ def _scripts() -> tuple[Markup, ...]:
     from bokeh.resources import Resources
     from markupsafe import Markup
 
-    bokeh = Resources(mode="inline", components=["bokeh"]).js_raw
+    bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     own = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     return tuple(Markup(script) for script in (*bokeh, own))  # noqa: S704 - scripts of a library and our own
 

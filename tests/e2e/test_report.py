@@ -1,0 +1,245 @@
+"""The report as its readers see it: in a browser, on a desk and on a phone, in light, in the dark and on paper."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+DESK, PHONE = 1440, 390
+
+
+@pytest.fixture(scope="module")
+def browser():
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A comparison of the synthetic city, run as a user runs it."""
+    folder = tmp_path_factory.mktemp("report")
+    command = ["compare", "--sample", "5000", "--min-samples", "20", "--repeats", "2", "--output", "run"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "taxi_mlops.cli", *command, "--adapters", "sklearn,sklearn-njobs"],
+        check=False,
+        cwd=folder,
+        env=os.environ | {"TAXI_CACHE_DIR": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert finished.returncode == 0, finished.stderr
+    listed = finished.stdout[finished.stdout.index("Results in run/") :].splitlines()[1:]
+    assert [line.split()[0] for line in listed[:2]] == ["report.html", "hotspots.geojson"]
+    return folder / "run"
+
+
+class Watched:
+    """A page with what it complained of, and what it asked for from elsewhere."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def _hear(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    @property
+    def from_elsewhere(self) -> list[str]:
+        return [address for address in self.requests[1:] if not address.startswith("data:")]
+
+
+@pytest.fixture
+def opened(browser: Browser, run: Path):
+    """Open the report at a width; what it complained of is told at the end."""
+    contexts: list[BrowserContext] = []
+
+    def opened(width: int, scheme: str = "light", **options) -> Watched:
+        touch = width == PHONE
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch, is_mobile=touch, **options
+        )
+        contexts.append(context)
+        watched = Watched(context.new_page())
+        watched.page.goto(run.joinpath("report.html").as_uri())
+        if options.get("java_script_enabled", True):
+            watched.page.wait_for_selector("html.map-drawn")
+        return watched
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+WIDER_THAN_THE_PAGE = """() => {
+  const hidden = (element) => element.closest(".scroll, pre, svg, .skip, #map-canvas") !== null;
+  return [...document.body.querySelectorAll("*")]
+    .filter((element) => !hidden(element) || element.matches(".scroll, pre, #map-canvas"))
+    .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+    .map((element) => element.outerHTML.slice(0, 120));
+}"""
+
+OVERLAPPING = """() => {
+  const shown = (element) => element.getBoundingClientRect().height > 0 && !element.matches(".skip, tr, td, th, small");
+  const found = [];
+  for (const parent of document.querySelectorAll("main, main *:not(svg):not(svg *):not(#map-canvas *)")) {
+    const boxes = [...parent.children].filter(shown).filter((child) => getComputedStyle(child).display !== "inline");
+    boxes.forEach((one, i) => boxes.slice(i + 1).forEach((other) => {
+      const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (across > 1 && down > 1) found.push(one.outerHTML.slice(0, 80) + " × " + other.outerHTML.slice(0, 80));
+    }));
+  }
+  return found;
+}"""
+
+INSIDE_OF_THE_LARGEST = """async () => {
+  // Zooms to the largest cluster; returns a place on the screen that is inside its outline, whatever its shape.
+  const view = [...Bokeh.index.roots][0];
+  const { x, y } = Bokeh.documents[0].get_model_by_name("clusters").data;
+  Object.assign(view.model.x_range, { start: x[0] - 400, end: x[0] + 400 });
+  Object.assign(view.model.y_range, { start: y[0] - 400, end: y[0] + 400 });
+  await new Promise((done) => setTimeout(done, 300));
+  const { xs, ys } = Bokeh.documents[0].get_model_by_name("clusters").data;
+  const outline = new Path2D();
+  const place = (i) => [view.frame.x_scale.compute(xs[0][i]), view.frame.y_scale.compute(ys[0][i])];
+  for (let i = 0; i < xs[0].length; i++) outline.lineTo(...place(i));
+  const box = view.canvas_view.el.getBoundingClientRect();
+  const pen = document.createElement("canvas").getContext("2d");
+  for (let left = 0; left < box.width; left += 3)
+    for (let top = 0; top < box.height; top += 3)
+      if ([[0, 0], [3, 0], [0, 3], [-3, 0], [0, -3]].every(([a, b]) => pen.isPointInPath(outline, left + a, top + b)))
+        return { x: box.x + left, y: box.y + top };
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_report_opens_without_complaint_request_or_overlap(opened, width, scheme):
+    watched = opened(width, scheme)
+    page = watched.page
+    page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(WIDER_THAN_THE_PAGE) == []
+    assert page.evaluate(OVERLAPPING) == []
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", ground))) < 200) == (scheme == "dark")
+    assert page.locator("#map-canvas canvas").first.is_visible()
+    assert not page.locator("#map-picture").is_visible()
+    assert watched.complaints == []
+    assert watched.from_elsewhere == []
+
+
+def test_the_picture_of_the_points_is_on_the_map(opened):
+    page = opened(DESK).page
+    colours = page.evaluate(
+        """() => {
+          const canvas = [...Bokeh.index.roots][0].canvas_view.primary.canvas;
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const found = new Set();
+          for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 0) found.add(data.slice(i, i + 3).join());
+          return found.size;
+        }"""
+    )
+    assert colours > 20
+
+
+def test_pointing_at_a_cluster_shows_its_size(opened):
+    watched = opened(DESK)
+    page = watched.page
+    size = page.locator("section[aria-labelledby=clusters] tbody td").first.inner_text()
+    place = page.evaluate(INSIDE_OF_THE_LARGEST)
+    page.mouse.move(place["x"] - 2, place["y"])
+    page.mouse.move(place["x"], place["y"])
+    tooltip = page.locator(".bk-tooltip-content").filter(has_text="of the largest").first
+    tooltip.wait_for(state="visible")
+    assert size in tooltip.inner_text()
+    assert "#1 of the largest" in tooltip.inner_text()
+    assert watched.complaints == []
+
+
+def test_tapping_a_cluster_tells_its_size(opened):
+    watched = opened(PHONE)
+    page = watched.page
+    size = page.locator("section[aria-labelledby=clusters] tbody td").first.inner_text()
+    page.locator("#map-canvas").scroll_into_view_if_needed()
+    place = page.evaluate(INSIDE_OF_THE_LARGEST)
+    page.touchscreen.tap(place["x"], place["y"])
+    page.wait_for_function("document.getElementById('map-told').textContent.startsWith('Cluster #1 ')")
+    assert f"{size} points" in page.locator("#map-told").inner_text()
+    assert watched.complaints == []
+
+
+def test_the_keyboard_reaches_a_cluster_and_the_map_goes_to_it(opened):
+    page = opened(DESK).page
+    span = "(({ x_range }) => x_range.end - x_range.start)(Bokeh.documents[0].get_model_by_name('map'))"
+    before = page.evaluate(span)
+    button = page.get_by_role("button", name="Show cluster 2 on the map")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.getElementById('map-told').textContent.startsWith('Cluster #2 ')")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.evaluate(span) < before
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_is_accessible(opened, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(opened(DESK, scheme).page).response["violations"]
+    assert [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in found] == []
+
+
+def test_on_paper_the_picture_stands_for_the_map(opened, tmp_path):
+    page = opened(DESK, "dark").page
+    page.emulate_media(media="print")
+    assert page.locator("#map-picture").is_visible()
+    assert not page.locator("#map-canvas").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.pdf(path=tmp_path / "report.pdf", format="A4")
+    assert (tmp_path / "report.pdf").stat().st_size > 50_000
+
+
+def test_without_scripts_the_report_is_whole_but_for_the_zoom(opened):
+    watched = opened(DESK, java_script_enabled=False)
+    assert watched.page.locator("#map-picture").is_visible()
+    assert watched.page.get_by_role("heading", name="Equivalence").is_visible()
+
+
+def test_a_report_can_be_made_again(run):
+    before = run.joinpath("report.html").read_bytes()
+    run.joinpath("report.html").unlink()
+    command = [sys.executable, "-m", "taxi_mlops.cli", "report"]
+    finished = subprocess.run([*command, str(run)], check=True, capture_output=True, text=True)
+    assert finished.stdout.split() == ["wrote", str(run / "report.html"), "wrote", str(run / "hotspots.geojson")]
+    assert len(run.joinpath("report.html").read_bytes()) == len(before)
+    missing = subprocess.run([*command, str(run.parent)], check=False, capture_output=True, text=True)
+    assert missing.returncode == 2
+    assert "holds no run" in missing.stderr
