@@ -57,7 +57,7 @@ class PrefectConductor(Conductor):
 
     def perform(self, step: Step, action: Callable[[], R], title: str) -> R:
         call: Callable[..., R] = _TASKS[step].with_options(task_run_name=title)
-        return call(action, TIMED_TRIALS)
+        return call(action)
 
 
 def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
@@ -75,8 +75,8 @@ def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
         }
 
     @task(name=step.value, tags=["taxi", step.value], cache_policy=NO_CACHE, persist_result=False, **retries)
-    def perform(action: Callable[[], R], limit: str) -> R:
-        alone = concurrency(limit, occupy=1, raise_on_lease_renewal_failure=False)
+    def perform(action: Callable[[], R]) -> R:
+        alone = concurrency(TIMED_TRIALS, occupy=1, raise_on_lease_renewal_failure=False)
         with alone if step is Step.TRIAL else nullcontext():
             return action()
 
