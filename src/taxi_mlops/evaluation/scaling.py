@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from taxi_mlops.domain import FloatArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
-
-FloatArray = NDArray[np.float64]
 
 FEWEST_SIZES = 3
 LARGEST_EXTRAPOLATION = 10.0

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from taxi_mlops.domain import FloatArray
+from taxi_mlops.evaluation.contingency import IndexArray
 
 FEWEST_PAIRS = 2
 MOST_PAIRS_EXACT = 50
@@ -145,7 +146,7 @@ def _ranks(values: FloatArray) -> FloatArray:
     return np.asarray((last - (count - 1) / 2.0)[inverse])
 
 
-def _share_up_to(doubled_ranks: NDArray[np.int64], extreme: int) -> float:
+def _share_up_to(doubled_ranks: IndexArray, extreme: int) -> float:
     """Return the share of the 2ⁿ choices of signs for which the positive ranks sum up to `extreme` at most."""
     ways = np.zeros(int(doubled_ranks.sum()) + 1)
     ways[0] = 1.0

@@ -16,15 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from taxi_mlops.domain import BoolArray, FloatArray, LabelArray
 from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
+from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.quality.distance import distance
 from taxi_mlops.evaluation.quality.metrics import Estimate
 from taxi_mlops.evaluation.quality.sampling import Members, draw_members
-
-IndexArray = NDArray[np.int64]
 
 PAIRS_PER_DRAW = 100_000_000
 """Distances within clusters that one draw may take, which bounds the members that are drawn of each."""

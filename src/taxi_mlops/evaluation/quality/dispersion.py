@@ -11,15 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from taxi_mlops.domain import FloatArray, LabelArray
 from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.engine.haversine import RADIANS
+from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.quality.distance import distance
 from taxi_mlops.evaluation.quality.metrics import Estimate
-
-IndexArray = NDArray[np.int64]
 
 ALIKE = "needs two clusters with different centroids"
 

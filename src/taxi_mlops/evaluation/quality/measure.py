@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from taxi_mlops.domain import NOISE, Clustering, Points
+from taxi_mlops.domain import NOISE, Clustering, LabelArray, Points
+from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
 from taxi_mlops.evaluation.quality.sizes import describe_sizes
 
@@ -32,7 +33,7 @@ def measure_quality(
 
 
 def _indices(
-    points: Points, labels: np.typing.NDArray[np.int32], sizes: np.typing.NDArray[np.int64], seed: int
+    points: Points, labels: LabelArray, sizes: IndexArray, seed: int
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     from taxi_mlops.evaluation.quality import dispersion
     from taxi_mlops.evaluation.quality.density_validity import dbcv
@@ -52,7 +53,7 @@ def _indices(
     )
 
 
-def _without_gaps(labels: np.typing.NDArray[np.int32]) -> np.typing.NDArray[np.int32]:
+def _without_gaps(labels: LabelArray) -> LabelArray:
     """Return the labels with their clusters numbered from 0 without gaps."""
     present = np.bincount(labels + 1, minlength=1) > 0
     present[0] = True

@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from taxi_mlops.domain import FloatArray, LabelArray
-
-IndexArray = NDArray[np.int64]
+from taxi_mlops.evaluation.contingency import IndexArray
 
 
 class Members(NamedTuple):

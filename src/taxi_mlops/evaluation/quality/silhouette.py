@@ -6,16 +6,14 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from taxi_mlops.domain import FloatArray, LabelArray
 from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
+from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 from taxi_mlops.evaluation.quality.distance import distance
 from taxi_mlops.evaluation.quality.metrics import Estimate
 from taxi_mlops.evaluation.quality.sampling import Members, draw_members
-
-IndexArray = NDArray[np.int64]
 
 POINTS_SAMPLED = 5_000
 MEMBERS_SAMPLED = 4_096

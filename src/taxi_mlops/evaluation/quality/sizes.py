@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.quality.metrics import ClusterSizes
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def describe_sizes(sizes: NDArray[np.int64]) -> ClusterSizes | None:
+def describe_sizes(sizes: IndexArray) -> ClusterSizes | None:
     """Describe sizes, int64 (k,), all positive; None for no clusters."""
     k, total = len(sizes), int(sizes.sum())
     if k == 0:
@@ -27,7 +27,7 @@ def describe_sizes(sizes: NDArray[np.int64]) -> ClusterSizes | None:
     )
 
 
-def _gini(sizes: NDArray[np.int64]) -> float:
+def _gini(sizes: IndexArray) -> float:
     """Return half the mean absolute difference of two clusters' sizes, over the mean size."""
     k = len(sizes)
     rank = 2.0 * np.arange(1, k + 1) - k - 1

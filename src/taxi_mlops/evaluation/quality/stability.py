@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from taxi_mlops.domain import FloatArray, LabelArray, Parameters, Points
-from taxi_mlops.evaluation.contingency import adjusted_rand_index, tabulate
+from taxi_mlops.evaluation.contingency import IndexArray, adjusted_rand_index, tabulate
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval, student_interval
 from taxi_mlops.evaluation.quality.metrics import Estimate
 
@@ -38,7 +37,7 @@ def stability(points: Points, parameters: Parameters, seed: int) -> Estimate:
     return Estimate(float(np.mean(values)), _interval(values), min(len(points), WINDOW_POINTS))
 
 
-def _window(points: Points, rng: np.random.Generator) -> NDArray[np.int64]:
+def _window(points: Points, rng: np.random.Generator) -> IndexArray:
     """Return the points nearest to a random one, in their own order."""
     from taxi_mlops.engine.geodesy import great_circle_distance
 
@@ -47,7 +46,7 @@ def _window(points: Points, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.sort(np.argpartition(apart, WINDOW_POINTS)[:WINDOW_POINTS])
 
 
-def _cluster(points: Points, parameters: Parameters, chosen: NDArray[np.int64]) -> LabelArray:
+def _cluster(points: Points, parameters: Parameters, chosen: IndexArray) -> LabelArray:
     from taxi_mlops.engine.dbscan import dbscan
 
     weight: FloatArray | None = None if points.weight is None else points.weight[chosen]
