@@ -243,3 +243,18 @@ def test_a_report_can_be_made_again(run):
     missing = subprocess.run([*command, str(run.parent)], check=False, capture_output=True, text=True)
     assert missing.returncode == 2
     assert "holds no run" in missing.stderr
+
+
+def test_a_report_that_cannot_be_made_loses_no_run(run, tmp_path):
+    """The labels are broken; going on with the run ends well all the same, and says in one line what is missing."""
+    broken = shutil.copytree(run, tmp_path / "run")
+    broken.joinpath("report.html").unlink()
+    broken.joinpath("labels", "sklearn.parquet").write_text("no labels", encoding="utf-8")
+    broken.joinpath("labels", "sklearn-njobs.parquet").write_text("no labels", encoding="utf-8")
+    command = [sys.executable, "-m", "taxi_mlops.cli", "compare", "--resume", str(broken), "--quiet"]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    (line,) = (line for line in finished.stderr.splitlines() if "report" in line)
+    assert line == f"no report could be made ({broken / 'log.jsonl'} says why); try again with: taxi report {broken}"
+    assert "Traceback" not in finished.stderr
+    assert "report.html" not in finished.stdout
+    assert "does not hold labels" in broken.joinpath("log.jsonl").read_text(encoding="utf-8")
