@@ -26,6 +26,8 @@ _SHRINK = 1.0 - 1e-4
 """Cells are this much smaller than they could be, so that rounding never puts points of one cell beyond eps."""
 _MARGIN = 1e-12
 """Relative; far more than the rounding of a squared distance, far less than anything that matters for speed."""
+SPHERE_SCALE = 4.0 / RADIANS**2
+"""Times a haversine: a squared distance on the sphere in squared degrees, as frames measure it."""
 _SMALLEST_COSINE = 0.05
 """Of latitude: closer to the poles, columns of equal width in degrees make no sense."""
 _LARGEST_RATIO = 4.0
@@ -97,7 +99,7 @@ def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     Raises UnframedError where they come close to a pole or the antimeridian, or span too many latitudes.
     """
     limit = haversine_of_distance(eps_metres)
-    eps = math.sqrt(4.0 * min(limit, 1.0)) / RADIANS
+    eps = math.sqrt(SPHERE_SCALE * min(limit, 1.0))
     south, north = max(extent.low_y - eps, -90.0), min(extent.high_y + eps, 90.0)
     smallest = min(math.cos(south * RADIANS), math.cos(north * RADIANS))
     largest = 1.0 if south <= 0.0 <= north else max(math.cos(south * RADIANS), math.cos(north * RADIANS))

@@ -28,7 +28,8 @@ class Layout(NamedTuple):
 
     x, y: float64 (n,), sorted. order: int32 or int64 (n,), where each sorted point was. cell_start: int32 or int64
     (C + 1,), the points of cell c are cell_start[c]:cell_start[c + 1]. cell_column: int64 (C,), increasing in a row.
-    row_cell: int64 (R + 1,), the cells of row r are row_cell[r]:row_cell[r + 1].
+    row_cell: int64 (R + 1,), the cells of row r are row_cell[r]:row_cell[r + 1]. row_number: int64 (R,), how many rows
+    it is from the origin; meaningless for empty rows.
     """
 
     x: FloatArray
@@ -37,6 +38,7 @@ class Layout(NamedTuple):
     cell_start: IndexArray
     cell_column: IntArray
     row_cell: IntArray
+    row_number: IntArray
 
     def row_ranges(self, parts: int) -> list[Range]:
         """Cut the rows into ranges of about as many points."""
@@ -57,7 +59,8 @@ def lay_out(x: FloatArray, y: FloatArray, frame: Frame, run: Run, threads: int) 
     cell_start, cell_column = np.empty(row_cell[-1] + 1, dtype=index), np.empty(row_cell[-1], dtype=np.int64)
     cell_start[-1] = len(x)
     run(lambda rows: find_cells(row_start, row_cell, rows, frame, sorted_x, cell_start, cell_column), ranges)
-    return Layout(sorted_x, sorted_y, order, cell_start, cell_column, row_cell), with_rows(frame, row_number)
+    layout = Layout(sorted_x, sorted_y, order, cell_start, cell_column, row_cell, row_number)
+    return layout, with_rows(frame, row_number)
 
 
 def _scatter(

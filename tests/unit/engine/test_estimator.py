@@ -1,0 +1,128 @@
+"""The estimator: scikit-learn's own checks, predictions against brute force, models on disk."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.cluster import DBSCAN
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import validate_data
+
+from taxi_mlops.engine.estimator import GridDBSCAN
+from taxi_mlops.engine.geodesy import great_circle_distance
+
+
+class AnyColumns(GridDBSCAN):
+    """The estimator on the first two columns of any data: most checks of scikit-learn bring more."""
+
+    def _points(self, X, *, reset):  # noqa: N803
+        points = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
+        return np.ascontiguousarray(np.hstack([points, np.zeros_like(points)])[:, :2])
+
+
+@parametrize_with_checks([AnyColumns(eps=1.0, metric="euclidean")])
+def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def blobs(seed, n=600):
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform([-33.5, -70.7], [-33.4, -70.6], (8, 2))
+    return centres[rng.integers(0, 8, n)] + rng.normal(0, 1e-3, (n, 2))
+
+
+def nearest_by_brute_force(model, queries, distance):
+    cores, labels = model.components_.astype(float), model.labels_[model.core_sample_indices_]
+    distances = distance(queries, cores)
+    best = distances.min(axis=1)
+    lowest = np.where(distances == best[:, None], labels, np.iinfo(np.int32).max).min(axis=1)
+    return np.where(best <= model.eps, lowest, -1)
+
+
+def on_sphere(queries, cores):
+    return great_circle_distance(queries[:, :1], queries[:, 1:], cores[:, 0], cores[:, 1])
+
+
+def in_plane(queries, cores):
+    return np.hypot(queries[:, :1] - cores[:, 0], queries[:, 1:] - cores[:, 1])
+
+
+@pytest.mark.parametrize("shift", [0.0, 109.36, 250.66])
+def test_predicts_the_nearest_core_point_on_the_sphere(shift):
+    points = blobs(0)
+    points[:, 1] = (points[:, 1] - shift + 180) % 360 - 180  # the second shift lies across the antimeridian
+    model = GridDBSCAN(eps=80.0, min_samples=8).fit(points)
+    assert model.labels_.max() > 2
+    queries = np.random.default_rng(1).normal(points[::2], 5e-4)
+    queries[:, 1] = (queries[:, 1] + 180) % 360 - 180
+    predicted = model.predict(queries)
+    np.testing.assert_array_equal(predicted, nearest_by_brute_force(model, queries, on_sphere))
+    assert 0.05 < np.mean(predicted == -1) < 0.9
+    np.testing.assert_array_equal(
+        model.predict(points)[model.core_sample_indices_], model.labels_[model.core_sample_indices_]
+    )
+
+
+def test_predicts_the_nearest_core_point_all_over_the_world():
+    rng = np.random.default_rng(2)
+    points = np.stack([rng.uniform(-90, 90, 400), rng.uniform(-180, 180, 400)], axis=1)
+    model = GridDBSCAN(eps=1_000_000.0, min_samples=8).fit(points)
+    queries = np.stack([rng.uniform(-90, 90, 300), rng.uniform(-180, 180, 300)], axis=1)
+    np.testing.assert_array_equal(model.predict(queries), nearest_by_brute_force(model, queries, on_sphere))
+
+
+def test_predicts_the_nearest_core_point_in_the_plane():
+    points = np.random.default_rng(3).integers(0, 40, (500, 2)).astype(float)
+    model = GridDBSCAN(eps=2.0, min_samples=6, metric="euclidean").fit(points)
+    queries = np.random.default_rng(4).integers(-5, 45, (400, 2)).astype(float)
+    np.testing.assert_array_equal(model.predict(queries), nearest_by_brute_force(model, queries, in_plane))
+
+
+def test_nothing_is_near_where_there_are_no_core_points():
+    model = GridDBSCAN(eps=1.0, min_samples=5).fit([[0.0, 0.0], [10.0, 10.0]])
+    np.testing.assert_array_equal(model.predict([[0.0, 0.0]]), [-1])
+
+
+def test_sample_weight_is_repetition():
+    points = np.random.default_rng(5).integers(0, 12, (200, 2)).astype(float)
+    weight = np.random.default_rng(6).integers(1, 4, 200)
+    weighted = GridDBSCAN(eps=1.5, min_samples=9, metric="euclidean").fit(points, sample_weight=weight)
+    repeated = DBSCAN(eps=1.5, min_samples=9).fit(np.repeat(points, weight, axis=0))
+    np.testing.assert_array_equal(np.repeat(weighted.labels_, weight), repeated.labels_)
+
+
+@pytest.mark.parametrize("metric", ["great_circle", "euclidean"])
+def test_a_saved_model_predicts_the_same(tmp_path, metric):
+    points = blobs(7)
+    model = GridDBSCAN(eps=80.0 if metric == "great_circle" else 1e-3, min_samples=8, metric=metric).fit(points)
+    model.save(tmp_path / "model.npz")
+    loaded = GridDBSCAN.load(tmp_path / "model.npz", n_jobs=2)
+    np.testing.assert_array_equal(loaded.predict(points), model.predict(points))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(points), model.predict(points))
+    assert clone(loaded).get_params() == {"eps": model.eps, "min_samples": 8.0, "metric": metric, "n_jobs": 2}
+
+
+def test_single_precision_stays_single():
+    model = GridDBSCAN(eps=80.0, min_samples=8).fit(blobs(8).astype(np.float32))
+    assert model.components_.dtype == np.float32
+    assert model.predict(model.components_).min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"metric": "manhattan"}, "metric must be 'great_circle' or 'euclidean', got 'manhattan'"),
+        ({"min_samples": 0}, "min_samples must be positive, got 0"),
+        ({"eps": -1.0}, "eps must be at least"),
+        ({"eps": -1.0, "metric": "euclidean"}, "eps must be a positive number"),
+    ],
+)
+def test_parameters_are_checked(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        GridDBSCAN(**parameters).fit([[0.0, 0.0]])
+
+
+def test_only_two_columns():
+    with pytest.raises(ValueError, match="takes 2 columns"):
+        GridDBSCAN().fit([[0.0, 0.0, 0.0]])
