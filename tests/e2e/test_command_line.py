@@ -25,7 +25,10 @@ def taxi(tmp_path):
             [sys.executable, "-m", "taxi_mlops.cli", *map(str, arguments)],
             check=False,
             cwd=tmp_path,
-            env=os.environ | {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"} | WITHOUT_MLFLOW | environment,
+            env=os.environ
+            | {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"}
+            | WITHOUT_MLFLOW
+            | environment,
             capture_output=True,
             text=True,
             timeout=240,
@@ -54,6 +57,38 @@ def test_a_first_comparison_without_any_data(taxi, tmp_path):
     again = taxi("compare", "--resume", "out", "--json", "--quiet")
     assert json.loads(again.stdout) == comparison
     assert again.stderr == ""
+
+
+def test_a_run_is_recorded_and_recorded_again(taxi, tmp_path):
+    # A place that cannot be made: the run ends well all the same, and says so at the end.
+    wrong = {"TAXI_EXPERIMENTS_URL": "sqlite:////proc/nowhere/hunter2.db"}
+    finished = taxi("compare", *FAST, "--output", "runs/first", "--quiet", **wrong)
+    assert "Results in runs/first/" in finished.stdout
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith("not recorded in store: ")
+    assert line.endswith("try again with: taxi record runs/first")
+    assert "ended, not in store" in taxi("runs", COLUMNS="200").stdout
+    assert "not recorded in store" in taxi("record", "runs/first", code=1, **wrong).stderr
+
+    finished = taxi("record", "runs/first")
+    assert finished.stdout.startswith("runs/first: recorded in store (sqlite:///")
+    assert finished.stderr == ""
+    (listed,) = json.loads(taxi("runs", "--adapter", "sklearn", "--json").stdout)
+    assert (listed["folder"], listed["unrecorded"]) == (str(tmp_path / "runs" / "first"), [])
+    assert taxi("runs", "--since", "2999-01-01").stdout == "no run is like that\n"
+
+    taxi("compare", "--spec", "runs/first/specification.toml", "--output", "elsewhere", "--quiet")
+    assert {run["folder"] for run in json.loads(taxi("runs", "--json").stdout)} == {
+        str(tmp_path / "runs" / "first"),
+        str(tmp_path / "elsewhere"),
+    }
+    compared = json.loads(taxi("runs", "compare", listed["run_id"], "elsewhere", "--json").stdout)
+    assert [adapter["name"] for adapter in compared["adapters"]] == ["sklearn", "sklearn-njobs"]
+    assert all(adapter["fit_seconds_ratio"]["low"] > 0 for adapter in compared["adapters"])
+    assert "sklearn-njobs" in taxi("runs", "compare", "runs/first", "elsewhere").stdout
+    taxi("compare", *FAST, "--eps", "200", "--output", "unlike", "--quiet")
+    refused = taxi("runs", "compare", "runs/first", "unlike", code=2)
+    assert "eps_metres: 100.0 and 200.0" in refused.stderr
 
 
 def test_json_is_all_that_goes_to_standard_output_and_follows_the_schema(taxi, shared_data):
@@ -98,6 +133,9 @@ def test_a_specification_file_is_all_that_is_needed(taxi, tmp_path, shared_data)
         (("compare", "--bbox", "1,2,3"), "'1,2,3'"),
         (("compare", "--colour", "red"), "No such option"),
         (("schema", "nonsense"), "nonsense"),
+        (("record", "nowhere"), "holds no run"),
+        (("record", "nowhere", "--to", "excel"), "known are: mlflow, store"),
+        (("runs", "compare", "nowhere", "nothing"), "'nowhere'"),
         (("data", "inspect", "nowhere.csv"), "nowhere.csv"),
     ],
 )

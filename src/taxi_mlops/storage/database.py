@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from taxi_mlops.errors import ServiceError, UsageError
@@ -92,7 +92,8 @@ def _engine(url: ServiceUrl) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise UsageError(f"{url}: the experiment store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
-        engine = create_engine(parsed, connect_args=_connect_args(parsed.get_backend_name()))
+        # Nothing is kept open: recording is rare and short.
+        engine = create_engine(parsed, connect_args=_connect_args(parsed.get_backend_name()), poolclass=NullPool)
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise UsageError(
             f"{url} is no URL of a database; it looks like postgresql://user:password@host/name or sqlite:///file.db"

@@ -1,0 +1,109 @@
+"""The contract that every recorder keeps, ours and yours. In a test of your own:
+
+    from taxi_mlops.testing.recorders import RecorderContract
+
+    class TestMine(RecorderContract):
+        @pytest.fixture
+        def recorder(self): ...
+
+A recorder takes in what a run folder tells, whatever happened in the run; it takes each run once, however often it is
+fed; it says in one line why it could not, and gives no password away.
+"""
+
+# ruff: noqa: S101 - a suite is made of asserts
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.recording.base import RecordedRun, Recorder
+from taxi_mlops.recording.run_folder import write_atomically
+from taxi_mlops.testing.sample_runs import BEGUN, make_run
+
+PASSWORD = "p4ss/w@rd"  # noqa: S105 - it opens nothing
+"""What `broken` must have in its address, and must never show."""
+
+Contents = Callable[[], Mapping[str, object]]
+
+
+class RecorderContract:
+    """Derive a test class and give it three fixtures."""
+
+    @pytest.fixture
+    def recorder(self) -> Recorder:
+        """The recorder, of a place that holds nothing yet."""
+        raise NotImplementedError("give the contract a fixture `recorder`")
+
+    @pytest.fixture
+    def contents(self, recorder: Recorder) -> Contents:
+        """Reads back all that the place holds, by run id, in a form that can be compared; times of recording too."""
+        raise NotImplementedError("give the contract a fixture `contents`")
+
+    @pytest.fixture
+    def broken(self) -> Recorder:
+        """A recorder of a place that cannot be used, with `PASSWORD` in its address."""
+        raise NotImplementedError("give the contract a fixture `broken`")
+
+    def test_says_who_it_is_and_where(self, recorder: Recorder) -> None:
+        assert recorder.name, "name is empty"
+        assert recorder.target, "target is empty"
+
+    def test_a_run_of_every_outcome_is_taken_in(self, recorder: Recorder, contents: Contents, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        recorder.record(run)
+        assert list(contents()) == [run.run_id]
+
+    def test_recording_twice_changes_nothing(self, recorder: Recorder, contents: Contents, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        recorder.record(run)
+        once = contents()
+        recorder.record(RecordedRun.read(run.folder))
+        assert contents() == once
+
+    def test_runs_are_kept_apart(self, recorder: Recorder, contents: Contents, tmp_path: Path) -> None:
+        first = make_run(tmp_path / "first")
+        recorder.record(first)
+        alone = contents()
+        second = make_run(tmp_path / "second", "20260103T030405Z-000002", begun=BEGUN + timedelta(days=1))
+        recorder.record(second)
+        both = contents()
+        assert set(both) == {first.run_id, second.run_id}
+        assert both[first.run_id] == alone[first.run_id]
+
+    def test_a_run_whose_results_changed_takes_its_own_place(
+        self, recorder: Recorder, contents: Contents, tmp_path: Path
+    ) -> None:
+        run = make_run(tmp_path / "run")
+        recorder.record(run)
+        before = contents()
+        write_atomically(run.folder.report, "<!doctype html><title>Made anew</title>")
+        recorder.record(RecordedRun.read(run.folder))
+        after = contents()
+        assert set(after) == {run.run_id}
+        assert after[run.run_id] != before[run.run_id]
+
+    def test_the_run_folder_is_only_read(self, recorder: Recorder, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        before = _files(run.folder.path)
+        recorder.record(run)
+        assert _files(run.folder.path) == before
+
+    def test_a_failure_is_one_line_without_the_password(self, broken: Recorder, tmp_path: Path) -> None:
+        with pytest.raises(ServiceError) as raised:
+            broken.record(make_run(tmp_path / "run"))
+        said = str(raised.value)
+        assert said.strip(), "the failure says nothing"
+        assert "\n" not in said, f"more than one line: {said!r}"
+        assert "***" in broken.target, f"the target does not show that a password was masked: {broken.target}"
+        for text in (said, broken.target, repr(broken)):
+            assert PASSWORD not in text, "the password is shown"
+            assert "p4ss%2Fw%40rd" not in text, "the password is shown, as it stands in a URL"
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

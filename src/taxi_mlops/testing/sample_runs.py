@@ -1,0 +1,118 @@
+"""Small runs that have ended, as files in a folder, for tests of whatever is fed from one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from taxi_mlops.domain import AdapterInfo, Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
+from taxi_mlops.recording.assembly import Verdicts, assemble
+from taxi_mlops.recording.base import RecordedRun
+from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord, UnavailableAdapter
+from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
+from taxi_mlops.specification import Specification
+from taxi_mlops.trials.machine import describe_machine
+
+REFERENCE, EQUAL, DIFFERENT, LATE, MISSING = "steady", "swift", "sloppy", "late", "absent"
+"""Adapters of a sample run: the reference, an equal one, a different one, one that times out, one not installed."""
+
+BEGUN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+_SECONDS = {REFERENCE: 2.0, EQUAL: 0.5, DIFFERENT: 0.25}
+
+
+def make_run(
+    folder: Path,
+    run_id: str = "20260102T030405Z-000001",
+    *,
+    slowness: float = 1.0,
+    begun: datetime = BEGUN,
+    uri: str = "/data/santiago.parquet",
+) -> RecordedRun:
+    """Write a run of every kind of outcome into a new folder, and read it back. Its files hold no real labels.
+
+    slowness: a factor on all timings.
+    """
+    run = RunFolder(folder)
+    run.create()
+    header = _header(run_id, begun, uri)
+    write_atomically(run.specification, header.specification.to_toml())
+    journal = Journal.create(run.journal, header)
+    at = begun
+    for outcome in _outcomes(header.specification.trials.repeats, slowness):
+        at += timedelta(seconds=outcome.total_seconds or 0.0)
+        journal.append(TrialRecord(finished_at=at, outcome=outcome))
+    verdicts = Verdicts(
+        REFERENCE,
+        {
+            EQUAL: Equivalence(Verdict.EQUAL, 0, None, 0, 0, 0, 1.0, ()),
+            DIFFERENT: Equivalence(Verdict.DIFFERENT, None, "it does not tell", 3, 7, 0, 0.875, ()),
+        },
+        ("a sample run",),
+    )
+    infos = {name: _info(name) for name in (REFERENCE, EQUAL, DIFFERENT, LATE)}
+    comparison = assemble(header, journal.outcomes, infos, verdicts)
+    run.labels.mkdir()
+    for name in _SECONDS:
+        (run.labels / f"{name}.parquet").write_bytes(b"PAR1 no real labels")
+    run.report.write_text("<!doctype html><title>A sample run</title>", encoding="utf-8")
+    write_atomically(run.comparison, to_json(comparison))
+    return RecordedRun.read(run)
+
+
+def _header(run_id: str, begun: datetime, uri: str) -> RunHeader:
+    adapters = [REFERENCE, EQUAL, DIFFERENT, LATE]
+    return RunHeader(
+        run_id=run_id,
+        created_at=begun,
+        specification=Specification.model_validate(
+            {"trials": {"adapters": adapters, "reference": REFERENCE, "repeats": 3, "memory_limit": "1GB"}}
+        ),
+        fingerprint="ab" * 32,
+        threads=2,
+        n_points=1000,
+        weighted=False,
+        provenance=Provenance(uri, "santiago", "1", 1010, 1000, {"missing": 10}),
+        machine=describe_machine(),
+        unavailable=(UnavailableAdapter(name=MISSING, reason="library absent is not installed"),),
+    )
+
+
+def _outcomes(repeats: int, slowness: float) -> list[TrialOutcome]:
+    memory = [
+        TrialOutcome(
+            Trial(name, TrialKind.MEMORY, 0),
+            TrialStatus.OK,
+            adapter_version="1.0",
+            total_seconds=3.0,
+            peak_memory_bytes=int(seconds * 1e8),
+        )
+        for name, seconds in _SECONDS.items()
+    ]
+    timed = [
+        TrialOutcome(
+            Trial(name, TrialKind.TIMING, block),
+            TrialStatus.OK,
+            adapter_version="1.0",
+            total_seconds=3.0,
+            cold_start_seconds=0.5,
+            prepare_seconds=0.01,
+            fit_seconds=seconds * slowness * (1 + block / 100),
+            fit_user_seconds=seconds,
+            fit_system_seconds=0.125,
+            labels_digest=name,
+            n_clusters=12,
+            n_noise=100,
+        )
+        for block in range(1, repeats + 1)
+        for name, seconds in _SECONDS.items()
+    ]
+    late = TrialOutcome(
+        Trial(LATE, TrialKind.MEMORY, 0), TrialStatus.TIMEOUT, cause="took longer than 600 s\x00", total_seconds=600.0
+    )
+    return [*memory, late, *timed]
+
+
+def _info(name: str) -> AdapterInfo:
+    return AdapterInfo(name, "1.0", "", exact=True, weighted=False, parallel=False, homepage="")

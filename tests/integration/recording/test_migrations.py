@@ -1,0 +1,114 @@
+"""The experiment store's schema, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, select, text
+
+from taxi_mlops.errors import ServiceError, UsageError
+from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.storage.database import VERSION_TABLE, Database
+from taxi_mlops.storage.experiments import Base, ComparisonRow
+from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.testing.sample_runs import make_run
+
+
+@pytest.fixture
+def database(store_url):
+    return Database(store_url)
+
+
+def tables(database):
+    with database.transaction() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+def test_up_and_down_and_up_again(database):
+    database.upgrade()
+    assert tables(database) == {*Base.metadata.tables, VERSION_TABLE}
+    database.downgrade("base")
+    assert tables(database) == {VERSION_TABLE}
+    database.upgrade()
+    assert tables(database) == {*Base.metadata.tables, VERSION_TABLE}
+
+
+def test_the_migrations_make_what_the_models_say(database):
+    database.upgrade()
+    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    with database.transaction() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(database):
+    database.upgrade()
+    database.downgrade("base")
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE trials (id INTEGER)"))  # the last of the migration's tables but one
+    with pytest.raises(ServiceError, match="trials"):
+        database.upgrade()
+    assert tables(database) == {"trials", VERSION_TABLE}
+
+
+def test_a_store_of_a_newer_version_is_refused(database):
+    database.upgrade()
+    with database.transaction() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(ServiceError, match="another version of taxi-mlops"):
+        database.upgrade()
+
+
+def test_many_recorders_at_once_make_one_store(store_url, tmp_path):
+    runs = [make_run(tmp_path / str(number), f"run-{number}") for number in range(4)]
+    failures = []
+
+    def record(run):
+        try:
+            StoreRecorder(store_url).record(run)
+        except ServiceError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=record, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with Database(store_url).transaction() as connection:
+        assert set(connection.scalars(select(ComparisonRow.run_id))) == {run.run_id for run in runs}
+
+
+def test_a_wrong_password_is_not_repeated(new_database):
+    right = new_database()
+    wrong = ServiceUrl(right.reveal().replace("sl%2Fash%40t", "wr%2Fong%40one"))
+    with pytest.raises(ServiceError, match="password authentication failed") as raised:
+        Database(wrong).upgrade()
+    assert "wr%2F" not in str(raised.value)
+    assert "wr/ong" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://lab:s3cret@host/taxi", "SQLite or PostgreSQL, not mysql"),
+        ("no-url-s3cret", "is no URL of a database"),
+        ("postgresql://lab:s3cret@host:port/taxi", "is no URL of a database"),
+        ("oracledb2://lab:s3cret@host/taxi", "is no URL of a database|not oracledb2"),
+    ],
+)
+def test_a_url_of_something_else_is_a_mistake(url, said):
+    with pytest.raises(UsageError, match=said):
+        Database(ServiceUrl(url))
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path):
+    path = tmp_path / "notes.db"
+    path.write_text("not a database at all, but somebody's notes", encoding="utf-8")
+    with pytest.raises(ServiceError, match="not a database"):
+        Database(ServiceUrl(f"sqlite:///{path}")).upgrade()
+    assert path.read_text(encoding="utf-8").startswith("not a database")
