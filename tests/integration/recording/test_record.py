@@ -22,7 +22,6 @@ from taxi_mlops.settings import Settings
 from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
 
-
 SECRET = "hunter2"
 
 
