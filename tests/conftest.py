@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real trips (`$TAXI_TEST_DATA`, or `shared/data` beside the repository); skips where it is absent."""
+    """The folder of real trips (`$TAXI_TEST_DATA`, or `shared/data` beside the repository); skips without it."""
     folder = Path(os.environ.get("TAXI_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "santiago_taxi_od.parquet").is_file():
         pytest.skip(f"no real trips in {folder}; set TAXI_TEST_DATA to their folder")

@@ -21,6 +21,7 @@ def taxi(tmp_path):
     """Run `taxi` in an empty folder; returns the finished process."""
 
     def taxi(*arguments, code=0, **environment):
+        own = {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"} | WITHOUT_MLFLOW
         finished = subprocess.run(
             [sys.executable, "-m", "taxi_mlops.cli", *map(str, arguments)],
             check=False,
