@@ -26,10 +26,7 @@ def taxi(tmp_path):
             [sys.executable, "-m", "taxi_mlops.cli", *map(str, arguments)],
             check=False,
             cwd=tmp_path,
-            env=os.environ
-            | {"TAXI_CACHE_DIR": str(tmp_path / "cache"), "COLUMNS": "80"}
-            | WITHOUT_MLFLOW
-            | environment,
+            env=os.environ | own | environment,
             capture_output=True,
             text=True,
             timeout=240,
