@@ -11,6 +11,7 @@ def doctor(json: Json = False) -> None:
     """Check this machine and its settings, and say what to do about what is wrong."""
     from pydantic import TypeAdapter
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from taxi_mlops.monitoring.diagnosis import Finding, Health, diagnose
@@ -24,7 +25,8 @@ def doctor(json: Json = False) -> None:
         table = Table(box=None, pad_edge=False, show_header=False)
         for finding in findings:
             advice = f"\n{finding.advice}" if finding.advice and finding.health is not Health.OK else ""
-            table.add_row(f"[{colours[finding.health]}]{finding.health}[/]", finding.name, f"{finding.found}{advice}")
+            state = f"[{colours[finding.health]}]{finding.health}[/]"
+            table.add_row(state, finding.name, escape(f"{finding.found}{advice}"))
         Console(highlight=False).print(table)
     if any(finding.health is Health.PROBLEM for finding in findings):
         raise typer.Exit(1)

@@ -14,7 +14,9 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.adapters.registry import list_adapters
+from taxi_mlops.recording.mlflow_recorder import INSTALL, installed
 from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import experiments_url, mlflow_url
 from taxi_mlops.trials.machine import usable_cpus
 
 FREE_DISK_BYTES = 1_000_000_000
@@ -50,6 +52,8 @@ def diagnose(settings: Settings) -> tuple[Finding, ...]:
         lambda: _folder("cache folder", settings.cache_dir, "TAXI_CACHE_DIR"),
         lambda: _folder("runs folder", settings.runs_dir, "TAXI_RUNS_DIR"),
         _adapters,
+        lambda: _store(settings),
+        lambda: _mlflow(settings),
     )
     return tuple(check() for check in checks)
 
@@ -143,4 +147,22 @@ def _adapters() -> Finding:
         health=Health.WARNING if missing else Health.OK,
         found=f"{len(listings) - len(missing)} of {len(listings)} available",
         advice=f"Missing: {', '.join(missing)}; `taxi adapters` shows how to install them." if missing else "",
+    )
+
+
+def _store(settings: Settings) -> Finding:
+    return Finding(name="experiment store", health=Health.OK, found=str(experiments_url(settings) or "turned off"))
+
+
+def _mlflow(settings: Settings) -> Finding:
+    url = mlflow_url(settings)
+    if url is None or installed():
+        return Finding(name="MLflow", health=Health.OK, found=str(url or "turned off"))
+    asked_for = settings.mlflow_uri is not None
+    advice = f"Get it with: {INSTALL}"
+    return Finding(
+        name="MLflow",
+        health=Health.WARNING if asked_for else Health.OK,
+        found=f"not installed, so runs are not recorded in {url}" if asked_for else f"not installed. {advice}",
+        advice=advice,
     )
