@@ -104,7 +104,7 @@ def _run(
             write_atomically(folder.specification, journal.header.specification.to_toml())
             watcher.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
-            with host_lock(settings, on_wait=watcher.stage):
+            with host_lock(settings, on_wait=watcher.stage), conductor.alone_on_host():
                 _run_trials(journal, folder, watcher, conductor)
             comparison = _evaluate(journal, resolved, workload, folder, watcher, conductor)
         except TaxiError as error:

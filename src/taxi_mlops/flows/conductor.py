@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TypeVar
 
@@ -35,6 +36,10 @@ class Conductor:
     def perform(self, step: Step, action: Callable[[], R], title: str) -> R:  # noqa: ARG002 - for other conductors
         """Call the action, in this thread, and return or raise what it does."""
         return action()
+
+    def alone_on_host(self) -> AbstractContextManager[None]:
+        """Held while trials run, beside the lock of `trials.host_lock`."""
+        return nullcontext()
 
 
 DIRECT = Conductor()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.tasks import Task
 
-from taxi_mlops.errors import DownloadError, ServiceError
+from taxi_mlops.errors import DownloadError, ServiceError, TaxiError
 from taxi_mlops.flows import compare as steps
 from taxi_mlops.flows.conductor import Conductor, Step
 from taxi_mlops.flows.observer import Observer
@@ -28,36 +29,70 @@ from taxi_mlops.flows.record import NotRecordedError
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.reports.markdown import markdown
-from taxi_mlops.settings import load_settings
+from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 
 R = TypeVar("R")
 
 RETRY_SECONDS = [2.0, 10.0]
+LEASE_SECONDS = 60.0
+"""How long a run that was killed keeps the limit taken."""
 TIMED_TRIALS = f"taxi-timed-trials-{socket.gethostname()}"
 """Prefect's concurrency limit, one for each host. The lock of `trials.host_lock` is what trials rely on."""
 
 _MENDED_BY_WAITING: dict[Step, type[Exception]] = {Step.LOAD: DownloadError, Step.RECORD: NotRecordedError}
 
-_watching: ContextVar[Observer | None] = ContextVar("watching", default=None)
+
+@dataclass(frozen=True)
+class Caller:
+    """What a flow run is told by who calls it, and Prefect could not store as a parameter.
+
+    server_is_shared: whether the server knows of other runs, and stays: then it limits timed trials too. A server of
+    our own that is killed would leave the limit taken in its database, for good.
+    """
+
+    observer: Observer = field(default_factory=Observer)
+    server_is_shared: bool = True
 
 
-@contextmanager
-def watched_by(observer: Observer) -> Iterator[None]:
-    """Let the observer watch flow runs of this context: it is no parameter that Prefect could store."""
-    token = _watching.set(observer)
-    try:
-        yield
-    finally:
-        _watching.reset(token)
+caller: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B039 - it is immutable
 
 
 class PrefectConductor(Conductor):
-    """Calls each step as a task, in the thread of the flow: what starts a trial must outlive it."""
+    """Calls each step as a task, in the thread of the flow."""
+
+    def __init__(self, settings: Settings, server_is_shared: bool) -> None:
+        self._patience_seconds = settings.host_lock_timeout_seconds
+        self._limited = server_is_shared
 
     def perform(self, step: Step, action: Callable[[], R], title: str) -> R:
         call: Callable[..., R] = _TASKS[step].with_options(task_run_name=title)
         return call(action)
+
+    @contextmanager
+    def alone_on_host(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            if self._limited:
+                self._take_slot(stack)
+            yield
+
+    def _take_slot(self, stack: ExitStack) -> None:
+        with get_client(sync_client=True) as client:
+            client.upsert_global_concurrency_limit_by_name(TIMED_TRIALS, limit=1)
+        try:
+            stack.enter_context(
+                concurrency(
+                    TIMED_TRIALS,
+                    timeout_seconds=self._patience_seconds,
+                    lease_duration=LEASE_SECONDS,
+                    raise_on_lease_renewal_failure=False,
+                )
+            )
+        except TimeoutError:
+            raise TaxiError(
+                f"Prefect's concurrency limit {TIMED_TRIALS} has been taken for {self._patience_seconds:g} s, though "
+                f"no run holds this host's lock; free it with: prefect gcl update {TIMED_TRIALS} --active-slots 0"
+            ) from None
 
 
 def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
@@ -76,9 +111,7 @@ def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
 
     @task(name=step.value, tags=["taxi", step.value], cache_policy=NO_CACHE, persist_result=False, **retries)
     def perform(action: Callable[[], R]) -> R:
-        alone = concurrency(TIMED_TRIALS, occupy=1, raise_on_lease_renewal_failure=False)
-        with alone if step is Step.TRIAL else nullcontext():
-            return action()
+        return action()
 
     return perform
 
@@ -89,9 +122,8 @@ _TASKS = {step: _task_of(step) for step in Step}
 @flow(name="compare", persist_result=False)
 def compare(folder: Path, specification: Specification | None = None, verbose: bool = False) -> Comparison:
     """Run a comparison into a new folder, or go on with the folder's run where no specification is given."""
-    settings, observer, conductor = load_settings(), _watching.get() or Observer(), PrefectConductor()
-    with get_client(sync_client=True) as client:
-        client.upsert_global_concurrency_limit_by_name(TIMED_TRIALS, limit=1)
+    settings, called_by = load_settings(), caller.get()
+    observer, conductor = called_by.observer, PrefectConductor(settings, called_by.server_is_shared)
     if specification is None:
         comparison = steps.resume(RunFolder(folder), settings, observer, verbose, conductor)
     else:

@@ -21,12 +21,16 @@ def server_is_named() -> bool:
     return bool(os.environ.get(API_URL))
 
 
+def is_installed() -> bool:
+    return find_spec("prefect") is not None
+
+
 def run_flow(specification: Specification | None, folder: Path, observer: Observer, verbose: bool) -> Comparison:
     """Run `flows.compare` as a Prefect flow; None goes on with the folder's run.
 
     Raises UsageError where Prefect is not installed, ServiceError where no server answers, and what the steps raise.
     """
-    if find_spec("prefect") is None:
+    if not is_installed():
         asked_by = f"{API_URL} is set" if server_is_named() else "--flow was given"
         raise UsageError(f"{asked_by}, but Prefect is not installed; get it with: {INSTALL} (or use --no-flow)")
     for name, value in NO_CALLS_HOME.items():
@@ -38,11 +42,10 @@ def run_flow(specification: Specification | None, folder: Path, observer: Observ
 
     from taxi_mlops.flows import prefect_compare
 
-    if PREFECT_API_URL.value() is None:
+    url = PREFECT_API_URL.value()
+    prefect_compare.caller.set(prefect_compare.Caller(observer, server_is_shared=url is not None))
+    if url is None:
         observer.stage("Starting a Prefect server for this run")
-        settings = {PREFECT_API_URL: start_server()}
-    else:
-        settings = {}
-    with temporary_settings(settings), prefect_compare.watched_by(observer):
+    with temporary_settings({PREFECT_API_URL: url or start_server()}):
         prefect_compare.check_server()
         return prefect_compare.compare(folder=folder, specification=specification, verbose=verbose)

@@ -1,0 +1,237 @@
+"""The comparison as a Prefect flow: on a server of the session, and on one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+
+from taxi_mlops.domain import Resources, Trial, TrialKind, TrialStatus
+from taxi_mlops.errors import UsageError
+from taxi_mlops.flows import prefect_run
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.prefect_server import start_server
+from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.trials.runner import run_trial
+from taxi_mlops.trials.workload_folder import write_workload
+
+MEASURED = re.compile(
+    "run_id|created_at|seconds|memory|speedup|slower_than|rank|tied|p_value|p_adjusted|a12|effect|efficiency|warnings"
+)
+needs_prefect = pytest.mark.skipif(not prefect_run.is_installed(), reason="Prefect is not installed")
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory):
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def server(prefect_home):
+    """The address of a server that ends with the session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(prefect_home))
+        return start_server()
+
+
+@pytest.fixture
+def taxi(prefect_home, tmp_path):
+    """Start `taxi compare` with these options and environment."""
+    started = []
+
+    def taxi(*options, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "taxi_mlops.cli", "compare", *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PREFECT_HOME": str(prefect_home)} | environment,
+        )
+        started.append(process)
+        return process
+
+    yield taxi
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def written(specification, path):
+    path.write_text(specification.to_toml(), encoding="utf-8")
+    return path
+
+
+def not_measured(value):
+    """A document without what no two runs have in common: times, memory, identifiers, and what follows from them."""
+    if isinstance(value, dict):
+        return {key: not_measured(item) for key, item in value.items() if not MEASURED.search(key)}
+    return [not_measured(item) for item in value] if isinstance(value, list) else value
+
+
+def keys(value, path=""):
+    """Every place of a document where something stands."""
+    if isinstance(value, dict):
+        return {f"{path}.{key}" for key in value} | {
+            k for key, item in value.items() for k in keys(item, f"{path}.{key}")
+        }
+    return {k for item in value for k in keys(item, f"{path}[]")} if isinstance(value, list) else set()
+
+
+def wait_for_lines(folder, lines):
+    deadline = time.monotonic() + 120
+    while not folder.journal.is_file() or folder.journal.read_bytes().count(b"\n") < lines:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@needs_prefect
+def test_the_flow_gives_the_same_comparison_as_the_plain_steps(specify, run, taxi, server, tmp_path):
+    specification = specify("light-exact", "light-slow", "light-wrong", "light-raising")
+    plain, flow = RunFolder(tmp_path / "plain"), RunFolder(tmp_path / "flow")
+    run(specification, plain.path)
+    process = taxi(
+        "--spec", written(specification, tmp_path / "s.toml"), "--output", flow.path, "--json", PREFECT_API_URL=server
+    )
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    documents = [json.loads(folder.comparison.read_text(encoding="utf-8")) for folder in (plain, flow)]
+    assert stdout == flow.comparison.read_text(encoding="utf-8")
+    assert not_measured(documents[0]) == not_measured(documents[1])
+    assert keys(documents[0]) == keys(documents[1])
+    orders = [[outcome.trial.key for outcome in Journal.read(folder.journal).outcomes] for folder in (plain, flow)]
+    assert orders[0] == orders[1]
+    names = [{entry.name for entry in folder.path.iterdir()} for folder in (plain, flow)]
+    assert names[0] == names[1]
+    assert "Traceback" not in stderr
+    assert "prefect." not in stderr
+
+    trace = flow.trace.read_text(encoding="utf-8")
+    assert len(set(re.findall(r'"traceId":"(\w+)"', trace))) == 1
+
+    [flow_run] = httpx.post(f"{server}/flow_runs/filter", json={}).json()
+    assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("COMPLETED", "Completed")
+    tasks = httpx.post(f"{server}/task_runs/filter", json={"sort": "EXPECTED_START_TIME_ASC"}).json()
+    assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
+    trials = {task["name"] for task in tasks if "trial" in task["tags"]}
+    assert trials == {f"trial {key}" for key in orders[1]}
+    assert {task["name"] for task in tasks} - trials == {
+        "load",
+        "equivalence",
+        "quality",
+        "assemble",
+        "labels",
+        "report",
+        "record",
+    }
+    [limit] = httpx.post(f"{server}/v2/concurrency_limits/filter", json={}).json()
+    assert (limit["limit"], limit["active_slots"]) == (1, 0)
+    [artifact] = httpx.post(f"{server}/artifacts/filter", json={}).json()
+    assert "light-exact" in artifact["data"]
+
+
+@needs_prefect
+def test_ctrl_c_stops_the_flow_at_once_and_it_is_gone_on_with(specify, taxi, server, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    specification = written(specify("light-exact", "light-slow"), tmp_path / "s.toml")
+    process = taxi("--spec", specification, "--output", folder.path, PREFECT_API_URL=server)
+    wait_for_lines(folder, 2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"taxi compare --resume {folder.path}" in stderr
+    assert "Traceback" not in stderr
+    finished = folder.journal.read_bytes()
+
+    process = taxi("--resume", folder.path, "--flow", PREFECT_API_URL=server)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert folder.journal.read_bytes().startswith(finished)
+    assert len(Journal.read(folder.journal).outcomes) == 6
+
+
+@needs_prefect
+def test_a_mistake_is_one_line_in_the_flow_too(taxi, server, tmp_path):
+    process = taxi(tmp_path / "nowhere.csv", "--output", tmp_path / "run", PREFECT_API_URL=server)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (2, "")
+    assert re.fullmatch(r"error: .*nowhere\.csv.*\n", stderr)
+    assert not (tmp_path / "run").exists()
+
+
+@needs_prefect
+def test_a_server_that_does_not_answer_is_one_line(taxi, tmp_path):
+    process = taxi("--output", tmp_path / "run", PREFECT_API_URL="http://127.0.0.1:9/api")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.fullmatch(r"error: no Prefect server answers at http://127\.0\.0\.1:9/api.*--no-flow\n", stderr)
+
+
+def servers_of(process):
+    return [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "taxi_mlops.flows.prefect_server" in child.cmdline()
+    ]
+
+
+@needs_prefect
+@pytest.mark.parametrize("how", ["ended", "killed"])
+def test_no_server_is_left_behind(specify, taxi, tmp_path, how):
+    folder = RunFolder(tmp_path / "run")
+    specification = written(specify("light-slow"), tmp_path / "s.toml")
+    process = taxi("--spec", specification, "--output", folder.path, "--flow")
+    wait_for_lines(folder, 1)
+    [own] = servers_of(process)
+    connections = {connection.laddr.ip for connection in own.net_connections() if connection.status == "LISTEN"}
+    assert connections == {"127.0.0.1"}
+    if how == "killed":
+        process.kill()
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == (-signal.SIGKILL if how == "killed" else 0), stderr
+    psutil.wait_procs([own], timeout=30)
+    assert not own.is_running()
+
+
+def test_without_prefect_the_user_is_told_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(prefect_run, "is_installed", lambda: False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(UsageError, match=r"--flow was given, but .* pip install 'taxi-mlops\[flow\]'"):
+        prefect_run.run_flow(None, tmp_path, Observer(), verbose=False)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(UsageError, match="PREFECT_API_URL is set"):
+        prefect_run.run_flow(None, tmp_path, Observer(), verbose=False)
+
+
+def test_a_trial_may_be_started_from_a_thread_that_is_not_the_main_one(specify, settings, tmp_path):
+    """Its guardian hangs on a pipe that the process holds, not on the thread that started it."""
+    from taxi_mlops.data.load import load_points
+
+    specification = specify("light-slow")
+    points = load_points(specification.dataset, settings, lambda *_: None)
+    write_workload(points, specification.parameters.to_domain(), tmp_path / "points")
+
+    def trial(block):
+        assert threading.current_thread() is not threading.main_thread()
+        return run_trial(
+            Trial("light-slow", TrialKind.TIMING, block),
+            run_id="20261123T000000Z-000000",
+            workload=tmp_path / "points",
+            resources=Resources(threads=1, timeout_seconds=60.0),
+            scratch=tmp_path / "scratch",
+            labels=tmp_path / "labels",
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(trial, 1).result().status is TrialStatus.OK
