@@ -40,15 +40,13 @@ def draw_map(
 ) -> dict[str, Any]:
     """The map as a document for `Bokeh.embed.embed_item`.
 
-    view: what is shown first. The image of the points itself is left out: the page holds it once, for the map and for
-    print, and hands it to the source named `picture`. The outlines are in the source named `clusters`, the largest
-    cluster first.
+    view: what is shown first. The outlines are in the source named `clusters`, the largest cluster first.
     """
     from bokeh.embed import json_item
     from bokeh.models import ColumnDataSource
 
     plot = _canvas(view)
-    image = ColumnDataSource({"url": [""]}, name="picture")
+    image = ColumnDataSource({"url": [picture.data_uri]})
     plot.image_url(
         url="url", x=extent.west, y=extent.north, w=extent.width, h=extent.height, anchor="top_left", source=image
     )

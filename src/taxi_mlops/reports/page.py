@@ -53,8 +53,8 @@ class LargeCluster:
 class MapSection:
     """The map as the page shows it.
 
-    document: for `Bokeh.embed.embed_item`. picture: the points, for the map and for print. text: what the map shows,
-    for those who do not see it. caption, clusters_text: sentences below the map and above the table.
+    document: for `Bokeh.embed.embed_item`. picture: the points for print, and where scripts do not run. text: what the
+    map shows, for those who do not see it. caption, clusters_text: sentences below the map and above the table.
     """
 
     document: dict[str, Any]
@@ -152,6 +152,7 @@ def _environment() -> Environment:
         index=lambda value: "1" if value == 1.0 else f"{value:.4f}",
         bytes=lambda value: UNDEFINED if value is None else f"{value:,.0f} B",
         metres=lambda value: UNDEFINED if value is None else f"{value:.3f} m",
+        figure=_figure,
         label=label_text,
         place=_place,
         share=_share,
@@ -167,7 +168,12 @@ def _interval(result: AdapterResult) -> str:
     low, high = result.fit_seconds_ci
     low_value, low_unit = seconds(low).split(" ")
     high_value, high_unit = seconds(high).split(" ")
-    return f"[{low_value}{'' if low_unit == high_unit else f' {low_unit}'}–{high_value} {high_unit}]"
+    between = "" if low_unit == high_unit else f"\N{NO-BREAK SPACE}{low_unit}"
+    return f"[{low_value}{between}–{high_value}\N{NO-BREAK SPACE}{high_unit}]"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}".replace("-", "−")
 
 
 def _place(example: Example) -> str:

@@ -22,6 +22,8 @@ _SHADES = 10
 _FAINTEST = 0.35
 _FAINTEST_NOISE, _STRONGEST_NOISE = 0.45, 0.9
 _SIDES = (3000, 2400, 1900, 1500, 1200, 900, 700)
+PAPER_SIDE = 900
+"""Longer side of the picture for print, where a point must still be seen."""
 _PIXELS_PER_POINT_ROOT = 6.0
 _MARGIN = 0.03
 
@@ -73,20 +75,27 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
 
 
-def draw(east: FloatArray, north: FloatArray, region: NDArray[np.int32], extent: Extent) -> Picture:
+def draw(
+    east: FloatArray,
+    north: FloatArray,
+    region: NDArray[np.int32],
+    extent: Extent,
+    colours: NDArray[np.int64] | None = None,
+    longest_side: int = _SIDES[0],
+) -> Picture:
     """Draw points as pixels in the colour of their region.
 
     east, north: metres, shape (n,). region: int32 (n,), 0 … k − 1, or `NOISE`. A pixel takes the region with most of
     its points, and a shade by the rank of their number among all pixels (histogram equalisation), so that both an
-    airport and a quiet street show. The resolution is the highest that fits the points and `MAX_PICTURE_BYTES`.
+    airport and a quiet street show. The resolution is the highest that fits the points, `longest_side` in pixels and
+    `MAX_PICTURE_BYTES`. colours: of an earlier picture of the same regions; without them, neighbours differ.
     """
     inside = (east >= extent.west) & (east < extent.east) & (north >= extent.south) & (north < extent.north)
     outside = len(inside) - int(np.count_nonzero(inside))
     if outside:
         east, north, region = east[inside], north[inside], region[inside]
     k = int(region.max(initial=NOISE)) + 1
-    colours = None
-    for side in _sides(len(region)):
+    for side in _sides(len(region), longest_side):
         scale = side / max(extent.width, extent.height)
         width, height = max(1, round(extent.width * scale)), max(1, round(extent.height * scale))
         column = np.minimum(((east - extent.west) * scale).astype(np.int64), width - 1)
@@ -101,9 +110,9 @@ def draw(east: FloatArray, north: FloatArray, region: NDArray[np.int32], extent:
     return Picture(png, width, height, colours, outside)
 
 
-def _sides(n: int) -> tuple[int, ...]:
+def _sides(n: int, longest: int) -> tuple[int, ...]:
     """Lengths of the longer side to try, the finest first: few points on many pixels would be too small to see."""
-    useful = _PIXELS_PER_POINT_ROOT * np.sqrt(n)
+    useful = min(longest, _PIXELS_PER_POINT_ROOT * np.sqrt(n))
     return tuple(side for side in _SIDES if side <= useful) or _SIDES[-1:]
 
 

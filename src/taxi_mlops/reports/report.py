@@ -71,7 +71,7 @@ def _map(comparison: Comparison, shown: AdapterResult, folder: RunFolder) -> tup
     from taxi_mlops.reports.labels import Frame, read_labels
     from taxi_mlops.reports.map import draw_map, first_view
     from taxi_mlops.reports.page import MapSection, counter_examples
-    from taxi_mlops.reports.picture import Extent, draw
+    from taxi_mlops.reports.picture import PAPER_SIDE, Extent, draw
 
     points = read_labels(shown.name, folder.path / str(shown.labels))
     frame = Frame.around(points.latitude, points.longitude)
@@ -83,7 +83,7 @@ def _map(comparison: Comparison, shown: AdapterResult, folder: RunFolder) -> tup
     view = first_view(hotspots, extent)
     section = MapSection(
         document=draw_map(hotspots, picture, extent, view, counter_examples(comparison)),
-        picture=picture,
+        picture=draw(east, north, points.labels, view, picture.colours, PAPER_SIDE),
         text=_description(points, hotspots),
         caption=_caption(shown, points, picture, bool(counter_examples(comparison))),
         clusters_text=_clusters_text(hotspots),
@@ -117,7 +117,7 @@ def _caption(shown: AdapterResult, points: LabelledPoints, picture: Picture, exa
         "colour; a colour means nothing else. Noise is grey; stronger pixels hold more points."
     )
     if examples:
-        text += " × marks points on which adapters differ."
+        text += " On the live map × marks points on which adapters differ."
     if picture.outside:
         text += f" {picture.outside:,} noise points lie beyond the edges."
     return text

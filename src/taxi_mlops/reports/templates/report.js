@@ -1,5 +1,5 @@
 "use strict";
-// The map: Bokeh draws it; here it gets the page's colours, the picture that the page holds, and the page's buttons.
+// The map: Bokeh draws it; here it gets the page's colours and buttons.
 (async () => {
   const source = document.getElementById("map-document");
   if (source === null) return;
@@ -9,8 +9,6 @@
   const model = (name) => Bokeh.documents[0].get_model_by_name(name);
   const plot = model("map");
   const clusters = model("clusters");
-
-  model("picture").data = { url: [document.getElementById("map-picture").src] };
 
   const paint = () => {
     const colour = (name) => getComputedStyle(page).getPropertyValue(name).trim();
