@@ -251,7 +251,8 @@ def _few(header: RunHeader) -> list[str]:
     if repeats >= FEWEST_FOR_RESAMPLING:
         return []
     return [
-        f"{repeats} repeats are few: intervals of the medians stay below 95 % confidence, those of speed-ups lean on "
+        f"{repeats} {'repeat is' if repeats == 1 else 'repeats are'} few: intervals of the medians stay below 95 % "
+        "confidence, those of speed-ups lean on "
         f"Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"
     ]
 
