@@ -1,4 +1,4 @@
-"""`taxi runs`: what was run, how it ended, and how two runs differ."""
+"""`taxi runs`: what was run, how it ended, how two runs differ, and what several say together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _ListByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_ListByDefault, help="List the runs (as `list` does), or compare two of them.")
+app = typer.Typer(cls=_ListByDefault, help="List the runs (as `list` does), compare two, or analyze several.")
 
 
 @app.command("list")
@@ -98,6 +98,30 @@ def compare_two(
     console.print(
         "\nIntervals hold what the repeats tell; what else changed on the host between the two runs, they do not."
     )
+
+
+@app.command("analyze")
+def analyze_several(
+    named: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or run ids; a beginning is enough.")],
+    points: Annotated[int | None, typer.Option(min=1, metavar="N", help="Forecast the cost of so many points.")] = None,
+    json: Json = False,
+) -> None:
+    """Take runs on one machine together: how cost grows with points, and who is fast on all workloads."""
+    from rich.console import Console
+
+    from taxi_mlops.recording.several_runs import analyze
+    from taxi_mlops.recording.stored_runs import find_comparison
+    from taxi_mlops.settings import load_settings
+    from taxi_mlops.storage.urls import experiments_url
+
+    store = experiments_url(load_settings())
+    several = analyze([find_comparison(store, name) for name in named], points)
+    if json:
+        typer.echo(several.model_dump_json(indent=2))
+        return
+    from taxi_mlops.reports.several import render
+
+    Console(highlight=False).print(render(several))
 
 
 def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:

@@ -20,6 +20,8 @@ from taxi_mlops.evaluation.contingency import IndexArray
 FEWEST_PAIRS = 2
 MOST_PAIRS_EXACT = 50
 POSTERIOR_SAMPLES = 50_000
+MOST_WORKLOADS_PERMUTED = 10
+PERMUTATIONS = 20_000
 _MAGNITUDES = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"))
 
 
@@ -52,11 +54,11 @@ class Significance:
 
 @dataclass(frozen=True, slots=True)
 class Friedman:
-    """Ranks of k methods over N workloads, 1 the best, and whether they differ by more than chance.
+    """Ranks of k methods over N workloads, 1 the best, and whether they differ by more than chance, by `test`.
 
-    chi_squared: Friedman's statistic; f_statistic: Iman and Davenport's, which p_value is from. critical_difference:
-    Nemenyi's: methods whose mean ranks are less than that apart are not told apart at the level `alpha`. Where all
-    workloads rank the methods alike, f_statistic is infinite, so None, and p_value is 0.
+    chi_squared: Friedman's statistic; f_statistic: Iman and Davenport's, None where all workloads rank the methods
+    alike, which makes it infinite. critical_difference: Nemenyi's: methods whose mean ranks are less than that apart
+    are not told apart at the level `alpha`.
     """
 
     test: str
@@ -71,12 +73,12 @@ class Friedman:
 
     @property
     def tied(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of methods that are not told apart."""
+        """The pairs of methods that are not told apart: all of them, where the ranks differ by chance alone."""
         ranked = zip(self.methods, self.mean_ranks, strict=True)
         return tuple(
             (one, other)
             for (one, rank), (other, other_rank) in combinations(ranked, 2)
-            if abs(rank - other_rank) < self.critical_difference
+            if self.p_value >= self.alpha or abs(rank - other_rank) < self.critical_difference
         )
 
 
@@ -179,34 +181,52 @@ def magnitude(a12: float) -> str:
     return next((name for bound, name in _MAGNITUDES if distance < bound), "large")
 
 
-def friedman(costs: ArrayLike, methods: Sequence[str], alpha: float = 0.05) -> Friedman:
+def friedman(costs: ArrayLike, methods: Sequence[str], alpha: float = 0.05, seed: int = 0) -> Friedman:
     """Compare k methods over N workloads by their ranks (Demšar, JMLR 7, 2006, section 3.2).
 
-    costs: shape (N, k), lower is better. Raises ValueError for fewer than 2 methods or workloads.
+    costs: shape (N, k), lower is better. The p-value comes from Iman and Davenport's F; up to `MOST_WORKLOADS_PERMUTED`
+    workloads, for which that is not good enough, from permuted ranks. Raises ValueError for fewer than 2 methods or
+    workloads.
     """
-    from scipy.special import fdtrc
     from scipy.stats import studentized_range
 
     table = np.asarray(costs, dtype=np.float64)
     n, k = table.shape
     if n < 2 or k < 2 or k != len(methods):
         raise ValueError(f"needs 2 workloads and 2 methods or more, got {n} and {k} for {len(methods)} names")
-    mean_ranks = np.array([_ranks(row) for row in table]).mean(axis=0)
+    ranks = np.array([_ranks(row) for row in table])
+    mean_ranks = ranks.mean(axis=0)
     chi_squared = 12.0 * n / (k * (k + 1)) * (float(np.sum(mean_ranks**2)) - k * (k + 1) ** 2 / 4.0)
     rest = n * (k - 1) - chi_squared
     f_statistic = (n - 1) * chi_squared / rest if rest > 0.0 else None
     quantile = float(studentized_range.ppf(1.0 - alpha, k, math.inf)) / math.sqrt(2.0)
+    result = _permuted_friedman(ranks, seed) if n <= MOST_WORKLOADS_PERMUTED else _iman_davenport(f_statistic, n, k)
     return Friedman(
-        test="Friedman with Iman and Davenport's correction; Nemenyi's critical difference",
+        test=f"{result.test}; Nemenyi's critical difference",
         methods=tuple(methods),
         workloads=n,
         mean_ranks=tuple(float(rank) for rank in mean_ranks),
         chi_squared=chi_squared,
         f_statistic=f_statistic,
-        p_value=0.0 if f_statistic is None else float(fdtrc(k - 1, (k - 1) * (n - 1), f_statistic)),
+        p_value=result.p_value,
         critical_difference=quantile * math.sqrt(k * (k + 1) / (6.0 * n)),
         alpha=alpha,
     )
+
+
+def _iman_davenport(f_statistic: float | None, n: int, k: int) -> Significance:
+    from scipy.special import fdtrc
+
+    p_value = 0.0 if f_statistic is None else float(fdtrc(k - 1, (k - 1) * (n - 1), f_statistic))
+    return Significance("Friedman with Iman and Davenport's correction", p_value)
+
+
+def _permuted_friedman(ranks: FloatArray, seed: int) -> Significance:
+    """How often ranks that are permuted within each workload differ as much; ranks: float64 (N, k)."""
+    permuted = np.random.default_rng(seed).permuted(np.broadcast_to(ranks, (PERMUTATIONS, *ranks.shape)), axis=2)
+    spread = np.sum(permuted.sum(axis=1) ** 2, axis=1)
+    as_much = np.count_nonzero(spread >= np.sum(ranks.sum(axis=0) ** 2) - 1e-9)
+    return Significance(f"Friedman with {PERMUTATIONS:,} permutations", (as_much + 1) / (PERMUTATIONS + 1))
 
 
 def bayesian_signed_rank(differences: ArrayLike, rope: float, seed: int, prior: float = 0.5) -> PracticalComparison:
@@ -227,7 +247,7 @@ def bayesian_signed_rank(differences: ArrayLike, rope: float, seed: int, prior: 
     shares = np.stack([shares[0], 1.0 - shares.sum(axis=0), shares[1]])
     wins = np.bincount(np.argmax(shares, axis=0), minlength=3) / POSTERIOR_SAMPLES
     return PracticalComparison(
-        f"Bayesian signed-rank, practically equivalent within {rope:g}", *(float(share) for share in wins)
+        f"Bayesian signed-rank, practically equivalent within {rope:.3g}", *(float(share) for share in wins)
     )
 
 
