@@ -96,7 +96,9 @@ class RankingEntry(_Document):
     name: str
     fit_seconds_median: float | None = None
     tied_with: tuple[str, ...] = Field(default=(), description="Adapters not told apart from this one by the data.")
-    slower_than_winner: Speedup | None = Field(default=None, description="How many times faster the winner is.")
+    slower_than_winner: Speedup | None = Field(
+        default=None, description="How many times faster the winner is; the intervals hold for all pairs at once."
+    )
     reason: str | None = Field(default=None, description="Why the adapter has no rank; null where it has one.")
 
 

@@ -125,16 +125,17 @@ def _density(members: Members) -> Density:
 def _core_distances(members: Members, begin: int, end: int, core: FloatArray) -> None:
     """Fill in the all-points core distances of one cluster: in two dimensions, the root of a harmonic mean of squares.
 
-    Every distance is positive, as no two members coincide; a member alone has core distance 0.
+    Members that still coincide, on either side of the antimeridian, count as infinitely far. A member alone has core
+    distance 0.
     """
     for i in range(begin, end):
         for j in range(i + 1, end):
             metres = _between(members, i, j)
-            closeness = 1.0 / (metres * metres)
+            closeness = 1.0 / (metres * metres) if metres > 0.0 else 0.0
             core[i] += closeness
             core[j] += closeness
     for i in range(begin, end):
-        if end - begin > 1:
+        if core[i] > 0.0:
             core[i] = math.sqrt((end - begin - 1) / core[i])
 
 
@@ -201,6 +202,7 @@ def _separations(
     """Return float64 (k,): of each cluster, the least mutual reachability from inside it to inside another, in metres.
 
     Clusters and members are passed over where even the chord to them, which is no longer than the arc, is too long.
+    O(k²) chords, as one long cluster may be near to all.
     centres: float64 (k, 3) on the unit sphere; radius: float64 (k,), the longest chord from a centre to its members.
     """
     k = centres.shape[0]

@@ -94,6 +94,11 @@ def test_a_cluster_in_one_place_is_as_dense_as_can_be(make_points) -> None:
     assert index_of(points, np.repeat([0, 1], 5).astype(np.int32)).value == pytest.approx(1.0)
 
 
+def test_points_on_both_sides_of_the_antimeridian_may_coincide(make_points) -> None:
+    points = make_points([0.0, 0.0, 1e-4, 1.0, 1.0 + 1e-4, 1.0 + 2e-4], [-180.0, 180.0, 180.0, 0.0, 0.0, 0.0])
+    assert 0.9 < index_of(points, np.repeat([0, 1], 3).astype(np.int32)).value <= 1.0
+
+
 def test_large_clusters_are_sampled_and_it_says_so(patch, monkeypatch) -> None:
     points, labels, _ = patch(3, members=300)
     whole = index_of(points, labels)
