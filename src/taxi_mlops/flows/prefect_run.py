@@ -37,7 +37,8 @@ def run_flow(specification: Specification | None, folder: Path, observer: Observ
         os.environ.setdefault(name, value)
     if not verbose:
         # Its records still go to the server; on the terminal a user's mistake is one line.
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        for handler in ("CONSOLE", "DEBUG"):
+            os.environ.setdefault(f"PREFECT_LOGGING_HANDLERS_{handler}_LEVEL", "CRITICAL")
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from taxi_mlops.flows import prefect_compare

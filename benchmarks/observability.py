@@ -1,0 +1,157 @@
+"""Show what metrics and spans cost a run.
+
+Measured on their own, since a busy host disturbs whole runs by more than that: the CPU seconds of importing the
+libraries in a fresh process, of a run's files, and of a trial's metrics and spans; then a run of the synthetic city,
+which these are a share of. And for a timed trial: how often this process was woken while one ran, and what it used,
+with telemetry and without.
+
+    python benchmarks/observability.py [--rows 20000] [--repeats 5] [--trials 2000] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.flows.compare import compare
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.telemetry import watched_run
+from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.settings import Settings, load_settings
+from taxi_mlops.specification import Specification
+from taxi_mlops.trials.machine import describe_machine, usable_cpus
+from taxi_mlops.trials.runner import run_trial
+from taxi_mlops.trials.workload_folder import write_workload
+
+ADAPTER = "sklearn"
+IMPORT = """
+import time
+import taxi_mlops.cli.main, taxi_mlops.specification, taxi_mlops.settings, taxi_mlops.recording.assembly
+import taxi_mlops.recording.journal, taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
+import structlog, rich.progress
+started = time.process_time()
+import taxi_mlops.flows.telemetry
+print(time.process_time() - started)
+"""
+
+
+def main() -> None:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        report = _measure(Path(folder), load_settings(), arguments)
+    print(json.dumps(report, indent=2))
+    if arguments.output:
+        arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=20_000, help="of the synthetic city")
+    parser.add_argument("--repeats", type=int, default=5, help="of everything that runs in a process of its own")
+    parser.add_argument("--trials", type=int, default=2000, help="that metrics and spans are made of")
+    parser.add_argument("--output", type=Path)
+    return parser.parse_args()
+
+
+def _measure(folder: Path, settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
+    specification = Specification.model_validate(
+        {
+            "dataset": {"synthetic_rows": arguments.rows},
+            "trials": {"adapters": [ADAPTER], "repeats": arguments.repeats},
+        }
+    )
+    quiet = settings.model_copy(update={"runs_dir": folder / "runs"})
+    started = time.perf_counter()
+    compare(specification, RunFolder(folder / "run"), quiet, Observer())
+    run_seconds = time.perf_counter() - started
+    journal = Journal.read(RunFolder(folder / "run").journal)
+
+    imports = statistics.median(_import_seconds() for _ in range(arguments.repeats))
+    files = statistics.median(_recording_seconds(folder / f"none-{i}", quiet, journal, 0) for i in range(20))
+    many = _recording_seconds(folder / "many", quiet, journal, arguments.trials)
+    trial = (many - files) / arguments.trials
+    cost = imports + files + trial * len(journal.outcomes)
+    return {
+        "machine": describe_machine().model_dump(mode="json"),
+        "run": {"rows": arguments.rows, "trials": len(journal.outcomes), "seconds": run_seconds},
+        "cpu_seconds": {"imports": imports, "files": files, "each_trial": trial, "in_all": cost},
+        "share_of_run": cost / run_seconds,
+        "while_a_timed_trial_ran": {
+            "without": _while_timing(folder / "without", settings, arguments, watched=False),
+            "with": _while_timing(folder / "with", settings, arguments, watched=True),
+        },
+    }
+
+
+def _import_seconds() -> float:
+    done = subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def _recording_seconds(path: Path, settings: Settings, journal: Journal, trials: int) -> float:
+    """CPU seconds of the telemetry of a run with so many trials that take no time."""
+    path.mkdir()
+    folder = RunFolder(path)
+    started = time.process_time()
+    with watched_run("benchmark", folder, (ADAPTER,), settings, Observer()) as watcher:
+        watcher.trials_begin(journal.header, ())
+        for block in range(1, trials + 1):
+            outcome = TrialOutcome(
+                Trial(ADAPTER, TrialKind.TIMING, block),
+                TrialStatus.OK,
+                cold_start_seconds=1.0,
+                prepare_seconds=0.01,
+                fit_seconds=0.5,
+            )
+            with watcher.step("trial"):
+                watcher.trial_started(outcome.trial, block, trials)
+                watcher.trial_finished(outcome)
+    return time.process_time() - started
+
+
+def _while_timing(path: Path, settings: Settings, arguments: argparse.Namespace, *, watched: bool) -> dict[str, float]:
+    """Medians over timed trials, of this process while each ran."""
+    path.mkdir()
+    folder = RunFolder(path)
+    points = load_points(LoadRequest(synthetic_rows=arguments.rows), settings, lambda *_: None)
+    write_workload(points, Parameters(100.0, 10), folder.points)
+    used, woken = [], []
+    this = psutil.Process()
+    for block in range(1, arguments.repeats + 1):
+        trial = Trial(ADAPTER, TrialKind.TIMING, block)
+
+        def measured_trial(trial: Trial = trial) -> None:
+            switches, cpu = this.num_ctx_switches(), time.process_time()
+            run_trial(
+                trial,
+                run_id="benchmark",
+                workload=folder.points,
+                resources=Resources(threads=1, cpus=usable_cpus()[:1]),
+                scratch=folder.scratch,
+                labels=folder.answers,
+            )
+            used.append(time.process_time() - cpu)
+            woken.append(this.num_ctx_switches().voluntary - switches.voluntary)
+
+        if watched:
+            with watched_run("benchmark", folder, (ADAPTER,), settings, Observer()) as watcher, watcher.step("trial"):
+                measured_trial()
+        else:
+            measured_trial()
+    return {"cpu_seconds": statistics.median(used), "voluntary_switches": statistics.median(woken)}
+
+
+if __name__ == "__main__":
+    main()
