@@ -27,17 +27,21 @@ from taxi_mlops.engine.frame import (
 from taxi_mlops.engine.grid import Grid, build_grid, cells_in_reach, first_row_in_reach, row_in_reach
 from taxi_mlops.engine.haversine import RADIANS, haversine
 from taxi_mlops.engine.layout import IntArray, Layout, lay_out
-from taxi_mlops.engine.resolution import COARSE
+from taxi_mlops.engine.resolution import COARSE, crowding
 from taxi_mlops.engine.threads import Range, even_ranges, workers
 
 LabelArray = NDArray[np.int32]
+
+_POINTS_PER_CELL = 8.0
+_FINEST = 8.0
+"""Cells per eps: finer ones would cost queries that are far from all core points."""
 
 
 class _Cells(NamedTuple):
     """Core points in a frame.
 
-    rows: int64 (R,), the numbers of its occupied rows; row_cell: int64 (R + 1,), their cells. label: int32 (C,), of each
-    cell. centre: the middle of the core points' x.
+    rows: int64 (R,), the numbers of its occupied rows; row_cell: int64 (R + 1,), their cells. label: int32 (C,), of
+    each cell. centre: the middle of the core points' x.
     """
 
     frame: Frame
@@ -63,24 +67,33 @@ class NearestCore:
 
         Of several at the same distance, the lowest label. x, y: float32 or float64 (m,), finite.
         """
-        labels = np.full(len(x), -1, dtype=np.int32)
+        found = np.full(len(x), -1, dtype=np.int32)
         if len(self.x) == 0:
-            return labels
+            return found
         index = self._index
+        # In the order of the cells, queries find what they look at in the processor's cache.
+        height, width = (0.01, 0.01) if isinstance(index, Grid) else (index.frame.height, index.frame.width)
+        order = np.argsort(np.floor(y / height) * 2.0**30 + np.floor(x / width))
+        x, y = x[order], y[order]
         with workers(threads) as run:
             if isinstance(index, Grid):
-                sorted_labels = self.labels[index.order]
-                search = partial(find_nearest_in_grid, index, sorted_labels, x, y, labels)
+                search = partial(find_nearest_in_grid, index, self.labels[index.order], x, y, found)
             else:
-                search = partial(find_nearest, *index, x, y, labels)
+                search = partial(find_nearest, *index, x, y, found)
             run(search, even_ranges(len(x), 8 * threads))
+        labels = np.empty_like(found)
+        labels[order] = found
         return labels
 
     @cached_property
     def _index(self) -> _Cells | Grid:
         extent = Extent(float(self.x.min()), float(self.x.max()), float(self.y.min()), float(self.y.max()))
         try:
-            frame = (sphere_frame if self.spherical else plane_frame)(extent, self.eps, COARSE)
+            frame_of = sphere_frame if self.spherical else plane_frame
+            coarse = frame_of(extent, self.eps, COARSE)
+            crowded = crowding(self.x, self.y, coarse.width, coarse.height)
+            resolution = float(np.clip(COARSE * np.sqrt(crowded / _POINTS_PER_CELL), COARSE, _FINEST))
+            frame = frame_of(extent, self.eps, resolution)
         except UnframedError:
             return build_grid(self.y, self.x, self.eps)
         with workers(1) as run:
@@ -116,34 +129,39 @@ def find_nearest(
     core_x, core_y, start, column = layout.x, layout.y, layout.cell_start, layout.cell_column
     for i in range(part[0], part[1]):
         at_x, at_y = np.float64(x[i]), np.float64(y[i])
+        cosine = 1.0
         if frame.metric.spherical is not None:
             at_x -= 360.0 * round((at_x - centre) / 360.0)
+            cosine = math.cos(at_y * RADIANS)
         here = math.floor((at_x - frame.origin_x) / frame.width)
         at_row = math.floor((at_y - frame.origin_y) / frame.height)
-        cosine = 1.0 if frame.metric.spherical is None else math.cos(at_y * RADIANS)
         best, best_label = frame.metric.limit, np.int32(-1)
-        middle = np.searchsorted(rows, at_row)
-        if middle < rows.shape[0] and rows[middle] == at_row:
-            cells = column[row_cell[middle] : row_cell[middle + 1]]
-            cell = row_cell[middle] + np.searchsorted(cells, here)
-            if cell < row_cell[middle + 1] and column[cell] == here:
-                distance = _nearest(frame, core_x, core_y, at_x, at_y, cosine, start[cell], start[cell + 1])
+        above = np.searchsorted(rows, at_row)
+        below = above - 1
+        if above < rows.shape[0] and rows[above] == at_row:
+            cell = row_cell[above] + np.searchsorted(column[row_cell[above] : row_cell[above + 1]], here)
+            if cell < row_cell[above + 1] and column[cell] == here:
+                distance = _nearest(frame, core_x, core_y, at_x, at_y, cosine, start[cell], start[cell + 1], best)
                 if distance <= best:
                     best, best_label = distance, label[cell]
-        row = np.searchsorted(rows, at_row - frame.reach)
-        while row < rows.shape[0] and rows[row] <= at_row + frame.reach:
+        while True:
+            upwards = above < rows.shape[0] and (below < 0 or rows[above] - at_row <= at_row - rows[below])
+            row = above if upwards else below
+            if row < 0 or abs(rows[row] - at_row) > frame.reach:
+                break
+            above, below = (above + 1, below) if upwards else (above, below - 1)
             columns = _columns_within(frame, rows[row], at_y, cosine, best)
-            if columns >= 0.0:
-                first = math.floor((at_x - columns - frame.slack - frame.origin_x) / frame.width)
-                last = math.floor((at_x + columns + frame.slack - frame.origin_x) / frame.width)
-                cell = row_cell[row] + np.searchsorted(column[row_cell[row] : row_cell[row + 1]], first)
-                while cell < row_cell[row + 1] and column[cell] <= last:
-                    if not (column[cell] == here and rows[row] == at_row):
-                        distance = _nearest(frame, core_x, core_y, at_x, at_y, cosine, start[cell], start[cell + 1])
-                        if distance < best or (distance == best and (best_label < 0 or label[cell] < best_label)):
-                            best, best_label = distance, label[cell]
-                    cell += 1
-            row += 1
+            if columns < 0.0:
+                continue
+            first = math.floor((at_x - columns - frame.slack - frame.origin_x) / frame.width)
+            last = math.floor((at_x + columns + frame.slack - frame.origin_x) / frame.width)
+            cell = row_cell[row] + np.searchsorted(column[row_cell[row] : row_cell[row + 1]], first)
+            while cell < row_cell[row + 1] and column[cell] <= last:
+                if column[cell] != here or rows[row] != at_row:
+                    distance = _nearest(frame, core_x, core_y, at_x, at_y, cosine, start[cell], start[cell + 1], best)
+                    if distance < best or (distance == best and (best_label < 0 or label[cell] < best_label)):
+                        best, best_label = distance, label[cell]
+                cell += 1
         labels[i] = best_label
 
 
@@ -165,17 +183,37 @@ def _columns_within(frame: Frame, row: int, at_y: float, cosine: float, distance
 
 @njit(cache=True, nogil=True)
 def _nearest(
-    frame: Frame, x: FloatArray, y: FloatArray, at_x: float, at_y: float, cosine: float, begin: Whole, end: Whole
+    frame: Frame,
+    x: FloatArray,
+    y: FloatArray,
+    at_x: float,
+    at_y: float,
+    cosine: float,
+    begin: Whole,
+    end: Whole,
+    best: float,
 ) -> float:
-    """Return the smallest distance to the points begin:end: squared in the plane, a haversine on the sphere."""
-    best = np.inf
+    """Return the smallest distance to the points begin:end, or infinity where none is within `best`.
+
+    Squared in the plane, a haversine on the sphere; that is taken only where a planar bound does not rule it out.
+    """
+    nearest, bound = np.inf, np.inf
+    if frame.metric.spherical is not None:
+        bound = SPHERE_SCALE * best / frame.curvature * (1.0 + 1e-9)
     for j in range(np.uintp(begin), np.uintp(end)):
+        planar = (y[j] - at_y) ** 2
         if frame.metric.spherical is None:
-            distance = (y[j] - at_y) ** 2 + (x[j] - at_x) ** 2
+            planar += (x[j] - at_x) ** 2
+            if planar <= best:
+                best = nearest = planar
         else:
-            distance = haversine(at_y, at_x, cosine, y[j], x[j], math.cos(y[j] * RADIANS))
-        best = min(best, distance)
-    return best
+            planar += cosine * (cosine - abs(y[j] - at_y) * RADIANS) * (x[j] - at_x) ** 2
+            if planar <= bound:
+                distance = haversine(at_y, at_x, cosine, y[j], x[j], math.cos(y[j] * RADIANS))
+                if distance <= best:
+                    best = nearest = distance
+                    bound = SPHERE_SCALE * best / frame.curvature * (1.0 + 1e-9)
+    return nearest
 
 
 @njit(cache=True, nogil=True)
