@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from taxi_mlops.cli.main import app
+from taxi_mlops.testing.sample_runs import EQUAL, REFERENCE, make_run
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        make_run(tmp_path / f"r{number}", f"run-{number}", slowness=1.0 + number)
+    return ["r0", "r1", "r2"]
+
+
+def test_several_runs_are_taken_together(runs: list[str]) -> None:
+    result = CliRunner().invoke(app, ["runs", "analyze", *runs, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["runs"] == ["run-0", "run-1", "run-2"]
+    assert document["ranks"]["leaders"] == [EQUAL, REFERENCE]
+    assert document["growth"][0]["fit_seconds"]["reason"] == "needs 3 sizes, and there is 1"
+
+
+def test_what_they_say_is_readable(runs: list[str]) -> None:
+    result = CliRunner().invoke(app, ["runs", "analyze", *runs])
+    assert result.exit_code == 0, result.output
+    assert "3 runs of" in result.stdout
+    assert "needs 3 sizes" in result.stdout
+    assert f"{EQUAL} 1.00" in " ".join(result.stdout.split())
