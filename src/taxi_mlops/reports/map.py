@@ -60,14 +60,19 @@ def draw_map(
 
 
 def first_view(hotspots: Hotspots, extent: Extent) -> Extent:
-    """The part of the extent that holds the bulk of the clustered points: a far airport is reached by zooming out."""
+    """The part of the extent that holds the clusters of the bulk of the points: the rest is reached by zooming out."""
+    import shapely
+
     if not len(hotspots):
         return extent
-    east, north = hotspots.frame.to_metres(hotspots.latitude, hotspots.longitude)
-    west_end, east_end = _bulk(east, hotspots.size)
-    south_end, north_end = _bulk(north, hotspots.size)
-    bulk = Extent.around(np.array([west_end, east_end]), np.array([south_end, north_end]))
-    margin = 0.1 * max(bulk.width, bulk.height)
+    west, south, east, north = shapely.bounds(hotspots.outlines).T
+    bulk = Extent(
+        _quantile(west, hotspots.size, 0.02),
+        _quantile(south, hotspots.size, 0.02),
+        _quantile(east, hotspots.size, 0.98),
+        _quantile(north, hotspots.size, 0.98),
+    )
+    margin = max(0.05 * max(bulk.width, bulk.height), 100.0)
     return Extent(
         max(bulk.west - margin, extent.west),
         max(bulk.south - margin, extent.south),
@@ -76,12 +81,11 @@ def first_view(hotspots: Hotspots, extent: Extent) -> Extent:
     )
 
 
-def _bulk(coordinate: FloatArray, size: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[float, float]:
-    """The ends of the middle 96 % of the points, each taken to be in the middle of its cluster."""
-    order = np.argsort(coordinate)
-    share = np.cumsum(size[order]) / size.sum()
-    low, high = np.searchsorted(share, [0.02, 0.98])
-    return float(coordinate[order[low]]), float(coordinate[order[min(high, len(order) - 1)]])
+def _quantile(values: FloatArray, weight: np.ndarray[Any, np.dtype[np.int64]], share: float) -> float:
+    """The value that clusters with this share of the points do not exceed."""
+    order = np.argsort(values)
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return float(values[order[min(int(np.searchsorted(reached, share)), len(order) - 1)]])
 
 
 def _canvas(view: Extent) -> figure:

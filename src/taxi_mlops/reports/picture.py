@@ -26,6 +26,8 @@ PAPER_SIDE = 900
 """Longer side of the picture for print, where a point must still be seen."""
 _PIXELS_PER_POINT_ROOT = 6.0
 _MARGIN = 0.03
+_SPARSE, _LONELY = 0.03, 0.003
+"""Shares of drawn pixels below which those of clusters, and those of noise too, are made larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,9 @@ def draw(
 
     east, north: metres, shape (n,). region: int32 (n,), 0 … k − 1, or `NOISE`. A pixel takes the region with most of
     its points, and a shade by the rank of their number among all pixels (histogram equalisation), so that both an
-    airport and a quiet street show. The resolution is the highest that fits the points, `longest_side` in pixels and
-    `MAX_PICTURE_BYTES`. colours: of an earlier picture of the same regions; without them, neighbours differ.
+    airport and a quiet street show; where few pixels are drawn, they grow by one all around. The resolution is the
+    highest that fits the points, `longest_side` in pixels and `MAX_PICTURE_BYTES`. colours: of an earlier picture of
+    the same regions; without them, neighbours differ.
     """
     inside = (east >= extent.west) & (east < extent.east) & (north >= extent.south) & (north < extent.north)
     outside = len(inside) - int(np.count_nonzero(inside))
@@ -138,7 +141,7 @@ def _encode(regions: NDArray[np.int32], counts: NDArray[np.int64], colours: NDAr
     hue = np.zeros(regions.shape, dtype=np.uint8)
     clustered = regions >= 0
     hue[clustered] = colours[regions[clustered]] + 1
-    index = np.where(drawn, 1 + hue * _SHADES + shade, 0).astype(np.uint8)
+    index = _spread(np.where(drawn, 1 + hue * _SHADES + shade, 0).astype(np.uint8))
     entries, opacities = [(0, 0, 0)], [0]
     for name in (NOISE_COLOUR, *PALETTE):
         low, high = (_FAINTEST_NOISE, _STRONGEST_NOISE) if name == NOISE_COLOUR else (_FAINTEST, 1.0)
@@ -149,6 +152,17 @@ def _encode(regions: NDArray[np.int32], counts: NDArray[np.int64], colours: NDAr
     file = io.BytesIO()
     image.save(file, "png", transparency=bytes(opacities), optimize=True)
     return file.getvalue()
+
+
+def _spread(index: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Let pixels grow into the empty ones around them where few are drawn, so that they are seen; noise grows last."""
+    from scipy.ndimage import maximum_filter
+
+    drawn = np.count_nonzero(index) / index.size
+    if drawn > _SPARSE:
+        return index
+    growing = index if drawn < _LONELY else np.where(index > _SHADES, index, 0)
+    return np.where(index == 0, maximum_filter(growing, size=3, mode="constant"), index)
 
 
 def _equalised(counts: NDArray[np.int64]) -> NDArray[np.uint8]:

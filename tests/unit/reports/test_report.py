@@ -100,7 +100,16 @@ def test_a_report_holds_all_that_the_comparison_found(page):
         "Repeat it",
     ]
     assert "exact is the only adapter that can be ranked." in page.text
-    for figure in ("375 ms", "[250–500 ms]", "123 MB", "0.03×", "114.500 m", "99", "24.75%", "fewer than two clusters"):
+    for figure in (
+        "375 ms",
+        "[250–500\N{NO-BREAK SPACE}ms]",
+        "123 MB",
+        "0.03×",
+        "114.500 m",
+        "99",
+        "24.75%",
+        "fewer than two clusters",
+    ):
         assert figure in page.text
     (lang,) = (attributes["lang"] for attributes in page.all("html"))
     assert lang == "en"
