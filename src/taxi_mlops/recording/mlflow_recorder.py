@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,8 +86,9 @@ class MlflowRecorder:
         try:
             self._write(client, experiment, run, written)
         except BaseException:
-            for run_id in written:
-                client.delete_run(run_id)
+            with suppress(Exception):  # what cannot be removed now, the next recording removes
+                for run_id in written:
+                    client.delete_run(run_id)
             raise
         for found in earlier:
             client.delete_run(found.info.run_id)
