@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -120,9 +121,10 @@ def test_the_flow_gives_the_same_comparison_as_the_plain_steps(specify, run, tax
     trace = flow.trace.read_text(encoding="utf-8")
     assert len(set(re.findall(r'"traceId":"(\w+)"', trace))) == 1
 
-    [flow_run] = httpx.post(f"{server}/flow_runs/filter", json={}).json()
+    flow_runs = httpx.post(f"{server}/flow_runs/filter", json={}).json()
+    [flow_run] = [found for found in flow_runs if found["parameters"]["folder"] == str(flow.path)]
     assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("COMPLETED", "Completed")
-    tasks = httpx.post(f"{server}/task_runs/filter", json={"sort": "EXPECTED_START_TIME_ASC"}).json()
+    tasks = httpx.post(f"{server}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flow_run["id"]]}}}).json()
     assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
     trials = {task["name"] for task in tasks if "trial" in task["tags"]}
     assert trials == {f"trial {key}" for key in orders[1]}
@@ -137,7 +139,8 @@ def test_the_flow_gives_the_same_comparison_as_the_plain_steps(specify, run, tax
     }
     [limit] = httpx.post(f"{server}/v2/concurrency_limits/filter", json={}).json()
     assert (limit["limit"], limit["active_slots"]) == (1, 0)
-    [artifact] = httpx.post(f"{server}/artifacts/filter", json={}).json()
+    artifacts = httpx.post(f"{server}/artifacts/filter", json={}).json()
+    [artifact] = [found for found in artifacts if found["flow_run_id"] == flow_run["id"]]
     assert "light-exact" in artifact["data"]
 
 
@@ -162,12 +165,20 @@ def test_ctrl_c_stops_the_flow_at_once_and_it_is_gone_on_with(specify, taxi, ser
 
 
 @needs_prefect
-def test_a_mistake_is_one_line_in_the_flow_too(taxi, server, tmp_path):
-    process = taxi(tmp_path / "nowhere.csv", "--output", tmp_path / "run", PREFECT_API_URL=server)
-    stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout) == (2, "")
-    assert re.fullmatch(r"error: .*nowhere\.csv.*\n", stderr)
-    assert not (tmp_path / "run").exists()
+def test_a_host_that_is_taken_is_waited_for_no_longer_than_the_settings_say(specify, taxi, server, tmp_path):
+    limit = f"taxi-timed-trials-{socket.gethostname()}"
+    httpx.post(f"{server}/v2/concurrency_limits/", json={"name": limit, "limit": 1})
+    slot = {"names": [limit], "slots": 1, "mode": "concurrency"}
+    assert httpx.post(f"{server}/v2/concurrency_limits/increment", json=slot).is_success
+    try:
+        specification = written(specify("light-exact"), tmp_path / "s.toml")
+        environment = {"PREFECT_API_URL": server, "TAXI_HOST_LOCK_TIMEOUT_SECONDS": "1"}
+        process = taxi("--spec", specification, "--output", tmp_path / "run", "--quiet", **environment)
+        _, stderr = process.communicate(timeout=120)
+    finally:
+        httpx.post(f"{server}/v2/concurrency_limits/decrement", json=slot)
+    assert process.returncode == 1
+    assert re.fullmatch(rf"error: .*{limit} has been taken for 1 s.*prefect gcl update {limit}.*\n", stderr)
 
 
 @needs_prefect
@@ -178,29 +189,37 @@ def test_a_server_that_does_not_answer_is_one_line(taxi, tmp_path):
     assert re.fullmatch(r"error: no Prefect server answers at http://127\.0\.0\.1:9/api.*--no-flow\n", stderr)
 
 
-def servers_of(process):
-    return [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "taxi_mlops.flows.prefect_server" in child.cmdline()
-    ]
+def wait_for_server(process):
+    """The server that the process starts, once it listens."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < deadline
+        for child in psutil.Process(process.pid).children():
+            if "taxi_mlops.flows.prefect_server" in child.cmdline():
+                return child
+        time.sleep(0.05)
 
 
 @needs_prefect
-@pytest.mark.parametrize("how", ["ended", "killed"])
-def test_no_server_is_left_behind(specify, taxi, tmp_path, how):
-    folder = RunFolder(tmp_path / "run")
-    specification = written(specify("light-slow"), tmp_path / "s.toml")
-    process = taxi("--spec", specification, "--output", folder.path, "--flow")
-    wait_for_lines(folder, 1)
-    [own] = servers_of(process)
-    connections = {connection.laddr.ip for connection in own.net_connections() if connection.status == "LISTEN"}
-    assert connections == {"127.0.0.1"}
-    if how == "killed":
-        process.kill()
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == (-signal.SIGKILL if how == "killed" else 0), stderr
-    psutil.wait_procs([own], timeout=30)
+def test_a_mistake_is_one_line_and_its_server_is_gone(taxi, tmp_path):
+    process = taxi(tmp_path / "nowhere.csv", "--output", tmp_path / "run", "--flow", "--quiet")
+    own = wait_for_server(process)
+    addresses = {connection.laddr.ip for connection in own.net_connections() if connection.status == "LISTEN"}
+    assert addresses == {"127.0.0.1"}
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (2, "")
+    assert re.fullmatch(r"error: .*nowhere\.csv.*\n", stderr)
+    assert not (tmp_path / "run").exists()
+    assert not own.is_running()
+
+
+@needs_prefect
+def test_the_server_of_a_run_that_is_killed_is_gone_too(taxi, tmp_path):
+    process = taxi("--output", tmp_path / "run", "--flow", "--quiet")
+    own = wait_for_server(process)
+    process.kill()
+    process.communicate(timeout=60)
+    psutil.wait_procs([own], timeout=60)
     assert not own.is_running()
 
 
