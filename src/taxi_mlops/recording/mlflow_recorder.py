@@ -30,7 +30,7 @@ _CONTENT = "content"
 
 _METRICS_AT_ONCE = 1000
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""MLflow else takes an experiment for one of language models, and shows pages made for those."""
+"""What kind of experiment it is; MLflow else guesses, and asks."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
