@@ -47,7 +47,7 @@ def dbcv(latitude: FloatArray, longitude: FloatArray, labels: LabelArray, sizes:
 
     Points that coincide are one, since the index divides by distances. It takes time quadratic in the members of a
     cluster; so of larger clusters members are drawn, `DRAWS` times, and the mean is taken over the draws. It bears no
-    interval then: the members of a sample lie further apart, by which the index is off more than draws differ.
+    interval then: the members of a sample lie further apart, and draws do not show the bias that this brings.
     """
     most = _largest_sample(sizes)
     if int(sizes.max()) <= most:
