@@ -12,6 +12,7 @@ from numba import njit
 from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Pair, Whole, count_within, pair_of_rows
 from taxi_mlops.engine.layout import IndexArray, Layout
 from taxi_mlops.engine.threads import Range
+from taxi_mlops.engine.touching import FEW_PAIRS, any_within
 from taxi_mlops.engine.window import first_from
 
 SURE, ADJACENT, ALL = 0, 1, 2
@@ -100,6 +101,8 @@ def _touch(
 ) -> bool:
     """Return whether a core point of one cell is within eps of one of the other."""
     begin, end = start[other], start[other] + n_core[other]
+    if np.int64(n_core[cell]) * np.int64(n_core[other]) > FEW_PAIRS:
+        return any_within(metric, pair, x, y, start[cell], start[cell] + n_core[cell], begin, end)
     for i in range(np.uintp(start[cell]), np.uintp(start[cell] + n_core[cell])):
         if count_within(metric, pair.scale, pair.within, pair.beyond, x, y, x[i], y[i], begin, end) > 0:
             return True
