@@ -123,7 +123,7 @@ def test_a_specification_file_is_all_that_is_needed(taxi, tmp_path, shared_data)
     ("arguments", "message"),
     [
         (("compare", "nowhere.csv"), "nowhere.csv"),
-        (("compare", "--eps", "-5"), "--eps = -5.0"),
+        (("compare", "--eps", "-5"), "--eps = '-5'"),
         (("compare", "--adapters", "dbscanner"), "known are: "),
         (("compare", "--resume", "nowhere"), "holds no run"),
         (("compare", "--resume", "x", "--eps", "5"), "no other options"),
