@@ -33,7 +33,7 @@ def _binaries() -> Path:
     return installed[-1].parent
 
 
-def _as_other_user() -> list[str]:
+def _other_user() -> list[str]:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return []
@@ -44,11 +44,16 @@ def _as_other_user() -> list[str]:
     return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
 
 
+def _dying_with_us() -> list[str]:
+    """The server ends too where the tests are killed."""
+    return ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """`user:password@host:port` of a running server."""
     pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
-    binaries, other_user = _binaries(), _as_other_user()
+    binaries, other_user = _binaries(), _other_user()
     folder = Path(tempfile.mkdtemp(prefix="taxi-postgresql-"))
     (folder / "password").write_text(PASSWORD, encoding="utf-8")
     if other_user:
@@ -64,7 +69,7 @@ def postgresql_server() -> Iterator[str]:
     settings = [word for setting in configuration for word in ("-c", setting)]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            [*other_user, binaries / "postgres", "-D", folder / "data", "-p", str(port), *settings],
+            [*other_user, *_dying_with_us(), binaries / "postgres", "-D", folder / "data", "-p", str(port), *settings],
             cwd="/",
             stdout=log,
             stderr=log,
