@@ -6,7 +6,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from taxi_mlops.errors import UsageError
+from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.prefect_server import NO_CALLS_HOME, start_server
 from taxi_mlops.recording.comparison import Comparison
@@ -28,7 +28,8 @@ def is_installed() -> bool:
 def run_flow(specification: Specification | None, folder: Path, observer: Observer, verbose: bool) -> Comparison:
     """Run `flows.compare` as a Prefect flow; None goes on with the folder's run.
 
-    Raises UsageError where Prefect is not installed, ServiceError where no server answers, and what the steps raise.
+    Raises UsageError where Prefect is not installed, ServiceError where its server does not answer, at first or any
+    more, and what the steps raise.
     """
     if not is_installed():
         asked_by = f"{API_URL} is set" if server_is_named() else "--flow was given"
@@ -39,6 +40,8 @@ def run_flow(specification: Specification | None, folder: Path, observer: Observ
         # Its records still go to the server; on the terminal a user's mistake is one line.
         for handler in ("CONSOLE", "DEBUG"):
             os.environ.setdefault(f"PREFECT_LOGGING_HANDLERS_{handler}_LEVEL", "CRITICAL")
+    import httpx
+    from prefect.exceptions import PrefectException
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from taxi_mlops.flows import prefect_compare
@@ -49,4 +52,10 @@ def run_flow(specification: Specification | None, folder: Path, observer: Observ
         observer.stage("Starting a Prefect server for this run")
     with temporary_settings({PREFECT_API_URL: url or start_server()}):
         prefect_compare.check_server()
-        return prefect_compare.compare(folder=folder, specification=specification, verbose=verbose)
+        try:
+            return prefect_compare.compare(folder=folder, specification=specification, verbose=verbose)
+        except (httpx.HTTPError, PrefectException) as error:
+            raise ServiceError(
+                f"Prefect's server failed during the run ({type(error).__name__}: {error}); no finished trial is lost: "
+                f"go on with: taxi compare --resume {folder} --no-flow"
+            ) from error
