@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import Frame, with_rows
+from taxi_mlops.engine.frame import Frame, Whole, with_rows
 from taxi_mlops.engine.threads import Range, Run, balanced_ranges, even_ranges
 
 FloatArray = NDArray[np.float64]
@@ -157,62 +157,80 @@ def column_of(frame: Frame, x: float) -> int:
 def sort_rows(
     row_start: IntArray, rows: Range, frame: Frame, x: FloatArray, y: FloatArray, order: IndexArray, cells: IntArray
 ) -> None:
-    """Sort each row of a range by column, in place, and count its cells. Linear, but for rows of few far points."""
+    """Sort each row of a range by column, in place, and count its cells.
+
+    One counting pass where the columns of a row are not many more than its points, else a few. Plain loops throughout:
+    they compile in a tenth of the time that numpy's sorting and slicing take.
+    """
     longest = 0
     for row in range(rows[0], rows[1]):
         longest = max(longest, row_start[row + 1] - row_start[row])
     old_x, old_y, old_order = np.empty(longest), np.empty(longest), np.empty(longest, dtype=order.dtype)
-    column = np.empty(longest, dtype=np.int64)
-    counter = np.empty(2 * longest + _DENSE_COLUMNS + 1, dtype=np.int64)
+    column, place = np.empty(longest, dtype=np.int64), np.empty(longest, dtype=np.int64)
+    counter = np.empty(2 * longest + _DENSE_COLUMNS, dtype=np.int64)
     for row in range(rows[0], rows[1]):
-        begin, end = row_start[row], row_start[row + 1]
-        n = end - begin
+        begin = np.uintp(row_start[row])
+        n = np.uintp(row_start[row + 1]) - begin
         if n == 0:
             continue
-        old_x[:n], old_y[:n], old_order[:n] = x[begin:end], y[begin:end], order[begin:end]
-        for i in range(np.uintp(n)):
+        lowest, highest = column_of(frame, x[begin]), column_of(frame, x[begin])
+        for i in range(n):
+            old_x[i], old_y[i], old_order[i] = x[begin + i], y[begin + i], order[begin + i]
             column[i] = column_of(frame, old_x[i])
-        lowest = column[:n].min()
-        span = column[:n].max() - lowest + 1
-        if span <= 2 * n + _DENSE_COLUMNS:
-            cells[row] = _positions(column[:n], lowest, counter[:span])
+            lowest, highest = min(lowest, column[i]), max(highest, column[i])
+        span, base = highest - lowest + 1, 2 * np.int64(n) + _DENSE_COLUMNS
+        for i in range(n):
+            column[i] -= lowest
+        if span <= base:
+            cells[row] = _places(column, n, span, counter, place)
         else:
-            cells[row] = _positions_far_apart(column[:n])
-        for i in range(np.uintp(n)):
-            to = np.uintp(begin + column[i])
-            x[to] = old_x[i]
-            y[to] = old_y[i]
-            order[to] = old_order[i]
+            cells[row] = _places_by_digits(column, n, span, base, counter, place)
+        for i in range(n):
+            to = begin + np.uintp(place[i])
+            x[to], y[to], order[to] = old_x[i], old_y[i], old_order[i]
 
 
 @njit(cache=True, nogil=True)
-def _positions(column: IntArray, lowest: int, counter: IntArray) -> int:
-    """Replace each column by its place in sorted order; return how many columns there are."""
-    counter[:] = 0
-    for i in range(column.shape[0]):
-        counter[np.uintp(column[i] - lowest)] += 1
+def _places(digits: IntArray, n: Whole, base: Whole, counter: IntArray, place: IntArray) -> int:
+    """Fill in the place of each of n digits below `base` in sorted order; return how many different ones there are."""
+    for digit in range(np.uintp(base)):
+        counter[digit] = 0
+    for i in range(n):
+        counter[np.uintp(digits[i])] += 1
     total, distinct = 0, 0
-    for c in range(counter.shape[0]):
-        count = counter[c]
+    for digit in range(np.uintp(base)):
+        count = counter[digit]
         distinct += count > 0
-        counter[c] = total
+        counter[digit] = total
         total += count
-    for i in range(column.shape[0]):
-        here = np.uintp(column[i] - lowest)
-        column[i] = counter[here]
+    for i in range(n):
+        here = np.uintp(digits[i])
+        place[i] = counter[here]
         counter[here] += 1
     return distinct
 
 
 @njit(cache=True, nogil=True)
-def _positions_far_apart(column: IntArray) -> int:
-    """Do the same by comparisons, where there would be too many counters."""
-    rank = np.argsort(column)
-    distinct = 1
-    for i in range(1, column.shape[0]):
-        distinct += column[rank[i]] != column[rank[i - 1]]
-    for i in range(column.shape[0]):
-        column[rank[i]] = i
+def _places_by_digits(column: IntArray, n: Whole, span: Whole, base: Whole, counter: IntArray, place: IntArray) -> int:
+    """Do the same for columns below `span`, one digit to a base after the other, from the lowest (radix sort)."""
+    digits, owner = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    new_owner = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        owner[i] = i
+    divisor = np.int64(1)
+    while divisor < span:
+        for k in range(n):
+            digits[k] = column[owner[k]] // divisor % base
+        _places(digits, n, base, counter, place)
+        for k in range(n):
+            new_owner[place[k]] = owner[k]
+        owner, new_owner = new_owner, owner
+        divisor *= base
+    distinct, last = 0, np.int64(-1)
+    for k in range(n):
+        place[owner[k]] = k
+        distinct += column[owner[k]] != last
+        last = column[owner[k]]
     return distinct
 
 

@@ -6,12 +6,15 @@ search (Gray and Moore 2000), on trees that exist only as far as it goes.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from taxi_mlops.engine.frame import FloatArray, Metric, Pair, Whole, count_within
 
 FEW_PAIRS = 2048
 """Up to so many pairs, comparing them all is faster."""
+_DEEPEST = 512
+"""Halving a float64 more than some 60 times in each of four directions is impossible within a cell."""
 
 
 @njit(cache=True, nogil=True)
@@ -23,11 +26,16 @@ def any_within(
     Near O(m log m) for m points on both sides, unless the two sides follow each other at eps all along.
     """
     ax, ay, bx, by = x[begin:end].copy(), y[begin:end].copy(), x[other:stop].copy(), y[other:stop].copy()
-    stack = [(0, ax.shape[0], 0, bx.shape[0])]
-    while len(stack) > 0:
-        a, b, c, d = stack.pop()
-        low_ax, high_ax, low_ay, high_ay = ax[a:b].min(), ax[a:b].max(), ay[a:b].min(), ay[a:b].max()
-        low_bx, high_bx, low_by, high_by = bx[c:d].min(), bx[c:d].max(), by[c:d].min(), by[c:d].max()
+    stack = np.empty((_DEEPEST, 4), dtype=np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, ax.shape[0], 0, bx.shape[0]
+    top = 1
+    while top > 0:
+        top -= 1
+        a, b, c, d = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
+        low_ax, high_ax = _ends(ax, a, b)
+        low_ay, high_ay = _ends(ay, a, b)
+        low_bx, high_bx = _ends(bx, c, d)
+        low_by, high_by = _ends(by, c, d)
         gap_x, gap_y = max(low_bx - high_ax, low_ax - high_bx, 0.0), max(low_by - high_ay, low_ay - high_by, 0.0)
         if gap_y * gap_y + pair.scale * gap_x * gap_x > pair.beyond * (1.0 + 1e-12):
             continue
@@ -42,12 +50,14 @@ def any_within(
                     return True
         elif size_a >= size_b:
             middle = _halve(ax, ay, a, b, high_ax - low_ax >= high_ay - low_ay)
-            stack.append((a, middle, c, d))
-            stack.append((middle, b, c, d))
+            stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = a, middle, c, d
+            stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2], stack[top + 1, 3] = middle, b, c, d
+            top += 2
         else:
             middle = _halve(bx, by, c, d, high_bx - low_bx >= high_by - low_by)
-            stack.append((a, b, c, middle))
-            stack.append((a, b, middle, d))
+            stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = a, b, c, middle
+            stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2], stack[top + 1, 3] = a, b, middle, d
+            top += 2
     return False
 
 
@@ -55,7 +65,7 @@ def any_within(
 def _halve(x: FloatArray, y: FloatArray, begin: int, end: int, by_x: bool) -> int:
     """Reorder points that do not all coincide around the middle of their box; return where the upper half begins."""
     along = x if by_x else y
-    low, high = along[begin:end].min(), along[begin:end].max()
+    low, high = _ends(along, begin, end)
     middle = low + 0.5 * (high - low)
     to = begin
     for i in range(begin, end):
@@ -64,3 +74,12 @@ def _halve(x: FloatArray, y: FloatArray, begin: int, end: int, by_x: bool) -> in
             y[i], y[to] = y[to], y[i]
             to += 1
     return to
+
+
+@njit(cache=True, nogil=True)
+def _ends(values: FloatArray, begin: int, end: int) -> tuple[float, float]:
+    """Return the lowest and the highest of the values begin:end."""
+    low = high = values[begin]
+    for i in range(begin, end):
+        low, high = min(low, values[i]), max(high, values[i])
+    return low, high

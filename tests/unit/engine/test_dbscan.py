@@ -148,3 +148,14 @@ def test_few_points_far_apart_leave_no_rows_between():
 def test_points_too_far_apart_for_float64_are_refused():
     with pytest.raises(ValueError, match="eps = 1 is too small for coordinates 1e"):
         dbscan_plane(np.array([0.0, 1e15]), np.zeros(2), 1.0, 1)
+
+
+@pytest.mark.parametrize("spread", [1e3, 1e5, 1e9])
+@pytest.mark.parametrize("height", [0.0, 3.0, 1e4])
+def test_rows_of_points_far_apart(spread, height):
+    """Rows with many more columns than points are sorted digit by digit."""
+    rng = np.random.default_rng(5)
+    points = np.stack([rng.uniform(0, spread, 500), rng.uniform(0, height, 500)], axis=1)
+    points = np.concatenate([points, points + rng.uniform(0, 1, points.shape)])
+    labels, _ = dbscan_plane(*points.T, 1.0, 2)
+    np.testing.assert_array_equal(labels, DBSCAN(eps=1.0, min_samples=2).fit(points).labels_)
