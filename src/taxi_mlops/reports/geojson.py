@@ -24,7 +24,11 @@ def to_geojson(hotspots: Hotspots, adapter: str, about: dict[str, Any]) -> str:
     """
     import shapely
 
-    geometries = shapely.set_precision(hotspots.outlines_in_degrees(), _DEGREE_GRID, mode="keep_collapsed")
+    outlines = hotspots.outlines_in_degrees()
+    # Edges that touched in metres may cross by the rounding of the conversion, which set_precision does not survive.
+    crossing = ~shapely.is_valid(outlines)
+    outlines[crossing] = shapely.make_valid(outlines[crossing], method="structure", keep_collapsed=False)
+    geometries = shapely.set_precision(outlines, _DEGREE_GRID, mode="keep_collapsed")
     bounds = shapely.bounds(geometries)
     density = hotspots.density
     features = []

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds, speedup
@@ -57,7 +58,7 @@ def _listed(names: list[str]) -> str:
 
 def _heading(comparison: Comparison) -> Text:
     dataset, parameters = comparison.dataset, comparison.parameters
-    dropped = dataset.rows_read - dataset.rows_used
+    dropped = sum(count for rule, count in dataset.dropped.items() if rule != NOT_SAMPLED)
     lines = [
         f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri} ({dataset.schema_}; "
         f"{dropped:,} of {dataset.rows_read:,} rows dropped)",
