@@ -7,14 +7,17 @@ breaks off it is resumed by Range, provided that the server says it is still the
 from __future__ import annotations
 
 import hashlib
+import netrc
+import os
 import re
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.errors import DownloadError
+from taxi_mlops.errors import DataError, DownloadError
 from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,11 +32,19 @@ def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> 
 
     Processes that want the same file wait for each other. Delete the file to have it fetched anew.
 
-    Raises DownloadError where the server refuses, stops sending, or sends something else than it announced, and
-    where the file is larger than `settings.http_max_bytes` or cannot be written.
+    Names and passwords come from `~/.netrc` (or the file that NETRC names), never from the address.
+
+    Raises DataError for an address that holds a user name, DownloadError where the server refuses, stops sending, or
+    sends something else than it announced, and where the file is larger than `settings.http_max_bytes` or cannot be
+    written.
     """
     from filelock import FileLock
 
+    if urlsplit(url).username is not None:
+        raise DataError(
+            f"{displayed(url)} was given with a user name, which would end up in the run's files; leave it out and "
+            f"write it to ~/.netrc: machine {urlsplit(url).hostname} login … password …"
+        )
     target = settings.cache_dir / "downloads" / _cache_name(url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +65,18 @@ def _cache_name(url: str) -> str:
     """A safe name that no two addresses share, with the file's own name at its end."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", url.partition("?")[0].rstrip("/").rpartition("/")[2])
     return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name[-100:]}"
+
+
+def _netrc() -> httpx.NetRCAuth | None:
+    import httpx
+
+    path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    try:
+        return httpx.NetRCAuth(str(path))
+    except FileNotFoundError:
+        return None
+    except (OSError, netrc.NetrcParseError) as error:
+        raise DownloadError(f"{path} cannot be read: {error}") from None
 
 
 class _Download:
@@ -81,7 +104,11 @@ class _Download:
         timeout = self._settings.http_timeout_seconds
         headers = {"Accept-Encoding": "identity", "User-Agent": "taxi-mlops"}
         with httpx.Client(
-            timeout=timeout, headers=headers, follow_redirects=True, max_redirects=_MAX_REDIRECTS
+            timeout=timeout,
+            headers=headers,
+            auth=_netrc(),
+            follow_redirects=True,
+            max_redirects=_MAX_REDIRECTS,
         ) as client:
             for attempt in range(_ATTEMPTS):
                 if attempt:

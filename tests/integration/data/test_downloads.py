@@ -152,10 +152,22 @@ def test_a_file_is_downloaded_once_with_progress(server, settings, trips):
 
 def test_an_address_gives_points(server, settings, trips):
     server.behaviour = Behaviour(trips)
-    points = load_points(LoadRequest(source=f"http://user:secret@127.0.0.1:{server.server_port}/t.parquet"), settings)
+    points = load_points(LoadRequest(source=f"{server.url}/t.parquet"), settings)
     city = load_points(LoadRequest(), settings)
     assert points.fingerprint == city.fingerprint
     assert points.provenance.uri == f"{server.url}/t.parquet"
+
+
+def test_a_password_comes_from_netrc_and_never_from_the_address(server, settings, trips, tmp_path, monkeypatch):
+    server.behaviour = Behaviour(trips)
+    with pytest.raises(DataError, match=r"~/\.netrc: machine 127\.0\.0\.1") as caught:
+        fetch(f"http://user:secret@127.0.0.1:{server.server_port}/t.parquet", settings)
+    assert "secret" not in str(caught.value)
+    assert server.behaviour.requests == []
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    fetch(f"{server.url}/t.parquet", settings)
+    assert server.behaviour.requests[0]["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
 
 
 def test_a_month_of_new_york_comes_from_the_set_address(server, settings, trips):
