@@ -220,16 +220,28 @@ def count_within(
         maybe += squared <= beyond
     if near == maybe:
         return near
-    return _count_exactly(metric, x, y, at_x, at_y, begin, end)
+    return _count_undecided(metric, scale, within, beyond, x, y, at_x, at_y, begin, end, near)
 
 
 @njit(cache=True, nogil=True)
-def _count_exactly(
-    metric: Metric, x: FloatArray, y: FloatArray, at_x: float, at_y: float, begin: Whole, end: Whole
+def _count_undecided(
+    metric: Metric,
+    scale: float,
+    within: float,
+    beyond: float,
+    x: FloatArray,
+    y: FloatArray,
+    at_x: float,
+    at_y: float,
+    begin: Whole,
+    end: Whole,
+    near: int,
 ) -> int:
-    near = 0
-    for j in range(begin, end):
-        near += _within_haversine(metric, at_x, at_y, x[j], y[j])
+    """Add to `near` those points that the planar bounds leave undecided and the haversine finds within eps."""
+    for j in range(np.uintp(begin), np.uintp(end)):
+        squared = (y[j] - at_y) ** 2 + scale * (x[j] - at_x) ** 2
+        if within < squared <= beyond:
+            near += _within_haversine(metric, at_x, at_y, x[j], y[j])
     return near
 
 
