@@ -7,13 +7,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Let tests interrupt what they start, also where we run in a background that ignores interrupts."""
+    """Let tests interrupt what they start, also in a background that ignores interrupts; time no example."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("taxi", deadline=None)
+    settings.load_profile("taxi")
 
 
 @pytest.fixture(scope="session")
