@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from santiago import peak_bytes, reset_peak, santiago
-from taxi_mlops.domain import NOISE, Clustering, Parameters, Points, Provenance
+from santiago import peak_bytes, reset_peak, santiago_points
+from taxi_mlops.domain import NOISE, Clustering, Parameters, Points
 from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.evaluation.equivalence import check_equivalence
 
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument("--min-samples", type=int, default=500)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments = parser.parse_args()
-    latitude, longitude = santiago(arguments.data, arguments.points).T.copy()
-    points = Points(latitude, longitude, None, "", Provenance("santiago", "made", "1", len(latitude), len(latitude)))
+    points = santiago_points(arguments.data, arguments.points)
+    latitude, longitude = points.latitude, points.longitude
     parameters = Parameters(arguments.eps, arguments.min_samples)
     labels, core = dbscan(latitude, longitude, arguments.eps, arguments.min_samples)
     sides = Clustering(labels, core), Clustering(renumbered(labels), core)

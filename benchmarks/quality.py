@@ -15,23 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from santiago import peak_bytes, reset_peak, santiago
-from taxi_mlops.domain import Clustering, Parameters, Points, Provenance
+from santiago import peak_bytes, reset_peak, santiago_points
+from taxi_mlops.domain import Clustering, Parameters
 from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.evaluation.eps_choice import choose_eps
 from taxi_mlops.evaluation.quality.measure import measure_quality
 from taxi_mlops.evaluation.quality.stability import stability
 
 
-def made(folder: Path, n: int) -> Points:
-    """Return n points made from the Santiago trips."""
-    latitude, longitude = santiago(folder, n).T.copy()
-    return Points(latitude, longitude, None, "", Provenance("santiago", "made", "1", n, n))
-
-
 def compile_kernels(folder: Path) -> None:
     """Call everything once on a few points."""
-    few = made(folder, 2_000)
+    few = santiago_points(folder, 2_000)
     labels = (np.arange(len(few)) % 3 - 1).astype(np.int32)
     measure_quality(few, Clustering(labels), "engine", stability(few, Parameters(100.0, 5), 0), 0)
 
@@ -44,7 +38,7 @@ def main() -> None:
     parser.add_argument("--min-samples", type=int, default=500)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments = parser.parse_args()
-    points = made(arguments.data, arguments.points)
+    points = santiago_points(arguments.data, arguments.points)
     parameters = Parameters(arguments.eps, arguments.min_samples)
     labels, core = dbscan(points.latitude, points.longitude, arguments.eps, arguments.min_samples)
     begin = time.perf_counter()

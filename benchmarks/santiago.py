@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from taxi_mlops.domain import Points, Provenance
 from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +29,12 @@ def santiago(folder: Path, n: int) -> FloatArray:
     points[:, 0] += rng.normal(0, 5e-4, n)
     points[:, 1] += rng.normal(0, 5e-4, n)
     return points
+
+
+def santiago_points(folder: Path, n: int) -> Points:
+    """Return the same as points of the platform."""
+    latitude, longitude = santiago(folder, n).T.copy()
+    return Points(latitude, longitude, None, "", Provenance("santiago", "made", "1", n, n))
 
 
 def plane(points: FloatArray) -> FloatArray:

@@ -252,8 +252,7 @@ def _few(header: RunHeader) -> list[str]:
         return []
     return [
         f"{repeats} {'repeat is' if repeats == 1 else 'repeats are'} few: intervals of the medians stay below 95 % "
-        "confidence, those of speed-ups lean on "
-        f"Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"
+        f"confidence, those of speed-ups lean on Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"
     ]
 
 
