@@ -1,4 +1,8 @@
-"""Every knob in one place: environment variables `TAXI_*`, a `.env` file, and `taxi.toml` in the working folder."""
+"""Every knob in one place: environment variables `TAXI_*`, a `.env` file, and a TOML file.
+
+The file is `taxi.toml` in the working folder, or the one that `TAXI_SETTINGS` names. A folder of secrets, one file
+each named as its variable in lower case (`taxi_redis_url`), is read where `TAXI_SECRETS_DIR` names it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from pydantic import Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -51,9 +56,40 @@ class Settings(BaseSettings):
     mlflow_experiment: str = Field(
         default="dbscan-comparisons", min_length=1, description="MLflow's experiment that runs are recorded under."
     )
+    mlflow_username: str | None = Field(default=None, description="At an MLflow server with basic authentication.")
+    mlflow_password: SecretStr | None = Field(
+        default=None, description="At an MLflow server with basic authentication."
+    )
+
+    prefect_api_url: HttpUrl | None = Field(default=None, description="Prefect's server. [PREFECT_API_URL]")
+    prefect_api_auth: SecretStr | None = Field(
+        default=None, description="user:password at Prefect's server. [PREFECT_API_AUTH_STRING]"
+    )
+
+    object_store_url: HttpUrl | None = Field(
+        default=None, description="Where `s3://` addresses are served: MinIO or any S3-compatible store."
+    )
+    object_store_access_key: str | None = Field(default=None, description="Of the user at the object store.")
+    object_store_secret_key: SecretStr | None = Field(default=None, description="Of the user at the object store.")
+    object_store_region: str = Field(default="us-east-1", description="Of the object store.")
+
+    redis_url: SecretStr | None = Field(default=None, description="Where prepared points are shared, as redis://….")
+    points_cache_ttl_seconds: float = Field(
+        default=7 * 86_400.0, gt=0, description="How long prepared points are kept."
+    )
+    points_cache_max_bytes: int = Field(default=1024**3, gt=0, description="Largest entry of prepared points.")
+
+    pushgateway_url: HttpUrl | None = Field(default=None, description="Prometheus Pushgateway that runs push to.")
+    service_timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for an answer of a service.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates of the authority that the services' TLS certificates are signed by."
+    )
 
     otlp_endpoint: HttpUrl | None = Field(
         default=None, description="OpenTelemetry collector, as http://host:4318. [OTEL_EXPORTER_OTLP_ENDPOINT]"
+    )
+    otlp_logs_endpoint: HttpUrl | None = Field(
+        default=None, description="Where log records go, as Loki's http://host:3100/otlp. [the collector]"
     )
 
     @classmethod
@@ -63,10 +99,11 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by one whose folder can be named
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls)
-        return init_settings, env_settings, dotenv_settings, toml, file_secret_settings
+        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("TAXI_SETTINGS", "taxi.toml")))
+        secrets = SecretsSettingsSource(settings_cls, os.environ.get("TAXI_SECRETS_DIR"))
+        return init_settings, env_settings, dotenv_settings, toml, secrets
 
 
 def load_settings() -> Settings:
