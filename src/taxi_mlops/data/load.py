@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -77,15 +77,30 @@ def load_points(request: LoadRequest, settings: Settings, on_progress: Progress 
 
     Raises DataError where the trips cannot be used and DownloadError where a server does not deliver.
     """
+    (points,) = load_samples(request, (request.sample,), settings, on_progress)
+    return points
+
+
+def load_samples(
+    request: LoadRequest, samples: Sequence[int | None], settings: Settings, on_progress: Progress | None = None
+) -> tuple[Points, ...]:
+    """Read and clean trips once, and draw each of the samples from them as a request of its own would; None is all.
+
+    Raises as `load_points` does.
+    """
     trips = open_trips(request, settings, on_progress)
     cleaned = trips.read()
     if not cleaned.latitude.size:
         counts = ", ".join(f"{count:,} {rule}" for rule, count in cleaned.dropped.items() if count)
         raise DataError(f"{trips.uri}: cleaning left none of {cleaned.rows_read:,} rows ({counts or 'no rows'})")
+    return tuple(_points(trips, cleaned, sample, request.seed) for sample in samples)
+
+
+def _points(trips: OpenedTrips, cleaned: CleanedCoordinates, sample: int | None, seed: int) -> Points:
     notes = [trips.schema.note, *cleaned.notes]
-    if request.sample is not None and request.sample < cleaned.rows_used:
-        notes.append(f"A uniform sample of {request.sample:,} of {cleaned.rows_used:,} trips (seed {request.seed})")
-        cleaned = _sampled(cleaned, request.sample, request.seed)
+    if sample is not None and sample < cleaned.rows_used:
+        notes.append(f"A uniform sample of {sample:,} of {cleaned.rows_used:,} trips (seed {seed})")
+        cleaned = _sampled(cleaned, sample, seed)
     provenance = Provenance(
         uri=trips.uri,
         schema=trips.schema.name,

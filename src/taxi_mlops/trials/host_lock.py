@@ -1,25 +1,52 @@
-"""One run at a time may time anything on a host."""
+"""One run at a time may time anything on a host, and nothing else of ours works beside it."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.settings import Settings
 
+_POLL_SECONDS = 0.05
+
 
 @contextmanager
 def host_lock(settings: Settings, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold this host's lock for timed trials. `on_wait` is told, once, where another run holds it.
+    """Hold this host's lock for timed trials. `on_wait` is told, once each, where others time or work on the host.
 
-    The lock file is in `settings.cache_dir`, named by the host, since the folder may be shared by several.
+    The lock files are in `settings.cache_dir`, named by the host, since the folder may be shared by several.
     Raises TaxiError after `settings.host_lock_timeout_seconds`, UsageError where the folder cannot be written.
     """
-    path = settings.cache_dir / f"timed-trials-{socket.gethostname()}.lock"
+    with ExitStack() as held:
+        _take_turn(settings, on_wait, held)
+        _join_work(settings, fcntl.LOCK_EX, on_wait, held)
+        yield
+
+
+@contextmanager
+def untimed_work(settings: Settings, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold, beside any number of others, what keeps timed trials off this host: for work that would disturb them.
+
+    Whoever waits to time goes first: work that begins later waits for its end. Raises as `host_lock` does.
+    """
+    with ExitStack() as held:
+        with ExitStack() as turn:
+            _take_turn(settings, on_wait, turn)
+            _join_work(settings, fcntl.LOCK_SH, on_wait, held)
+        yield
+
+
+def _take_turn(settings: Settings, on_wait: Callable[[str], None] | None, held: ExitStack) -> None:
+    """Take the lock that whoever times keeps, and all others take for a moment."""
+    path = _path(settings, "timed-trials")
     patience = settings.host_lock_timeout_seconds
     lock = FileLock(path)
     try:
@@ -27,23 +54,50 @@ def host_lock(settings: Settings, on_wait: Callable[[str], None] | None = None) 
         lock.acquire(timeout=0)
     except OSError as error:
         if not isinstance(error, Timeout):
-            raise UsageError(
-                f"cannot lock {path}: {error}; set TAXI_CACHE_DIR to a folder that can be written"
-            ) from None
+            raise _unusable(path, error) from None
         if on_wait is not None:
             on_wait(f"another run is timing trials on this host (lock {path}); waiting up to {patience:g} s")
-        _wait_for(lock, patience)
-    try:
-        yield
-    finally:
-        lock.release()
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            raise _taken(path, patience) from None
+    held.callback(lock.release)
 
 
-def _wait_for(lock: FileLock, patience: float) -> None:
+def _join_work(settings: Settings, mode: int, on_wait: Callable[[str], None] | None, held: ExitStack) -> None:
+    """Take the lock that untimed work shares. The kernel frees it with its holder, killed or not."""
+    path = _path(settings, "untimed-work")
+    patience = settings.host_lock_timeout_seconds
     try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        raise TaxiError(
-            f"another run has held {lock.lock_file} for more than {patience:g} s; wait for it to end, "
-            "or raise TAXI_HOST_LOCK_TIMEOUT_SECONDS"
-        ) from None
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise _unusable(path, error) from None
+    held.callback(os.close, descriptor)
+    deadline, told = time.monotonic() + patience, False
+    while True:
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise _taken(path, patience) from None
+            if on_wait is not None and not told:
+                on_wait(f"other runs are at work on this host (lock {path}); waiting up to {patience:g} s")
+                told = True
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _path(settings: Settings, what: str) -> Path:
+    return settings.cache_dir / f"{what}-{socket.gethostname()}.lock"
+
+
+def _unusable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot lock {path}: {error}; set TAXI_CACHE_DIR to a folder that can be written")
+
+
+def _taken(path: Path, patience: float) -> TaxiError:
+    return TaxiError(
+        f"another run has held {path} for more than {patience:g} s; wait for it to end, "
+        "or raise TAXI_HOST_LOCK_TIMEOUT_SECONDS"
+    )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from taxi_mlops.data.fingerprint import fingerprint
-from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.load import LoadRequest, load_points, load_samples
 from taxi_mlops.data.sources import data_version
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -141,3 +141,12 @@ def test_the_account_always_adds_up(rows, sample):
     assert provenance.rows_read == rows
     assert len(points) == provenance.rows_used == rows - sum(provenance.dropped.values())
     assert len(points) <= sample
+
+
+def test_samples_of_one_reading_are_those_of_requests_of_their_own(trips, settings):
+    request = LoadRequest(source=str(trips), seed=3)
+    drawn = load_samples(request, (10, None, 50), settings)
+    for points, sample in zip(drawn, (10, None, 50), strict=True):
+        alone = load_points(request.model_copy(update={"sample": sample}), settings)
+        assert points.fingerprint == alone.fingerprint
+        assert points.provenance == alone.provenance

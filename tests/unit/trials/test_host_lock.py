@@ -6,7 +6,7 @@ import pytest
 
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.settings import Settings
-from taxi_mlops.trials.host_lock import host_lock
+from taxi_mlops.trials.host_lock import host_lock, untimed_work
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_free_lock_is_taken_without_a_word_and_given_back(settings):
     told: list[str] = []
     for _ in range(2):
         with host_lock(settings, told.append):
-            assert len(list(settings.cache_dir.iterdir())) == 1
+            assert len(list(settings.cache_dir.iterdir())) == 2
     assert told == []
 
 
@@ -67,3 +67,23 @@ def test_a_folder_that_cannot_be_made_is_a_users_mistake(tmp_path):
     settings = Settings(cache_dir=tmp_path / "file" / "cache")
     with pytest.raises(UsageError, match="set TAXI_CACHE_DIR"), host_lock(settings):
         pytest.fail("there is no such folder")
+
+
+def test_untimed_work_is_shared_and_keeps_timed_trials_off(settings):
+    told: list[str] = []
+    with untimed_work(settings, told.append), untimed_work(settings, told.append):
+        with pytest.raises(TaxiError, match="untimed-work"), host_lock(settings, told.append):
+            pytest.fail("others were at work")
+        assert len(told) == 1
+        assert "other runs are at work on this host" in told[0]
+    with host_lock(settings):
+        pass
+
+
+def test_untimed_work_waits_for_whoever_times(settings, other_run):
+    with pytest.raises(TaxiError, match="timed-trials"), untimed_work(settings):
+        pytest.fail("another run was timing")
+    other_run.set()
+    patient = settings.model_copy(update={"host_lock_timeout_seconds": 60.0})
+    with untimed_work(patient):
+        pass
