@@ -11,13 +11,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.connecting import ADJACENT, ALL, SURE, connect, find_roots
-from taxi_mlops.engine.counting import find_core_points, find_weighted_core_points, move_core_points_first
 from taxi_mlops.engine.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
 from taxi_mlops.engine.grid import SMALLEST_EPS_METRES
 from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
-from taxi_mlops.engine.layout import IndexArray, Layout, lay_out
+from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
+from taxi_mlops.engine.steps import connect_cells, find_core
 from taxi_mlops.engine.threads import Range, Run, available_threads, even_ranges, workers
 from taxi_mlops.engine.worldwide import cluster_worldwide
 
@@ -143,44 +142,12 @@ def _cluster(
     if n == 0:
         return code, core
     layout, frame = lay_out(x, y, frame, run, threads)
-    rows = layout.row_ranges(8 * threads)
-    n_core = np.empty(len(layout.cell_column), dtype=layout.order.dtype)
-    if weight is None:
-        enough = int(min(max(np.ceil(min_samples), 0), n + 1))
-        run(lambda part: find_core_points(frame, layout, part, enough, core, n_core), rows)
-    else:
-        sorted_weight = np.asarray(weight, dtype=np.float64)[layout.order]
-        run(
-            lambda part: find_weighted_core_points(
-                frame, layout, part, sorted_weight, float(min_samples), core, n_core
-            ),
-            rows,
-        )
-    cells = even_ranges(len(n_core), threads)
-    run(lambda part: move_core_points_first(layout, part, core, n_core), cells)
-    root = _connect(frame, layout, n_core, run, threads)
+    n_core = find_core(frame, layout, weight, min_samples, core, run, threads)
+    root = connect_cells(frame, layout, n_core, run, threads)
+    cells, rows = even_ranges(len(n_core), threads), layout.row_ranges(8 * threads)
     first = np.empty_like(n_core)
     run(lambda part: first_core_points(layout, n_core, part, first), cells)
     label = number_clusters(n_core, root, first)
     run(lambda part: write_labels(frame, layout, n_core, label, part, code), rows)
     run(lambda part: decode_labels(code, part, core), even_ranges(n, threads))
     return code, core
-
-
-def _connect(frame: Frame, layout: Layout, n_core: IndexArray, run: Run, threads: int) -> IndexArray:
-    """Return, for each cell, the one that stands for its cluster: within ranges of rows, then across their seams."""
-    parent = np.arange(len(n_core), dtype=n_core.dtype)
-    ranges = layout.row_ranges(threads)
-
-    def within(part: Range) -> None:
-        for stage in (SURE, ADJACENT, ALL):
-            connect(frame, layout, n_core, parent, part, part, stage)
-            find_roots(parent, (int(layout.row_cell[part[0]]), int(layout.row_cell[part[1]])))
-
-    run(within, ranges)
-    for begin, end in ranges[:-1]:
-        seam, beyond = (max(begin, end - frame.reach), end), (end, len(layout.row_cell) - 1)
-        for stage in (SURE, ADJACENT, ALL):
-            connect(frame, layout, n_core, parent, seam, beyond, stage)
-    find_roots(parent, (0, len(parent)))
-    return parent
