@@ -33,5 +33,9 @@ class RunFolderError(UsageError):
     """The output folder cannot be used: locked by another run, not a run, or of an unlike run."""
 
 
+class RunFolderInUseError(RunFolderError):
+    """Another process is at work in the folder."""
+
+
 class ServiceError(TaxiError):
     """A service that runs are recorded in is missing, cannot be reached, or refuses. Its message bears no password."""

@@ -25,7 +25,9 @@ MAX_SPECIFICATION_BYTES = 1_000_000
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a document; unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -45,12 +47,13 @@ def _metres_or_auto(value: object) -> float | Literal["auto"]:
     return metres
 
 
+Metres = Annotated[float, Field(gt=0.0, lt=_HALF_CIRCUMFERENCE_METRES)]
 Eps = Annotated[
     float | Literal["auto"], PlainValidator(_metres_or_auto, json_schema_input_type=float | Literal["auto"])
 ]
 
 
-class ClusteringParameters(_Section):
+class ClusteringParameters(Section):
     """The parameters of DBSCAN."""
 
     eps_metres: Eps = Field(
@@ -68,7 +71,7 @@ class ClusteringParameters(_Section):
 AdapterName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class TrialPlan(_Section):
+class TrialPlan(Section):
     """Which adapters are run, how often, and within which limits."""
 
     adapters: tuple[AdapterName, ...] | None = Field(
@@ -78,7 +81,9 @@ class TrialPlan(_Section):
         default=None,
         description="Whose clustering the others are held against; none given takes sklearn, or the first exact one.",
     )
-    repeats: int = Field(default=5, ge=1, le=1000, description="Timed trials of each adapter.")
+    repeats: int = Field(
+        default=5, ge=0, le=1000, description="Timed trials of each adapter; 0 times nothing: quality and memory alone."
+    )
     timeout_seconds: float = Field(default=600.0, gt=0, description="Longest a trial may take, start to end.")
     memory_limit: ByteSize | None = Field(default=None, gt=0, description='Most a trial may use, e.g. "8GB".')
     threads: int | None = Field(default=None, ge=1, description="Threads of each trial; none given takes all CPUs.")
@@ -89,16 +94,8 @@ class TrialPlan(_Section):
         return None if value is None else int(value)
 
 
-class Specification(_Section):
-    """One comparison: data, parameters, trials."""
-
-    schema_version: Literal[1] = 1
-    dataset: LoadRequest = Field(default_factory=LoadRequest)
-    fingerprint: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="Of the points; a run refuses data that gives another one."
-    )
-    parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
-    trials: TrialPlan = Field(default_factory=TrialPlan)
+class Document(Section):
+    """A whole experiment, read from a file and written to one."""
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -119,6 +116,18 @@ class Specification(_Section):
         for section, values in changes.items():
             document[section].update({key: value for key, value in values.items() if value is not None})
         return validate(type(self), document, "", flags)
+
+
+class Specification(Document):
+    """One comparison: data, parameters, trials."""
+
+    schema_version: Literal[1] = 1
+    dataset: LoadRequest = Field(default_factory=LoadRequest)
+    fingerprint: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Of the points; a run refuses data that gives another one."
+    )
+    parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
+    trials: TrialPlan = Field(default_factory=TrialPlan)
 
 
 def validate(

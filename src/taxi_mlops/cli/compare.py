@@ -146,8 +146,16 @@ def _execute(
         line = f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}"
         typer.secho(line, fg=typer.colors.YELLOW, err=True)
     tell_failures(Recordings.read(folder).failed, folder.path)
-    if all(entry.rank is None for entry in comparison.ranking):
+    if not succeeded(comparison):
         raise typer.Exit(1)
+
+
+def succeeded(comparison: Comparison) -> bool:
+    """Whether an adapter has a rank; where nothing was timed, whether one ended well."""
+    timed = any(result.fit_seconds for result in comparison.adapters)
+    if timed:
+        return any(entry.rank is not None for entry in comparison.ranking)
+    return any(result.status == "ok" for result in comparison.adapters)
 
 
 def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:

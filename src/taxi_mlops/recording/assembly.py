@@ -23,6 +23,13 @@ from taxi_mlops.recording.comparison import (
 from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
 
 
+NOT_TIMED = "nothing was timed: the run was asked for no repeats"
+_TIMED = frozenset(name for name in AdapterResult.model_fields if "seconds" in name) | {
+    "parallel_efficiency",
+    "speedup",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """How the answers compare. reference: the adapter that the others were held against, None where none ended well.
@@ -189,6 +196,8 @@ def _why(field: str, result: AdapterResult, reference: str | None) -> str:
         return "needs two blocks in which both the adapter and the reference ended well"
     if field == "quality":
         return "was not measured"
+    if field in _TIMED and not result.fit_seconds:
+        return NOT_TIMED
     return "the trials did not tell"
 
 
@@ -211,13 +220,12 @@ def _pairwise(ranking: Sequence[RankingEntry], contenders: Mapping[str, Contende
 def _why_unranked(result: AdapterResult, reference: str | None) -> str | None:
     if result.status is not TrialStatus.OK:
         return f"{result.status}: {result.reason}"
-    if result.name == reference:
-        return None
-    if result.equivalence is None:
-        return "no reference to hold it against"
-    if result.equivalence.verdict is Verdict.DIFFERENT:
-        return _difference(result.equivalence, reference) + (f" ({result.note})" if result.note else "")
-    return None
+    if result.name != reference:
+        if result.equivalence is None:
+            return "no reference to hold it against"
+        if result.equivalence.verdict is Verdict.DIFFERENT:
+            return _difference(result.equivalence, reference) + (f" ({result.note})" if result.note else "")
+    return None if result.fit_seconds else NOT_TIMED
 
 
 def _difference(equivalence: Equivalence, reference: str | None) -> str:
@@ -250,6 +258,8 @@ def _few(header: RunHeader) -> list[str]:
     repeats = header.specification.trials.repeats
     if repeats >= FEWEST_FOR_RESAMPLING:
         return []
+    if repeats == 0:
+        return [NOT_TIMED]
     return [
         f"{repeats} {'repeat is' if repeats == 1 else 'repeats are'} few: intervals of the medians stay below 95 % "
         f"confidence, those of speed-ups lean on Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"

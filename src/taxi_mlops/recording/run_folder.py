@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from taxi_mlops.errors import RunFolderError
+from taxi_mlops.errors import RunFolderError, RunFolderInUseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +105,23 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder. Raises RunFolderError where another process holds it."""
-        lock = FileLock(self._lock)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise RunFolderError(f"{self.path} is in use by another taxi process; wait for it to end") from None
-        try:
+        """Hold the folder. Raises RunFolderInUseError where another process holds it."""
+        with held(self._lock, self.path):
             yield
-        finally:
-            lock.release()
+
+
+@contextmanager
+def held(path: Path, folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
+    """Hold a lock file of a folder. Raises RunFolderInUseError where another process does not let it go in time."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=patience_seconds)
+    except Timeout:
+        raise RunFolderInUseError(f"{folder} is in use by another taxi process; wait for it to end") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomically(path: Path, content: str) -> None:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taxi_mlops.data.load import NOT_SAMPLED
+from taxi_mlops.domain import TrialStatus
 from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds, speedup
@@ -36,7 +37,7 @@ def sentence(comparison: Comparison) -> str:
     """The verdict in one sentence that claims no more than the intervals do."""
     ranked = [entry for entry in comparison.ranking if entry.rank is not None]
     if not ranked:
-        return "No adapter ended well, so there is nothing to rank."
+        return _unranked(comparison)
     first = [entry.name for entry in ranked if entry.rank == 1]
     if len(ranked) == 1:
         return f"{first[0]} is the only adapter that can be ranked."
@@ -50,6 +51,14 @@ def sentence(comparison: Comparison) -> str:
         f"{first[0]} is the fastest of {len(ranked)} equal clusterings, {factor(against.estimate)} "
         f"[{factor(against.low)[:-1]}–{factor(against.high)[:-1]}] faster than {second.name}, the next."
     )
+
+
+def _unranked(comparison: Comparison) -> str:
+    ended = [result for result in comparison.adapters if result.status is TrialStatus.OK]
+    if not ended or any(result.fit_seconds for result in ended):
+        return "No adapter ended well, so there is nothing to rank."
+    equal = [result for result in ended if result.equivalence and result.equivalence.verdict is not Verdict.DIFFERENT]
+    return f"Nothing was timed; {len(equal)} of {len(ended) - 1} clusterings are equal to that of {comparison.reference}."
 
 
 def _listed(names: list[str]) -> str:
