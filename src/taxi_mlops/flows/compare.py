@@ -9,12 +9,13 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from taxi_mlops.data.load import load_points
+from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.progress import Progress
 from taxi_mlops.domain import Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
@@ -31,12 +32,15 @@ from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
 from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO, Specification
-from taxi_mlops.trials.host_lock import host_lock
+from taxi_mlops.trials.host_lock import host_lock, untimed_work
 from taxi_mlops.trials.machine import describe_machine, usable_cpus
 from taxi_mlops.trials.processes import sweep_orphans
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
+
+Load = Callable[[LoadRequest, Settings, Progress], Points]
+"""What gives a run its points: `load_points`, unless they are shared with others."""
 
 
 def compare(
@@ -46,6 +50,7 @@ def compare(
     observer: Observer,
     verbose: bool = False,
     conductor: Conductor = DIRECT,
+    load: Load = load_points,
 ) -> Comparison:
     """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
     resolved = resolve(specification)
@@ -53,7 +58,7 @@ def compare(
     try:
         with folder.locked():
             write_atomically(folder.specification, specification.to_toml())
-            return _run(resolved, folder, settings, observer, verbose, conductor)
+            return _run(resolved, folder, settings, observer, verbose, conductor, load)
     except TaxiError:
         if not folder.journal.is_file():
             folder.discard()
@@ -61,7 +66,12 @@ def compare(
 
 
 def resume(
-    folder: RunFolder, settings: Settings, observer: Observer, verbose: bool = False, conductor: Conductor = DIRECT
+    folder: RunFolder,
+    settings: Settings,
+    observer: Observer,
+    verbose: bool = False,
+    conductor: Conductor = DIRECT,
+    load: Load = load_points,
 ) -> Comparison:
     """Go on with a run that was stopped, repeating no finished trial; one that has ended is read back.
 
@@ -72,7 +82,7 @@ def resume(
     with folder.locked():
         if not folder.comparison.is_file():
             resolved = resolve(Specification.from_file(folder.specification))
-            return _run(resolved, folder, settings, observer, verbose, conductor)
+            return _run(resolved, folder, settings, observer, verbose, conductor, load)
         _clean_up(folder)
         comparison = read_comparison(folder.comparison)
         with run_logs(folder.log, comparison.run_id, settings.log_level, verbose):
@@ -81,7 +91,13 @@ def resume(
 
 
 def _run(
-    resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, verbose: bool, conductor: Conductor
+    resolved: Resolved,
+    folder: RunFolder,
+    settings: Settings,
+    observer: Observer,
+    verbose: bool,
+    conductor: Conductor,
+    load: Load,
 ) -> Comparison:
     begun = folder.journal.is_file()
     journal = Journal.open(folder.journal) if begun else None
@@ -95,7 +111,7 @@ def _run(
         log.info("run_started", folder=str(folder.path), resumed=begun)
         try:
             if journal is None:
-                begin = partial(_begin, run_id, resolved, folder, settings, watcher)
+                begin = partial(_begin, run_id, resolved, folder, settings, watcher, load)
                 journal = conductor.step(watcher, Step.LOAD, begin)
             else:
                 _check_same_machine(journal, resolved)
@@ -104,9 +120,10 @@ def _run(
             write_atomically(folder.specification, journal.header.specification.to_toml())
             watcher.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
-            with host_lock(settings, on_wait=watcher.stage), conductor.alone_on_host():
+            with _on_host(journal, settings, watcher, conductor):
                 _run_trials(journal, folder, watcher, conductor)
-            comparison = _evaluate(journal, resolved, workload, folder, watcher, conductor)
+            with untimed_work(settings, on_wait=watcher.stage):
+                comparison = _evaluate(journal, resolved, workload, folder, watcher, conductor)
         except TaxiError as error:
             log.error("run_failed", error=str(error))
             raise
@@ -120,10 +137,23 @@ def _new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def _begin(run_id: str, resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer) -> Journal:
+@contextmanager
+def _on_host(journal: Journal, settings: Settings, observer: Observer, conductor: Conductor) -> Iterator[None]:
+    """Held while trials run: alone where any is timed, beside others that time nothing where none is."""
+    if journal.header.specification.trials.repeats == 0:
+        with untimed_work(settings, on_wait=observer.stage):
+            yield
+    else:
+        with host_lock(settings, on_wait=observer.stage), conductor.alone_on_host():
+            yield
+
+
+def _begin(
+    run_id: str, resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, load: Load
+) -> Journal:
     """Load the points, hand them over to the trials, and start the journal."""
     specification = resolved.specification
-    points = load_points(specification.dataset, settings, observer.loading)
+    points = load(specification.dataset, settings, observer.loading)
     if specification.fingerprint not in (None, points.fingerprint):
         raise DataError(
             f"{points.provenance.uri} gives other points than the specification was written for (fingerprint "
@@ -284,6 +314,11 @@ def _publish(folder: RunFolder, settings: Settings, observer: Observer, conducto
 
     Neither can fail a comparison, which is on disk by now; what failed is told from the folder.
     """
+    with untimed_work(settings, on_wait=observer.stage):
+        _report_and_record(folder, settings, observer, conductor)
+
+
+def _report_and_record(folder: RunFolder, settings: Settings, observer: Observer, conductor: Conductor) -> None:
     from taxi_mlops.flows.record import NotRecordedError, record_new
 
     if not folder.report.is_file():
