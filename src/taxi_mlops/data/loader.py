@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.columns import numbers, polyline_ends
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.schemas import Polyline, TripEnd, TripSchema, Zone, choose_schema
-from taxi_mlops.data.tables import Table, UnreadableCellError, open_table, record_batches
+from taxi_mlops.data.tables import Table, TripFile, UnreadableCellError, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
@@ -28,7 +27,7 @@ class DataLoader:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[TripFile],
         points: TripEnd = "pickup",
         *,
         latitude_column: str | None = None,
@@ -40,7 +39,7 @@ class DataLoader:
         schemas = [
             choose_schema(
                 table.columns,
-                where=str(table.path),
+                where=str(table.file),
                 latitude_column=latitude_column,
                 longitude_column=longitude_column,
                 zones=zones,
@@ -50,7 +49,7 @@ class DataLoader:
         for table, schema in zip(self.tables, schemas, strict=True):
             if schema != schemas[0]:
                 raise DataError(
-                    f"{table.path} holds “{schema.title}” but {self.tables[0].path} holds “{schemas[0].title}”: "
+                    f"{table.file} holds “{schema.title}” but {self.tables[0].file} holds “{schemas[0].title}”: "
                     "load files of one kind at a time"
                 )
         self.schema: TripSchema = schemas[0]
@@ -70,7 +69,7 @@ class DataLoader:
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Latitude and longitude of each batch: float64 of shape (n,), as in the file, NaN where missing."""
         if isinstance(self.place, Zone):
-            raise DataError(f"{self.tables[0].path}: there are no points, only zone numbers")
+            raise DataError(f"{self.tables[0].file}: there are no points, only zone numbers")
         if isinstance(self.place, Polyline):
             yield from self._polylines(self.place)
             return
@@ -81,14 +80,14 @@ class DataLoader:
     def zone_numbers(self) -> Iterator[FloatArray]:
         """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN where missing."""
         if not isinstance(self.place, Zone):
-            raise DataError(f"{self.tables[0].path}: the trips have points; leave out --zones")
+            raise DataError(f"{self.tables[0].file}: the trips have points; leave out --zones")
         for (zone,) in self._numbers((ColumnRules(self.place.column),)):
             yield zone
 
     def _numbers(self, rules: Sequence[ColumnRules]) -> Iterator[list[FloatArray]]:
         names = [column.column for column in rules]
         for table in self.tables:
-            validator = DataValidator(table.path, rules)
+            validator = DataValidator(table.file, rules)
             try:
                 for batch in self._read(table, names):
                     values = [numbers(batch.column(name), name, validator) for name in names]
@@ -100,7 +99,7 @@ class DataLoader:
 
     def _polylines(self, place: Polyline) -> Iterator[tuple[FloatArray, FloatArray]]:
         for table in self.tables:
-            validator = DataValidator(table.path, (ColumnRules(place.column),))
+            validator = DataValidator(table.file, (ColumnRules(place.column),))
             for batch in self._read(table, [place.column], as_text=True):
                 latitude, longitude = polyline_ends(batch.column(0), place, validator)
                 validator.observe((latitude,))
@@ -120,8 +119,8 @@ class DataLoader:
     def _name_unreadable_cells(table: Table, rules: Sequence[ColumnRules], error: UnreadableCellError) -> None:
         """Read the columns of a CSV file again, as text, to say which of all cells are not numbers."""
         names = [column.column for column in rules]
-        validator = DataValidator(table.path, rules)
+        validator = DataValidator(table.file, rules)
         for batch in record_batches(table, names, as_text=True):
             validator.observe([numbers(batch.column(name), name, validator) for name in names])
         validator.conclude()
-        raise DataError(f"{table.path}: {error}") from error
+        raise DataError(f"{table.file}: {error}") from error

@@ -1,4 +1,4 @@
-"""What a user may name as data: a file, a glob, an http(s) address, or a month of New York's records (`tlc:`)."""
+"""What a user may name as data: a file, a glob, an http(s) or s3 address, or a month of New York (`tlc:`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxi_mlops.data.download import displayed, fetch
+from taxi_mlops.data.objects import SCHEME, ObjectAddress, ObjectStore, StoredObject
 from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.tables import TripFile
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
 
@@ -24,7 +26,7 @@ class Source:
     """The files behind a name, in the order in which they are read, and the name as outputs show it."""
 
     uri: str
-    files: tuple[Path, ...]
+    files: tuple[TripFile, ...]
 
 
 def resolve(name: str, settings: Settings, on_progress: Progress | None = None) -> Source:
@@ -36,31 +38,43 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
     if scheme == "tlc":
         return Source(name, (fetch(_tlc_url(name, settings), settings, on_progress),))
     if "://" in name:
+        if scheme == SCHEME:
+            return Source(name, ObjectStore(settings).find(ObjectAddress.parse(name)))
         if scheme not in {"http", "https"}:
-            raise DataError(f"{name}: {scheme}:// is not supported; use a file, http(s):// or tlc:yellow/2010-01")
+            raise DataError(
+                f"{name}: {scheme}:// is not supported; use a file, http(s)://, s3://bucket/key or tlc:yellow/2010-01"
+            )
         return Source(displayed(name), (fetch(name, settings, on_progress),))
     return Source(name, _local(name))
 
 
-def data_version(files: Sequence[Path]) -> str:
-    """Tell versions of files apart without reading them whole: 16 hexadecimal digits.
+def data_version(files: Sequence[TripFile]) -> str:
+    """Tell versions of files apart without reading them whole.
 
-    SHA-256 over the size, the first and the last MiB of each file: the same for a copy, another one after any
+    A single object of a store is told by its version and ETag. Else 16 hexadecimal digits: SHA-256 over those of each
+    object, and over the size, the first and the last MiB of each file: the same for a copy, another one after any
     rewriting of a Parquet file (its footer is at the end) or appending. An edit of equal length in the middle of a
     large CSV file goes unseen here; the fingerprint of the points sees all.
     """
+    if len(files) == 1 and isinstance(files[0], StoredObject):
+        return files[0].identity
     digest = hashlib.sha256()
-    for path in files:
-        try:
-            with path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(0)
-                digest.update(f"{size}\n".encode() + file.read(_EDGE_BYTES))
-                file.seek(max(0, size - _EDGE_BYTES))
-                digest.update(file.read(_EDGE_BYTES))
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    for file in files:
+        digest.update(f"{file.identity}\n".encode() if isinstance(file, StoredObject) else _edges(file))
     return digest.hexdigest()[:16]
+
+
+def _edges(path: Path) -> bytes:
+    """The size of a file as a line, its first and its last MiB."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            start = file.read(_EDGE_BYTES)
+            file.seek(max(0, size - _EDGE_BYTES))
+            return f"{size}\n".encode() + start + file.read(_EDGE_BYTES)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _local(name: str) -> tuple[Path, ...]:

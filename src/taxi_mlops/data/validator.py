@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -68,10 +67,11 @@ def shortened(value: object, length: int) -> str:
 class DataValidator:
     """Checks the columns of one file as its batches come: types, ranges, share of missing, emptiness.
 
-    Rows are numbered from 1, the header not counted. `conclude` raises one DataError for all that was found.
+    file: is named in errors. Rows are numbered from 1, the header not counted. `conclude` raises one DataError for all
+    that was found.
     """
 
-    def __init__(self, file: Path, rules: Iterable[ColumnRules]) -> None:
+    def __init__(self, file: object, rules: Iterable[ColumnRules]) -> None:
         self._file = file
         self._rules = tuple(rules)
         self._rows = 0
