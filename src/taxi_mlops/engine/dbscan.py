@@ -15,6 +15,7 @@ from taxi_mlops.engine.frame import Extent, Frame, UnframedError, plane_frame, s
 from taxi_mlops.engine.grid import SMALLEST_EPS_METRES
 from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
 from taxi_mlops.engine.layout import lay_out
+from taxi_mlops.engine.pairwise import cluster_pairwise
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
 from taxi_mlops.engine.steps import connect_cells, find_core
 from taxi_mlops.engine.threads import Range, Run, available_threads, even_ranges, workers
@@ -56,8 +57,24 @@ def dbscan(
             resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
             frame = sphere_frame(extent, eps_metres, resolution)
         except UnframedError:
-            return cluster_worldwide(latitude, longitude, eps_metres, min_samples, weight)
+            return _cluster_anywhere(latitude, longitude, eps_metres, min_samples, weight, run, threads)
         return _cluster(longitude, latitude, frame, min_samples, weight, run, threads)
+
+
+def _cluster_anywhere(
+    latitude: FloatArray,
+    longitude: FloatArray,
+    eps_metres: float,
+    min_samples: float,
+    weight: FloatArray | None,
+    run: Run,
+    threads: int,
+) -> tuple[LabelArray, BoolArray]:
+    """Cluster points that no single frame covers."""
+    try:
+        return cluster_worldwide(latitude, longitude, eps_metres, min_samples, weight, run, threads)
+    except UnframedError:
+        return cluster_pairwise(latitude, longitude, eps_metres, min_samples, weight, run, threads)
 
 
 def dbscan_plane(

@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.haversine import RADIANS, haversine, haversine_of_distance
+from taxi_mlops.engine.geodesy import degrees_of_distance
+from taxi_mlops.engine.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +33,9 @@ _SMALLEST_COSINE = 0.05
 """Of latitude: closer to the poles, columns of equal width in degrees make no sense."""
 _LARGEST_RATIO = 4.0
 """Of the cosines of latitude of the points: beyond, cells of equal width in degrees are too unlike."""
+_LARGEST_EPS_DEGREES = 45.0
+_LARGEST_SINE = 0.8
+"""Of half the largest difference of longitude of points within eps: beyond, the planar bounds say little."""
 
 
 class Metric(NamedTuple):
@@ -81,61 +85,81 @@ class UnframedError(ValueError):
 
 
 def plane_frame(extent: Extent, eps: float, resolution: float) -> Frame:
-    """Return the frame of points in the plane; cells are eps / `resolution` high and wide.
+    """Return the frame of points in the plane; cells are about eps / `resolution` high and wide.
 
     `resolution` is at least √2, so that the points of a cell are within eps of each other. The cosines are left empty,
     until the rows are known. Raises UnframedError where float64 cannot tell the cells apart.
     """
-    side = eps / resolution * _SHRINK
-    squared = eps * eps
-    return _checked(
-        extent, Frame(*_origin(extent), side, side, 0.0, squared, 1.0, 0, *_NO_ROWS, Metric(None, squared)), eps
-    )
+    return _frame(extent, eps, resolution, 1.0, 1.0, Metric(None, eps * eps))
 
 
 def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     """Return the frame of points in degrees, x being the longitude, for eps in metres; see `plane_frame`.
 
-    Raises UnframedError where they come close to a pole or the antimeridian, or span too many latitudes.
+    It also serves points within eps of those. Raises UnframedError where they come close to a pole, may have
+    neighbours across the antimeridian, or span too many latitudes.
     """
-    limit = haversine_of_distance(eps_metres)
-    eps = math.sqrt(SPHERE_SCALE * min(limit, 1.0))
-    south, north = max(extent.low_y - eps, -90.0), min(extent.high_y + eps, 90.0)
-    smallest = min(math.cos(south * RADIANS), math.cos(north * RADIANS))
-    largest = 1.0 if south <= 0.0 <= north else max(math.cos(south * RADIANS), math.cos(north * RADIANS))
+    eps = degrees_of_distance(eps_metres)
+    if eps > _LARGEST_EPS_DEGREES:
+        raise UnframedError("eps reaches around the sphere")
+    wider = extent._replace(low_y=extent.low_y - eps, high_y=extent.high_y + eps)
+    smallest, largest = _cosines(wider)
     if smallest < _SMALLEST_COSINE or largest > _LARGEST_RATIO * smallest:
         raise UnframedError("the points span too many latitudes")
-    angle = 4.0 * eps * RADIANS / smallest
-    if angle > 0.5 or extent.high_x - extent.low_x + 2.0 * angle / RADIANS >= 360.0:
+    if extent.high_x - extent.low_x + 2.0 * math.degrees(_widest_angle(eps_metres, smallest)) >= 360.0:
         raise UnframedError("eps reaches around the sphere")
-    height = eps / resolution * _SHRINK
-    frame = Frame(
-        *_origin(extent),
-        height / largest,
-        height,
-        0.0,
-        eps * eps,
-        1.0 - angle**2 / 12.0,
-        0,
-        *_NO_ROWS,
-        Metric(True, limit),
-    )
-    return _checked(extent, frame, eps)
+    return _sphere_frame(extent, eps_metres, resolution, smallest, largest)
+
+
+def zone_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
+    """Return the frame of points that are all of a zone and its halo, poles and antimeridian out of the way."""
+    return _sphere_frame(extent, eps_metres, resolution, *_cosines(extent))
+
+
+def _cosines(extent: Extent) -> tuple[float, float]:
+    """Return the smallest and the largest cosine of latitude; negative beyond the poles."""
+    ends = math.cos(extent.low_y * RADIANS), math.cos(extent.high_y * RADIANS)
+    return min(ends), 1.0 if extent.low_y <= 0.0 <= extent.high_y else max(ends)
+
+
+def _widest_angle(eps_metres: float, smallest_cosine: float) -> float:
+    """Return, in radians, the largest difference of longitude of points within eps, at latitudes of such cosines."""
+    sine = math.sqrt(min(haversine_of_distance(eps_metres), 1.0)) / smallest_cosine
+    if sine >= _LARGEST_SINE:
+        raise UnframedError("eps reaches around the sphere")
+    return 2.0 * math.asin(sine) * (1.0 + 1e-9)
+
+
+def _sphere_frame(extent: Extent, eps_metres: float, resolution: float, smallest: float, largest: float) -> Frame:
+    limit = haversine_of_distance(eps_metres)
+    eps = math.sqrt(SPHERE_SCALE * min(limit, 1.0))
+    curvature = 1.0 - _widest_angle(eps_metres, smallest) ** 2 / 12.0
+    return _frame(extent, eps, resolution, largest, curvature, Metric(True, limit))
 
 
 _NO_ROWS = (np.empty(0), np.empty(0))
 
 
-def _origin(extent: Extent) -> tuple[float, float]:
-    return extent.low_x, extent.low_y
-
-
-def _checked(extent: Extent, frame: Frame, eps: float) -> Frame:
+def _frame(extent: Extent, eps: float, resolution: float, largest: float, curvature: float, metric: Metric) -> Frame:
+    """Return a frame for eps in units of y. Cells are as much smaller as rounding may move points over their edges."""
     span = max(extent.high_x - extent.low_x, extent.high_y - extent.low_y)
     slack = 8.0 * float(np.finfo(np.float64).eps) * span
-    if not (frame.squared > 0.0 and np.isfinite(frame.squared) and slack < 1e-5 * min(frame.width, frame.height)):
+    height = eps / resolution * _SHRINK - 2.0 * slack
+    if not (eps * eps > 0.0 and np.isfinite(eps * eps) and height > 0.5 * eps / resolution):
         raise UnframedError(f"eps = {eps:g} is too small for coordinates {span:g} apart")
-    return frame._replace(slack=slack, reach=int(eps / frame.height + 1.0 + 1e-3))
+    return Frame(
+        origin_x=extent.low_x,
+        origin_y=extent.low_y,
+        width=height / largest,
+        height=height,
+        slack=slack,
+        squared=eps * eps,
+        curvature=curvature,
+        reach=int((eps / math.sqrt(curvature) * (1.0 + 1e-9) + slack) / height + 1.0),
+        smallest_cosine=_NO_ROWS[0],
+        largest_cosine=_NO_ROWS[1],
+        metric=metric,
+    )
 
 
 def with_rows(frame: Frame, row_number: NDArray[np.int64]) -> Frame:
@@ -249,7 +273,8 @@ def _count_undecided(
 
 @njit(cache=True, nogil=True)
 def _within_haversine(metric: Metric, x: float, y: float, other_x: float, other_y: float) -> bool:
-    return haversine(y, x, math.cos(y * RADIANS), other_y, other_x, math.cos(other_y * RADIANS)) <= metric.limit
+    cosine, other_cosine = cosine_of_latitude(y), cosine_of_latitude(other_y)
+    return haversine(y, x, cosine, other_y, other_x, other_cosine) <= metric.limit
 
 
 @njit(cache=True, nogil=True, forceinline=True)

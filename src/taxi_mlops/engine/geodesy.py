@@ -41,18 +41,26 @@ def chord_length(metres: float) -> float:
     return float(2.0 * np.sin(min(metres, HALF_CIRCUMFERENCE_METRES) / (2.0 * EARTH_RADIUS_METRES)))
 
 
+def degrees_of_distance(metres: float) -> float:
+    """Return a distance on the sphere as degrees of latitude, and a little more, so that rounding hides no neighbour."""
+    return float(np.degrees(metres / EARTH_RADIUS_METRES) * (1.0 + 1e-9) + 1e-12)
+
+
 def great_circle_distance(
     latitude_a: ArrayLike, longitude_a: ArrayLike, latitude_b: ArrayLike, longitude_b: ArrayLike
 ) -> FloatArray:
     """Return the great-circle distance in metres of points in degrees; the arguments broadcast.
 
     The haversine formula (Sinnott, Sky and Telescope 68, 1984), which keeps its relative accuracy down to the smallest
-    distances: differences are taken in degrees, where nearby coordinates subtract exactly.
+    distances: differences are taken in degrees, where nearby coordinates subtract exactly, and the short way around;
+    cosines are taken as sines from the pole, where they are small.
     """
     latitude_a, longitude_a = np.asarray(latitude_a, dtype=np.float64), np.asarray(longitude_a, dtype=np.float64)
     latitude_b, longitude_b = np.asarray(latitude_b, dtype=np.float64), np.asarray(longitude_b, dtype=np.float64)
+    longitude = np.abs(longitude_b - longitude_a)
+    other_way = (180.0 - np.abs(longitude_a)) + (180.0 - np.abs(longitude_b))
     half_phi = np.sin(np.radians(latitude_b - latitude_a) / 2.0)
-    half_theta = np.sin(np.radians(longitude_b - longitude_a) / 2.0)
-    product = np.cos(np.radians(latitude_a)) * np.cos(np.radians(latitude_b))
+    half_theta = np.sin(np.radians(np.where(longitude > 180.0, other_way, longitude)) / 2.0)
+    product = np.sin(np.radians(90.0 - np.abs(latitude_a))) * np.sin(np.radians(90.0 - np.abs(latitude_b)))
     haversine = half_phi * half_phi + product * half_theta * half_theta
     return np.asarray(2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(haversine, 1.0))))

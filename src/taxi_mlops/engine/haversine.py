@@ -28,16 +28,23 @@ def haversine_of_angle(angle: float) -> float:
 
 
 @njit(cache=True)
+def cosine_of_latitude(latitude: float) -> float:
+    """Return the cosine of a latitude in degrees, right to the last bits also beside the poles, and 0 at them."""
+    return math.sin((90.0 - abs(latitude)) * RADIANS)
+
+
+@njit(cache=True)
 def haversine(
     latitude_a: float, longitude_a: float, cosine_a: float, latitude_b: float, longitude_b: float, cosine_b: float
 ) -> float:
     """Return the haversine of the angle between two points in degrees; `cosine` is that of their latitude.
 
-    Differences are taken in degrees, where nearby coordinates subtract exactly, and the short way around.
+    Differences are taken in degrees, where nearby coordinates subtract exactly, and the short way around: across the
+    antimeridian too the difference is the true one, rounded once.
     """
     longitude = abs(longitude_b - longitude_a)
     if longitude > 180.0:
-        longitude = 360.0 - longitude
+        longitude = (180.0 - abs(longitude_a)) + (180.0 - abs(longitude_b))
     return haversine_of_angle((latitude_b - latitude_a) * RADIANS) + cosine_a * cosine_b * haversine_of_angle(
         longitude * RADIANS
     )

@@ -1,120 +1,158 @@
-"""Exact DBSCAN all over the sphere, poles and antimeridian included, point by point on the cells of a grid.
+"""Clustering all over the sphere: each zone in a frame of its own, and the zones joined exactly.
 
-It is for what no frame of equal columns covers; the faster way is in `layout`, `counting`, `connecting`, `labelling`.
+A zone sees all points within eps of its own, so it finds their true core flags. Once all flags are known, it connects
+the core points that it sees. A core point of a halo lies in a cell at home and in one here; these two belong together,
+and with them all that they are connected with. Last, each zone labels its own points. What is done in a zone are the
+steps of `dbscan` on the same kernels; points in halos are done twice.
 """
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.grid import Grid, build_grid, cells_in_reach, first_row_in_reach, row_in_reach
-from taxi_mlops.engine.neighbours import core_points, within
+from taxi_mlops.engine.connecting import find_root, find_roots
+from taxi_mlops.engine.counting import move_core_points_first
+from taxi_mlops.engine.frame import FloatArray, Frame, zone_frame
+from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
+from taxi_mlops.engine.layout import IndexArray, Layout, lay_out
+from taxi_mlops.engine.resolution import COARSE, choose_resolution
+from taxi_mlops.engine.steps import connect_cells, find_core
+from taxi_mlops.engine.threads import Range, Run, even_ranges
+from taxi_mlops.engine.zones import MemberArray, Part, zones_of
 
 BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
 LabelArray = NDArray[np.int32]
-IndexArray = NDArray[np.int64]
+
+
+class _Piece(NamedTuple):
+    """A zone that owns points, laid out; `member` and `owned` as of its `Part`. n_core: of its C cells."""
+
+    member: MemberArray
+    owned: int
+    frame: Frame
+    layout: Layout
+    n_core: IndexArray
 
 
 def cluster_worldwide(
-    latitude: FloatArray, longitude: FloatArray, eps_metres: float, min_samples: float, weight: FloatArray | None
+    latitude: NDArray[Any],
+    longitude: NDArray[Any],
+    eps_metres: float,
+    min_samples: float,
+    weight: FloatArray | None,
+    run: Run,
+    threads: int,
 ) -> tuple[LabelArray, BoolArray]:
-    """Cluster points in degrees, wherever they are. Arguments, result and errors as of `taxi_mlops.engine.dbscan`."""
-    grid = build_grid(latitude, longitude, eps_metres)
-    core = core_points(grid, _sorted_weight(grid, weight), float(min_samples))
-    sorted_labels = number_clusters(grid.order, core, connect_core_points(grid, core))
-    assign_border_points(grid, core, sorted_labels)
-    labels, core_mask = np.empty(len(core), dtype=np.int32), np.empty(len(core), dtype=np.bool_)
-    labels[grid.order], core_mask[grid.order] = sorted_labels, core
-    return labels, core_mask
+    """Cluster points in degrees, wherever they are. Arguments and result as of `taxi_mlops.engine.dbscan`.
 
-
-def _sorted_weight(grid: Grid, weight: FloatArray | None) -> FloatArray:
-    """Return the weights in the order of the grid; empty, where there are none."""
-    return np.empty(0) if weight is None else np.asarray(weight, dtype=np.float64)[grid.order]
-
-
-@njit(cache=True, nogil=True)
-def _find(parent: IndexArray, node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@njit(cache=True, nogil=True)
-def connect_core_points(grid: Grid, core: BoolArray) -> IndexArray:
-    """Return int64 (n,): a sorted core point that stands for the cluster of each sorted core point.
-
-    The core points of a cell are connected; two cells are, where one pair of their core points is within eps. Cells
-    that are connected already are not looked at again.
+    Raises UnframedError where eps is too large for zones.
     """
-    parent = np.arange(core.shape[0])
-    cells = grid.cell_start.shape[0] - 1
-    head = np.full(cells, -1, dtype=np.int64)
-    for cell in range(cells):
-        for i in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
-            if core[i]:
-                if head[cell] < 0:
-                    head[cell] = i
-                parent[i] = head[cell]
-    for i in range(core.shape[0]):
-        if core[i]:
-            _connect_backwards(grid, core, head, parent, i)
-    for i in range(core.shape[0]):
-        parent[i] = _find(parent, i)
-    return parent
+    core = np.zeros(len(latitude), dtype=np.bool_)
+    pieces = []
+    for zone in zones_of(eps_metres):
+        part = zone.part(latitude, longitude)
+        if part.owned:
+            pieces.append(_find_core(part, eps_metres, min_samples, weight, core, run, threads))
+    starts = np.cumsum([0, *(len(piece.n_core) for piece in pieces)]).tolist()
+    root = _connect(pieces, starts, core, run, threads)
+    first = np.empty_like(root)
+    for piece, start in zip(pieces, starts, strict=False):
+        originals = piece.layout._replace(order=piece.member[piece.layout.order])
+        here = first[start : start + len(piece.n_core)]
+        first_core_points(originals, piece.n_core, (0, len(here)), here)
+    label = number_clusters(np.concatenate([piece.n_core for piece in pieces]), root, first)
+    code = np.empty(len(latitude), dtype=np.int32)
+    for piece, start in zip(pieces, starts, strict=False):
+        _write_labels(piece, label[start : start + len(piece.n_core)], code, run, threads)
+    run(lambda part: decode_labels(code, part, core), even_ranges(len(code), threads))
+    return code, core
+
+
+def _find_core(
+    part: Part,
+    eps_metres: float,
+    min_samples: float,
+    weight: FloatArray | None,
+    core: BoolArray,
+    run: Run,
+    threads: int,
+) -> _Piece:
+    """Lay out a zone, and fill in which of its own points are core."""
+    coarse = zone_frame(part.extent, eps_metres, COARSE)
+    resolution = choose_resolution(part.x, part.y, coarse.width, coarse.height, min_samples)
+    layout, frame = lay_out(part.x, part.y, zone_frame(part.extent, eps_metres, resolution), run, threads)
+    here = np.zeros(len(part.member), dtype=np.bool_)
+    weight = None if weight is None else np.asarray(weight)[part.member]
+    n_core = find_core(frame, layout, weight, min_samples, here, run, threads)
+    mark_core_points(layout, n_core, here)
+    core[part.member[: part.owned]] = here[: part.owned]
+    return _Piece(part.member, part.owned, frame, layout, n_core)
+
+
+def _connect(pieces: list[_Piece], starts: list[int], core: BoolArray, run: Run, threads: int) -> IndexArray:
+    """Return, for each cell of all pieces, the one that stands for its cluster. n_core becomes that of `core`."""
+    index = pieces[0].layout.order.dtype
+    home = np.empty(len(core), dtype=index)
+    root = np.empty(starts[-1], dtype=index)
+    away = []
+    for piece, start in zip(pieces, starts, strict=False):
+        flags = core[piece.member]
+        sorted_flags, cell_of = np.empty_like(flags), np.empty(len(flags), dtype=index)
+        take_core_points(piece.layout, flags, sorted_flags, piece.n_core, cell_of)
+        move_core_points_first(piece.layout, (0, len(piece.n_core)), sorted_flags, piece.n_core)
+        root[start : start + len(piece.n_core)] = start + connect_cells(
+            piece.frame, piece.layout, piece.n_core, run, threads
+        )
+        home[piece.member[: piece.owned]] = start + cell_of[: piece.owned]
+        halo = piece.owned + np.flatnonzero(flags[piece.owned :])
+        away.append((piece.member[halo], start + cell_of[halo]))
+    for member, cell in away:
+        unite(root, home[member], cell)
+    find_roots(root, (0, len(root)))
+    return root
+
+
+def _write_labels(piece: _Piece, label: LabelArray, code: LabelArray, run: Run, threads: int) -> None:
+    """Write the codes of a piece's own points."""
+    here = np.empty(len(piece.member), dtype=np.int32)
+    rows = piece.layout.row_ranges(8 * threads)
+    run(lambda part: write_labels(piece.frame, piece.layout, piece.n_core, label, part, here), rows)
+    code[piece.member[: piece.owned]] = here[: piece.owned]
 
 
 @njit(cache=True, nogil=True)
-def _connect_backwards(grid: Grid, core: BoolArray, head: IndexArray, parent: IndexArray, i: int) -> None:
-    row = first_row_in_reach(grid, grid.latitude[i])
-    while row_in_reach(grid, row, grid.latitude[i]):
-        a, b, c, d = cells_in_reach(grid, row, grid.latitude[i], grid.longitude[i], grid.cosine[i])
-        for begin, end in ((a, b), (c, d)):
-            for cell in range(begin, min(end, grid.cell_of[i])):
-                if head[cell] < 0 or _find(parent, head[cell]) == _find(parent, i):
-                    continue
-                for j in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
-                    if core[j] and within(grid, i, j):
-                        parent[_find(parent, i)] = _find(parent, j)
-                        break
-        row += 1
+def mark_core_points(layout: Layout, n_core: IndexArray, core: BoolArray) -> None:
+    """Fill in which points are core, bool (n,), in their original order, from cells whose core points come first."""
+    order, start = layout.order, layout.cell_start
+    for cell in range(n_core.shape[0]):
+        for i in range(start[cell], start[cell + 1]):
+            core[order[i]] = i < start[cell] + n_core[cell]
 
 
 @njit(cache=True, nogil=True)
-def number_clusters(order: IndexArray, core: BoolArray, root: IndexArray) -> LabelArray:
-    """Return int32 (n,), sorted as the grid: clusters numbered in the order of their first core point, −1 elsewhere."""
-    n = order.shape[0]
-    position = np.empty(n, dtype=np.int64)
-    for i in range(n):
-        position[order[i]] = i
-    labels = np.full(n, -1, dtype=np.int32)
-    number = np.full(n, -1, dtype=np.int32)
-    clusters = 0
-    for original in range(n):
-        i = position[original]
-        if core[i]:
-            if number[root[i]] < 0:
-                number[root[i]] = clusters
-                clusters += 1
-            labels[i] = number[root[i]]
-    return labels
+def take_core_points(
+    layout: Layout, core: BoolArray, sorted_core: BoolArray, n_core: IndexArray, cell_of: IndexArray
+) -> None:
+    """Do the reverse: fill in which sorted points are core, how many there are in a cell, and the cell of each point.
+
+    core, cell_of: (n,), in the original order. sorted_core: (n,), as the layout.
+    """
+    order, start = layout.order, layout.cell_start
+    for cell in range(n_core.shape[0]):
+        n_core[cell] = 0
+        for i in range(start[cell], start[cell + 1]):
+            sorted_core[i] = core[order[i]]
+            n_core[cell] += sorted_core[i]
+            cell_of[order[i]] = cell
 
 
 @njit(cache=True, nogil=True)
-def assign_border_points(grid: Grid, core: BoolArray, labels: LabelArray) -> None:
-    """Give each point that is not core the lowest label of the core points within eps, in place."""
-    for i in range(core.shape[0]):
-        if core[i]:
-            continue
-        row = first_row_in_reach(grid, grid.latitude[i])
-        while row_in_reach(grid, row, grid.latitude[i]):
-            a, b, c, d = cells_in_reach(grid, row, grid.latitude[i], grid.longitude[i], grid.cosine[i])
-            for begin, end in ((grid.cell_start[a], grid.cell_start[b]), (grid.cell_start[c], grid.cell_start[d])):
-                for j in range(begin, end):
-                    if core[j] and (labels[i] < 0 or labels[j] < labels[i]) and within(grid, i, j):
-                        labels[i] = labels[j]
-            row += 1
+def unite(parent: IndexArray, cells: IndexArray, others: IndexArray) -> None:
+    """Unite the cells of each pair, (k,) and (k,), in a forest over cells."""
+    for k in range(cells.shape[0]):
+        a, b = find_root(parent, cells[k]), find_root(parent, others[k])
+        parent[max(a, b)] = min(a, b)
