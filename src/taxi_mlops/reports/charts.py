@@ -130,7 +130,7 @@ def eps_chart(choice: EpsChoice) -> Chart:
             point.mark_text(color=_INK, align="right", dx=-10, dy=-8).encode(text="text:N"),
         ).properties(width=width, height=220)
 
-    return _rendered(
+    return rendered(
         build,
         f"Distance to neighbour {choice.k}, increasing; its knee is at {choice.eps_metres:.3g} m, where "
         f"{choice.knee_share:.0%} of the points have that neighbour closer.",
@@ -188,7 +188,7 @@ def _by_adapter(
         layers.append(label.encode(x=x, y=y, text="text:N"))
         return alt.layer(*layers).properties(width=width, height=alt.Step(_STEP + 12))
 
-    return _rendered(build, text)
+    return rendered(build, text)
 
 
 def _decades(low: float, high: float) -> list[float]:
@@ -198,7 +198,8 @@ def _decades(low: float, high: float) -> list[float]:
     return [float(f"{step * 10.0**power:.1g}") for power in range(first, last + 1) for step in steps]
 
 
-def _rendered(build: Callable[[int], Drawing], text: str) -> Chart:
+def rendered(build: Callable[[int], Drawing], text: str) -> Chart:
+    """A plot in both widths; `build` draws it in one."""
     return Chart(wide=_svg(build(_WIDTHS["wide"])), narrow=_svg(build(_WIDTHS["narrow"])), text=text)
 
 

@@ -83,11 +83,9 @@ def render(
     Everything that comes from data is escaped; the page lets the browser load nothing, and run only the scripts that
     it was made with.
     """
-    from markupsafe import Markup
-
     scripts = _scripts() if map_section else ()
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             comparison=comparison,
@@ -104,9 +102,9 @@ def render(
             rules=_RULES,
             specification=specification,
             specification_uri=f"data:text/plain;base64,{base64.b64encode(specification.encode()).decode('ascii')}",
-            style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+            style=style(),
             scripts=scripts,
-            policy=_policy(scripts),
+            policy=policy(scripts),
         )
     )
     return page
@@ -122,7 +120,14 @@ def _scripts() -> tuple[Markup, ...]:
     return tuple(Markup(script) for script in (*bokeh, own))  # noqa: S704 - scripts of a library and our own
 
 
-def _policy(scripts: Sequence[str]) -> str:
+def style() -> Markup:
+    """The style sheet of all pages."""
+    from markupsafe import Markup
+
+    return Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
+def policy(scripts: Sequence[str] = ()) -> str:
     """The content security policy: nothing from elsewhere, no script but these, no `eval`.
 
     Bokeh styles its elements from its script, so styles cannot be pinned as scripts are.
@@ -136,7 +141,8 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of all pages, and the filters that write figures."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
