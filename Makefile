@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),$(BIN)/uv)
+PYTEST = $(BIN)/pytest --numprocesses auto --dist loadgroup
 # Where uv is absent it lives in the environment itself, so syncing must not remove it. Compiled once here, the
 # libraries need not be compiled in every process of a run.
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
@@ -20,7 +21,7 @@ demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
 	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-parallel,dbscan,hdbscan
 
 test: environment ## Run every test
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-core: ## Run the tests with the core dependencies alone
 	$(MAKE) VENV=.venv-core core-tests
@@ -44,10 +45,11 @@ format: environment ## Format the code
 environment: | $(UV)
 	@$(SYNC) --all-extras --group dev
 
+# The rooms that no optional library reaches are the same in both environments.
 .PHONY: core-tests
 core-tests: | $(UV)
 	@$(SYNC) --no-default-groups --group test
-	$(BIN)/pytest
+	$(PYTEST) $(addprefix --ignore=tests/unit/,engine evaluation reports testing trials) --ignore=tests/integration/trials
 
 $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
