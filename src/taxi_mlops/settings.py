@@ -66,6 +66,10 @@ class Settings(BaseSettings):
         default=None, description="user:password at Prefect's server. [PREFECT_API_AUTH_STRING]"
     )
 
+    prefect_work_pool: str = Field(
+        default="taxi", min_length=1, description="Where Prefect's workers take flow runs from."
+    )
+
     object_store_url: HttpUrl | None = Field(
         default=None, description="Where `s3://` addresses are served: MinIO or any S3-compatible store."
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taxi_mlops import __version__
-from taxi_mlops.cli import adapters, compare, data, doctor, record, report, runs, schema
+from taxi_mlops.cli import adapters, compare, data, doctor, record, report, runs, schema, stack
 from taxi_mlops.errors import TaxiError
 
 INTERRUPTED = 130
@@ -29,6 +29,7 @@ app.command("record")(record.record)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
+app.add_typer(stack.app, name="stack")
 
 
 def _version(asked: bool) -> None:

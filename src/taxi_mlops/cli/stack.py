@@ -1,0 +1,103 @@
+"""`taxi stack`: the services as processes of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from taxi_mlops.cli.options import Json
+
+if TYPE_CHECKING:
+    from taxi_mlops.stack.native import Stack
+
+app = typer.Typer(
+    help="Bring the services up and down: PostgreSQL, Redis, an object store, Prefect, MLflow.", no_args_is_help=True
+)
+
+Folder = Annotated[Path, typer.Option("--dir", metavar="DIR", help="The stack's folder.")]
+DEFAULT = Path("stack")
+
+
+@app.command()
+def up(
+    native: Annotated[
+        bool, typer.Option("--native", help="As processes of this machine; containers: make stack-up.")
+    ] = False,
+    folder: Folder = DEFAULT,
+    services: Annotated[str, typer.Option(metavar="A,B,…", help="Only these, and what they need. [default: all]")] = "",
+) -> None:
+    """Start the services, wait until each answers, and write DIR/settings.toml. What is up already stays as it is."""
+    from taxi_mlops.errors import UsageError
+
+    if not native:
+        raise UsageError("say --native for processes of this machine; the containers come up by: make stack-up")
+    stack = _stack(folder)
+    stack.up([name for name in services.split(",") if name], typer.echo)
+    typer.echo(f"settings: export TAXI_SETTINGS={stack.folder.settings_file}")
+
+
+@app.command()
+def down(folder: Folder = DEFAULT) -> None:
+    """Stop all services. Their data stay in DIR."""
+    _stack(folder).down()
+
+
+@app.command()
+def status(folder: Folder = DEFAULT, json: Json = False) -> None:
+    """Show how each service is. Ends with 1 where one is not up."""
+    from pydantic import TypeAdapter
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from taxi_mlops.stack.native import ServiceStatus
+
+    found = _stack(folder).status()
+    if json:
+        typer.echo(TypeAdapter(tuple[ServiceStatus, ...]).dump_json(found, indent=2).decode())
+    else:
+        table = Table(
+            "service", "", "version", "address", "latency", "memory", "what is wrong", box=None, pad_edge=False
+        )
+        for each in found:
+            state = "[green]up[/]" if each.up else "[red]down[/]"
+            latency = "" if each.latency_seconds is None else f"{each.latency_seconds * 1e3:.0f} ms"
+            memory = "" if each.memory_bytes is None else f"{each.memory_bytes / 1e6:.0f} MB"
+            table.add_row(each.name, state, each.version, each.address, latency, memory, escape(each.problem or ""))
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 200  # for whatever reads it, a line is a service
+        console.print(table if found else f"no stack in {folder}")
+    if not found or any(not each.up for each in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE…]", help="[default: all]")] = None,
+    folder: Folder = DEFAULT,
+    lines: Annotated[int, typer.Option(min=0, help="How many of the last lines.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
+) -> None:
+    """Show the last lines of the services' logs."""
+    import subprocess
+
+    files = _stack(folder).logs(names or ())
+    if files:
+        more = ["-F"] if follow else []
+        subprocess.run(["tail", "-n", str(lines), *more, *map(str, files)], check=False)  # noqa: S603, S607
+    else:
+        typer.echo(f"no logs in {folder}")
+
+
+def _stack(folder: Path) -> Stack:
+    from importlib.util import find_spec
+
+    from taxi_mlops.errors import UsageError
+    from taxi_mlops.stack.native import Stack
+
+    if find_spec("supervisor") is None:
+        raise UsageError("the stack needs more libraries; get them with: pip install 'taxi-mlops[stack]'")
+    return Stack.at(folder)

@@ -1,0 +1,228 @@
+"""Bringing a stack of plain processes up and down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
+
+from taxi_mlops.errors import ServiceError, UsageError
+from taxi_mlops.stack.folder import StackFolder, write_private
+from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.services import SERVICES
+from taxi_mlops.stack.supervision import Process, Supervisor
+from taxi_mlops.trials.confinement import proportional_bytes
+
+_BY_NAME = {service.name: service for service in SERVICES}
+_LOG_LINES = 5
+_LOCK_SECONDS = 300.0
+
+
+class ServiceStatus(BaseModel):
+    """How a service is. Seconds are of one question; bytes are the memory of all its processes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    up: bool
+    version: str
+    address: str
+    latency_seconds: float | None
+    memory_bytes: int | None
+    pid: int | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of plain processes in one folder."""
+
+    folder: StackFolder
+
+    @classmethod
+    def at(cls, path: Path) -> Stack:
+        return cls(StackFolder(path))
+
+    def up(
+        self, names: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None, *, launcher: Sequence[str] = ()
+    ) -> None:
+        """Bring up these services, those that they need, and those that this folder had before; wait for each.
+
+        names: none for all that can be started. tell: is given a line for each service that is up. launcher: see
+        `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError where one does not start.
+        """
+        self._at_home()
+        self.folder.make()
+        with self._alone():
+            services = _in_order((*(names or (service.name for service in SERVICES)), *self.folder.services()))
+            if reasons := missing([service.name for service in services]):
+                raise ServiceError("; ".join(reasons))
+            self.folder.write_services(tuple(service.name for service in services))
+            supervisor = Supervisor(self.folder)
+            if not supervisor.alive:
+                supervisor.sweep()
+            running = {name for name, process in _processes(supervisor).items() if process.running}
+            stopped = [service for service in services if service.name not in running]
+            for service in stopped:
+                self.folder.renew_ports(service.name)
+                service.prepare(self.folder)
+            programs = {service.name: service.program(self.folder) for service in services}
+            for service in stopped:
+                self._write_files(service, programs[service.name])
+            self._write_settings(services)
+            supervisor.configure(programs)
+            supervisor.launch(launcher)
+            self._start(services, supervisor, tell)
+
+    def down(self) -> None:
+        """Stop all services, and leave no process behind. The data stay."""
+        if self.folder.path.is_dir():
+            with self._alone():
+                Supervisor(self.folder).shut_down()
+
+    def status(self) -> tuple[ServiceStatus, ...]:
+        """Ask each service of this stack how it is."""
+        processes = _processes(Supervisor(self.folder))
+        return tuple(
+            self._status(service, processes.get(service.name)) for service in _in_order(self.folder.services())
+        )
+
+    def logs(self, names: Sequence[str] = ()) -> tuple[Path, ...]:
+        """The log files of these services, or of all."""
+        services = _in_order(names, needed=False) if names else _in_order(self.folder.services())
+        return tuple(path for service in services if (path := self.folder.log(service.name)).is_file())
+
+    def _start(self, services: Sequence[Service], supervisor: Supervisor, tell: Callable[[str], None]) -> None:
+        """Start each service once those that it depends on answer, several at a time."""
+        order = _sorter(services)
+        order.prepare()
+        begun: dict[str, float] = {}
+        while order.is_active():
+            for name in order.get_ready():
+                begun[name] = time.monotonic()
+                if not supervisor.processes()[name].running:
+                    supervisor.start(name)
+            time.sleep(0.05)
+            processes = supervisor.processes()
+            for name in tuple(begun):
+                took = time.monotonic() - begun[name]
+                if self._is_up(_BY_NAME[name], processes[name], took):
+                    _BY_NAME[name].bootstrap(self.folder)
+                    tell(f"{name} is up at {_BY_NAME[name].address(self.folder)} after {took:.1f} s")
+                    del begun[name]
+                    order.done(name)
+
+    def _is_up(self, service: Service, process: Process, took: float) -> bool:
+        try:
+            service.probe(self.folder)
+        except ServiceError as error:
+            if process.state in ("FATAL", "BACKOFF", "EXITED"):
+                raise ServiceError(
+                    f"{service.name} ended as it started ({process.said}); {self._said(service)}"
+                ) from None
+            if took > service.start_seconds:
+                raise ServiceError(
+                    f"{service.name} does not answer after {took:.0f} s: {error}; {self._said(service)}"
+                ) from None
+            return False
+        return process.running
+
+    def _said(self, service: Service) -> str:
+        path = self.folder.log(service.name)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        return f"its log {path} ends: {' | '.join(lines[-_LOG_LINES:])}"
+
+    def _status(self, service: Service, process: Process | None) -> ServiceStatus:
+        problem, latency = None, None
+        begun = time.perf_counter()
+        if process is None or not process.running:
+            problem = "not running" if process is None else f"{process.state.lower()}: {process.said}"
+        else:
+            try:
+                service.probe(self.folder)
+            except ServiceError as error:
+                problem = str(error)
+            else:
+                latency = time.perf_counter() - begun
+        pid = process.pid if process is not None and process.running else None
+        return ServiceStatus(
+            name=service.name,
+            up=problem is None,
+            version=service.missing() or service.version(self.folder),
+            address=service.address(self.folder),
+            latency_seconds=latency,
+            memory_bytes=_memory(pid) if pid else None,
+            pid=pid,
+            problem=problem,
+        )
+
+    def _write_files(self, service: Service, program: Program) -> None:
+        for name, text in program.files.items():
+            path = self.folder.data(service.name) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_private(path, text)
+            if program.user and os.geteuid() == 0:
+                shutil.chown(path, program.user, program.user)
+
+    def _write_settings(self, services: Sequence[Service]) -> None:
+        self.folder.write_settings(
+            {name: value for service in services for name, value in service.settings(self.folder).items()}
+        )
+
+    def _at_home(self) -> None:
+        """Refuse a folder that is somebody else's."""
+        path = self.folder.path
+        if path.exists() and not (path / "secrets").is_dir() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is not empty, and no stack's; choose another --dir")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock = FileLock(self.folder.path / "lock", timeout=_LOCK_SECONDS)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise ServiceError(f"another `taxi stack` is at work in {self.folder.path}") from None
+
+
+def missing(names: Sequence[str]) -> tuple[str, ...]:
+    """Why these services, or those that they need, cannot be started here; empty if they can."""
+    return tuple({reason: None for service in _in_order(names) if (reason := service.missing())})
+
+
+def _sorter(services: Sequence[Service]) -> TopologicalSorter[str]:
+    return TopologicalSorter({service.name: service.depends_on for service in services})
+
+
+def _in_order(names: Sequence[str], *, needed: bool = True) -> tuple[Service, ...]:
+    """The services of these names, after those that they depend on. Raises UsageError for one that is unknown."""
+    unknown = [name for name in names if name not in _BY_NAME]
+    if unknown:
+        raise UsageError(f"no service {unknown[0]!r}; there are {', '.join(_BY_NAME)}")
+    wanted = set(names)
+    while needed and (more := {need for name in wanted for need in _BY_NAME[name].depends_on} - wanted):
+        wanted |= more
+    return tuple(_BY_NAME[name] for name in _sorter(SERVICES).static_order() if name in wanted)
+
+
+def _processes(supervisor: Supervisor) -> dict[str, Process]:
+    return supervisor.processes() if supervisor.alive else {}
+
+
+def _memory(pid: int) -> int:
+    """Bytes of a process and all its children; what they share counts once."""
+    try:
+        process = psutil.Process(pid)
+        processes = (process, *process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(proportional_bytes(each.pid) or 0 for each in processes)

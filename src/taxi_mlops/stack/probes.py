@@ -1,0 +1,20 @@
+"""Questions that several services are asked."""
+
+from __future__ import annotations
+
+from taxi_mlops.errors import ServiceError
+
+TIMEOUT_SECONDS = 5.0
+
+
+def get(url: str, *, user: tuple[str, str] | None = None, timeout: float = TIMEOUT_SECONDS) -> str:
+    """The answer to an HTTP request. Raises ServiceError unless it is a success."""
+    import httpx
+
+    try:
+        answer = httpx.get(url, auth=user, timeout=timeout, trust_env=False)
+    except httpx.HTTPError as error:
+        raise ServiceError(f"{url}: {str(error) or type(error).__name__}") from None
+    if not answer.is_success:
+        raise ServiceError(f"{url} answers {answer.status_code} {answer.reason_phrase}")
+    return answer.text

@@ -1,0 +1,44 @@
+"""Where the services' programs are, and which versions."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from taxi_mlops.errors import ServiceError
+
+INSTALL = "deploy/native/install.sh"
+"""Gets every program; named in messages."""
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+|DEVELOPMENT\S*|RELEASE\S*")
+_TIMEOUT_SECONDS = 30.0
+
+
+def find_program(name: str) -> str | None:
+    """The program's path: of this environment, on PATH, or where Debian keeps those that are not on it."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parts[-2]), reverse=True)
+    folders = [Path(sys.executable).parent, *os.get_exec_path(), *debian, "/usr/sbin", Path.home() / "go" / "bin"]
+    return shutil.which(name, path=os.pathsep.join(str(folder) for folder in folders))
+
+
+def program(name: str) -> str:
+    """The program's path. Raises ServiceError where it is not installed."""
+    found = find_program(name)
+    if found is None:
+        raise ServiceError(f"{name} is not installed; {INSTALL} gets it")
+    return found
+
+
+@cache
+def program_version(path: str, *arguments: str) -> str:
+    """What the program says its version is."""
+    done = subprocess.run(  # noqa: S603 - a program that we found ourselves
+        [path, *(arguments or ("--version",))], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+    )
+    found = _VERSION.search(done.stdout + done.stderr)
+    return found.group() if found else "unknown"

@@ -1,0 +1,17 @@
+"""Every service of the stack. Another is one file here, and one line below."""
+
+from taxi_mlops.stack.service import Service
+from taxi_mlops.stack.services.mlflow import Mlflow
+from taxi_mlops.stack.services.object_store import ObjectStore
+from taxi_mlops.stack.services.postgresql import Postgresql
+from taxi_mlops.stack.services.prefect import PrefectServer, PrefectWorker
+from taxi_mlops.stack.services.redis import Redis
+
+SERVICES: tuple[Service, ...] = (
+    Postgresql(),
+    Redis(),
+    ObjectStore(),
+    PrefectServer(),
+    PrefectWorker(),
+    Mlflow(),
+)

@@ -1,0 +1,83 @@
+"""MLflow's server, on PostgreSQL, with artifacts in the object store through its proxy, and basic authentication."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.configuration import environment_file
+from taxi_mlops.stack.folder import StackFolder
+from taxi_mlops.stack.probes import TIMEOUT_SECONDS, get
+from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.services.object_store import ObjectStore, object_store_url, secret_key
+from taxi_mlops.stack.services.postgresql import Postgresql, connection
+
+ADMINISTRATOR, USER = "administrator", "taxi"
+_INSTALL = "pip install 'taxi-mlops[stack]'"
+
+
+class Mlflow(Service):
+    name = "mlflow"
+    depends_on = (Postgresql.name, ObjectStore.name)
+    start_seconds = 180.0
+
+    def missing(self) -> str | None:
+        if find_spec("mlflow") and find_spec("flask_wtf"):
+            return None
+        return f"MLflow is not installed with its authentication; get it with: {_INSTALL}"
+
+    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
+        return version("mlflow")
+
+    def program(self, stack: StackFolder) -> Program:
+        return Program(
+            command=(
+                *(sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"),
+                *("--host", "127.0.0.1", "--port", str(stack.port(self.name))),
+            ),
+            environment={
+                **environment_file("mlflow/server.env"),
+                **connection(stack, "mlflow", "mlflow"),
+                "MLFLOW_AUTH_CONFIG_PATH": str(stack.data(self.name) / "auth.ini"),
+                "MLFLOW_AUTH_ADMIN_USERNAME": ADMINISTRATOR,
+                "MLFLOW_AUTH_ADMIN_PASSWORD": stack.secret("mlflow_admin_password"),
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": stack.secret("mlflow_flask_secret_key"),
+                "MLFLOW_S3_ENDPOINT_URL": object_store_url(stack),
+                "AWS_ACCESS_KEY_ID": "mlflow",
+                "AWS_SECRET_ACCESS_KEY": secret_key(stack, "mlflow"),
+                "AWS_DEFAULT_REGION": "us-east-1",
+            },
+            files={"auth.ini": stack.configuration("mlflow/auth.ini")},
+        )
+
+    def address(self, stack: StackFolder) -> str:
+        return f"http://127.0.0.1:{stack.port(self.name)}"
+
+    def probe(self, stack: StackFolder) -> None:
+        get(f"{self.address(stack)}/health")
+
+    def bootstrap(self, stack: StackFolder) -> None:
+        """Make the user that runs are recorded as, who is no administrator."""
+        import httpx
+
+        users = f"{self.address(stack)}/api/2.0/mlflow/users"
+        administrator = (ADMINISTRATOR, stack.secret("mlflow_admin_password"))
+        given = {"username": USER, "password": stack.secret("mlflow_password")}
+        try:
+            with httpx.Client(auth=administrator, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+                found = client.get(f"{users}/get", params={"username": USER})
+                if found.status_code == httpx.codes.NOT_FOUND:
+                    client.post(f"{users}/create", json=given).raise_for_status()
+                else:
+                    found.raise_for_status()
+        except httpx.HTTPError as error:
+            raise ServiceError(f"MLflow's user {USER} was not made: {error}") from None
+
+    def settings(self, stack: StackFolder) -> dict[str, object]:
+        return {
+            "mlflow_uri": self.address(stack),
+            "mlflow_username": USER,
+            "mlflow_password": stack.secret("mlflow_password"),
+        }

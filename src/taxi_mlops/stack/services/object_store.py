@@ -1,0 +1,170 @@
+"""The object store: MinIO where its program is installed, else SeaweedFS. A folder keeps the one that it began with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.buckets import ARTIFACTS, TRIPS, ensure_bucket, s3_client
+from taxi_mlops.stack.folder import StackFolder
+from taxi_mlops.stack.probes import TIMEOUT_SECONDS
+from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
+from taxi_mlops.stack.service import Program, Service
+
+MINIO, SEAWEEDFS = "MinIO", "SeaweedFS"
+ADMINISTRATOR = "administrator"
+USERS = {"taxi": TRIPS, "mlflow": ARTIFACTS}
+"""Who may use which bucket, and no other."""
+
+_ADMIN_SECONDS = 30.0
+
+
+class ObjectStore(Service):
+    name = "object-store"
+
+    def missing(self) -> str | None:
+        return (
+            None
+            if find_program("minio") or find_program("weed")
+            else f"no object store is installed; {INSTALL} gets one"
+        )
+
+    def version(self, stack: StackFolder) -> str:
+        if self.kind(stack) == MINIO:
+            return f"{MINIO} {program_version(program('minio'))}"
+        return f"{SEAWEEDFS} {program_version(program('weed'), 'version')}"
+
+    def kind(self, stack: StackFolder) -> str:
+        """Which of the two this folder has."""
+        folder = stack.data(self.name)
+        began = next((kind for kind in (MINIO, SEAWEEDFS) if (folder / kind.lower()).is_dir()), None)
+        return began or (MINIO if find_program("minio") else SEAWEEDFS)
+
+    def prepare(self, stack: StackFolder) -> None:
+        (stack.data(self.name) / self.kind(stack).lower()).mkdir(exist_ok=True)
+
+    def program(self, stack: StackFolder) -> Program:
+        return self._minio(stack) if self.kind(stack) == MINIO else self._seaweedfs(stack)
+
+    def _minio(self, stack: StackFolder) -> Program:
+        folder = stack.data(self.name)
+        ports = ("--address", self.address(stack), "--console-address", f"127.0.0.1:{stack.port(self.name, 'console')}")
+        certificates = ("--certs-dir", str(folder / "certificates"))
+        return Program(
+            command=(program("minio"), "server", "--quiet", *ports, *certificates, str(folder / MINIO.lower())),
+            environment={
+                "MINIO_ROOT_USER": ADMINISTRATOR,
+                "MINIO_ROOT_PASSWORD": secret_key(stack, ADMINISTRATOR),
+                "MINIO_UPDATE": "off",
+                "MINIO_BROWSER": "off",
+            },
+        )
+
+    def _seaweedfs(self, stack: StackFolder) -> Program:
+        folder = stack.data(self.name)
+        port = {name: str(stack.port(self.name, name)) for name in _SEAWEEDFS_PORTS}
+        options = {
+            "dir": folder / SEAWEEDFS.lower(),
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "master.port": port["master"],
+            "master.port.grpc": port["master-grpc"],
+            "volume.port": port["volume"],
+            "volume.port.grpc": port["volume-grpc"],
+            "filer.port": port["filer"],
+            "filer.port.grpc": port["filer-grpc"],
+            "s3.port": stack.port(self.name),
+            "s3.port.grpc": port["s3-grpc"],
+            "s3.config": folder / "identities.json",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "volume.max": 16,
+            "master.volumeSizeLimitMB": 256,
+            "master.volumePreallocate": "false",
+        }
+        return Program(
+            command=(
+                program("weed"),
+                "server",
+                "-filer",
+                "-s3",
+                *(f"-{name}={value}" for name, value in options.items()),
+            ),
+            environment={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
+            files={"identities.json": json.dumps({"identities": _identities(stack)}, indent=2)},
+            stop_seconds=30,
+        )
+
+    def bootstrap(self, stack: StackFolder) -> None:
+        client = self._client(stack)
+        for bucket in USERS.values():
+            ensure_bucket(client, bucket)
+        if self.kind(stack) == MINIO:
+            self._make_minio_users(stack)
+
+    def _make_minio_users(self, stack: StackFolder) -> None:
+        import urllib3
+        from minio import MinioAdmin
+        from minio.credentials.providers import StaticProvider
+        from minio.error import MinioAdminException
+
+        admin = MinioAdmin(
+            endpoint=self.address(stack),
+            credentials=StaticProvider(ADMINISTRATOR, secret_key(stack, ADMINISTRATOR)),
+            secure=False,
+            http_client=urllib3.PoolManager(timeout=_ADMIN_SECONDS),
+        )
+        try:
+            for user in USERS:
+                admin.policy_add(user, policy=json.loads(stack.configuration(f"minio/{user}.json")))
+                admin.user_add(user, secret_key(stack, user))
+                admin.policy_set(user, user=user)
+        except (MinioAdminException, urllib3.exceptions.HTTPError) as error:
+            raise ServiceError(f"MinIO's users were not made: {error}") from None
+
+    def probe(self, stack: StackFolder) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client(stack).list_buckets()
+        except (BotoCoreError, ClientError) as error:
+            raise ServiceError(str(error)) from None
+
+    def _client(self, stack: StackFolder) -> Any:  # noqa: ANN401
+        return s3_client(
+            object_store_url(stack), ADMINISTRATOR, secret_key(stack, ADMINISTRATOR), timeout=TIMEOUT_SECONDS
+        )
+
+    def settings(self, stack: StackFolder) -> dict[str, object]:
+        return {
+            "object_store_url": object_store_url(stack),
+            "object_store_access_key": "taxi",
+            "object_store_secret_key": secret_key(stack, "taxi"),
+        }
+
+
+_SEAWEEDFS_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3-grpc")
+
+
+def object_store_url(stack: StackFolder) -> str:
+    """Where it is served."""
+    return f"http://127.0.0.1:{stack.port(ObjectStore.name)}"
+
+
+def secret_key(stack: StackFolder, user: str) -> str:
+    """The secret key of a user, whose access key is the name."""
+    return stack.secret(f"object_store_{user}_secret_key")
+
+
+def _identities(stack: StackFolder) -> list[dict[str, object]]:
+    """SeaweedFS's users."""
+    actions = {user: [f"{action}:{bucket}" for action in ("Read", "Write", "List")] for user, bucket in USERS.items()}
+    return [
+        {
+            "name": user,
+            "credentials": [{"accessKey": user, "secretKey": secret_key(stack, user)}],
+            "actions": allowed,
+        }
+        for user, allowed in {ADMINISTRATOR: ["Admin", "Read", "Write", "List"], **actions}.items()
+    ]

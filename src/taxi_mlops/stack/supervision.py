@@ -1,0 +1,247 @@
+"""The supervisor of a stack's processes: supervisord, reached through a socket in the stack's folder.
+
+It starts services again that end, keeps their logs, and stops them in the reverse of their order.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.folder import StackFolder, write_private
+from taxi_mlops.stack.service import Program
+
+MARKER = "TAXI_STACK"
+"""Environment variable that the stack's processes inherit: the stack's identifier."""
+
+_START_SECONDS = 20.0
+_KILL_AFTER_SECONDS = 10.0
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE")
+_LONGEST_SOCKET = 100  # of a Unix socket's path; the kernel takes 107 bytes, and supervisord adds to it
+
+_HEAD = """\
+[unix_http_server]
+file = {socket}
+chmod = 0700
+
+[supervisord]
+logfile = {logfile}
+pidfile = {pidfile}
+childlogdir = {logs}
+nodaemon = true
+silent = true
+umask = 077
+identifier = taxi
+{user}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+_PROGRAM = """
+[program:{name}]
+command = {command}
+directory = {directory}
+environment = {environment}
+{user}autostart = false
+autorestart = true
+startsecs = 1
+startretries = 10
+priority = {priority}
+stopsignal = {stop_signal}
+stopwaitsecs = {stop_seconds}
+stopasgroup = true
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {log}
+stdout_logfile_maxbytes = 20MB
+stdout_logfile_backups = 1
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A service's process as the supervisor sees it. `pid` is 0 while there is none."""
+
+    state: str
+    pid: int
+    said: str
+
+    @property
+    def running(self) -> bool:
+        return self.state in ("STARTING", "RUNNING")
+
+
+class Supervisor:
+    """The supervisor of one folder. Methods raise ServiceError where it does not answer."""
+
+    def __init__(self, stack: StackFolder) -> None:
+        self._stack = stack
+        self._socket = stack.runtime / "supervisor.sock"
+        self._pidfile = stack.runtime / "supervisord.pid"
+        self._session = stack.runtime / "session"
+        self._file = stack.runtime / "supervisord.conf"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it answers."""
+        if not self._socket.exists():
+            return False
+        try:
+            self._call("getState")
+        except ServiceError:
+            return False
+        return True
+
+    def configure(self, programs: Mapping[str, Program]) -> None:
+        """Make these its programs, in this order of starting, itself started where it is not running.
+
+        A running program is left as it is, even if it would be started otherwise now.
+        """
+        head = _HEAD.format(
+            socket=_plain(self._socket),
+            logfile=_plain(self._stack.log("supervisor")),
+            pidfile=_plain(self._pidfile),
+            logs=_plain(self._stack.logs),
+            user="user = root\n" if os.geteuid() == 0 else "",
+        )
+        sections = [_section(self._stack, name, programs[name], rank) for rank, name in enumerate(programs, start=1)]
+        write_private(self._file, head + "".join(sections))
+        if not self.alive:
+            return
+        added, changed, _ = self._call("reloadConfig")[0]
+        for name in changed:
+            if not self.processes()[name].running:
+                self._call("removeProcessGroup", name)
+                added.append(name)
+        for name in added:
+            self._call("addProcessGroup", name)
+
+    def launch(self, prefix: Sequence[str] = ()) -> None:
+        """Start it where it is not running. prefix: a command to start it with, as `setpriv --pdeathsig TERM`."""
+        if self.alive:
+            return
+        if len(os.fsencode(self._socket)) > _LONGEST_SOCKET:
+            raise ServiceError(f"the path of {self._stack.path} is too long for a socket in it; choose a shorter --dir")
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        started = subprocess.Popen(  # noqa: S603 - our own interpreter and its module
+            [*prefix, sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._stack.path,
+            env=environment | {MARKER: self._stack.identifier},
+            start_new_session=True,  # it outlives the command, and Ctrl-C is not for it
+        )
+        write_private(self._session, str(started.pid))
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.alive:
+            if started.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError(f"the supervisor did not start; see {self._stack.log('supervisor')}")
+            time.sleep(0.05)
+
+    def start(self, name: str) -> None:
+        """Start a program that is not running."""
+        self._call("startProcess", name, False)
+
+    def stop(self, name: str) -> None:
+        """Stop a program, with all its processes, and wait for it."""
+        self._call("stopProcess", name, True)
+
+    def processes(self) -> dict[str, Process]:
+        """Each program's process, by name."""
+        return {
+            told["name"]: Process(told["statename"], told["pid"], told["spawnerr"] or told["description"])
+            for told in self._call("getAllProcessInfo")
+        }
+
+    def shut_down(self) -> None:
+        """Stop everything, the last started first, and then whatever is left of it."""
+        if self.alive:
+            supervisor = psutil.Process(self._call("getPID"))
+            self._call("shutdown")
+            supervisor.wait()  # every program is killed when its own time is over
+        self.sweep()
+        for path in (self._socket, self._pidfile, self._session, self._file):
+            path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """End the processes that a supervisor left behind that was killed."""
+        left = self._left()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, stubborn = psutil.wait_procs(left, timeout=_KILL_AFTER_SECONDS)
+        for process in (*stubborn, *self._left()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _left(self) -> list[psutil.Process]:
+        session = int(self._session.read_text(encoding="utf-8")) if self._session.is_file() else None
+        return [process for process in psutil.process_iter() if self._is_ours(process, session)]
+
+    def _is_ours(self, process: psutil.Process, session: int | None) -> bool:
+        """By the marker. PostgreSQL and Redis write their titles over it: by the session and the folder then."""
+        try:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            if process.environ().get(MARKER) == self._stack.identifier:
+                return True
+            return os.getsid(process.pid) == session and Path(process.cwd()).is_relative_to(self._stack.path)
+        except (psutil.Error, OSError):
+            return False
+
+    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the method answers
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
+        try:
+            proxy = ServerProxy("http://127.0.0.1", transport=transport)
+            return getattr(proxy.supervisor, method)(*arguments)
+        except Fault as fault:
+            raise ServiceError(f"the supervisor says to {method} {arguments}: {fault.faultString}") from None
+        except (OSError, HTTPException) as error:
+            raise ServiceError(f"the supervisor of {self._stack.path} does not answer: {error}") from None
+        finally:
+            transport.close()
+
+
+def _section(stack: StackFolder, name: str, program: Program, priority: int) -> str:
+    user = f"user = {program.user}\n" if program.user and os.geteuid() == 0 else ""
+    return _PROGRAM.format(
+        name=name,
+        command=_plain(shlex.join(program.command)),
+        directory=_plain(stack.data(name)),
+        environment=_environment(program.environment),
+        user=user,
+        priority=priority,
+        stop_signal=program.stop_signal,
+        stop_seconds=program.stop_seconds,
+        log=_plain(stack.log(name)),
+    )
+
+
+def _environment(variables: Mapping[str, str]) -> str:
+    for name, value in variables.items():
+        if '"' in value or "\n" in value:
+            raise ServiceError(
+                f"the variable {name} of a service has a quote or a line break, which cannot be passed on"
+            )
+    return _plain(",".join(f'{name}="{value}"' for name, value in variables.items()))
+
+
+def _plain(text: object) -> str:
+    """For supervisord's file, which expands what follows a percent sign."""
+    return str(text).replace("%", "%%")

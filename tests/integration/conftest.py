@@ -1,0 +1,90 @@
+"""Real services for tests, by the very code of `taxi stack up --native`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from taxi_mlops.settings import Settings
+
+StartServices = Callable[..., "Services"]
+
+
+class Services:
+    """A running stack of the tests' own.
+
+    `stack.folder.port("redis")` and `.secret(name)` tell of a service, `settings` are what points at it, and
+    `TAXI_SETTINGS=stack.folder.settings_file taxi …` runs the command on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from taxi_mlops.stack.native import Stack
+
+        self.stack = Stack.at(path)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that point at the services, whatever the environment says."""
+        return Settings(**tomllib.loads(self.stack.folder.settings_file.read_text(encoding="utf-8")))
+
+    def up(self, *names: str) -> None:
+        """Start more of them; skips the test where a program is missing."""
+        from taxi_mlops.stack.native import missing
+
+        if reasons := missing(names):
+            pytest.skip("; ".join(reasons))
+        # They end too where the tests are killed.
+        self.stack.up(names, launcher=["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else [])
+
+
+@contextmanager
+def _temporary_services() -> Iterator[Services]:
+    pytest.importorskip("supervisor", reason="supervisor is in the extra stack")
+    # Not below pytest's own folder: sockets want short paths, and the user postgres must be able to enter.
+    with tempfile.TemporaryDirectory(prefix="taxi-stack-") as folder:
+        Path(folder).chmod(0o711)
+        services = Services(Path(folder) / "stack")
+        try:
+            yield services
+        finally:
+            services.stack.down()
+
+
+@pytest.fixture(scope="session")
+def _shared_services() -> Iterator[Services]:
+    with _temporary_services() as services:
+        yield services
+
+
+@pytest.fixture(scope="session")
+def start_services(request: pytest.FixtureRequest) -> StartServices:
+    """`start_services("redis", "object-store")` starts these and what they need, and gives `Services`.
+
+    One stack serves the whole session: keep data of your own apart (buckets' prefixes, keys, databases), and break
+    nothing; `own_services` is for that. Skips where a program is missing.
+    """
+
+    def start(*names: str) -> Services:
+        services = request.getfixturevalue("_shared_services")
+        services.up(*names)
+        return services
+
+    return start
+
+
+@pytest.fixture
+def own_services() -> Iterator[StartServices]:
+    """As `start_services`, but a stack of this test's own, which it may break. It takes seconds to start."""
+    with _temporary_services() as services:
+
+        def start(*names: str) -> Services:
+            services.up(*names)
+            return services
+
+        yield start
