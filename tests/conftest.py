@@ -19,6 +19,7 @@ def pytest_configure() -> None:
     settings.load_profile("taxi")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process where several run them, for what they share is made once a process.
 
