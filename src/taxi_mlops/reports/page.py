@@ -91,7 +91,7 @@ def render(
             comparison=comparison,
             results={result.name: result for result in comparison.adapters},
             examples=counter_examples(comparison),
-            title=f"DBSCAN comparison: {_file_name(comparison.dataset.uri)}",
+            title=f"DBSCAN comparison: {file_name(comparison.dataset.uri)}",
             verdict=sentence(comparison),
             shown=shown,
             map=map_section,
@@ -162,7 +162,7 @@ def environment() -> Environment:
         label=label_text,
         place=_place,
         share=_share,
-        file_name=_file_name,
+        file_name=file_name,
         svg=Markup,  # drawn by vl-convert, which escapes what it is given
     )
     return environment
@@ -190,5 +190,6 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.2%}" if whole else UNDEFINED
 
 
-def _file_name(uri: str) -> str:
+def file_name(uri: str) -> str:
+    """The last part of an address."""
     return PurePosixPath(uri).name or uri
