@@ -23,7 +23,7 @@ _WIDTHS = {"wide": 420, "narrow": 240}
 _STEP = 34
 _WIDE_RANGE = 30.0
 """Values that span more than this factor are drawn on a logarithmic scale."""
-_INK, _SOFT, _LINE, _ACCENT = "var(--ink)", "var(--soft)", "var(--line)", "var(--accent)"
+INK, SOFT, LINE, ACCENT = "var(--ink)", "var(--soft)", "var(--line)", "var(--accent)"
 _FONT = "system-ui, sans-serif"
 
 
@@ -121,13 +121,13 @@ def eps_chart(choice: EpsChoice) -> Chart:
 
         x = alt.X("share:Q", title="share of the points", axis=alt.Axis(format="%"))
         y = alt.Y("metres:Q", title=f"metres to neighbour {choice.k}", scale=alt.Scale(type="log"))
-        line = alt.Chart(alt.InlineData(values=curve)).mark_line(color=_ACCENT).encode(x=x, y=y)
+        line = alt.Chart(alt.InlineData(values=curve)).mark_line(color=ACCENT).encode(x=x, y=y)
         knee = {"share": choice.knee_share, "metres": choice.eps_metres, "text": f"eps {choice.eps_metres:.3g} m"}
         point = alt.Chart(alt.InlineData(values=[knee])).encode(x=x, y=y)
         return alt.layer(
             line,
-            point.mark_point(color=_INK, size=90, strokeWidth=2.5),
-            point.mark_text(color=_INK, align="right", dx=-10, dy=-8).encode(text="text:N"),
+            point.mark_point(color=INK, size=90, strokeWidth=2.5),
+            point.mark_text(color=INK, align="right", dx=-10, dy=-8).encode(text="text:N"),
         ).properties(width=width, height=220)
 
     return rendered(
@@ -163,7 +163,7 @@ def _by_adapter(
         import altair as alt
 
         colour = alt.condition(
-            alt.FieldOneOfPredicate(field="adapter", oneOf=ranked), alt.value(_ACCENT), alt.value(_SOFT)
+            alt.FieldOneOfPredicate(field="adapter", oneOf=ranked), alt.value(ACCENT), alt.value(SOFT)
         )
         scale = alt.Scale(type="log" if logarithmic else "linear", zero=zero, nice=True, padding=0 if zero else 14)
         ticks = _decades(min(reach), max(reach)) if logarithmic else alt.Undefined
@@ -173,7 +173,7 @@ def _by_adapter(
         figure = alt.Chart(alt.InlineData(values=list(figures)))
         layers: list[alt.Chart] = []
         if even is not None:
-            line = alt.Chart(alt.InlineData(values=[{"value": even}])).mark_rule(color=_INK, strokeDash=[4, 4])
+            line = alt.Chart(alt.InlineData(values=[{"value": even}])).mark_rule(color=INK, strokeDash=[4, 4])
             layers.append(line.encode(x=x))
         bar = figure.mark_rule(strokeWidth=8, opacity=0.35, strokeCap="round")
         layers.append(bar.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", y=y, color=colour))
@@ -181,10 +181,10 @@ def _by_adapter(
             dots = alt.Chart(alt.InlineData(values=list(runs))).mark_circle(size=46, opacity=0.85)
             layers.append(dots.encode(x=x, y=y, color=colour))
         if runs:
-            layers.append(figure.mark_tick(color=_INK, thickness=2.5, size=20).encode(x=x, y=y))
+            layers.append(figure.mark_tick(color=INK, thickness=2.5, size=20).encode(x=x, y=y))
         else:
             layers.append(figure.mark_circle(size=110, opacity=1).encode(x=x, y=y, color=colour))
-        label = figure.mark_text(color=_INK, dy=-15, fontSize=12, fontWeight=600)
+        label = figure.mark_text(color=INK, dy=-15, fontSize=12, fontWeight=600)
         layers.append(label.encode(x=x, y=y, text="text:N"))
         return alt.layer(*layers).properties(width=width, height=alt.Step(_STEP + 12))
 
@@ -209,11 +209,11 @@ def _svg(chart: Drawing) -> str:
 
     styled = chart.configure(font=_FONT, background="transparent").configure_view(stroke=None)
     styled = styled.configure_axis(
-        labelColor=_INK,
-        titleColor=_INK,
-        gridColor=_LINE,
-        domainColor=_LINE,
-        tickColor=_LINE,
+        labelColor=INK,
+        titleColor=INK,
+        gridColor=LINE,
+        domainColor=LINE,
+        tickColor=LINE,
         labelFontSize=12,
         titleFontSize=12,
         titleFontWeight="normal",
