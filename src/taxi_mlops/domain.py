@@ -30,6 +30,7 @@ class Provenance:
 
     `dropped` counts rows by the name of the rule that dropped them; `rows_read` = `rows_used` + the sum of `dropped`.
     `notes` are sentences that every output must repeat (weighted zones, a sample drawn, …).
+    from_cache: whether the points were prepared earlier, and taken from a cache.
     """
 
     uri: str
@@ -39,6 +40,7 @@ class Provenance:
     rows_used: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

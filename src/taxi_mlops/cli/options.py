@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,13 +15,13 @@ class Side(StrEnum):
     DROPOFF = "dropoff"
 
 
-SOURCES = "CSV or Parquet file or glob, http(s) URL, or tlc:yellow/2010-01"
+SOURCES = "CSV or Parquet file or glob, http(s) URL, s3://bucket/key, or tlc:yellow/2010-01"
 
 Points = Annotated[Side | None, typer.Option(help="Which end of the trips. [default: pickup]")]
 Latitude = Annotated[str | None, typer.Option("--lat", metavar="COLUMN", help="Column of latitudes.")]
 Longitude = Annotated[str | None, typer.Option("--lon", metavar="COLUMN", help="Column of longitudes.")]
 Zones = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Zone polygons (zipped shapefile) for trips without points.")
+    str | None, typer.Option(metavar="FILE", help="Zone polygons (zipped shapefile) for trips without points.")
 ]
 Bbox = Annotated[str | None, typer.Option(metavar="S,W,N,E", help="Keep points inside this box, in degrees.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]

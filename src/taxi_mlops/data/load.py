@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from taxi_mlops import __version__
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.data.schemas import SYNTHETIC, TripEnd, TripSchema, Zone
-from taxi_mlops.data.sources import data_version, resolve
+from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
 from taxi_mlops.data.synthetic import CITY_VERSION, SyntheticCity
 from taxi_mlops.domain import FloatArray, Points, Provenance
 from taxi_mlops.errors import DataError
@@ -34,9 +35,10 @@ _NO_POINTS = (
 class LoadRequest(BaseModel):
     """Which points are wanted.
 
-    source: a file, glob, http(s) address or `tlc:` month; None for the synthetic city of `synthetic_rows` and `seed`.
+    source: a file, glob, http(s) or s3 address, or `tlc:` month; None for the synthetic city of `synthetic_rows` and
+    `seed`.
     points: which end of the trips; columns named by latitude_column and longitude_column win over it.
-    zones: a zipped shapefile of zones, for trips of the zone era.
+    zones: a zipped shapefile of zones, named as a source is, for trips of the zone era.
     bbox: min_lat, min_lon, max_lat, max_lon in degrees; None finds a robust region from the data.
     sample: how many of the cleaned points to draw, uniformly without replacement; None for all.
     seed: of the sample and of the synthetic city.
@@ -48,7 +50,7 @@ class LoadRequest(BaseModel):
     points: TripEnd = "pickup"
     latitude_column: str | None = None
     longitude_column: str | None = None
-    zones: Path | None = None
+    zones: str | None = None
     bbox: tuple[float, float, float, float] | None = None
     sample: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
@@ -59,6 +61,7 @@ class LoadRequest(BaseModel):
 class OpenedTrips:
     """Trips whose headers have been looked at.
 
+    identity: tells what there is to read from what may be there later, or on another machine, under the same name.
     read: reads and cleans all of them. refusal: why they cannot become points, which `read` would raise; or None.
     count_rows: reads them only to count the rows.
     """
@@ -67,40 +70,79 @@ class OpenedTrips:
     schema: TripSchema
     columns: tuple[str, ...]
     data_version: str
+    identity: Callable[[], str]
     read: Callable[[], CleanedCoordinates]
     count_rows: Callable[[], int]
     refusal: str | None = None
 
 
-def load_points(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Points:
-    """Read, clean and fingerprint the points that are asked for.
+class PointsCache(Protocol):
+    """Keeps points that were prepared before. What fails in it costs the time to prepare them again, and no more."""
+
+    def get(self, key: str) -> Points | None:
+        """The points of this key as they were put, or None."""
+        ...
+
+    def put(self, key: str, points: Points) -> None:
+        """Keep the points, or not."""
+        ...
+
+
+def load_points(
+    request: LoadRequest,
+    settings: Settings,
+    on_progress: Progress | None = None,
+    cache: PointsCache | None = None,
+) -> Points:
+    """Read, clean and fingerprint the points that are asked for, or take them from the cache.
 
     Raises DataError where the trips cannot be used and DownloadError where a server does not deliver.
     """
-    (points,) = load_samples(request, (request.sample,), settings, on_progress)
+    (points,) = load_samples(request, (request.sample,), settings, on_progress, cache)
     return points
 
 
 def load_samples(
-    request: LoadRequest, samples: Sequence[int | None], settings: Settings, on_progress: Progress | None = None
+    request: LoadRequest,
+    samples: Sequence[int | None],
+    settings: Settings,
+    on_progress: Progress | None = None,
+    cache: PointsCache | None = None,
 ) -> tuple[Points, ...]:
     """Read and clean trips once, and draw each of the samples from them as a request of its own would; None is all.
 
     Raises as `load_points` does.
     """
     trips = open_trips(request, settings, on_progress)
+    points = _prepared(trips) if cache is None else _through(cache, request, trips)
+    return tuple(_sampled(points, sample, request.seed) for sample in samples)
+
+
+def _through(cache: PointsCache, request: LoadRequest, trips: OpenedTrips) -> Points:
+    """All points of the trips, from the cache where it holds them, and put there where it does not."""
+    identity = trips.identity()
+    key = _cache_key(request, identity)
+    found = cache.get(key)
+    if found is not None:
+        return replace(found, provenance=replace(found.provenance, uri=trips.uri, from_cache=True))
+    points = _prepared(trips)
+    if trips.identity() == identity:  # else what was read is not what the key stands for
+        cache.put(key, points)
+    return points
+
+
+def _cache_key(request: LoadRequest, identity: str) -> str:
+    """Hexadecimal SHA-256 over the version of this program, the trips, and all that cleaning is told."""
+    options = request.model_dump_json(exclude={"source", "zones", "sample", "seed", "synthetic_rows"})
+    return hashlib.sha256(f"{__version__}\n{identity}\n{options}".encode()).hexdigest()
+
+
+def _prepared(trips: OpenedTrips) -> Points:
+    """Read, clean and fingerprint all of the trips."""
     cleaned = trips.read()
     if not cleaned.latitude.size:
         counts = ", ".join(f"{count:,} {rule}" for rule, count in cleaned.dropped.items() if count)
         raise DataError(f"{trips.uri}: cleaning left none of {cleaned.rows_read:,} rows ({counts or 'no rows'})")
-    return tuple(_points(trips, cleaned, sample, request.seed) for sample in samples)
-
-
-def _points(trips: OpenedTrips, cleaned: CleanedCoordinates, sample: int | None, seed: int) -> Points:
-    notes = [trips.schema.note, *cleaned.notes]
-    if sample is not None and sample < cleaned.rows_used:
-        notes.append(f"A uniform sample of {sample:,} of {cleaned.rows_used:,} trips (seed {seed})")
-        cleaned = _sampled(cleaned, sample, seed)
     provenance = Provenance(
         uri=trips.uri,
         schema=trips.schema.name,
@@ -108,10 +150,15 @@ def _points(trips: OpenedTrips, cleaned: CleanedCoordinates, sample: int | None,
         rows_read=cleaned.rows_read,
         rows_used=cleaned.rows_used,
         dropped=dict(cleaned.dropped),
-        notes=tuple(note for note in notes if note),
+        notes=tuple(note for note in (trips.schema.note, *cleaned.notes) if note),
     )
-    identity = fingerprint(cleaned.latitude, cleaned.longitude, cleaned.weight)
-    return Points(cleaned.latitude, cleaned.longitude, cleaned.weight, identity, provenance)
+    return _fingerprinted(cleaned.latitude, cleaned.longitude, cleaned.weight, provenance)
+
+
+def _fingerprinted(
+    latitude: FloatArray, longitude: FloatArray, weight: FloatArray | None, provenance: Provenance
+) -> Points:
+    return Points(latitude, longitude, weight, fingerprint(latitude, longitude, weight), provenance)
 
 
 def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> OpenedTrips:
@@ -120,15 +167,15 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
     if request.source is None:
         return _open_city(request, options, on_progress)
     source = resolve(request.source, settings, on_progress)
+    zones = resolve_file(request.zones, settings, on_progress) if request.zones else None
     loader = DataLoader(
         source.files,
         request.points,
         latitude_column=request.latitude_column,
         longitude_column=request.longitude_column,
-        zones=request.zones is not None,
+        zones=zones is not None,
         on_progress=on_progress,
     )
-    zones = request.zones
     refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None
 
     def read() -> CleanedCoordinates:
@@ -145,6 +192,7 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
         loader.schema,
         loader.tables[0].columns,
         data_version(source.files),
+        lambda: identity((*source.files, *([zones] if zones else []))),
         read,
         loader.count_rows,
         refusal,
@@ -169,6 +217,7 @@ def _open_city(request: LoadRequest, options: CleaningOptions, on_progress: Prog
         SYNTHETIC,
         columns,
         CITY_VERSION,
+        identity=lambda: f"{uri} {CITY_VERSION}",
         read=lambda: _cleaned(coordinates(), options),
         count_rows=lambda: request.synthetic_rows,
     )
@@ -181,17 +230,24 @@ def _cleaned(batches: Iterator[tuple[FloatArray, FloatArray]], options: Cleaning
     return preprocessor.finish()
 
 
-def _sampled(cleaned: CleanedCoordinates, size: int, seed: int) -> CleanedCoordinates:
+def _sampled(points: Points, size: int | None, seed: int) -> Points:
     """Draw `size` trips without replacement; points keep their order, and weighted points lose weight instead."""
+    provenance = points.provenance
+    if size is None or size >= provenance.rows_used:
+        return points
     rng = np.random.default_rng(seed)
-    dropped = {**cleaned.dropped, NOT_SAMPLED: cleaned.rows_used - size}
-    if cleaned.weight is None:
-        chosen = np.sort(rng.choice(cleaned.latitude.size, size, replace=False, shuffle=False))
+    if points.weight is None:
+        chosen = np.sort(rng.choice(len(points), size, replace=False, shuffle=False))
         weight = None
     else:
-        drawn = rng.multivariate_hypergeometric(cleaned.weight.astype(np.int64), size, method="marginals")
+        drawn = rng.multivariate_hypergeometric(points.weight.astype(np.int64), size, method="marginals")
         chosen = np.flatnonzero(drawn)
         weight = drawn[chosen].astype(np.float64)
-    return replace(
-        cleaned, latitude=cleaned.latitude[chosen], longitude=cleaned.longitude[chosen], weight=weight, dropped=dropped
+    note = f"A uniform sample of {size:,} of {provenance.rows_used:,} trips (seed {seed})"
+    provenance = replace(
+        provenance,
+        rows_used=size,
+        dropped={**provenance.dropped, NOT_SAMPLED: provenance.rows_used - size},
+        notes=(*provenance.notes, note),
     )
+    return _fingerprinted(points.latitude[chosen], points.longitude[chosen], weight, provenance)

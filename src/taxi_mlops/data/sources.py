@@ -48,6 +48,32 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
     return Source(name, _local(name))
 
 
+def resolve_file(name: str, settings: Settings, on_progress: Progress | None = None) -> TripFile:
+    """Find the one file behind a name. Raises as `resolve` does, and DataError where there are several."""
+    files = resolve(name, settings, on_progress).files
+    if len(files) != 1:
+        raise DataError(f"{name}: stands for {len(files)} files; name one")
+    return files[0]
+
+
+def identity(files: Sequence[TripFile]) -> str:
+    """Tells files from any others, and from what they may be later: a line for each.
+
+    Beside what `data_version` looks at, path, size and time of the last change count for files of this machine.
+    """
+    return "\n".join([data_version(files), *(f"{file} {_state(file)}" for file in files)])
+
+
+def _state(file: TripFile) -> str:
+    if isinstance(file, StoredObject):
+        return file.identity
+    try:
+        state = file.stat()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+    return f"{file.resolve()} {state.st_size} {state.st_mtime_ns}"
+
+
 def data_version(files: Sequence[TripFile]) -> str:
     """Tell versions of files apart without reading them whole.
 

@@ -33,6 +33,11 @@ TripFile = Path | StoredObject
 """A file of this machine, or an object of a store."""
 
 
+def opened(file: TripFile) -> BinaryIO:
+    """The bytes of a file, to be read from anywhere in it. Raises OSError, for an object DataError or DownloadError."""
+    return file.open("rb") if isinstance(file, Path) else file.open()
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A file of trips: what it is, its column names in order, and its rows where they are known without reading it."""
@@ -46,7 +51,7 @@ class Table:
 def open_table(file: TripFile) -> Table:
     """Look at the header of a file. Raises DataError where it is missing, empty, truncated or corrupt."""
     with _explained(file):
-        with _opened(file) as content:
+        with opened(file) as content:
             start = content.read(4)
         if not start:
             raise DataError(f"{file}: the file is empty")
@@ -78,10 +83,6 @@ def record_batches(table: Table, columns: Sequence[str], *, as_text: bool = Fals
 
 class UnreadableCellError(Exception):
     """A cell of a CSV file is not a number. Reading the columns again as text tells which."""
-
-
-def _opened(file: TripFile) -> BinaryIO:
-    return file.open("rb") if isinstance(file, Path) else file.open()
 
 
 def _open_parquet(file: TripFile) -> pyarrow.parquet.ParquetFile:
@@ -127,7 +128,7 @@ def _open_stream(file: TripFile) -> IO[bytes]:
     """The bytes of a file, decompressed where it is gzip by its first bytes (whatever its name)."""
     import pyarrow as pa
 
-    with _opened(file) as content:
+    with opened(file) as content:
         compressed = content.read(2) == _GZIP_MAGIC
     source = pa.OSFile(str(file)) if isinstance(file, Path) else pa.PythonFile(file.open_stream(), "r")
     stream: IO[bytes] = pa.CompressedInputStream(source, "gzip") if compressed else source

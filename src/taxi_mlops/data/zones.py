@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
 from taxi_mlops.data.regions import BoundingBox
+from taxi_mlops.data.tables import TripFile, opened
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
 
@@ -54,7 +54,7 @@ class Zones:
     longitude: FloatArray
 
 
-def read_zones(path: Path) -> Zones:
+def read_zones(source: TripFile) -> Zones:
     """Read a zipped shapefile, of any projection that its .prj tells, with the field LocationID.
 
     Polygons that share a number are one zone. Members are read in memory, never unpacked to disk.
@@ -68,19 +68,19 @@ def read_zones(path: Path) -> Zones:
     except ImportError as error:
         raise DataError(f"reading zones needs the package {error.name!r}: {_INSTALL}") from error
 
-    members = _read_members(path)
+    members = _read_members(source)
     try:
         crs = pyproj.CRS.from_wkt(members[".prj"].decode("utf-8", errors="replace"))
         with shapefile.Reader(
             **{suffix[1:]: io.BytesIO(members[suffix]) for suffix in (".shp", ".shx", ".dbf")}
         ) as file:
-            polygons = _polygons_by_number(file, path)
+            polygons = _polygons_by_number(file, source)
         numbers = sorted(polygons)
         inside = [shapely.union_all(polygons[number]).representative_point() for number in numbers]
         to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
         longitude, latitude = to_degrees.transform([point.x for point in inside], [point.y for point in inside])
     except (shapefile.ShapefileException, pyproj.exceptions.ProjError, shapely.errors.ShapelyError) as error:
-        raise DataError(f"{path}: not a readable shapefile of polygons: {error}") from error
+        raise DataError(f"{source}: not a readable shapefile of polygons: {error}") from error
     return Zones(np.array(numbers, dtype=np.int64), np.asarray(latitude), np.asarray(longitude))
 
 
@@ -118,40 +118,40 @@ def count_by_zone(batches: Iterable[FloatArray], zones: Zones, region: BoundingB
     )
 
 
-def _read_members(path: Path) -> dict[str, bytes]:
+def _read_members(source: TripFile) -> dict[str, bytes]:
     """The parts of the one shapefile in a zip, by suffix, each of a bounded size."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(source) as content, zipfile.ZipFile(content) as archive:
             stems = [name[:-4] for name in archive.namelist() if name.lower().endswith(".shp")]
             if len(stems) != 1:
-                raise DataError(f"{path}: must hold one shapefile, found {len(stems)}")
+                raise DataError(f"{source}: must hold one shapefile, found {len(stems)}")
             by_name = {name.lower(): name for name in archive.namelist()}
             members = {}
             for suffix in (".shp", ".shx", ".dbf", ".prj"):
                 name = by_name.get(stems[0].lower() + suffix)
                 if name is None:
-                    raise DataError(f"{path}: {stems[0]}{suffix} is missing from the zip")
+                    raise DataError(f"{source}: {stems[0]}{suffix} is missing from the zip")
                 with archive.open(name) as member:
                     members[suffix] = member.read(_LARGEST_MEMBER_BYTES + 1)
                 if len(members[suffix]) > _LARGEST_MEMBER_BYTES:
-                    raise DataError(f"{path}: {name} is larger than {_LARGEST_MEMBER_BYTES >> 20} MiB")
+                    raise DataError(f"{source}: {name} is larger than {_LARGEST_MEMBER_BYTES >> 20} MiB")
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path}: not a readable zip file of a shapefile: {error}") from error
+        raise DataError(f"{source}: not a readable zip file of a shapefile: {error}") from error
     return members
 
 
-def _polygons_by_number(file: shapefile.Reader, path: Path) -> dict[int, list[BaseGeometry]]:
+def _polygons_by_number(file: shapefile.Reader, source: TripFile) -> dict[int, list[BaseGeometry]]:
     import shapely
     from shapely.geometry import shape
 
     fields = [str(description[0]) for description in file.fields if description[0] != "DeletionFlag"]
     field = next((name for name in fields if name.lower() == _NUMBER_FIELD.lower()), None)
     if field is None:
-        raise DataError(f"{path}: no field {_NUMBER_FIELD} among {', '.join(fields)}")
+        raise DataError(f"{source}: no field {_NUMBER_FIELD} among {', '.join(fields)}")
     polygons: dict[int, list[BaseGeometry]] = {}
     for entry in file.iterShapeRecords():
         outline: Any = entry.shape.__geo_interface__
         if outline["type"] not in {"Polygon", "MultiPolygon"}:
-            raise DataError(f"{path}: zones must be polygons, found {outline['type']}")
+            raise DataError(f"{source}: zones must be polygons, found {outline['type']}")
         polygons.setdefault(int(entry.record[field]), []).append(shapely.make_valid(shape(outline)))
     return polygons

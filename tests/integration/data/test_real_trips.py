@@ -48,7 +48,7 @@ def test_zone_trips_are_refused_and_with_polygons_weighted(shared_data):
     source = str(shared_data / "yellow_tripdata_2022-02_zones_sample.csv")
     with pytest.raises(DataError, match="centroids of zones are not points"):
         load_points(LoadRequest(source=source), Settings())
-    points = load_points(LoadRequest(source=source, zones=shared_data / "taxi_zones.zip"), Settings())
+    points = load_points(LoadRequest(source=source, zones=str(shared_data / "taxi_zones.zip")), Settings())
     assert (points.provenance.rows_read, points.provenance.rows_used) == (1000, 988)
     assert points.provenance.dropped["unknown_zone"] == 12
     assert len(points) == 70

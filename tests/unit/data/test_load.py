@@ -115,9 +115,10 @@ def test_trips_of_the_zone_era_are_refused(tmp_path, settings):
 def test_a_missing_package_for_zones_is_named_with_the_command(tmp_path, settings, monkeypatch):
     path = tmp_path / "zones.csv"
     path.write_text("PULocationID,DOLocationID\n1,2\n")
+    (tmp_path / "zones.zip").touch()
     monkeypatch.setitem(sys.modules, "pyproj", None)
     with pytest.raises(DataError, match=r"needs the package 'pyproj': pip install \"taxi-mlops\[zones\]\""):
-        load_points(LoadRequest(source=str(path), zones=tmp_path / "zones.zip"), settings)
+        load_points(LoadRequest(source=str(path), zones=str(tmp_path / "zones.zip")), settings)
 
 
 def test_the_synthetic_city_takes_no_columns(settings):

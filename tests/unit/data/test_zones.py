@@ -135,7 +135,7 @@ def test_a_box_drops_the_trips_of_zones_outside():
 def request_for_zones(tmp_path: Path) -> LoadRequest:
     trips = tmp_path / "trips.csv"
     trips.write_text("PULocationID,DOLocationID\n" + "1,2\n" * 700 + "2,4\n" * 300 + "264,1\n,1\n")
-    return LoadRequest(source=str(trips), zones=write_zip(tmp_path / "zones.zip"))
+    return LoadRequest(source=str(trips), zones=str(write_zip(tmp_path / "zones.zip")))
 
 
 def test_weighted_points_say_what_they_mean(request_for_zones, settings):
