@@ -26,11 +26,11 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(str(folder) for folder in folders))
 
 
-def program(name: str) -> str:
-    """The program's path. Raises ServiceError where it is not installed."""
-    found = find_program(name)
+def program(*names: str) -> str:
+    """The path of the program, which is called by one of these names. Raises ServiceError where it is not installed."""
+    found = next(filter(None, map(find_program, names)), None)
     if found is None:
-        raise ServiceError(f"{name} is not installed; {INSTALL} gets it")
+        raise ServiceError(f"{names[0]} is not installed; {INSTALL} gets it")
     return found
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -136,25 +135,27 @@ class Supervisor:
         if len(os.fsencode(self._socket)) > _LONGEST_SOCKET:
             raise ServiceError(f"the path of {self._stack.path} is too long for a socket in it; choose a shorter --dir")
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        started = subprocess.Popen(  # noqa: S603 - our own interpreter and its module
-            [*prefix, sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self._stack.path,
-            env=environment | {MARKER: self._stack.identifier},
-            start_new_session=True,  # it outlives the command, and Ctrl-C is not for it
+        command = [*prefix, sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._file)]
+        quiet = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)]
+        started = os.posix_spawnp(
+            command[0],
+            command,
+            environment | {MARKER: self._stack.identifier},
+            file_actions=quiet,
+            setsid=True,  # it outlives the command, and Ctrl-C is not for it
         )
-        write_private(self._session, str(started.pid))
+        write_private(self._session, str(started))
         deadline = time.monotonic() + _START_SECONDS
         while not self.alive:
-            if started.poll() is not None or time.monotonic() > deadline:
+            if os.waitpid(started, os.WNOHANG)[0] or time.monotonic() > deadline:
                 raise ServiceError(f"the supervisor did not start; see {self._stack.log('supervisor')}")
             time.sleep(0.05)
 
     def start(self, name: str) -> None:
-        """Start a program that is not running."""
-        self._call("startProcess", name, False)
+        """Start a program; fine if the supervisor has just done so itself."""
+        from supervisor.xmlrpc import Faults
+
+        self._call("startProcess", name, False, fine=Faults.ALREADY_STARTED)
 
     def stop(self, name: str) -> None:
         """Stop a program, with all its processes, and wait for it."""
@@ -203,7 +204,7 @@ class Supervisor:
         except (psutil.Error, OSError):
             return False
 
-    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the method answers
+    def _call(self, method: str, *arguments: object, fine: int | None = None) -> Any:  # noqa: ANN401 - what it answers
         from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
@@ -211,6 +212,8 @@ class Supervisor:
             proxy = ServerProxy("http://127.0.0.1", transport=transport)
             return getattr(proxy.supervisor, method)(*arguments)
         except Fault as fault:
+            if fault.faultCode == fine:
+                return None
             raise ServiceError(f"the supervisor says to {method} {arguments}: {fault.faultString}") from None
         except (OSError, HTTPException) as error:
             raise ServiceError(f"the supervisor of {self._stack.path} does not answer: {error}") from None

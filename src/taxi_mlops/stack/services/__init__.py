@@ -5,6 +5,7 @@ from taxi_mlops.stack.services.mlflow import Mlflow
 from taxi_mlops.stack.services.object_store import ObjectStore
 from taxi_mlops.stack.services.postgresql import Postgresql
 from taxi_mlops.stack.services.prefect import PrefectServer, PrefectWorker
+from taxi_mlops.stack.services.pushgateway import Pushgateway
 from taxi_mlops.stack.services.redis import Redis
 
 SERVICES: tuple[Service, ...] = (
@@ -14,4 +15,5 @@ SERVICES: tuple[Service, ...] = (
     PrefectServer(),
     PrefectWorker(),
     Mlflow(),
+    Pushgateway(),
 )
