@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),$(BIN)/uv)
-PYTEST = $(BIN)/pytest --numprocesses auto --dist loadgroup
+PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
 # Where uv is absent it lives in the environment itself, so syncing must not remove it. Compiled once here, the
 # libraries need not be compiled in every process of a run.
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode

@@ -19,17 +19,6 @@ def pytest_configure() -> None:
     settings.load_profile("taxi")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process where several run them, for what they share is made once a process.
-
-    Tests on the same servers name a group of their own: `pytestmark = pytest.mark.xdist_group("stack")`.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real trips (`$TAXI_TEST_DATA`, or `shared/data` beside the repository); skips without it."""
