@@ -25,6 +25,8 @@ from taxi_mlops.trials.confinement import proportional_bytes
 _BY_NAME = {service.name: service for service in SERVICES}
 _LOG_LINES = 5
 _LOCK_SECONDS = 300.0
+_RETRY_SECONDS = 5.0
+"""For how long a service may end within a second of each start."""
 
 
 class ServiceStatus(BaseModel):
@@ -125,7 +127,7 @@ class Stack:
         try:
             service.probe(self.folder)
         except ServiceError as error:
-            if process.state in ("FATAL", "BACKOFF", "EXITED"):
+            if process.state == "FATAL" or (process.state == "BACKOFF" and took > _RETRY_SECONDS):
                 raise ServiceError(
                     f"{service.name} ended as it started ({process.said}); {self._said(service)}"
                 ) from None
