@@ -42,7 +42,7 @@ class GridAdapter:
         )
 
     def unsupported(self, workload: Workload) -> str | None:
-        from taxi_mlops.engine.grid import SMALLEST_EPS_METRES
+        from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
 
         if workload.parameters.eps_metres < SMALLEST_EPS_METRES:
             return f"eps = {workload.parameters.eps_metres:g} m is below the resolution of degrees in float64"

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from taxi_mlops.engine.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
-from taxi_mlops.engine.grid import SMALLEST_EPS_METRES
+from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
 from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
 from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.pairwise import cluster_pairwise

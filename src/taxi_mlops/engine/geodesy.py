@@ -16,6 +16,9 @@ EARTH_RADIUS_METRES = 6_371_008.8
 HALF_CIRCUMFERENCE_METRES = float(np.pi * EARTH_RADIUS_METRES)
 """The largest distance of two points on the sphere."""
 
+SMALLEST_EPS_METRES = 1e-6
+"""Degrees in float64 resolve some nanometres; below a micrometre "within eps" would be decided by rounding."""
+
 
 def unit_sphere(latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
     """Return the points as vectors of length one, so that Euclidean neighbours are great-circle neighbours.
@@ -42,7 +45,7 @@ def chord_length(metres: float) -> float:
 
 
 def degrees_of_distance(metres: float) -> float:
-    """Return a distance on the sphere as degrees of latitude, and a little more, so that rounding hides no neighbour."""
+    """Return a distance on the sphere as degrees of latitude, and a little more: rounding must not hide neighbours."""
     return float(np.degrees(metres / EARTH_RADIUS_METRES) * (1.0 + 1e-9) + 1e-12)
 
 

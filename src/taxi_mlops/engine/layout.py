@@ -44,6 +44,11 @@ class Layout(NamedTuple):
         """Cut the rows into ranges of about as many points."""
         return balanced_ranges(self.cell_start[self.row_cell].astype(np.int64), parts)
 
+    def occupied_rows(self) -> tuple[IntArray, IntArray]:
+        """Return the numbers of the rows that hold points, increasing, and where the cells of each begin (and end)."""
+        occupied = np.flatnonzero(np.diff(self.row_cell))
+        return self.row_number[occupied], np.append(self.row_cell[occupied], self.row_cell[-1])
+
 
 def lay_out(x: FloatArray, y: FloatArray, frame: Frame, run: Run, threads: int) -> tuple[Layout, Frame]:
     """Sort the points into the cells of a frame; return them, and the frame with the geometry of its rows.

@@ -1,12 +1,13 @@
 """The cluster of the nearest core point within eps: what a fitted clustering says about other points.
 
-In a frame, the cell of the query is searched first; its nearest point then rules out most other cells unseen. Where no
-frame covers the core points, those of the worldwide grid are searched.
+The cell of the query is searched first; its nearest point then rules out most other cells unseen. Where no frame covers
+the core points, each zone of the sphere has its own, and answers for the queries that it owns.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -23,12 +24,14 @@ from taxi_mlops.engine.frame import (
     Whole,
     plane_frame,
     sphere_frame,
+    zone_frame,
 )
-from taxi_mlops.engine.grid import Grid, build_grid, cells_in_reach, first_row_in_reach, row_in_reach
-from taxi_mlops.engine.haversine import RADIANS, haversine
+from taxi_mlops.engine.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
 from taxi_mlops.engine.layout import IntArray, Layout, lay_out
+from taxi_mlops.engine.pairwise import find_nearest_pairwise
 from taxi_mlops.engine.resolution import COARSE, crowding
-from taxi_mlops.engine.threads import Range, even_ranges, workers
+from taxi_mlops.engine.threads import Range, Run, even_ranges, workers
+from taxi_mlops.engine.zones import Zone, zones_of
 
 LabelArray = NDArray[np.int32]
 
@@ -38,7 +41,7 @@ _FINEST = 8.0
 
 
 class _Cells(NamedTuple):
-    """Core points in a frame.
+    """Core points in a frame; zone: whose coordinates are taken, or None for those of the points as they are.
 
     rows: int64 (R,), the numbers of its occupied rows; row_cell: int64 (R + 1,), their cells. label: int32 (C,), of
     each cell. centre: the middle of the core points' x.
@@ -50,6 +53,7 @@ class _Cells(NamedTuple):
     row_cell: IntArray
     label: LabelArray
     centre: float
+    zone: Zone | None
 
 
 class NearestCore:
@@ -70,46 +74,77 @@ class NearestCore:
         found = np.full(len(x), -1, dtype=np.int32)
         if len(self.x) == 0:
             return found
-        index = self._index
-        # In the order of the cells, queries find what they look at in the processor's cache.
-        height, width = (0.01, 0.01) if isinstance(index, Grid) else (index.frame.height, index.frame.width)
-        order = np.argsort(np.floor(y / height) * 2.0**30 + np.floor(x / width))
-        x, y = x[order], y[order]
         with workers(threads) as run:
-            if isinstance(index, Grid):
-                search = partial(find_nearest_in_grid, index, self.labels[index.order], x, y, found)
-            else:
-                search = partial(find_nearest, *index, x, y, found)
-            run(search, even_ranges(len(x), 8 * threads))
-        labels = np.empty_like(found)
-        labels[order] = found
-        return labels
+            if self._index is None:
+                limit = haversine_of_distance(self.eps)
+                search = partial(find_nearest_pairwise, self.y, self.x, self.labels, limit, y, x, found)
+                run(search, even_ranges(len(x), 8 * threads))
+                return found
+            for cells in self._index:
+                _search(cells, x, y, found, run, threads)
+        return found
 
     @cached_property
-    def _index(self) -> _Cells | Grid:
-        extent = Extent(float(self.x.min()), float(self.x.max()), float(self.y.min()), float(self.y.max()))
+    def _index(self) -> list[_Cells] | None:
+        """The core points in one frame, or in those of the zones; None where eps is too large for either."""
         try:
             frame_of = sphere_frame if self.spherical else plane_frame
-            coarse = frame_of(extent, self.eps, COARSE)
-            crowded = crowding(self.x, self.y, coarse.width, coarse.height)
-            resolution = float(np.clip(COARSE * np.sqrt(crowded / _POINTS_PER_CELL), COARSE, _FINEST))
-            frame = frame_of(extent, self.eps, resolution)
+            return [self._cells(frame_of, self.x, self.y, self.labels, None)]
         except UnframedError:
-            return build_grid(self.y, self.x, self.eps)
+            if not self.spherical:
+                raise
+        try:
+            parts = [(zone, zone.part(self.y, self.x)) for zone in zones_of(self.eps)]
+        except UnframedError:
+            return None
+        return [
+            self._cells(zone_frame, part.x, part.y, self.labels[part.member], zone)
+            for zone, part in parts
+            if len(part.member)
+        ]
+
+    def _cells(
+        self,
+        frame_of: Callable[[Extent, float, float], Frame],
+        x: FloatArray,
+        y: FloatArray,
+        labels: LabelArray,
+        zone: Zone | None,
+    ) -> _Cells:
+        extent = Extent(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+        coarse = frame_of(extent, self.eps, COARSE)
+        crowded = crowding(x, y, coarse.width, coarse.height)
+        resolution = float(np.clip(COARSE * np.sqrt(crowded / _POINTS_PER_CELL), COARSE, _FINEST))
         with workers(1) as run:
-            layout, frame = lay_out(self.x, self.y, frame, run, 1)
-        occupied = np.flatnonzero(np.diff(layout.row_cell))
+            layout, frame = lay_out(x, y, frame_of(extent, self.eps, resolution), run, 1)
+        rows, row_cell = layout.occupied_rows()
         return _Cells(
             frame=frame,
             layout=layout,
-            rows=layout.row_number[occupied],
-            row_cell=np.append(layout.row_cell[occupied], layout.row_cell[-1]),
-            label=self.labels[layout.order[layout.cell_start[:-1]]],
-            centre=(extent.low_x + extent.high_x) / 2.0,
+            rows=rows,
+            row_cell=row_cell,
+            label=labels[layout.order[layout.cell_start[:-1]]],
+            centre=(extent.low_x + extent.high_x) / 2.0 if zone is None else 0.0,
+            zone=zone,
         )
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "_index"}
+
+
+def _search(cells: _Cells, x: FloatArray, y: FloatArray, found: LabelArray, run: Run, threads: int) -> None:
+    """Fill in the labels of all points that the zone of the cells owns; of all, where it has none."""
+    asked: slice | IntArray = slice(None)
+    if cells.zone is not None:
+        asked = np.flatnonzero(cells.zone.owns(y))
+        x, y = cells.zone.place(y[asked], x[asked])
+    # In the order of the cells, queries find what they look at in the processor's cache.
+    order = np.argsort(np.floor(y / cells.frame.height) * 2.0**30 + np.floor(x / cells.frame.width))
+    labels = np.full(len(x), -1, dtype=np.int32)
+    run(partial(find_nearest, *cells[:-1], x[order], y[order], labels), even_ranges(len(x), 8 * threads))
+    in_order = np.empty_like(labels)
+    in_order[order] = labels
+    found[asked] = in_order
 
 
 @njit(cache=True, nogil=True)
@@ -132,7 +167,7 @@ def find_nearest(
         cosine = 1.0
         if frame.metric.spherical is not None:
             at_x -= 360.0 * round((at_x - centre) / 360.0)
-            cosine = math.cos(at_y * RADIANS)
+            cosine = cosine_of_latitude(at_y)
         here = math.floor((at_x - frame.origin_x) / frame.width)
         at_row = math.floor((at_y - frame.origin_y) / frame.height)
         best, best_label = frame.metric.limit, np.int32(-1)
@@ -150,7 +185,7 @@ def find_nearest(
             if row < 0 or abs(rows[row] - at_row) > frame.reach:
                 break
             above, below = (above + 1, below) if upwards else (above, below - 1)
-            columns = _columns_within(frame, rows[row], at_y, cosine, best)
+            columns = columns_within(frame, rows[row], at_y, cosine, best)
             if columns < 0.0:
                 continue
             first = math.floor((at_x - columns - frame.slack - frame.origin_x) / frame.width)
@@ -166,7 +201,7 @@ def find_nearest(
 
 
 @njit(cache=True, nogil=True)
-def _columns_within(frame: Frame, row: int, at_y: float, cosine: float, distance: float) -> float:
+def columns_within(frame: Frame, row: int, at_y: float, cosine: float, distance: float) -> float:
     """Return the largest difference of x at which a row holds points within a distance; −1 where it does not."""
     low = frame.origin_y + row * frame.height - frame.slack
     high = low + frame.height + 2.0 * frame.slack
@@ -209,30 +244,8 @@ def _nearest(
         else:
             planar += cosine * (cosine - abs(y[j] - at_y) * RADIANS) * (x[j] - at_x) ** 2
             if planar <= bound:
-                distance = haversine(at_y, at_x, cosine, y[j], x[j], math.cos(y[j] * RADIANS))
+                distance = haversine(at_y, at_x, cosine, y[j], x[j], cosine_of_latitude(y[j]))
                 if distance <= best:
                     best = nearest = distance
                     bound = SPHERE_SCALE * best / frame.curvature * (1.0 + 1e-9)
     return nearest
-
-
-@njit(cache=True, nogil=True)
-def find_nearest_in_grid(
-    grid: Grid, label: LabelArray, x: FloatArray, y: FloatArray, labels: LabelArray, part: Range
-) -> None:
-    """Fill in the labels of a range of points, anywhere on the sphere. label: int32 (n,), sorted as the grid."""
-    for i in range(part[0], part[1]):
-        latitude, longitude = np.float64(y[i]), np.float64(x[i])
-        cosine = math.cos(latitude * RADIANS)
-        best = grid.limit
-        row = first_row_in_reach(grid, latitude)
-        while row_in_reach(grid, row, latitude):
-            a, b, c, d = cells_in_reach(grid, row, latitude, longitude, cosine)
-            for begin, end in ((grid.cell_start[a], grid.cell_start[b]), (grid.cell_start[c], grid.cell_start[d])):
-                for j in range(begin, end):
-                    between = haversine(
-                        latitude, longitude, cosine, grid.latitude[j], grid.longitude[j], grid.cosine[j]
-                    )
-                    if between < best or (between == best and (labels[i] < 0 or label[j] < labels[i])):
-                        best, labels[i] = between, label[j]
-            row += 1

@@ -65,10 +65,10 @@ def _apart(latitude: FloatArray, longitude: FloatArray, i: int, j: int) -> float
 @njit(cache=True, nogil=True)
 def _all_within(latitude: FloatArray, longitude: FloatArray, limit: float) -> bool:
     """Return whether all points are within a haversine of the first."""
+    farthest = 0.0
     for j in range(latitude.shape[0]):
-        if _apart(latitude, longitude, 0, j) > limit:
-            return False
-    return True
+        farthest = max(farthest, _apart(latitude, longitude, 0, j))
+    return farthest <= limit
 
 
 @njit(cache=True, nogil=True)
@@ -101,7 +101,8 @@ def connect_pairwise(
 
     The points that are not reached yet are kept in a list in order; O(core points × those not reached yet).
     """
-    waiting, left = np.flatnonzero(core), np.int64(core.sum())
+    waiting = np.flatnonzero(core)
+    left = waiting.shape[0]
     reached = np.empty(left, dtype=np.int64)
     number = np.int32(0)
     while left > 0:
@@ -142,3 +143,48 @@ def reach_pairwise(
             if _apart(latitude, longitude, border[k], j) <= limit:
                 labels[border[k]] = labels[j]
                 break
+
+
+@njit(cache=True, nogil=True)
+def find_nearest_pairwise(
+    latitude: FloatArray,
+    longitude: FloatArray,
+    label: LabelArray,
+    limit: float,
+    at_latitude: FloatArray,
+    at_longitude: FloatArray,
+    labels: LabelArray,
+    part: Range,
+) -> None:
+    """Fill in the labels of a range of points: that of the nearest point within a haversine, of several the lowest."""
+    for i in range(part[0], part[1]):
+        best = limit
+        cosine = cosine_of_latitude(at_latitude[i])
+        for j in range(latitude.shape[0]):
+            other = cosine_of_latitude(latitude[j])
+            between = haversine(at_latitude[i], at_longitude[i], cosine, latitude[j], longitude[j], other)
+            if between < best or (between == best and (labels[i] < 0 or label[j] < labels[i])):
+                best, labels[i] = between, label[j]
+
+
+@njit(cache=True, nogil=True)
+def find_label_pairwise(
+    latitude: FloatArray,
+    longitude: FloatArray,
+    label: LabelArray,
+    limit: float,
+    at_latitude: FloatArray,
+    at_longitude: FloatArray,
+    wanted: LabelArray,
+    found: BoolArray,
+) -> None:
+    """Fill in whether a point of the wanted label is within a haversine of each point."""
+    for i in range(at_latitude.shape[0]):
+        cosine = cosine_of_latitude(at_latitude[i])
+        for j in range(latitude.shape[0]):
+            if label[j] == wanted[i]:
+                other = cosine_of_latitude(latitude[j])
+                between = haversine(at_latitude[i], at_longitude[i], cosine, latitude[j], longitude[j], other)
+                if between <= limit:
+                    found[i] = True
+                    break

@@ -21,8 +21,8 @@ from taxi_mlops.engine.labelling import decode_labels, first_core_points, number
 from taxi_mlops.engine.layout import IndexArray, Layout, lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
 from taxi_mlops.engine.steps import connect_cells, find_core
-from taxi_mlops.engine.threads import Range, Run, even_ranges
-from taxi_mlops.engine.zones import MemberArray, Part, zones_of
+from taxi_mlops.engine.threads import Run, even_ranges
+from taxi_mlops.engine.zones import Part, zones_of
 
 BoolArray = NDArray[np.bool_]
 LabelArray = NDArray[np.int32]
@@ -31,7 +31,7 @@ LabelArray = NDArray[np.int32]
 class _Piece(NamedTuple):
     """A zone that owns points, laid out; `member` and `owned` as of its `Part`. n_core: of its C cells."""
 
-    member: MemberArray
+    member: IndexArray
     owned: int
     frame: Frame
     layout: Layout

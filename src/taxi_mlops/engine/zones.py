@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from taxi_mlops.engine.frame import Extent, FloatArray, UnframedError
 from taxi_mlops.engine.geodesy import degrees_of_distance
+from taxi_mlops.engine.layout import IndexArray
 
 BoolArray = NDArray[np.bool_]
-MemberArray = NDArray[np.int32] | NDArray[np.int64]
 
 _EDGE, _EDGE_FOR_FAR = 70.0, 45.0
 """Degrees of latitude where the caps begin, and where they do when eps is more than `_FAR` degrees."""
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     member: int32 or int64 (m,), which of all points they are. owned: how many it owns. x, y: float64 (m,).
     """
 
-    member: MemberArray
+    member: IndexArray
     owned: int
     x: FloatArray
     y: FloatArray
@@ -69,8 +69,6 @@ class Zone(NamedTuple):
         index = np.dtype(np.int32 if len(latitude) < 2**31 else np.int64)
         owns = self.owns(latitude)
         own = np.flatnonzero(owns).astype(index)
-        if len(own) == 0:
-            return Part(own, 0, np.empty(0), np.empty(0))
         halo = np.flatnonzero(self._within(latitude, self.eps) & ~owns).astype(index)
         member = np.concatenate([own, halo]) if len(halo) else own
         x, y = self.place(latitude[member], longitude[member])

@@ -14,21 +14,19 @@ def border_points_invalid(
     cores: tuple[BoolArray, BoolArray],
 ) -> BoolArray:
     """Return bool (n,): border points that are, on either side, in a cluster without a core point within eps."""
-    from taxi_mlops.engine.grid import build_grid
-    from taxi_mlops.engine.neighbours import has_neighbour_of_label
+    from taxi_mlops.engine.reaching import has_neighbour_of_label
 
     invalid = np.zeros(len(points), dtype=np.bool_)
-    grid = None
     for side, core in zip(sides, cores, strict=True):
         border = np.flatnonzero(~core & (side.labels != NOISE))
         if len(border) == 0:
             continue
-        if grid is None or not np.array_equal(cores[0], cores[1]):
-            members = np.flatnonzero(core)
-            grid = build_grid(points.latitude[members], points.longitude[members], eps_metres)
+        members = np.flatnonzero(core)
         found = has_neighbour_of_label(
-            grid,
-            side.labels[members[grid.order]],
+            points.latitude[members],
+            points.longitude[members],
+            side.labels[members],
+            eps_metres,
             points.latitude[border],
             points.longitude[border],
             side.labels[border],

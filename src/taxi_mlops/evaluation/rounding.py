@@ -36,7 +36,7 @@ def explained_by_rounding(
     border points have a core point of their cluster within the larger eps.
     """
     from taxi_mlops.engine.dbscan import dbscan
-    from taxi_mlops.engine.grid import SMALLEST_EPS_METRES
+    from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
 
     tolerance = tolerance_metres(parameters.eps_metres)
     smaller_eps = max(parameters.eps_metres - tolerance, SMALLEST_EPS_METRES)
