@@ -7,10 +7,11 @@ each named as its variable in lower case (`taxi_redis_url`), is read where `TAXI
 from __future__ import annotations
 
 import os
+import zoneinfo
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -65,6 +66,18 @@ class Settings(BaseSettings):
     prefect_api_auth: SecretStr | None = Field(
         default=None, description="user:password at Prefect's server. [PREFECT_API_AUTH_STRING]"
     )
+    prefect_work_pool: str = Field(
+        default="taxi", min_length=1, description="Prefect's process work pool that deployments run in."
+    )
+    schedule_timezone: str = Field(
+        default="UTC", description="Time zone of the schedules, as America/Santiago: daily 02:00, Monday 03:00."
+    )
+    daily_specification: Path | None = Field(
+        default=None, description="What the daily comparison runs, as TOML or YAML. [the synthetic city]"
+    )
+    weekly_sweep: Path | None = Field(
+        default=None, description="What the weekly sweep runs, as TOML or YAML. [the synthetic city]"
+    )
 
     prefect_work_pool: str = Field(
         default="taxi", min_length=1, description="Where Prefect's workers take flow runs from."
@@ -95,6 +108,13 @@ class Settings(BaseSettings):
     otlp_logs_endpoint: HttpUrl | None = Field(
         default=None, description="Where log records go, as Loki's http://host:3100/otlp. [the collector]"
     )
+
+    @field_validator("schedule_timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("Input should be a time zone, as Europe/Berlin")
+        return value
 
     @classmethod
     def settings_customise_sources(
