@@ -153,18 +153,27 @@ class TrialKind(StrEnum):
     MEMORY = "memory"
 
 
+MAIN = "main"
+"""The workload that a run is about: all of its points, with its own parameters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One adapter, to be run once. `block` is the round of interleaved trials that it belongs to (memory: 0)."""
+    """One adapter, to be run once. `block` is the round of interleaved trials that it belongs to (memory: 0).
+
+    workload: `MAIN`, or the key of a further workload of the run: a sample of the points, or other parameters.
+    """
 
     adapter: str
     kind: TrialKind
     block: int
+    workload: str = MAIN
 
     @property
     def key(self) -> str:
         """The identity of the trial within its run; the journal holds each key once."""
-        return f"{self.adapter}/{self.kind}/{self.block}"
+        key = f"{self.adapter}/{self.kind}/{self.block}"
+        return key if self.workload == MAIN else f"{key}@{self.workload}"
 
 
 @dataclass(frozen=True, slots=True)

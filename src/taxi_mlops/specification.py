@@ -71,6 +71,42 @@ class ClusteringParameters(Section):
 AdapterName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
+ALL: Literal["all"] = "all"
+
+
+def _size_or_all(value: object) -> int | Literal["all"]:
+    if value == ALL:
+        return ALL
+    try:
+        size = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else 0
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise PydanticCustomError("size", "Input should be a number of points above 0, or all")
+    return size
+
+
+Size = Annotated[int | Literal["all"], PlainValidator(_size_or_all, json_schema_input_type=int | Literal["all"])]
+
+
+class FixedParameters(Section):
+    """Another pair of parameters."""
+
+    eps_metres: float = Field(gt=0, lt=_HALF_CIRCUMFERENCE_METRES, description="Great-circle radius in metres.")
+    min_samples: int = Field(ge=1, description="Points within eps, the point itself among them.")
+
+
+class Workloads(Section):
+    """Several workloads in one comparison. The largest size, with the parameters above, is the main one."""
+
+    sizes: tuple[Size, ...] = Field(
+        default=(), description='Samples of the points, each part of the next; "all" for all of them.'
+    )
+    parameters: tuple[FixedParameters, ...] = Field(
+        default=(), description="Further pairs of parameters, each run on the largest size."
+    )
+
+
 class TrialPlan(Section):
     """Which adapters are run, how often, and within which limits."""
 
@@ -119,7 +155,7 @@ class Document(Section):
 
 
 class Specification(Document):
-    """One comparison: data, parameters, trials."""
+    """One comparison: data, parameters, further workloads, trials."""
 
     schema_version: Literal[1] = 1
     dataset: LoadRequest = Field(default_factory=LoadRequest)
@@ -127,6 +163,7 @@ class Specification(Document):
         default=None, pattern=r"^[0-9a-f]{64}$", description="Of the points; a run refuses data that gives another one."
     )
     parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
+    workloads: Workloads = Field(default_factory=Workloads)
     trials: TrialPlan = Field(default_factory=TrialPlan)
 
 

@@ -41,6 +41,9 @@ def compare(
     zones: Zones = None,
     bbox: Bbox = None,
     sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N points.")] = None,
+    sizes: Annotated[
+        str | None, typer.Option(metavar="N,M,…", help="Run on samples of these sizes; all is one, too.")
+    ] = None,
     eps: Annotated[str | None, typer.Option(metavar="METRES", help="Radius, or auto. [default: 100]")] = None,
     min_samples: Annotated[
         int | None,
@@ -93,6 +96,7 @@ def compare(
             "seed": seed,
         },
         "parameters": {"eps_metres": eps, "min_samples": min_samples},
+        "workloads": {"sizes": tuple(sizes.split(",")) if sizes else None},
         "trials": {
             "adapters": tuple(adapters.split(",")) if adapters else None,
             "reference": reference,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.domain import MAIN, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.reports.units import memory, seconds
 
@@ -66,6 +66,7 @@ class ProgressObserver(WarningObserver):
         self._announce("Running the trials, each in a process of its own")
         self._of = f"[{number:>{len(str(total))}}/{total}]"
         what = "memory" if trial.kind is TrialKind.MEMORY else f"timing {trial.block}"
+        what += "" if trial.workload == MAIN else f", {trial.workload}"
         self._progress.update(self._task, description=f"{trial.adapter}, {what}", completed=number - 1, total=total)
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
@@ -73,7 +74,8 @@ class ProgressObserver(WarningObserver):
         measured = memory(outcome.peak_memory_bytes) if trial.kind is TrialKind.MEMORY else seconds(outcome.fit_seconds)
         said = measured if outcome.status is TrialStatus.OK else f"{outcome.status}: {outcome.cause}"
         kind = "memory" if trial.kind is TrialKind.MEMORY else f"fit {trial.block}"
-        self._console.print(f"{self._of} {trial.adapter:<18} {kind:<8} {said}", markup=False, soft_wrap=True)
+        where = "" if trial.workload == MAIN else f" ({trial.workload})"
+        self._console.print(f"{self._of} {trial.adapter:<18} {kind:<8} {said}{where}", markup=False, soft_wrap=True)
         self._progress.advance(self._task)
 
     def _announce(self, stage: str) -> None:

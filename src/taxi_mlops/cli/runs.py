@@ -103,12 +103,16 @@ def compare_two(
 @app.command("analyze")
 def analyze_several(
     named: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or run ids; a beginning is enough.")],
-    points: Annotated[int | None, typer.Option(min=1, metavar="N", help="Forecast the cost of so many points.")] = None,
+    points: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Forecast the cost of so many. [default: 10 × the largest]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Take runs on one machine together: how cost grows with points, and who is fast on all workloads."""
+    from pydantic import TypeAdapter
     from rich.console import Console
 
+    from taxi_mlops.evaluation.workloads import AcrossWorkloads
     from taxi_mlops.recording.several_runs import analyze
     from taxi_mlops.recording.stored_runs import find_comparison
     from taxi_mlops.settings import load_settings
@@ -117,7 +121,7 @@ def analyze_several(
     store = experiments_url(load_settings())
     several = analyze([find_comparison(store, name) for name in named], points)
     if json:
-        typer.echo(several.model_dump_json(indent=2))
+        typer.echo(TypeAdapter(AcrossWorkloads).dump_json(several, indent=2).decode())
         return
     from taxi_mlops.reports.several import render
 

@@ -1,7 +1,9 @@
 """How cost grows with the number of points: the exponent, a curve with its band, forecasts that know their limits.
 
-Costs (seconds, bytes) above a fixed part are fitted as c·nᵇ: a straight line in the logarithms, by least squares over
-the sizes. Repeats at one size are brought to their median first: more repeats do not make more sizes.
+Costs (seconds, bytes) are fitted as f + c·nᵇ by least squares of their logarithms over the sizes. The fixed part f is
+what a run costs whatever its size: the interpreter's memory, the start of threads. It takes `FEWEST_SIZES_FOR_FIXED`
+sizes to tell it from the rest; with fewer it is zero, and the fit is a straight line in the logarithms. Repeats at one
+size are brought to their median first: more repeats do not make more sizes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,11 @@ from taxi_mlops.domain import FloatArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 
 FEWEST_SIZES = 3
+FEWEST_SIZES_FOR_FIXED = 5
+SMALLEST_EXPONENT = 0.8
+"""Clustering reads every point, so costs grow with them in the end; below this exponent the fixed part prevails."""
+SMALLEST_FIXED = 0.02
+"""A fixed part below this share of the smallest cost is none."""
 LARGEST_EXTRAPOLATION = 10.0
 """Forecasts go no further beyond the largest size than this factor."""
 
@@ -52,10 +59,11 @@ class Band:
 class Scaling:
     """Cost as f + c·nᵇ, fitted to at least `FEWEST_SIZES` sizes.
 
-    fixed: f, which is given and not fitted: what a run costs whatever its size, such as the interpreter's memory.
-    exponent: b; exponent_interval: Student's, with sizes − 2 degrees of freedom. method: how it was fitted. bends: how
-    the measured costs leave the straight line, None where they do not. The rest is what the curve is computed from: the
-    logarithms of c and of the centre of the sizes, their sum of squares about it, and the residual standard deviation.
+    fixed: f. exponent: b; exponent_interval: Student's. method: how it was fitted, with its degrees of freedom. bends:
+    how the measured costs leave the straight line, None where they do not or where `fixed` makes it a curve. The rest
+    is what the curve is computed from: the logarithms of c·nᵇ at the centre of the sizes and of that centre, the
+    residual standard deviation of the logarithms, and the covariance of log_cost_at_centre, exponent and, where it is
+    not zero, fixed.
     """
 
     method: str
@@ -67,17 +75,15 @@ class Scaling:
     bends: str | None
     log_cost_at_centre: float
     log_centre: float
-    sum_of_squares: float
     deviation: float
+    covariance: tuple[tuple[float, ...], ...]
 
     def band(self, points: Sequence[int]) -> Band:
         """The curve at given sizes, with the confidence band of the mean."""
-        logs = np.log(np.asarray(points, dtype=np.float64))
-        value = self._log_cost(logs)
-        half = self._quantile() * self.deviation * np.sqrt(self._leverage(logs))
+        value, variance = self._at(points)
+        half = self._quantile() * np.sqrt(variance)
         low, middle, high = (
-            tuple(float(cost) for cost in self.fixed + np.exp(logarithm))
-            for logarithm in (value - half, value, value + half)
+            tuple(float(cost) for cost in np.exp(logarithm)) for logarithm in (value - half, value, value + half)
         )
         return Band(tuple(points), middle, low, high, CONFIDENCE)
 
@@ -90,52 +96,112 @@ class Scaling:
                 f"nothing is said beyond {LARGEST_EXTRAPOLATION:g} times"
             )
             return Forecast(points, None, None, extrapolation, reason)
-        log = np.log([float(points)])
-        value = float(self._log_cost(log)[0])
-        half = self._quantile() * self.deviation * math.sqrt(1.0 + float(self._leverage(log)[0]))
-        low, middle, high = (self.fixed + math.exp(log_cost) for log_cost in (value - half, value, value + half))
+        if extrapolation > 1.0 and self.exponent < SMALLEST_EXPONENT:
+            reason = (
+                f"costs hardly grow over these sizes (n^{self.exponent:.2f}), as what a run costs whatever its size "
+                "prevails in them; larger sizes would tell"
+            )
+            return Forecast(points, None, None, extrapolation, reason)
+        value, variance = (float(found[0]) for found in self._at([points]))
+        half = self._quantile() * math.sqrt(self.deviation**2 + variance)
+        if half > math.log(LARGEST_EXTRAPOLATION):
+            reason = f"the {len(self.sizes)} sizes leave it open by a factor above {LARGEST_EXTRAPOLATION:g} either way"
+            return Forecast(points, None, None, extrapolation, reason)
+        low, middle, high = (math.exp(log_cost) for log_cost in (value - half, value, value + half))
         return Forecast(points, middle, Interval(low, high, CONFIDENCE), extrapolation, note=self.bends)
 
-    def _log_cost(self, logs: FloatArray) -> FloatArray:
-        return self.log_cost_at_centre + self.exponent * (logs - self.log_centre)
-
-    def _leverage(self, logs: FloatArray) -> FloatArray:
-        return 1.0 / len(self.sizes) + (logs - self.log_centre) ** 2 / self.sum_of_squares
+    def _at(self, points: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+        """Return the logarithms of the cost at given sizes, and their variances."""
+        logs = np.log(np.asarray(points, dtype=np.float64)) - self.log_centre
+        parameters = np.array([self.log_cost_at_centre, self.exponent, self.fixed])
+        gradient = _gradient(parameters, logs)[:, : len(self.covariance)]
+        variance = np.einsum("ni,ij,nj->n", gradient, np.array(self.covariance), gradient)
+        return np.log(_cost(parameters, logs)), variance
 
     def _quantile(self) -> float:
-        return _student_quantile(len(self.sizes) - 2)
+        return _student_quantile(len(self.sizes) - len(self.covariance))
 
 
-def fit_scaling(costs: Mapping[int, ArrayLike], fixed: float = 0.0) -> Scaling | str:
-    """Fit cost = fixed + c·nᵇ to the costs by number of points, or say why that cannot be done.
+def fit_scaling(costs: Mapping[int, ArrayLike]) -> Scaling | str:
+    """Fit cost = f + c·nᵇ to the costs by number of points, or say why that cannot be done.
 
-    costs: for each size, one cost or several. fixed: the cost of a run whatever its size.
+    costs: for each size, one cost or several.
     """
     sizes = sorted(costs)
     if len(sizes) < FEWEST_SIZES:
         return f"needs {FEWEST_SIZES} sizes, and there {'is' if len(sizes) == 1 else 'are'} {len(sizes)}"
     medians = np.array([np.median(np.asarray(costs[size], dtype=np.float64)) for size in sizes])
-    if sizes[0] <= 0 or not np.all(medians > fixed):
-        return f"needs sizes above zero, and costs above the {fixed:g} of a run of any size"
-    x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(medians - fixed)
-    centre, squares = float(x.mean()), float(np.sum((x - x.mean()) ** 2))
-    exponent = float(np.sum((x - centre) * y) / squares)
-    residuals = y - y.mean() - exponent * (x - centre)
-    deviation = math.sqrt(float(np.sum(residuals**2)) / (len(sizes) - 2))
-    half = _student_quantile(len(sizes) - 2) * deviation / math.sqrt(squares)
+    if sizes[0] <= 0 or not np.all(medians > 0.0):
+        return "needs sizes and costs above zero"
+    x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(medians)
+    centre = float(x.mean())
+    straight = _straight(x - centre, y)
+    curved = _curved(x - centre, medians, straight) if len(sizes) >= FEWEST_SIZES_FOR_FIXED else None
+    fitted = straight if curved is None else curved
+    parameters, covariance, deviation = fitted
+    exponent = float(parameters[1])
+    degrees = len(sizes) - len(covariance)
+    half = _student_quantile(degrees) * math.sqrt(covariance[1, 1])
     return Scaling(
-        method=f"least squares of log cost on log points over the medians of {len(sizes)} sizes; Student's t",
+        method=f"least squares of log cost over the medians of {len(sizes)} sizes, "
+        f"{'c·n^b' if curved is None else 'f + c·n^b'}; Student's t with {degrees} degrees of freedom",
         sizes=tuple(sizes),
         costs=tuple(float(cost) for cost in medians),
-        fixed=fixed,
+        fixed=float(parameters[2]),
         exponent=exponent,
         exponent_interval=Interval(exponent - half, exponent + half, CONFIDENCE),
-        bends=_bend(x, y),
-        log_cost_at_centre=float(y.mean()),
+        bends=_bend(x, y) if curved is None else None,
+        log_cost_at_centre=float(parameters[0]),
         log_centre=centre,
-        sum_of_squares=squares,
         deviation=deviation,
+        covariance=tuple(tuple(float(value) for value in row) for row in covariance),
     )
+
+
+_Fit = tuple[FloatArray, FloatArray, float]
+"""Log cost at the centre, exponent and fixed part; their covariance; the residual standard deviation."""
+
+
+def _straight(x: FloatArray, y: FloatArray) -> _Fit:
+    """Fit without a fixed part. x: logarithms of the sizes about their mean, y: of the costs."""
+    squares = float(np.sum(x**2))
+    exponent = float(np.sum(x * y)) / squares
+    variance = float(np.sum((y - y.mean() - exponent * x) ** 2)) / (len(x) - 2)
+    covariance = np.diag([variance / len(x), variance / squares])
+    return np.array([float(y.mean()), exponent, 0.0]), covariance, math.sqrt(variance)
+
+
+def _curved(x: FloatArray, costs: FloatArray, straight: _Fit) -> _Fit | None:
+    """Fit with a fixed part; None where there is none to speak of, or where it cannot be told from the rest."""
+    from scipy.optimize import least_squares
+
+    smallest = float(costs.min())
+    unit = np.array([1.0, 1.0, smallest])  # so that all three are of order one
+    start = np.array([straight[0][0], max(float(straight[0][1]), 0.5), 0.5])
+    found = least_squares(
+        lambda scaled: np.log(_cost(scaled * unit, x)) - np.log(costs),
+        start,
+        bounds=([-np.inf, 0.0, 0.0], [np.inf, np.inf, 1.0]),
+        x_scale="jac",
+    )
+    parameters = found.x * unit
+    gradient = _gradient(parameters, x)
+    information = gradient.T @ gradient
+    if found.x[2] < SMALLEST_FIXED or np.linalg.cond(information * np.outer(unit, unit)) > 1e12:
+        return None
+    variance = 2.0 * float(found.cost) / (len(x) - 3)
+    return parameters, np.asarray(variance * np.linalg.inv(information)), math.sqrt(variance)
+
+
+def _cost(parameters: FloatArray, x: FloatArray) -> FloatArray:
+    return np.asarray(parameters[2] + np.exp(parameters[0] + parameters[1] * x))
+
+
+def _gradient(parameters: FloatArray, x: FloatArray) -> FloatArray:
+    """Return float64 (n, 3): how the logarithm of the cost changes with each parameter."""
+    cost = _cost(parameters, x)
+    growing = (cost - parameters[2]) / cost
+    return np.stack([growing, growing * x, 1.0 / cost], axis=1)
 
 
 def _bend(x: FloatArray, y: FloatArray) -> str | None:

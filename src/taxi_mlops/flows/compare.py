@@ -16,17 +16,19 @@ from functools import partial
 
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.domain import Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
+from taxi_mlops.domain import MAIN, Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
+from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.flows.conductor import DIRECT, Conductor, Step
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.quality import assess
 from taxi_mlops.flows.resolve import Resolved, resolve
 from taxi_mlops.flows.telemetry import watched_run
 from taxi_mlops.flows.verdicts import Answers, answers_of, judge, write_labels
+from taxi_mlops.flows.workloads import wanted_points, write_further
 from taxi_mlops.monitoring.logs import get_logger, run_logs
-from taxi_mlops.recording.assembly import assemble
+from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
 from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
@@ -153,7 +155,7 @@ def _begin(
 ) -> Journal:
     """Load the points, hand them over to the trials, and start the journal."""
     specification = resolved.specification
-    points = load(specification.dataset, settings, observer.loading)
+    points = load(wanted_points(specification), settings, observer.loading)
     if specification.fingerprint not in (None, points.fingerprint):
         raise DataError(
             f"{points.provenance.uri} gives other points than the specification was written for (fingerprint "
@@ -166,6 +168,7 @@ def _begin(
     specification = specification.model_copy(update={"fingerprint": points.fingerprint, "parameters": parameters})
     shutil.rmtree(folder.points, ignore_errors=True)
     write_workload(points, specification.parameters.to_domain(), folder.points)
+    further = write_further(points, specification, folder)
     get_logger().info(
         "points_loaded",
         uri=points.provenance.uri,
@@ -173,7 +176,8 @@ def _begin(
         points=len(points),
         dropped=dict(points.provenance.dropped),
     )
-    return Journal.create(folder.journal, _header(run_id, points, resolved, specification, choice))
+    header = _header(run_id, points, resolved, specification, choice)
+    return Journal.create(folder.journal, header.model_copy(update={"further": further}))
 
 
 def _choose_eps(points: Points, specification: Specification, observer: Observer) -> EpsChoice | None:
@@ -227,7 +231,7 @@ def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
 def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, conductor: Conductor) -> None:
     """Run what the journal does not hold yet, each trial as a step."""
     plan = journal.header.specification.trials
-    trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed)
+    trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
     for number, trial in enumerate(trials, start=1):
         if not journal.holds(trial):
             action = partial(_run_one, trial, number, len(trials), journal, folder, observer)
@@ -247,10 +251,10 @@ def _run_one(
         timeout_seconds=plan.timeout_seconds,
     )
     observer.trial_started(trial, number, total)
-    outcome = _settled(trial, journal.outcomes) or run_trial(
+    outcome = _settled(trial, header, journal.outcomes) or run_trial(
         trial,
         run_id=header.run_id,
-        workload=folder.points,
+        workload=folder.workload(trial.workload),
         resources=resources,
         scratch=folder.scratch,
         labels=folder.answers,
@@ -268,10 +272,17 @@ def _run_one(
     return outcome
 
 
-def _settled(trial: Trial, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:
-    """A skipped row for an adapter of which a trial has failed already, or None."""
+def _settled(trial: Trial, header: RunHeader, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:
+    """A skipped row for an adapter of which a trial on the workload has failed already, or None.
+
+    One that took too long or too much memory on fewer points need not be tried on more.
+    """
+    smaller = header.smaller_than(trial.workload)
     for earlier in outcomes:
-        if earlier.trial.adapter == trial.adapter and earlier.status is not TrialStatus.OK:
+        if earlier.trial.adapter != trial.adapter or earlier.status is TrialStatus.OK:
+            continue
+        too_much = earlier.status in (TrialStatus.TIMEOUT, TrialStatus.OUT_OF_MEMORY)
+        if earlier.trial.workload == trial.workload or (too_much and earlier.trial.workload in smaller):
             cause = f"not run: trial {earlier.trial.key} ended {earlier.status}"
             return TrialOutcome(trial=trial, status=TrialStatus.SKIPPED, cause=cause)
     return None
@@ -285,22 +296,53 @@ def _evaluate(
     observer: Observer,
     conductor: Conductor,
 ) -> Comparison:
-    """Verdicts, labels and `comparison.json`, from the journal and the stored answers alone."""
-    header, outcomes = journal.header, journal.outcomes
+    """Verdicts, labels and `comparison.json`, from the journal and the stored answers alone.
+
+    workload: the main one. Of the others no quality is measured, and no labels are kept.
+    """
+    header = journal.header
     plan = header.specification.trials
-    answers = answers_of(outcomes)
+    answers = {key: answers_of(of_workload(journal.outcomes, key)) for key in header.workloads}
     observer.stage("Comparing the clusterings")
-    judging = partial(judge, workload, answers, resolved.infos, str(plan.reference), folder.answers)
+    judging = partial(_judge, answers, header, resolved, folder)
     verdicts = conductor.step(observer, Step.EQUIVALENCE, judging)
     observer.stage("Measuring the quality of the clusterings")
-    assessing = partial(assess, workload, answers, verdicts, folder.answers, plan.seed)
+    assessing = partial(assess, workload, answers[MAIN], verdicts[MAIN], folder.answers, plan.seed)
     quality = conductor.step(observer, Step.QUALITY, assessing)
-    assembling = partial(assemble, header, outcomes, resolved.infos, verdicts, quality)
+    assembling = partial(_assemble, journal, resolved, verdicts, quality)
     comparison = conductor.step(observer, Step.ASSEMBLE, assembling)
     observer.stage("Writing the labels")
-    conductor.step(observer, Step.LABELS, partial(_write_labels, workload.points, answers, folder))
+    conductor.step(observer, Step.LABELS, partial(_write_labels, workload.points, answers[MAIN], folder))
     write_atomically(folder.comparison, to_json(comparison))
     return comparison
+
+
+def _judge(
+    answers: Mapping[str, Mapping[str, Answers]], header: RunHeader, resolved: Resolved, folder: RunFolder
+) -> dict[str, Verdicts]:
+    """The verdicts on each workload."""
+    wanted = str(header.specification.trials.reference)
+    return {
+        key: judge(open_workload(folder.workload(key)), found, resolved.infos, wanted, folder.answers)
+        for key, found in answers.items()
+    }
+
+
+def _assemble(
+    journal: Journal, resolved: Resolved, verdicts: Mapping[str, Verdicts], quality: Mapping[str, QualityMetrics]
+) -> Comparison:
+    header = journal.header
+    found = {
+        key: assemble(
+            header.of(key),
+            of_workload(journal.outcomes, key),
+            resolved.infos,
+            verdicts[key],
+            quality if key == MAIN else {},
+        )
+        for key in header.workloads
+    }
+    return with_further(found.pop(MAIN), found)
 
 
 def _write_labels(points: Points, answers: Mapping[str, Answers], folder: RunFolder) -> None:

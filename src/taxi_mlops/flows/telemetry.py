@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
@@ -57,8 +57,7 @@ class Telemetry(Observer):
     def __init__(self, metrics: MetricsCollector, tracer: trace.Tracer) -> None:
         self._metrics = metrics
         self._tracer = tracer
-        self._workload: Mapping[str, str | int | float] = {}
-        self._n_points = 0
+        self._header: RunHeader | None = None
         self._trial_started = 0
 
     @contextmanager
@@ -67,25 +66,19 @@ class Telemetry(Observer):
             yield
 
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
-        parameters = header.specification.parameters
-        self._n_points = header.n_points
-        self._workload = {
-            "taxi.points": header.n_points,
-            "taxi.fingerprint": header.fingerprint,
-            "taxi.eps_metres": parameters.eps_metres,
-            "taxi.min_samples": parameters.min_samples,
-        }
-        trace.get_current_span().set_attributes(self._workload)
+        self._header = header
+        trace.get_current_span().set_attributes(_attributes(header))
         self._metrics.data_loaded(header.n_points, header.provenance.rows_read, header.provenance.dropped)
         for outcome in earlier:
-            self._metrics.trial_ended(outcome, header.n_points)
+            self._metrics.trial_ended(outcome, header.of(outcome.trial.workload).n_points)
 
     def trial_started(self, trial: Trial, number: int, total: int) -> None:  # noqa: ARG002 - the time alone
         self._trial_started = time.time_ns()
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
-        self._metrics.trial_ended(outcome, self._n_points)
         trial = outcome.trial
+        workload = self._header.of(trial.workload) if self._header else None
+        self._metrics.trial_ended(outcome, workload.n_points if workload else 0)
         span = trace.get_current_span()
         span.set_attributes(
             {
@@ -93,7 +86,7 @@ class Telemetry(Observer):
                 "taxi.trial.kind": trial.kind.value,
                 "taxi.trial.block": trial.block,
                 "taxi.trial.outcome": outcome.status.value,
-                **self._workload,
+                **(_attributes(workload) if workload else {}),
             }
         )
         if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
@@ -119,3 +112,13 @@ class Telemetry(Observer):
         self._metrics.run_recorded(recorder, failed=failure is not None)
         if failure is not None:
             trace.get_current_span().set_status(trace.StatusCode.ERROR, failure)
+
+
+def _attributes(workload: RunHeader) -> dict[str, str | int | float]:
+    parameters = workload.specification.parameters
+    return {
+        "taxi.points": workload.n_points,
+        "taxi.fingerprint": workload.fingerprint,
+        "taxi.eps_metres": parameters.eps_metres,
+        "taxi.min_samples": parameters.min_samples,
+    }

@@ -13,15 +13,17 @@ from taxi_mlops.evaluation.performance import FEWEST_FOR_RESAMPLING, Performance
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.ranking import Contender, Place, compare, rank
 from taxi_mlops.evaluation.statistics import PairwiseTest, compare_pairs
+from taxi_mlops.evaluation.workloads import MeasuredWorkload, analyze_workloads
 from taxi_mlops.recording.comparison import (
     AdapterResult,
     ClusteringParametersUsed,
     Comparison,
     Dataset,
+    Findings,
     RankingEntry,
+    WorkloadResult,
 )
 from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
-
 
 NOT_TIMED = "nothing was timed: the run was asked for no repeats"
 _TIMED = frozenset(name for name in AdapterResult.model_fields if "seconds" in name) | {
@@ -49,8 +51,8 @@ def assemble(
     verdicts: Verdicts,
     quality: Mapping[str, QualityMetrics] = MappingProxyType({}),
 ) -> Comparison:
-    """Put the document together from all outcomes of a run, its verdicts, and by name the adapters' descriptions and
-    the quality of their clusterings.
+    """Put the document together from all outcomes on one workload, its verdicts, and by name the adapters' descriptions
+    and the quality of their clusterings. header: of that workload (`RunHeader.of`).
     """
     seed = header.specification.trials.seed
     by_name: dict[str, list[TrialOutcome]] = {}
@@ -93,6 +95,70 @@ def assemble(
             *_remarks(outcomes),
         ),
         trials_seconds=sum(outcome.total_seconds or 0.0 for outcome in outcomes),
+    )
+
+
+def of_workload(outcomes: Sequence[TrialOutcome], key: str) -> list[TrialOutcome]:
+    """The outcomes of the trials on one workload."""
+    return [outcome for outcome in outcomes if outcome.trial.workload == key]
+
+
+def with_further(main: Comparison, further: Mapping[str, Comparison]) -> Comparison:
+    """Put the comparisons of all workloads of a run into one, and take them together. further: by key."""
+    if not further:
+        return main
+    whole = main.model_copy(
+        update={
+            "workloads": tuple(_further(key, comparison, main) for key, comparison in further.items()),
+            "trials_seconds": main.trials_seconds + sum(other.trials_seconds for other in further.values()),
+        }
+    )
+    return whole.model_copy(update={"across_workloads": analyze_workloads(workloads_of(whole), None)})
+
+
+def _further(key: str, comparison: Comparison, main: Comparison) -> WorkloadResult:
+    """What was found on a further workload; what the main one's warnings say already is not said again."""
+    dataset = comparison.dataset
+    return WorkloadResult(
+        key=key,
+        points=dataset.points,
+        fingerprint=dataset.fingerprint,
+        parameters=comparison.parameters,
+        reference=comparison.reference,
+        adapters=comparison.adapters,
+        ranking=comparison.ranking,
+        pairwise=comparison.pairwise,
+        warnings=tuple(warning for warning in comparison.warnings if warning not in main.warnings),
+    )
+
+
+def workloads_of(comparison: Comparison) -> tuple[MeasuredWorkload, ...]:
+    """All workloads of a comparison, those of fewer points before the main one."""
+    points = comparison.dataset.points
+    further = [(workload.points, _measured(comparison, workload.points, workload)) for workload in comparison.workloads]
+    return (
+        *(measured for size, measured in further if size < points),
+        _measured(comparison, points, comparison),
+        *(measured for size, measured in further if size >= points),
+    )
+
+
+def _measured(run: Comparison, points: int, found: Findings) -> MeasuredWorkload:
+    return MeasuredWorkload(
+        run_id=run.run_id,
+        uri=run.dataset.uri,
+        points=points,
+        eps_metres=found.parameters.eps_metres,
+        min_samples=found.parameters.min_samples,
+        fit_seconds={result.name: result.fit_seconds for result in found.adapters if result.fit_seconds},
+        peak_memory_bytes={
+            result.name: result.peak_memory_bytes for result in found.adapters if result.peak_memory_bytes is not None
+        },
+        ranked={
+            entry.name: entry.fit_seconds_median
+            for entry in found.ranking
+            if entry.rank is not None and entry.fit_seconds_median is not None
+        },
     )
 
 

@@ -18,6 +18,7 @@ from taxi_mlops.evaluation.equivalence import Equivalence
 from taxi_mlops.evaluation.performance import Speedup
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.statistics import PairwiseTest
+from taxi_mlops.evaluation.workloads import AcrossWorkloads
 from taxi_mlops.specification import validate
 from taxi_mlops.trials.machine import Machine
 
@@ -102,22 +103,39 @@ class RankingEntry(_Document):
     reason: str | None = Field(default=None, description="Why the adapter has no rank; null where it has one.")
 
 
-class Comparison(_Document):
-    """Everything that a comparison found."""
+class Findings(_Document):
+    """What was found on one workload."""
+
+    parameters: ClusteringParametersUsed
+    reference: str | None = Field(description="Adapter whose clustering the others are held against; null if none ran.")
+    adapters: tuple[AdapterResult, ...]
+    ranking: tuple[RankingEntry, ...]
+    pairwise: tuple[PairwiseTest, ...] = Field(default=(), description="All pairs of ranked adapters, tested.")
+    warnings: tuple[str, ...]
+
+
+class WorkloadResult(Findings):
+    """A workload beside the main one. Quality is measured, and labels are kept, of the main workload alone."""
+
+    key: str = Field(description="As trials name it in the journal.")
+    points: int = Field(ge=0, description="A sample of the points, or as many as the main workload has.")
+    fingerprint: str = Field(description="SHA-256 over its points.")
+
+
+class Comparison(Findings):
+    """Everything that a comparison found. What is not under `workloads` is of the main workload, the largest."""
 
     schema_version: Literal[1] = 1
     run_id: str
     created_at: AwareDatetime
     dataset: Dataset
-    parameters: ClusteringParametersUsed
     machine: Machine
     threads: int
-    reference: str | None = Field(description="Adapter whose clustering the others are held against; null if none ran.")
-    adapters: tuple[AdapterResult, ...]
-    ranking: tuple[RankingEntry, ...]
-    pairwise: tuple[PairwiseTest, ...] = Field(default=(), description="All pairs of ranked adapters, tested.")
     eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null where it was given.")
-    warnings: tuple[str, ...]
+    workloads: tuple[WorkloadResult, ...] = Field(default=(), description="Samples and other parameters, if any.")
+    across_workloads: AcrossWorkloads | None = Field(
+        default=None, description="Growth, forecasts and ranks over all workloads; null where there is one alone."
+    )
     trials_seconds: float = Field(description="Wall-clock time of all trials, start-up included.")
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from taxi_mlops.domain import Provenance, Trial, TrialOutcome
+from taxi_mlops.domain import MAIN, Provenance, Trial, TrialOutcome
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.recording.run_folder import write_atomically
@@ -27,6 +27,18 @@ class UnavailableAdapter(BaseModel):
 
     name: str
     reason: str
+
+
+class FurtherWorkload(BaseModel):
+    """A workload of a run beside its main one: a sample of the points, or other parameters. key: as trials name it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    n_points: int
+    fingerprint: str
+    eps_metres: float
+    min_samples: int
 
 
 class RunHeader(BaseModel):
@@ -47,6 +59,40 @@ class RunHeader(BaseModel):
     machine: Machine
     eps_choice: EpsChoice | None = None
     unavailable: tuple[UnavailableAdapter, ...] = ()
+    further: tuple[FurtherWorkload, ...] = ()
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """The keys of all workloads: smaller samples, the main one, other parameters."""
+        smaller = [workload.key for workload in self.further if workload.n_points < self.n_points]
+        others = [workload.key for workload in self.further if workload.key not in smaller]
+        return (*smaller, MAIN, *others)
+
+    def smaller_than(self, key: str) -> tuple[str, ...]:
+        """The keys of the workloads of the same parameters and fewer points."""
+        this = self.of(key)
+        return tuple(
+            other
+            for other in self.workloads
+            if (found := self.of(other)).n_points < this.n_points
+            and found.specification.parameters == this.specification.parameters
+        )
+
+    def of(self, key: str) -> RunHeader:
+        """The header as it would be, were this workload the only one of the run."""
+        found = next((workload for workload in self.further if workload.key == key), None)
+        parameters = self.specification.parameters
+        if found is not None:
+            pair = {"eps_metres": found.eps_metres, "min_samples": found.min_samples}
+            parameters = parameters.model_copy(update=pair)
+        return self.model_copy(
+            update={
+                "specification": self.specification.model_copy(update={"parameters": parameters}),
+                "fingerprint": found.fingerprint if found else self.fingerprint,
+                "n_points": found.n_points if found else self.n_points,
+                "further": (),
+            }
+        )
 
 
 class TrialRecord(BaseModel):

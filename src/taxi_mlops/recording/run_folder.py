@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from taxi_mlops.domain import MAIN
 from taxi_mlops.errors import RunFolderError, RunFolderInUseError
 
 
@@ -69,6 +70,10 @@ class RunFolder:
     @property
     def points(self) -> Path:
         return self.path / "points"
+
+    def workload(self, key: str) -> Path:
+        """Where the arrays of a workload lie."""
+        return self.points if key == MAIN else self.points / key
 
     @property
     def scratch(self) -> Path:

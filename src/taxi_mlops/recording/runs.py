@@ -94,7 +94,7 @@ def _summary(folder: RunFolder) -> RunSummary:
         return RunSummary(folder=folder.path, state=str(error))
     header = journal.header
     plan = header.specification.trials
-    planned = len(plan.adapters or ()) * (1 + plan.repeats)
+    planned = len(plan.adapters or ()) * (1 + plan.repeats) * len(header.workloads)
     return RunSummary(
         folder=folder.path,
         run_id=header.run_id,

@@ -1,4 +1,4 @@
-"""What several runs say together, for the terminal."""
+"""What several workloads say together, in words and as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -12,52 +12,68 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from taxi_mlops.evaluation.performance import Interval
-    from taxi_mlops.recording.several_runs import Growth, SeveralRuns, WorkloadRanks
+    from taxi_mlops.evaluation.workloads import AcrossWorkloads, Growth, WorkloadRanks
 
 
-def render(several: SeveralRuns) -> RenderableType:
+def render(found: AcrossWorkloads) -> RenderableType:
     """A table of growth and sentences on ranks; what cannot be told says why."""
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [
-        Text(f"{len(several.runs)} runs of {' · '.join(f'{points:,}' for points in several.points)} points")
-    ]
-    parts.append(Text(several.growth_reason) if several.growth_reason else _table(several))
-    parts += [Text(note, style="yellow") for note in _notes(several)]
-    parts.append(Text(str(several.ranks_reason)) if several.ranks is None else Text(_sentence(several.ranks)))
+    parts: list[RenderableType] = [Text(heading(found))]
+    parts.append(Text(found.growth_reason) if found.growth_reason else _table(found))
+    parts += [Text(note, style="yellow") for note in notes(found)]
+    parts += [Text(sentence) for sentence in rank_sentences(found)]
     return Group(*parts)
 
 
-def _table(several: SeveralRuns) -> RenderableType:
+def heading(found: AcrossWorkloads) -> str:
+    """How many workloads there are, and over which of them growth is told."""
+    runs = len({workload.run_id for workload in found.workloads})
+    of_runs = f" of {runs} runs" if runs > 1 else ""
+    sizes = sorted({workload.points for workload in found.growth_over or found.workloads})
+    text = f"{len(found.workloads)} workloads{of_runs}, {' · '.join(f'{size:,}' for size in sizes)} points"
+    if found.growth_over and len(found.growth_over) < len(found.workloads):
+        over = found.growth_over[0]
+        text += f" at eps {over.eps_metres:g} m and min_samples {over.min_samples}"
+    return text
+
+
+def _table(found: AcrossWorkloads) -> RenderableType:
     from rich.table import Table
 
-    asked = next((growth.fit_seconds.forecast for growth in several.growth if growth.fit_seconds.forecast), None)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("adapter", no_wrap=True)
-    for what in ("fit", "memory"):
-        table.add_column(f"{what} grows as n^b, b [95 %]", justify="right")
-        if asked:
-            table.add_column(f"{what} at {asked.points:,}", justify="right")
-    for growth in several.growth:
-        cells = []
-        for one, unit in ((growth.fit_seconds, seconds), (growth.peak_memory_bytes, _bytes)):
-            cells += [_exponent(one), *([_forecast(one, unit)] if asked else [])]
-        table.add_row(growth.name, *cells)
+    table.add_column("")
+    far = forecast_points(found)
+    for name in ("grows as n^b, b [95 %]", *([f"at {far:,} points [95 %]"] if far is not None else [])):
+        table.add_column(name, justify="right")
+    for growth in found.growth:
+        for what, one, unit in (
+            ("time", growth.fit_seconds, seconds),
+            ("memory", growth.peak_memory_bytes, bytes_text),
+        ):
+            table.add_row(growth.name, what, exponent_text(one), *([forecast_text(one, unit)] if far else []))
     return table
 
 
-def _bytes(value: float) -> str:
+def forecast_points(found: AcrossWorkloads) -> int | None:
+    """The size that is forecast, None where nothing is."""
+    costs = [one for growth in found.growth for one in (growth.fit_seconds, growth.peak_memory_bytes)]
+    return next((one.forecast.points for one in costs if one.forecast), None)
+
+
+def bytes_text(value: float) -> str:
     return memory(round(value))
 
 
-def _exponent(growth: Growth) -> str:
+def exponent_text(growth: Growth) -> str:
     if growth.scaling is None:
         return UNDEFINED
     return f"{growth.scaling.exponent:.2f} {_between(growth.scaling.exponent_interval, '{:.2f}'.format)}"
 
 
-def _forecast(growth: Growth, unit: Callable[[float], str]) -> str:
+def forecast_text(growth: Growth, unit: Callable[[float], str]) -> str:
     forecast = growth.forecast
     if forecast is None or forecast.value is None or forecast.interval is None:
         return UNDEFINED
@@ -68,31 +84,48 @@ def _between(interval: Interval, unit: Callable[[float], str]) -> str:
     return f"[{unit(interval.low)}–{unit(interval.high)}]"
 
 
-def _notes(several: SeveralRuns) -> list[str]:
+def notes(found: AcrossWorkloads) -> list[str]:
     """Reasons and notes of all figures, each once, with the adapters that it is of."""
-    found: dict[str, list[str]] = {}
-    for adapter in several.growth:
-        for what, growth in (("fit", adapter.fit_seconds), ("memory", adapter.peak_memory_bytes)):
+    said_of: dict[str, list[str]] = {}
+    for adapter in found.growth:
+        for what, growth in (("time", adapter.fit_seconds), ("memory", adapter.peak_memory_bytes)):
             forecast = growth.forecast
             said = growth.reason if growth.scaling is None else forecast and (forecast.reason or forecast.note)
             if said:
-                found.setdefault(said, []).append(f"{what} of {adapter.name}")
-    return [f"{', '.join(whose)}: {said}" for said, whose in found.items()]
+                said_of.setdefault(said, []).append(f"{what} of {adapter.name}")
+    return [f"{', '.join(whose)}: {said}" for said, whose in said_of.items()]
 
 
-def _sentence(ranks: WorkloadRanks) -> str:
-    result, practical = ranks.friedman, ranks.practical
+def rank_sentences(found: AcrossWorkloads) -> tuple[str, ...]:
+    """Who is fast on all workloads, as far as the tests tell; else why nothing is said."""
+    if found.ranks is None:
+        return (str(found.ranks_reason),)
+    sentences = [_friedman(found.ranks), _practical(found.ranks)]
+    if len({workload.run_id for workload in found.workloads}) < len(found.workloads):
+        sentences.append(
+            "Samples of the same points are no independent workloads: these tests take them as such, and so are surer "
+            "than they may be about other data."
+        )
+    return tuple(sentences)
+
+
+def _friedman(ranks: WorkloadRanks) -> str:
+    result = ranks.friedman
     means = ", ".join(
         f"{name} {rank:.2f}" for rank, name in sorted(zip(result.mean_ranks, result.methods, strict=True))
     )
     verdict = (
-        f"ranks less than {result.critical_difference:.2f} apart are tied"
+        f"those less than {result.critical_difference:.2f} apart are not told apart"
         if result.p_value < result.alpha
-        else "ranks differ by no more than chance"
+        else "they differ by no more than chance"
     )
+    heading = f"Mean ranks over {result.workloads} workloads: {means}"
+    return f"{heading}; p = {result.p_value:.2g}, {verdict} ({result.test})."
+
+
+def _practical(ranks: WorkloadRanks) -> str:
+    practical = ranks.practical
     return (
-        f"Mean ranks over {result.workloads} workloads: {means}; p = {result.p_value:.2g}, so {verdict} "
-        f"({result.test}). {ranks.leaders[0]} against {ranks.leaders[1]}: faster with probability "
-        f"{practical.first_lower:.0%}, practically the same {practical.equivalent:.0%}, slower "
-        f"{practical.first_higher:.0%} ({practical.test} in log seconds)"
+        f"{ranks.leaders[0]} against {ranks.leaders[1]}: faster with probability {practical.first_lower:.1%}, "
+        f"practically the same {practical.equivalent:.1%}, slower {practical.first_higher:.1%} ({practical.test})."
     )

@@ -10,6 +10,7 @@ from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.recording.comparison import AdapterResult, Comparison
+from taxi_mlops.reports import several
 from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds, speedup
 
 _VERDICTS = {
@@ -30,6 +31,8 @@ def render(comparison: Comparison) -> RenderableType:
     ):
         parts.append(Text("* equal but for pairs of points within rounding of eps", style="dim"))
     parts += [Text(f"Note: {warning}", style="yellow") for warning in comparison.warnings]
+    if comparison.across_workloads is not None:
+        parts += [Text(""), several.render(comparison.across_workloads)]
     return Group(*parts)
 
 
@@ -58,7 +61,9 @@ def _unranked(comparison: Comparison) -> str:
     if not ended or any(result.fit_seconds for result in ended):
         return "No adapter ended well, so there is nothing to rank."
     equal = [result for result in ended if result.equivalence and result.equivalence.verdict is not Verdict.DIFFERENT]
-    return f"Nothing was timed; {len(equal)} of {len(ended) - 1} clusterings are equal to that of {comparison.reference}."
+    return (
+        f"Nothing was timed; {len(equal)} of {len(ended) - 1} clusterings are equal to that of {comparison.reference}."
+    )
 
 
 def _listed(names: list[str]) -> str:

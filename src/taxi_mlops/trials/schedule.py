@@ -6,20 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from taxi_mlops.domain import Trial, TrialKind
+from taxi_mlops.domain import MAIN, Trial, TrialKind
 
 
-def plan_trials(adapters: Sequence[str], repeats: int, seed: int) -> tuple[Trial, ...]:
+def plan_trials(
+    adapters: Sequence[str], repeats: int, seed: int, workloads: Sequence[str] = (MAIN,)
+) -> tuple[Trial, ...]:
     """One memory trial of each adapter (block 0), then `repeats` blocks of each adapter once, shuffled by `seed`.
 
+    Without repeats nothing is timed: the memory trials give the answers.
     Interleaving spreads whatever changes on the host over all adapters; the shuffle keeps any of them from always
-    running after the same other one.
+    running after the same other one. Of several workloads each block holds them all, one after another in shuffled
+    order; memory trials keep the order of `workloads`, so that what fails on few points is known before many are tried.
     """
     generator = np.random.default_rng(seed)
-    memory = [Trial(adapter, TrialKind.MEMORY, 0) for adapter in adapters]
+    memory = [Trial(adapter, TrialKind.MEMORY, 0, workload) for workload in workloads for adapter in adapters]
     timing = [
-        Trial(adapters[index], TrialKind.TIMING, block)
+        Trial(adapters[index], TrialKind.TIMING, block, workloads[place])
         for block in range(1, repeats + 1)
+        for place in (generator.permutation(len(workloads)) if len(workloads) > 1 else (0,))
         for index in generator.permutation(len(adapters))
     ]
     return (*memory, *timing)

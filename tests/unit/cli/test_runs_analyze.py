@@ -22,14 +22,14 @@ def test_several_runs_are_taken_together(runs: list[str]) -> None:
     result = CliRunner().invoke(app, ["runs", "analyze", *runs, "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
-    assert document["runs"] == ["run-0", "run-1", "run-2"]
+    assert [workload["run_id"] for workload in document["workloads"]] == ["run-0", "run-1", "run-2"]
     assert document["ranks"]["leaders"] == [EQUAL, REFERENCE]
-    assert document["growth"][0]["fit_seconds"]["reason"] == "needs 3 sizes, and there is 1"
+    assert document["growth_reason"] == "growth is told from workloads that differ in size alone"
 
 
 def test_what_they_say_is_readable(runs: list[str]) -> None:
     result = CliRunner().invoke(app, ["runs", "analyze", *runs])
     assert result.exit_code == 0, result.output
-    assert "3 runs of" in result.stdout
-    assert "needs 3 sizes" in result.stdout
+    assert "3 workloads of 3 runs" in result.stdout
+    assert "differ in size alone" in result.stdout
     assert f"{EQUAL} 1.00" in " ".join(result.stdout.split())

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from pydantic import TypeAdapter
 from rich.console import Console
 
 from taxi_mlops.domain import AdapterInfo, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.errors import UsageError
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
+from taxi_mlops.evaluation.workloads import AcrossWorkloads, far_size
 from taxi_mlops.recording.assembly import Verdicts, assemble
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.journal import RunHeader
-from taxi_mlops.recording.several_runs import SeveralRuns, analyze
+from taxi_mlops.recording.several_runs import analyze
 from taxi_mlops.reports.several import render
 
 EQUAL = Equivalence(Verdict.EQUAL, 0, None, 0, 0, 0, 1.0, ())
@@ -44,7 +46,7 @@ def make_run(header: RunHeader) -> Callable[..., Comparison]:
     return make
 
 
-def text_of(several: SeveralRuns) -> str:
+def text_of(several: AcrossWorkloads) -> str:
     console = Console(width=200)
     with console.capture() as capture:
         console.print(render(several))
@@ -58,11 +60,18 @@ def test_growth_is_fitted_and_forecast(make_run) -> None:
     assert growth["slow"].fit_seconds.scaling.exponent == pytest.approx(1.5)
     assert growth["slow"].fit_seconds.forecast.value == pytest.approx(256_000**1.5 * 1e-6 * 1.02)
     assert growth["quick"].peak_memory_bytes.forecast.value == pytest.approx(25.6e6)
-    assert several.points == SIZES
+    assert tuple(workload.points for workload in several.growth_over) == SIZES
     text = text_of(several)
-    assert "4 runs of 1,000 · 4,000 · 16,000 · 64,000 points" in text
+    assert "4 workloads of 4 runs, 1,000 · 4,000 · 16,000 · 64,000 points" in text
     assert "25.6 MB" in text
-    assert SeveralRuns.model_validate_json(several.model_dump_json()) == several
+    document = TypeAdapter(AcrossWorkloads)
+    assert document.validate_json(document.dump_json(several)) == several
+
+
+def test_without_a_size_one_ten_times_as_large_is_forecast(make_run) -> None:
+    several = analyze([make_run(n) for n in SIZES], points=None)
+    assert several.growth[0].fit_seconds.forecast.points == 600_000
+    assert [far_size(largest) for largest in (1, 99, 10_000, 452_166)] == [10, 900, 100_000, 4_000_000]
 
 
 def test_ranks_are_compared_over_the_workloads(make_run) -> None:
@@ -76,7 +85,7 @@ def test_ranks_are_compared_over_the_workloads(make_run) -> None:
 def test_what_cannot_be_told_says_why(make_run) -> None:
     two = analyze([make_run(n) for n in SIZES[:2]], points=None)
     assert two.growth[0].fit_seconds.reason == "needs 3 sizes, and there are 2"
-    assert "fit of quick, memory of quick, fit of slow, memory of slow: needs 3 sizes" in text_of(two)
+    assert "time of quick, memory of quick, time of slow, memory of slow: needs 3 sizes" in text_of(two)
     far = analyze([make_run(n) for n in SIZES], points=10_000_000)
     assert far.growth[0].fit_seconds.forecast.value is None
     assert "nothing is said beyond 10 times" in text_of(far)
@@ -87,7 +96,7 @@ def test_runs_of_other_data_are_ranked_and_tell_no_growth(make_run) -> None:
     other = other.model_copy(update={"dataset": other.dataset.model_copy(update={"uri": "other.csv"})})
     several = analyze([make_run(SIZES[0]), other], points=None)
     assert several.growth == ()
-    assert "these differ in data: " in str(several.growth_reason)
+    assert str(several.growth_reason).endswith("differ in size alone; these differ in data")
     assert several.ranks is not None
 
 
@@ -95,12 +104,12 @@ def test_adapters_that_are_not_in_every_ranking_are_left_out(make_run) -> None:
     lame = make_run(SIZES[1], ranking=make_run(SIZES[1]).ranking[:1])
     several = analyze([make_run(SIZES[0]), lame], points=None)
     assert several.ranks is None
-    assert several.ranks_reason == "needs two adapters that are ranked in every run, and there are 1"
+    assert several.ranks_reason == "needs two adapters that are ranked on every workload, and there are 1"
     assert str(several.ranks_reason) in text_of(several)
 
 
 def test_unlike_machines_and_single_runs_are_refused(make_run) -> None:
     with pytest.raises(UsageError, match="unlike, so not comparable: threads: 2 and 7"):
         analyze([make_run(SIZES[0]), make_run(SIZES[1], threads=7)], points=None)
-    with pytest.raises(UsageError, match="several runs are needed"):
+    with pytest.raises(UsageError, match="one run of one workload"):
         analyze([make_run(SIZES[0]), make_run(SIZES[0])], points=None)

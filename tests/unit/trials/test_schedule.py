@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from taxi_mlops.domain import Trial, TrialKind
+from taxi_mlops.domain import MAIN, Trial, TrialKind
 from taxi_mlops.trials.schedule import plan_trials
 
 ADAPTERS = ("a", "b", "c", "d", "e")
@@ -29,3 +29,18 @@ def test_blocks_are_shuffled_apart_from_each_other():
 
 def test_more_repeats_continue_the_same_plan():
     assert plan_trials(ADAPTERS, 5, 3)[: 5 * 3] == plan_trials(ADAPTERS, 2, 3)
+
+
+def test_several_workloads_share_each_block_and_the_small_ones_are_tried_first():
+    workloads = ("n10", "n100", MAIN)
+    plan = plan_trials(ADAPTERS, 3, 0, workloads)
+    assert [trial.workload for trial in plan[:15]] == [key for key in workloads for _ in ADAPTERS]
+    orders = set()
+    for block in range(1, 4):
+        trials = plan[15 * block : 15 * block + 15]
+        assert {(trial.workload, trial.adapter) for trial in trials} == {(w, a) for w in workloads for a in ADAPTERS}
+        groups = [{trial.workload for trial in trials[start : start + 5]} for start in (0, 5, 10)]
+        assert all(len(group) == 1 for group in groups)
+        orders.add(tuple(group.pop() for group in groups))
+    assert len(orders) > 1
+    assert len({trial.key for trial in plan}) == len(plan) == 60
