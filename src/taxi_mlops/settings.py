@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     points_cache_max_bytes: int = Field(default=1024**3, gt=0, description="Largest entry of prepared points.")
 
     pushgateway_url: HttpUrl | None = Field(default=None, description="Prometheus Pushgateway that runs push to.")
+    deployment: str = Field(
+        default="none",
+        pattern="^[a-z0-9][a-z0-9-]{0,39}$",
+        description="Name of the deployment that runs belong to; a label of pushed metrics.",
+    )
     service_timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for an answer of a service.")
     ca_file: Path | None = Field(
         default=None, description="Certificates of the authority that the services' TLS certificates are signed by."
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
         default=None, description="OpenTelemetry collector, as http://host:4318. [OTEL_EXPORTER_OTLP_ENDPOINT]"
     )
     otlp_logs_endpoint: HttpUrl | None = Field(
-        default=None, description="Where log records go, as Loki's http://host:3100/otlp. [the collector]"
+        default=None, description="Where log records go, as Loki's http://host:3100/otlp."
     )
 
     @field_validator("schedule_timezone")

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def record(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Folders of runs that have ended.")],
     to: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="mlflow, store. [default: all that the settings choose]")
+        str | None, typer.Option(metavar="A,B,…", help="mlflow, store, pushgateway. [default: all that are set]")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Record runs in MLflow and the experiment store. What is recorded already stays as it is."""
+    """Record runs in MLflow, the experiment store and the Pushgateway. What is recorded already stays as it is."""
     from pydantic import TypeAdapter
 
     from taxi_mlops.flows.observer import Observer

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import socket
 import traceback
 from collections.abc import Sequence
 
 from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.monitoring.logs import get_logger, run_logs
+from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.recording.base import RecordedRun, Recorder
 from taxi_mlops.recording.journal import Journal
-from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowRecorder, installed
+from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowAccess, MlflowRecorder, installed
+from taxi_mlops.recording.pushgateway import PUSHGATEWAY, PushgatewayRecorder
 from taxi_mlops.recording.recordings import Recording, Recordings, RecordingState, note
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.store import STORE, StoreRecorder
 from taxi_mlops.reports.markdown import markdown
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import OFF, experiments_url, mlflow_url
+from taxi_mlops.storage.urls import OFF, ServiceUrl, experiments_url, mlflow_url
 
-_VARIABLES = {MLFLOW: "TAXI_MLFLOW_URI", STORE: "TAXI_EXPERIMENTS_URL"}
+_VARIABLES = {MLFLOW: "TAXI_MLFLOW_URI", STORE: "TAXI_EXPERIMENTS_URL", PUSHGATEWAY: "TAXI_PUSHGATEWAY_URL"}
+_WATCHING = {PUSHGATEWAY}
+"""Recorders that no run waits for, nor tries again by itself."""
 
 
 def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
@@ -28,8 +33,23 @@ def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
         recorders.append(StoreRecorder(store))
     if (settings.mlflow_uri is not None or installed()) and (uri := mlflow_url(settings)):
         artifacts = settings.runs_dir / "mlflow-artifacts"
-        recorders.append(MlflowRecorder(uri, settings.mlflow_experiment, artifacts, markdown))
+        recorders.append(
+            MlflowRecorder(uri, settings.mlflow_experiment, artifacts, markdown, MlflowAccess.chosen_by(settings))
+        )
+    if settings.pushgateway_url is not None:  # the last, since it tells how the others fared
+        recorders.append(_pushgateway(settings, str(settings.pushgateway_url)))
     return tuple(recorders)
+
+
+def _pushgateway(settings: Settings, url: str) -> PushgatewayRecorder:
+    return PushgatewayRecorder(
+        ServiceUrl(url),
+        settings.cache_dir / "metrics",
+        settings.deployment,
+        socket.gethostname(),
+        settings.service_timeout_seconds,
+        settings.ca_file,
+    )
 
 
 def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder, ...]:
@@ -40,9 +60,11 @@ def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder
             continue
         if name == MLFLOW and not installed():
             raise UsageError(f"MLflow is not installed; get it with: {INSTALL}")
-        if name in (MLFLOW, STORE):
+        if name == PUSHGATEWAY:
+            raise UsageError(f"recorder {name!r} has no address; set {_VARIABLES[name]}")
+        if name in _VARIABLES:
             raise UsageError(f"recorder {name!r} is turned off by the settings ({_VARIABLES[name]}={OFF})")
-        raise UsageError(f"there is no recorder {name!r}; known are: {MLFLOW}, {STORE}")
+        raise UsageError(f"there is no recorder {name!r}; known are: {', '.join(_VARIABLES)}")
     return tuple(configured[name] for name in names)
 
 
@@ -60,7 +82,7 @@ def record_again(
         raise RunFolderError(f"{folder.path} is no folder, so it holds no run")
     with folder.locked():
         run_id = Journal.read(folder.journal).header.run_id
-        with run_logs(folder.log, run_id, settings.log_level, verbose=False):
+        with run_logs(folder.log, run_id, settings.log_level, verbose=False, secrets=secrets_of(settings)):
             return record(folder, recorders, observer)
 
 
@@ -72,7 +94,7 @@ def record_new(folder: RunFolder, settings: Settings, observer: Observer) -> Non
     """Feed a run to those recorders that do not hold it yet. Raises NotRecordedError where one of them failed."""
     recordings = record(folder, configured_recorders(settings), observer, again=False)
     failed = [recording.recorder for recording in recordings if recording.state is RecordingState.FAILED]
-    if failed:
+    if not set(failed) <= _WATCHING:
         raise NotRecordedError(", ".join(failed))
 
 

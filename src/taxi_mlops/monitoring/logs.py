@@ -1,20 +1,27 @@
 """Structured logs: JSON lines with the identifiers of run, trace and span in a file of the run.
 
-On the terminal, readable lines when asked for.
+On the terminal, readable lines when asked for. What Prefect, MLflow and warnings say goes the same way.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import structlog
 from opentelemetry import trace
 
+from taxi_mlops.monitoring.secrets import SecretFilter
+
 LOGGER = "taxi_mlops"
+LISTENED_TO = ("prefect", "prefect.flow_runs", "prefect.task_runs")
+"""Loggers of others that a run listens to; they keep their own handlers. None of them passes records on."""
+
+_WARNINGS = "py.warnings"
 
 
 def _add_span(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -46,34 +53,80 @@ def get_logger() -> structlog.stdlib.BoundLogger:
 
 
 @contextmanager
-def run_logs(path: Path, run_id: str, level: str, verbose: bool) -> Iterator[None]:
-    """Send log records to `path` (appended) while the context lasts, and to standard error when `verbose`."""
+def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collection[str] = ()) -> Iterator[None]:
+    """Send log records to `path` (appended) while the context lasts, and to standard error when `verbose`.
+
+    secrets: values that are masked wherever they turn up in a record.
+    """
+    masked = SecretFilter(secrets)
     handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8")]
-    handlers[0].setFormatter(_formatter(structlog.processors.JSONRenderer()))
+    handlers[0].setFormatter(_formatter(masked, structlog.processors.JSONRenderer()))
     if verbose:
         console = logging.StreamHandler(sys.stderr)
-        console.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())))
+        console.setFormatter(_formatter(masked, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())))
         handlers.append(console)
     logger = logging.getLogger(LOGGER)
     logger.setLevel(level.upper())
     logger.propagate = False
-    for handler in handlers:
-        logger.addHandler(handler)
+    with ExitStack() as stack:
+        for handler in handlers:
+            stack.callback(handler.close)
+            stack.enter_context(_attached(handler, logger))
+        for name in LISTENED_TO:
+            if name in logging.Logger.manager.loggerDict:
+                stack.enter_context(_attached(handlers[0], logging.getLogger(name)))
+        stack.enter_context(_warnings_logged())
+        stack.enter_context(structlog.contextvars.bound_contextvars(run_id=run_id))
+        yield
+
+
+@contextmanager
+def redirected(*names: str) -> Iterator[None]:
+    """Send what libraries log under these names to the run's log, and nowhere else, while the context lasts."""
+    own = logging.getLogger(LOGGER)
+    with ExitStack() as stack:
+        for logger in map(logging.getLogger, names):
+            before = logger.handlers, logger.propagate, logger.level
+            stack.callback(_restore, logger, *before)
+            logger.handlers, logger.propagate = list(own.handlers), False
+            logger.setLevel(max(own.level, logging.INFO))
+        yield
+
+
+def _restore(logger: logging.Logger, handlers: list[logging.Handler], propagate: bool, level: int) -> None:
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
+
+
+@contextmanager
+def _attached(handler: logging.Handler, logger: logging.Logger) -> Iterator[None]:
+    logger.addHandler(handler)
     try:
-        with structlog.contextvars.bound_contextvars(run_id=run_id):
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _warnings_logged() -> Iterator[None]:
+    """Log warnings, as `logging.captureWarnings` does; those that were made errors stay errors."""
+    shown = warnings.showwarning
+    logging.captureWarnings(capture=True)
+    try:
+        with redirected(_WARNINGS):
             yield
     finally:
-        for handler in handlers:
-            logger.removeHandler(handler)
-            handler.close()
+        logging.captureWarnings(capture=False)
+        warnings.showwarning = shown
 
 
-def _formatter(renderer: structlog.types.Processor) -> structlog.stdlib.ProcessorFormatter:
+def _formatter(masked: SecretFilter, renderer: structlog.types.Processor) -> structlog.stdlib.ProcessorFormatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=list(_SHARED),
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            masked,
             renderer,
         ],
     )

@@ -5,13 +5,16 @@ Nothing is sent while trials run: whatever woke then would take time from what i
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
 from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_ENDPOINT,
@@ -19,79 +22,138 @@ from opentelemetry.sdk.environment_variables import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Tracer
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from taxi_mlops import __version__
+from taxi_mlops.monitoring.patience import RUN_SECONDS, NoAnswerError, Patience
 
 SERVICE = "taxi-mlops"
-PATIENCE_SECONDS = 2.0
-"""How long a run waits, in all, for a collector to take its spans."""
+TRACEPARENT = "TRACEPARENT"
+"""Environment variable with the span that a process was started in, as W3C's Trace Context writes it."""
 
 _LIBRARY = logging.getLogger("opentelemetry")
+_OF_THIS_RUN: ContextVar[trace.Tracer | None] = ContextVar("tracer", default=None)
+
+
+def trace_id_of(run_id: str) -> str:
+    """The trace of a run, in hexadecimal: it follows from the run's id, so that whoever knows one finds the other."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:32]
+
+
+def resource_of(run_id: str) -> Resource:
+    """What all spans and log records of a run have in common."""
+    return Resource.create({"service.name": SERVICE, "service.version": __version__, "taxi.run_id": run_id})
 
 
 @contextmanager
-def run_trace(path: Path, run_id: str, endpoint: str | None, on_failure: Callable[[str], None]) -> Iterator[Tracer]:
+def run_trace(
+    path: Path,
+    run_id: str,
+    endpoint: str | None,
+    on_failure: Callable[[str], None],
+    patience: Patience | None = None,
+) -> Iterator[trace.Tracer]:
     """Trace a run: yields the tracer, and writes its spans to `path` (appended), one a line, as OTLP JSON.
 
     On leaving they are sent by OTLP over HTTP, as JSON, where `endpoint` (the collector's base URL) or the environment
     variables of OpenTelemetry name a collector. `on_failure` is told, once, why they could not be.
     """
-    resource = Resource.create({"service.name": SERVICE, "service.version": __version__, "taxi.run_id": run_id})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(
+        resource=resource_of(run_id), shutdown_on_exit=False, id_generator=_IdsOfOneTrace(trace_id_of(run_id))
+    )
     kept = InMemorySpanExporter()
     for exporter in (FileSpanExporter(path), kept):
         provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer(SERVICE, __version__)
+    token = _OF_THIS_RUN.set(tracer)
     try:
-        yield provider.get_tracer(SERVICE, __version__)
+        yield tracer
     finally:
+        _OF_THIS_RUN.reset(token)
         provider.shutdown()
         if endpoint or _named_by_environment():
-            reason = _send(kept.get_finished_spans(), endpoint)
+            waiting = patience or Patience(RUN_SECONDS)
+            reason = send(lambda: _send_spans(kept.get_finished_spans(), endpoint, waiting.left), waiting)
             if reason is not None:
                 on_failure(f"the run's spans were not sent, but are in {path}: {reason}")
+
+
+@contextmanager
+def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
+    """A span for a call to a service, where a run is traced."""
+    tracer = _OF_THIS_RUN.get() or trace.NoOpTracer()
+    with tracer.start_as_current_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes):
+        yield
+
+
+def current_traceparent() -> str | None:
+    """The span that we are in, for a process that is about to be started; None outside of any."""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent")
+
+
+def links_to_caller() -> tuple[trace.Link, ...]:
+    """A link to the span that the environment says this process was started in."""
+    carrier = {"traceparent": os.environ.get(TRACEPARENT, "")}
+    caller = trace.get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
+    return (trace.Link(caller),) if caller.is_valid else ()
+
+
+class _IdsOfOneTrace(RandomIdGenerator):
+    """Every trace is the same one: a run that is gone on with is one trace, whichever processes it ran in."""
+
+    def __init__(self, trace_id: str) -> None:
+        self._trace_id = int(trace_id, 16)
+
+    def generate_trace_id(self) -> int:
+        return self._trace_id
 
 
 def _named_by_environment() -> bool:
     return any(os.environ.get(name) for name in (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT))
 
 
-def _send(spans: Sequence[ReadableSpan], endpoint: str | None) -> str | None:
-    """Send spans in one request, and return why that failed, or None.
+def _send_spans(spans: Sequence[ReadableSpan], endpoint: str | None, timeout_seconds: float) -> str | None:
+    from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
 
-    In a thread, since looking up a host's name, or a server that answers byte by byte, knows no deadline.
-    """
-    sending = _Sending(spans, endpoint)
-    sending.start()
-    sending.join(PATIENCE_SECONDS)
-    return f"the collector did not answer within {PATIENCE_SECONDS:g} s" if sending.is_alive() else sending.failure
+    url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+    return exported(OTLPSpanExporter(endpoint=url, timeout=timeout_seconds), spans)
 
 
-class _Sending(threading.Thread):
-    """One export. `failure` says how it went, once the thread has ended."""
+def send(action: Callable[[], str | None], patience: Patience) -> str | None:
+    """Send something in one request, and return why that failed, or None."""
+    try:
+        return patience.call(action)
+    except NoAnswerError as error:
+        return f"the collector gave {error}"
+    except Exception as error:  # noqa: BLE001 - a run never fails because of who watches it
+        return f"{type(error).__name__}: {error}"
 
-    def __init__(self, spans: Sequence[ReadableSpan], endpoint: str | None) -> None:
-        super().__init__(name="otlp-export", daemon=True)
-        self._spans = spans
-        self._url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
-        self.failure: str | None = None
 
-    def run(self) -> None:
-        from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
+T_contra = TypeVar("T_contra", contravariant=True)
 
-        said = _Said()
-        _LIBRARY.addHandler(said)
-        try:
-            exporter = OTLPSpanExporter(endpoint=self._url, timeout=PATIENCE_SECONDS)
-            if exporter.export(self._spans) is not SpanExportResult.SUCCESS:
-                self.failure = " ".join(said.messages)
-            exporter.shutdown()
-        except Exception as error:  # noqa: BLE001 - a run never fails because of who watches it
-            self.failure = f"{type(error).__name__}: {error}"
-        finally:
-            _LIBRARY.removeHandler(said)
+
+class Exporter(Protocol[T_contra]):
+    """What OpenTelemetry's exporters of spans and of log records have in common."""
+
+    def export(self, batch: Sequence[T_contra], /) -> object: ...
+    def shutdown(self) -> None: ...
+
+
+def exported(exporter: Exporter[T_contra], batch: Sequence[T_contra]) -> str | None:
+    """Export a batch, and return what was logged where that failed, or None."""
+    said = _Said()
+    _LIBRARY.addHandler(said)
+    try:
+        result = exporter.export(batch)
+        exporter.shutdown()
+    finally:
+        _LIBRARY.removeHandler(said)
+    return None if getattr(result, "name", "") == "SUCCESS" else " ".join(said.messages)
 
 
 class _Said(logging.Handler):

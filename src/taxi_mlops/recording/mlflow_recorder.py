@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.monitoring.logs import redirected
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.mlflow_entries import Entry, adapter_entries, comparison_entry, data_set
+from taxi_mlops.settings import Settings
 from taxi_mlops.storage.urls import ServiceUrl
 
 if TYPE_CHECKING:
@@ -38,12 +43,38 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""MLflow's own defaults wait some minutes for a server that is down."""
+_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+"""MLflow's own default waits some minutes for a server that is down."""
 
 
 def installed() -> bool:
     return find_spec("mlflow") is not None
+
+
+@dataclass(frozen=True)
+class MlflowAccess:
+    """How a server is approached: who one is there, whose certificates are trusted, how long an answer may take."""
+
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    timeout_seconds: float = 10.0
+
+    @classmethod
+    def chosen_by(cls, settings: Settings) -> MlflowAccess:
+        return cls(
+            settings.mlflow_username, settings.mlflow_password, settings.ca_file, settings.service_timeout_seconds
+        )
+
+    def variables(self) -> dict[str, str]:
+        """MLflow reads these from the environment, and from nowhere else."""
+        given = {
+            "MLFLOW_TRACKING_USERNAME": self.username,
+            "MLFLOW_TRACKING_PASSWORD": self.password.get_secret_value() if self.password else None,
+            "MLFLOW_TRACKING_SERVER_CERT_PATH": str(self.ca_file) if self.ca_file else None,
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(math.ceil(self.timeout_seconds)),
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class MlflowRecorder:
@@ -51,23 +82,30 @@ class MlflowRecorder:
 
     artifacts: where files go where the URI is a database; a server has a place of its own.
     describe: the comparison in Markdown, for the top of its page.
+    access: to a server.
     """
 
     name = MLFLOW
 
     def __init__(
-        self, url: ServiceUrl, experiment: str, artifacts: Path, describe: Callable[[Comparison], str]
+        self,
+        url: ServiceUrl,
+        experiment: str,
+        artifacts: Path,
+        describe: Callable[[Comparison], str],
+        access: MlflowAccess | None = None,
     ) -> None:
         self.target = str(url)
         self._url = url
         self._experiment = experiment
         self._artifacts = artifacts
         self._describe = describe
+        self._access = access or MlflowAccess()
 
     def record(self, run: RecordedRun) -> None:
         if not installed():
             raise ServiceError(f"MLflow is not installed; get it with: {INSTALL}")
-        with _quietly():
+        with _quietly(), temporary_environment(self._access.variables()):
             try:
                 self._record(run)
             except Exception as error:  # noqa: BLE001 - MLflow lets through whatever its many back ends raise
@@ -169,20 +207,28 @@ def _milliseconds(at: datetime) -> int:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep MLflow from calling home, and from writing to the terminal; what fails is raised, and told by us."""
+    """Keep MLflow from calling home, and from writing to the terminal: what it says goes to the log of the run."""
     os.environ.update(_ENVIRONMENT)
-    for name, value in _PATIENCE.items():
+    for name, value in _RETRIES.items():
         os.environ.setdefault(name, value)
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow  # noqa: F401 - it sets up its loggers when it is imported
 
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
+        with redirected("mlflow", "alembic"):
             yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+
+
+@contextmanager
+def temporary_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables, and put back what was there: processes that are started later inherit no password."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from pathlib import Path
 
 import pytest
 
-from taxi_mlops.monitoring.logs import LOGGER, get_logger, run_logs
+from taxi_mlops.monitoring.logs import LOGGER, get_logger, redirected, run_logs
 
 
 def test_a_run_writes_json_lines_with_its_id(tmp_path: Path) -> None:
@@ -45,3 +46,26 @@ def test_nothing_is_printed_unless_asked_for(tmp_path: Path, capsys: pytest.Capt
     assert out == ""
     assert "shown" in err
     assert "points=3" in err
+
+
+def test_libraries_and_warnings_write_to_the_log_of_the_run_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, library = tmp_path / "log.jsonl", logging.getLogger("tests.library")
+    own = logging.StreamHandler()
+    library.addHandler(own)
+    with run_logs(path, "run", "info", verbose=False), redirected("tests.library"):
+        library.warning("tables were made")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("soon gone", FutureWarning, stacklevel=1)
+    assert library.handlers == [own]
+    library.removeHandler(own)
+    first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    assert (first["event"], first["logger"], first["run_id"]) == ("tables were made", "tests.library", "run")
+    assert "FutureWarning: soon gone" in second["event"]
+    assert capsys.readouterr() == ("", "")
+    shown = warnings.showwarning
+    with run_logs(path, "run", "info", verbose=False):
+        assert warnings.showwarning is not shown
+    assert warnings.showwarning is shown

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_mlops import __version__
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
-from taxi_mlops.monitoring.metrics import FIT_BUCKETS_SECONDS, MetricsCollector
+from taxi_mlops.monitoring import catalogue
+from taxi_mlops.monitoring.metrics import MetricsCollector
 
 
 def timing(adapter: str, block: int, seconds: float) -> TrialOutcome:
@@ -93,19 +95,28 @@ def test_the_file_is_written_however_the_run_ends(registry, sample, tmp_path: Pa
     }
     assert samples["taxi_trials_total", (("adapter", "fast"), ("kind", "timing"), ("status", "ok"))] == 1
     assert samples["taxi_trial_points_per_second", (("adapter", "fast"),)] == 20
-    assert samples["taxi_run_duration_seconds", ()] == sample("taxi_run_duration_seconds") > 0
     assert "taxi_build_info{python=" in text
     assert f'version="{__version__}"' in text
 
 
-def test_names_end_in_their_unit_or_kind(registry) -> None:
-    MetricsCollector(registry, ())
-    for family in registry.collect():
-        assert family.name.startswith("taxi_")
-        assert family.documentation.endswith(".")
-        if family.type == "gauge":
-            assert family.name.endswith(("_seconds", "_bytes", "_per_second", "_points")), family.name
-    assert sorted(FIT_BUCKETS_SECONDS) == list(FIT_BUCKETS_SECONDS)
+def test_a_comparison_is_told_in_gauges_and_verdicts_in_counters(registry, sample) -> None:
+    metrics = MetricsCollector(registry, ("fast", "sloppy"))
+    metrics.adapter_compared("fast", {catalogue.RANK: 1, catalogue.MEDIAN_FIT: 0.5, catalogue.SPEEDUP: None})
+    metrics.adapter_compared("typed by a user", {catalogue.RANK: 2})
+    metrics.verdict_given("fast", "equal", exact=True)
+    metrics.verdict_given("sloppy", "different", exact=False)
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    metrics.run_ended("run-1", "ab", at, at + timedelta(seconds=60), 42.0, ranked=True)
+    assert sample("taxi_adapter_rank", adapter="fast") == 1
+    assert sample("taxi_adapter_rank", adapter="other") == 2
+    assert sample("taxi_adapter_median_fit_seconds", adapter="fast") == 0.5
+    assert sample("taxi_adapter_speedup_ratio", adapter="fast") is None
+    assert sample("taxi_equivalence_verdicts_total", adapter="fast", exact="true", verdict="equal") == 1
+    assert sample("taxi_equivalence_verdicts_total", adapter="sloppy", exact="false", verdict="different") == 1
+    assert sample("taxi_runs_total", outcome="completed") == 1
+    assert sample("taxi_run_ended_timestamp_seconds") - sample("taxi_data_loaded_timestamp_seconds") == 60
+    assert sample("taxi_run_trials_seconds") == 42.0
+    assert sample("taxi_last_run_info", run_id="run-1", trace_id="ab") == 1
 
 
 def test_two_registries_know_nothing_of_each_other() -> None:

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from taxi_mlops.monitoring import tracing
-from taxi_mlops.monitoring.tracing import run_trace
+from taxi_mlops.monitoring.patience import Patience
+from taxi_mlops.monitoring.tracing import (
+    client_span,
+    current_traceparent,
+    links_to_caller,
+    run_trace,
+    trace_id_of,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +33,10 @@ def in_file(path: Path) -> list[dict]:
     return [span for line in path.read_text(encoding="utf-8").splitlines() for span in spans(json.loads(line))]
 
 
-def trace_two_spans(path: Path, endpoint: str | None = None) -> list[str]:
+def trace_two_spans(path: Path, endpoint: str | None = None, patience: Patience | None = None) -> list[str]:
     failures: list[str] = []
     with (
-        run_trace(path, "run-1", endpoint, failures.append) as tracer,
+        run_trace(path, "run-1", endpoint, failures.append, patience) as tracer,
         tracer.start_as_current_span("outer"),
         tracer.start_as_current_span("inner"),
     ):
@@ -105,12 +111,9 @@ def test_an_absent_collector_is_told_once(tmp_path: Path, capfd: pytest.CaptureF
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_collector_that_does_not_answer_is_not_waited_for(
-    collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tracing, "PATIENCE_SECONDS", 0.3)
+def test_a_collector_that_does_not_answer_is_not_waited_for(collector, tmp_path: Path) -> None:
     collector.answer.clear()
-    [failure] = trace_two_spans(tmp_path / "trace.jsonl", collector.url)
+    [failure] = trace_two_spans(tmp_path / "trace.jsonl", collector.url, Patience(0.3))
     assert "0.3 s" in failure or "timed out" in failure.lower()
     assert len(in_file(tmp_path / "trace.jsonl")) == 2
 
@@ -127,3 +130,37 @@ def test_tracing_leaves_the_process_wide_provider_alone(tmp_path: Path) -> None:
     trace_two_spans(tmp_path / "trace.jsonl")
     assert trace.get_tracer_provider() is before
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_a_run_is_one_trace_whichever_processes_it_ran_in(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    trace_two_spans(path)
+    trace_two_spans(path)
+    found = in_file(path)
+    assert {span["traceId"] for span in found} == {trace_id_of("run-1")}
+    assert len({span["spanId"] for span in found}) == 4
+    assert trace_id_of("run-1") != trace_id_of("run-2")
+
+
+def test_calls_to_services_are_spans_inside_of_the_step(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    with run_trace(path, "run-1", None, print) as tracer, tracer.start_as_current_span("record"):
+        with client_span("PUT pushgateway", {"http.request.method": "PUT"}):
+            pass
+        inside = current_traceparent()
+    call, step = in_file(path)
+    assert (call["name"], call["kind"], call["parentSpanId"]) == ("PUT pushgateway", 3, step["spanId"])
+    assert inside is not None
+    assert inside.startswith(f"00-{step['traceId']}-{step['spanId']}-")
+    with client_span("nobody traces", {}):
+        assert current_traceparent() is None
+    assert len(in_file(path)) == 2
+
+
+def test_a_run_is_linked_to_the_span_that_its_process_was_started_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert links_to_caller() == ()
+    monkeypatch.setenv("TRACEPARENT", "not one")
+    assert links_to_caller() == ()
+    monkeypatch.setenv("TRACEPARENT", f"00-{'ab' * 16}-{'cd' * 8}-01")
+    [link] = links_to_caller()
+    assert (link.context.trace_id, link.context.span_id) == (int("ab" * 16, 16), int("cd" * 8, 16))

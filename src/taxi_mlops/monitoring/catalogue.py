@@ -1,0 +1,190 @@
+"""Every metric that we export: its name, labels and meaning, in this one place.
+
+Names follow Prometheus' conventions: base units, `_total` for counters. The table in docs/metrics.md is made from here:
+
+    python -m taxi_mlops.monitoring.catalogue docs/metrics.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+FIT_BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+BEGIN, END = "<!-- made by taxi_mlops.monitoring.catalogue -->\n", "<!-- end -->\n"
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+class Source(StrEnum):
+    """Where a metric comes from."""
+
+    RUN = "each run"
+    """Its file `metrics.prom`, and the Pushgateway."""
+    EXPORTER = "taxi exporter"
+    """Scraped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. name: as it is exposed, with `_total` or `_info`. help: one sentence."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    source: Source = Source.RUN
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The names of the series that it consists of."""
+        if self.kind is Kind.HISTOGRAM:
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
+        return (self.name,)
+
+
+BUILD = Metric("taxi_build_info", Kind.INFO, "The version that runs.", ("version", "python"))
+TRIALS = Metric("taxi_trials_total", Kind.COUNTER, "Trials that have ended.", ("adapter", "kind", "status"))
+FIT_SECONDS = Metric(
+    "taxi_trial_fit_seconds",
+    Kind.HISTOGRAM,
+    "Wall-clock seconds of fit, from timed trials that ended well.",
+    ("adapter",),
+    buckets=FIT_BUCKETS_SECONDS,
+)
+PEAK_MEMORY = Metric(
+    "taxi_trial_peak_memory_bytes",
+    Kind.GAUGE,
+    "Peak memory of the process tree in the last memory trial that ended well.",
+    ("adapter",),
+)
+THROUGHPUT = Metric(
+    "taxi_trial_points_per_second",
+    Kind.GAUGE,
+    "Points clustered in a second of fit, in the last timed trial that ended well.",
+    ("adapter",),
+)
+POINTS = Metric("taxi_points", Kind.GAUGE, "Points that the trials cluster.")
+ROWS_READ = Metric("taxi_rows_read_total", Kind.COUNTER, "Rows of trips that were read.")
+ROWS_DROPPED = Metric("taxi_rows_dropped_total", Kind.COUNTER, "Rows that cleaning dropped.", ("rule",))
+DATA_LOADED = Metric("taxi_data_loaded_timestamp_seconds", Kind.GAUGE, "When a run last loaded its points.")
+VERDICTS = Metric(
+    "taxi_equivalence_verdicts_total",
+    Kind.COUNTER,
+    "Clusterings held against the reference's; `exact` tells whether the adapter promises to be equal.",
+    ("adapter", "exact", "verdict"),
+)
+RANK = Metric("taxi_adapter_rank", Kind.GAUGE, "Place in the last comparison; 1 is the fastest.", ("adapter",))
+MEDIAN_FIT = Metric(
+    "taxi_adapter_median_fit_seconds", Kind.GAUGE, "Median seconds of fit in the last comparison.", ("adapter",)
+)
+SPEEDUP = Metric(
+    "taxi_adapter_speedup_ratio",
+    Kind.GAUGE,
+    "How many times faster than the reference in the last comparison.",
+    ("adapter",),
+)
+CLUSTERS = Metric("taxi_adapter_clusters", Kind.GAUGE, "Clusters found in the last comparison.", ("adapter",))
+NOISE = Metric("taxi_adapter_noise_ratio", Kind.GAUGE, "Share of noise in the last comparison.", ("adapter",))
+RUNS = Metric("taxi_runs_total", Kind.COUNTER, "Comparisons that have ended; `failed` ranked no adapter.", ("outcome",))
+RUN_SECONDS = Metric("taxi_run_trials_seconds", Kind.GAUGE, "Wall-clock seconds of all trials of the last comparison.")
+RUN_ENDED = Metric("taxi_run_ended_timestamp_seconds", Kind.GAUGE, "When the last trial of the last comparison ended.")
+LAST_RUN = Metric("taxi_last_run_info", Kind.INFO, "The last comparison, and its trace.", ("run_id", "trace_id"))
+RECORDER_FAILURES = Metric(
+    "taxi_recorder_failures_total", Kind.COUNTER, "Runs that a recorder did not take in.", ("recorder",)
+)
+
+EXPORTER_BUILD = Metric(
+    "taxi_exporter_build_info", Kind.INFO, "The version of the exporter.", ("version", "python"), Source.EXPORTER
+)
+BACKLOG = Metric(
+    "taxi_recorder_backlog_runs",
+    Kind.GAUGE,
+    "Runs of the runs folder that wait to be recorded again.",
+    ("recorder",),
+    Source.EXPORTER,
+)
+FLOW_RUNS = Metric(
+    "taxi_flow_runs",
+    Kind.GAUGE,
+    "Flow runs that were due in the last 24 hours.",
+    ("deployment", "state"),
+    Source.EXPORTER,
+)
+FLOW_SUCCESS = Metric(
+    "taxi_flow_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    "When a flow run of the deployment last completed.",
+    ("deployment",),
+    Source.EXPORTER,
+)
+FLOW_FAILURE = Metric(
+    "taxi_flow_last_failure_timestamp_seconds",
+    Kind.GAUGE,
+    "When a flow run of the deployment last failed or crashed.",
+    ("deployment",),
+    Source.EXPORTER,
+)
+QUEUE_WAIT = Metric(
+    "taxi_flow_queue_wait_seconds",
+    Kind.GAUGE,
+    "Between when it was due and when it started, of the flow run that started last.",
+    ("deployment",),
+    Source.EXPORTER,
+)
+SCHEDULE = Metric(
+    "taxi_flow_schedule_interval_seconds",
+    Kind.GAUGE,
+    "Between the next two runs of an active schedule.",
+    ("deployment",),
+    Source.EXPORTER,
+)
+WORKERS = Metric("taxi_workers", Kind.GAUGE, "Workers of a work pool.", ("pool", "status"), Source.EXPORTER)
+HEARTBEAT = Metric(
+    "taxi_worker_heartbeat_timestamp_seconds",
+    Kind.GAUGE,
+    "When a worker of the pool was last heard of.",
+    ("pool",),
+    Source.EXPORTER,
+)
+SERVICE_UP = Metric(
+    "taxi_service_up", Kind.GAUGE, "1 where a service that is set answers, else 0.", ("service",), Source.EXPORTER
+)
+CERTIFICATE = Metric(
+    "taxi_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    "When the TLS certificate that a service shows expires.",
+    ("service",),
+    Source.EXPORTER,
+)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+
+def markdown(metrics: Sequence[Metric] = METRICS) -> str:
+    """The table of all metrics."""
+    lines = ["| metric | kind | labels | what it is | from |", "| --- | --- | --- | --- | --- |"]
+    for metric in metrics:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} | {metric.source} |")
+    return "\n".join(lines) + "\n"
+
+
+def updated(page: str) -> str:
+    """The page with its table made anew."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n{markdown()}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.write_text(updated(target.read_text(encoding="utf-8")), encoding="utf-8")

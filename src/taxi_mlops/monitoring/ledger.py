@@ -1,0 +1,118 @@
+"""What all runs of a host have added up to, kept on disk: a Pushgateway holds only what was pushed last.
+
+A run is counted before it is pushed. So counters never go back, whichever push fails, and the next one that succeeds
+makes up for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from taxi_mlops.monitoring.catalogue import METRICS, Kind, Source
+
+REMEMBERED = 10_000
+"""Runs that are known to be counted; older ones are forgotten, by their run id."""
+
+_ADDED = {Kind.COUNTER, Kind.HISTOGRAM}
+
+
+class Series(BaseModel):
+    """One series with its value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.name, *(f"{name}={value}" for name, value in sorted(self.labels.items())))
+
+
+class Ledger(BaseModel):
+    """The document on disk. counted: SHA-256 over the results of each run that is in it, by run id."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1] = 1
+    counted: dict[str, str] = {}
+    newest: str = ""
+    series: tuple[Series, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Ledger:
+        """An empty one where there is none, or none that can be read: then counters begin anew, as after a reset."""
+        try:
+            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, ValidationError):
+            return cls()
+
+    def with_run(self, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
+        """This ledger with a run counted: once, however often. Gauges are those of the newest run."""
+        if run_id in self.counted:
+            return self.model_copy(update={"counted": {**self.counted, run_id: content}})
+        told = {series.key: (kind, series) for kind, series in _series(registry)}
+        held = {series.key: series for series in self.series}
+        gauges = {series.key for series in self.series if _KINDS[series.name] not in _ADDED}
+        newest = run_id >= self.newest
+        if newest:
+            held = {key: series for key, series in held.items() if key not in gauges}
+        for key, (kind, series) in told.items():
+            if kind in _ADDED:
+                before = held[key].value if key in held else 0.0
+                held[key] = series.model_copy(update={"value": before + series.value})
+            elif newest:
+                held[key] = series
+        counted = dict(sorted({**self.counted, run_id: content}.items())[-REMEMBERED:])
+        return Ledger(counted=counted, newest=max(run_id, self.newest), series=tuple(held.values()))
+
+
+_KINDS = {name: metric.kind for metric in METRICS if metric.source is Source.RUN for name in metric.samples}
+
+
+def _series(registry: CollectorRegistry) -> Iterator[tuple[Kind, Series]]:
+    for family in registry.collect():
+        for sample in family.samples:
+            if sample.name in _KINDS:
+                yield (
+                    _KINDS[sample.name],
+                    Series(name=sample.name, labels=dict(sample.labels), value=float(sample.value)),
+                )
+
+
+def count(path: Path, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
+    """Add a run's metrics to the ledger at `path`, and return it. One process at a time."""
+    from taxi_mlops.recording.run_folder import write_atomically
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        ledger = Ledger.read(path).with_run(run_id, content, registry)
+        write_atomically(path, ledger.model_dump_json())
+    return ledger
+
+
+class LedgerCollector(Collector):
+    """Gives a ledger to a registry."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterator[Family]:
+        for metric in METRICS:
+            series = [entry for entry in self._ledger.series if entry.name in metric.samples]
+            kind = "gauge" if metric.kind is Kind.INFO else metric.kind.value
+            family = Family(metric.name.removesuffix("_total"), metric.help, kind)
+            for entry in series:
+                family.add_sample(entry.name, entry.labels, entry.value)
+            if series:
+                yield family

@@ -1,0 +1,52 @@
+"""Keeps secrets out of log records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+from structlog.typing import EventDict
+
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import MASK, ServiceUrl
+
+_SECRET_NAME = re.compile(r"(?i)password|passwd|secret|token|api_?key|authorization|cookie")
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
+_SHORTEST = 6
+"""Of a secret that is looked for within other words: a shorter one would be found everywhere."""
+
+
+def secrets_of(settings: Settings) -> frozenset[str]:
+    """What the settings say is secret; of an address, its password alone."""
+    values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
+    return frozenset(value for value in values if "://" not in value and len(value) >= _SHORTEST)
+
+
+class SecretFilter:
+    """A processor of structlog: masks fields named like secrets, passwords in addresses, and these very values."""
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+        return {name: self._masked(name, value) for name, value in event.items()}
+
+    def _masked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - of any type
+        if _SECRET_NAME.search(name):
+            return MASK
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {key: self._masked(str(key), inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._masked("", inner) for inner in value]
+        return value
+
+    def text(self, text: str) -> str:
+        """The text with every secret in it masked."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        masked = " ".join(str(ServiceUrl(word)) if "://" in word else word for word in text.split(" "))
+        return _CREDENTIALS.sub(rf"\1 {MASK}", masked)

@@ -1,0 +1,155 @@
+"""The metrics of runs, pushed to a Prometheus Pushgateway: all that this host has counted, in one group."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from taxi_mlops.adapters.registry import list_adapters
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.monitoring import catalogue
+from taxi_mlops.monitoring.ledger import LedgerCollector, count
+from taxi_mlops.monitoring.metrics import MetricsCollector
+from taxi_mlops.monitoring.patience import NoAnswerError, patience_or
+from taxi_mlops.monitoring.tracing import client_span, trace_id_of
+from taxi_mlops.recording.base import RecordedRun
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.recordings import Recordings, RecordingState
+from taxi_mlops.storage.urls import ServiceUrl
+
+if TYPE_CHECKING:
+    import httpx
+
+PUSHGATEWAY = "pushgateway"
+JOB = "taxi-mlops"
+KEEP_SECONDS = 30 * 86_400.0
+"""A group that nothing was pushed to for so long is removed: its host or deployment is gone."""
+
+_ATTEMPTS = 2
+_PAUSE_SECONDS = 0.1
+_SHARE = 0.5
+"""Of the run's patience; the rest is for spans and log records."""
+
+
+class PushgatewayRecorder:
+    """Counts runs in a ledger on disk, and pushes it to the group of this deployment and host.
+
+    ledgers: the folder that it is kept in. timeout_seconds: for all that is asked of the gateway, outside of a run.
+    """
+
+    name = PUSHGATEWAY
+
+    def __init__(
+        self, url: ServiceUrl, ledgers: Path, deployment: str, host: str, timeout_seconds: float, ca_file: Path | None
+    ) -> None:
+        self.target = str(url)
+        self._url = url
+        self._ledger = ledgers / f"{deployment}.json"
+        self._group = {"job": JOB, "deployment": deployment, "host": host}
+        self._timeout_seconds = timeout_seconds
+        self._ca_file = ca_file
+
+    def record(self, run: RecordedRun) -> None:
+        registry = CollectorRegistry()
+        registry.register(LedgerCollector(count(self._ledger, run.run_id, run.content, metrics_of(run))))
+        text = generate_latest(registry)
+        patience = patience_or(self._timeout_seconds)
+        with client_span("PUT pushgateway", {"http.request.method": "PUT", "url.full": self.target}):
+            try:
+                patience.call(lambda: self._push(text, patience.left * _SHARE), _SHARE)
+            except NoAnswerError as error:
+                raise ServiceError(f"{self.target}: {error}") from None
+
+    def _push(self, text: bytes, seconds: float) -> None:
+        """Push the group, and remove old ones; again where that fails."""
+        import httpx
+
+        deadline = time.monotonic() + seconds
+        verify = ssl.create_default_context(cafile=str(self._ca_file)) if self._ca_file else True
+        for attempt in range(1, _ATTEMPTS + 1):
+            left = max(deadline - time.monotonic(), 0.01) / (_ATTEMPTS + 1 - attempt)
+            try:
+                with httpx.Client(timeout=left, verify=verify) as client:
+                    headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+                    _checked(client.put(self._group_url(self._group), content=text, headers=headers))
+                    self._remove_old(client)
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                if attempt == _ATTEMPTS:
+                    said = " ".join(str(error).split()) or type(error).__name__
+                    raise ServiceError(f"{self.target}: {self._url.scrub(said)}") from None
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def _remove_old(self, client: httpx.Client) -> None:
+        groups = _checked(client.get(f"{self._base}/api/v1/metrics")).json()["data"]
+        for group in groups:
+            if group["labels"].get("job") == JOB and time.time() - _pushed_at(group) > KEEP_SECONDS:
+                _checked(client.delete(self._group_url(group["labels"])))
+
+    @property
+    def _base(self) -> str:
+        return self._url.reveal().rstrip("/")
+
+    def _group_url(self, labels: Mapping[str, str]) -> str:
+        from urllib.parse import quote
+
+        # `job` stands first in the address of a group.
+        ordered = {"job": labels["job"], **labels}
+        return f"{self._base}/metrics/" + "/".join(f"{name}/{quote(value, safe='')}" for name, value in ordered.items())
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    return response.raise_for_status()
+
+
+def _pushed_at(group: Mapping[str, Any]) -> float:
+    return float(group["push_time_seconds"]["metrics"][0]["value"])
+
+
+def metrics_of(run: RecordedRun) -> CollectorRegistry:
+    """The metrics of one run alone, from what its folder tells."""
+    registry = CollectorRegistry()
+    metrics = MetricsCollector(registry, {listing.name for listing in list_adapters()})
+    provenance = run.header.provenance
+    metrics.data_loaded(run.header.n_points, provenance.rows_read, provenance.dropped)
+    for record in run.trials:
+        metrics.trial_ended(record.outcome, run.header.n_points)
+    tell_comparison(metrics, run.comparison)
+    for noted in Recordings.read(run.folder).recordings:
+        if noted.recorder != PUSHGATEWAY:
+            metrics.run_recorded(noted.recorder, failed=noted.state is RecordingState.FAILED)
+    ended = max((record.finished_at for record in run.trials), default=run.header.created_at)
+    metrics.run_ended(
+        run.run_id,
+        trace_id_of(run.run_id),
+        loaded=run.header.created_at,
+        ended=ended,
+        seconds=run.comparison.trials_seconds,
+        ranked=any(entry.rank is not None for entry in run.comparison.ranking),
+    )
+    return registry
+
+
+def tell_comparison(metrics: MetricsCollector, comparison: Comparison) -> None:
+    """Tell a collector who won, by how much, and whose clustering is equal."""
+    ranks = {entry.name: entry.rank for entry in comparison.ranking}
+    for result in comparison.adapters:
+        metrics.adapter_compared(
+            result.name,
+            {
+                catalogue.RANK: ranks.get(result.name),
+                catalogue.MEDIAN_FIT: result.fit_seconds_median,
+                catalogue.SPEEDUP: result.speedup.estimate if result.speedup else None,
+                catalogue.CLUSTERS: result.n_clusters,
+                catalogue.NOISE: result.noise_ratio,
+            },
+        )
+        if result.equivalence is not None:
+            metrics.verdict_given(result.name, result.equivalence.verdict.value, exact=bool(result.exact))

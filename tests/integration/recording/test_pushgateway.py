@@ -1,0 +1,150 @@
+"""The recorder of the Pushgateway, on a real one."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.monitoring.ledger import Ledger
+from taxi_mlops.monitoring.patience import patience_of_a_run
+from taxi_mlops.recording import pushgateway
+from taxi_mlops.recording.pushgateway import PushgatewayRecorder
+from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.testing.recorders import RecorderContract
+from taxi_mlops.testing.sample_runs import BEGUN, make_run
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+OTHER = {"adapter": "other"}
+
+
+@pytest.fixture(scope="session")
+def gateway(start_services):
+    return str(start_services("pushgateway").settings.pushgateway_url).rstrip("/")
+
+
+@pytest.fixture
+def deployment(request):
+    """A group of this test's own."""
+    return request.node.name.replace("_", "-").lower()[:60]
+
+
+@pytest.fixture
+def make_recorder(gateway, deployment, tmp_path):
+    def make(host="here", url=gateway):
+        return PushgatewayRecorder(ServiceUrl(url), tmp_path / f"ledgers-{host}", deployment, host, 20.0, None)
+
+    return make
+
+
+@pytest.fixture
+def scraped(gateway, deployment):
+    """The value of a series of this test's groups, by its labels without those of the group; None where none is."""
+
+    def scraped(name, host="here", **labels):
+        wanted = {**labels, "job": "taxi-mlops", "deployment": deployment, "host": host, "instance": ""}
+        families = text_string_to_metric_families(httpx.get(f"{gateway}/metrics").text)
+        found = [s.value for family in families for s in family.samples if (s.name, s.labels) == (name, wanted)]
+        assert len(found) < 2
+        return found[0] if found else None
+
+    return scraped
+
+
+class TestPushgateway(RecorderContract):
+    @pytest.fixture
+    def recorder(self, make_recorder):
+        return make_recorder()
+
+    @pytest.fixture
+    def contents(self, tmp_path, deployment, scraped):
+        """The runs that are counted; that they are, once each, in the gateway too is looked at on the way."""
+
+        def contents():
+            counted = Ledger.read(tmp_path / "ledgers-here" / f"{deployment}.json").counted
+            assert scraped("taxi_runs_total", outcome="completed") == len(counted)
+            return counted
+
+        return contents
+
+    @pytest.fixture
+    def broken(self, tmp_path, unused_address):
+        url = ServiceUrl(f"http://lab:p4ss%2Fw%40rd@{unused_address}")
+        return PushgatewayRecorder(url, tmp_path / "broken", "tests", "here", 20.0, None)
+
+
+@pytest.fixture
+def unused_address():
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def later(tmp_path, number=2, **changes):
+    begun = BEGUN + timedelta(days=number)
+    return make_run(tmp_path / f"run-{number}", f"{begun:%Y%m%dT%H%M%SZ}-00000{number}", begun=begun, **changes)
+
+
+def test_counters_add_up_over_runs_and_gauges_are_the_newest_runs(make_recorder, scraped, tmp_path):
+    newer, older = later(tmp_path, 2, slowness=2.0), later(tmp_path, 1)
+    recorder = make_recorder()
+    recorder.record(newer)
+    assert scraped("taxi_trials_total", **OTHER, kind="timing", status="ok") == 9
+    assert scraped("taxi_trial_fit_seconds_count", **OTHER) == 9
+    median = scraped("taxi_adapter_median_fit_seconds", **OTHER)
+    recorder.record(older)  # was waiting
+    assert scraped("taxi_trials_total", **OTHER, kind="timing", status="ok") == 18
+    assert scraped("taxi_trials_total", **OTHER, kind="memory", status="timeout") == 2
+    assert scraped("taxi_trial_fit_seconds_bucket", **OTHER, le="+Inf") == 18
+    assert scraped("taxi_rows_dropped_total", rule="missing") == 20
+    assert scraped("taxi_equivalence_verdicts_total", **OTHER, exact="true", verdict="different") == 2
+    assert scraped("taxi_adapter_median_fit_seconds", **OTHER) == median
+    run_id, trace_id = newer.run_id, pushgateway.trace_id_of(newer.run_id)
+    assert scraped("taxi_last_run_info", run_id=run_id, trace_id=trace_id) == 1
+
+
+def test_a_push_that_failed_is_made_up_for_by_the_next(make_recorder, scraped, unused_address, tmp_path):
+    with pytest.raises(ServiceError, match="refused"):
+        make_recorder(url=f"http://{unused_address}").record(later(tmp_path, 1))
+    make_recorder().record(later(tmp_path, 2))
+    assert scraped("taxi_runs_total", outcome="completed") == 2
+
+
+def test_hosts_do_not_overwrite_each_other_and_old_groups_go(make_recorder, scraped, tmp_path, monkeypatch):
+    run = later(tmp_path, 1)
+    for host in ("gone", "here"):
+        make_recorder(host).record(run)
+        assert scraped("taxi_runs_total", host=host, outcome="completed") == 1
+    monkeypatch.setattr(pushgateway, "KEEP_SECONDS", 0.0)
+    # What was pushed just now is older than that too, and is there again with the next push.
+    make_recorder("here").record(run)
+    assert scraped("taxi_runs_total", host="gone", outcome="completed") is None
+    monkeypatch.undo()
+    make_recorder("here").record(run)
+    assert scraped("taxi_runs_total", host="here", outcome="completed") == 1
+
+
+def test_a_gateway_that_never_answers_takes_a_share_of_the_runs_patience(make_recorder, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, patience_of_a_run() as patience:
+        recorder = make_recorder(url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ServiceError, match=r"timed out|no answer"):
+            recorder.record(later(tmp_path, 1))
+        assert 0 < patience.left <= 1.1
+
+
+def test_a_ledger_that_cannot_be_read_begins_anew(make_recorder, deployment, scraped, tmp_path):
+    (tmp_path / "ledgers-here").mkdir()
+    (tmp_path / "ledgers-here" / f"{deployment}.json").write_text("{", encoding="utf-8")
+    make_recorder().record(later(tmp_path, 1))
+    assert scraped("taxi_runs_total", outcome="completed") == 1
+    document = json.loads((tmp_path / "ledgers-here" / f"{deployment}.json").read_text(encoding="utf-8"))
+    assert len(document["counted"]) == 1
