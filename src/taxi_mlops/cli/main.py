@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taxi_mlops import __version__
-from taxi_mlops.cli import adapters, compare, data, doctor, record, report, runs, schema, stack
+from taxi_mlops.cli import adapters, compare, data, doctor, record, report, runs, schema, stack, sweep
 from taxi_mlops.errors import TaxiError
 
 INTERRUPTED = 130
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("compare")(compare.compare)
+app.command("sweep")(sweep.sweep)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)

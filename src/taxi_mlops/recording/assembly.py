@@ -258,13 +258,13 @@ def _why(field: str, result: AdapterResult, reference: str | None) -> str:
         return f"{result.status}: {result.reason}"
     if against_reference and reference is None:
         return "no reference ended well"
-    if field == "speedup":
-        return "needs two blocks in which both the adapter and the reference ended well"
-    if field == "quality":
-        return "was not measured"
     if field in _TIMED and not result.fit_seconds:
         return NOT_TIMED
-    return "the trials did not tell"
+    reasons = {
+        "speedup": "needs two blocks in which both the adapter and the reference ended well",
+        "quality": "was not measured",
+    }
+    return reasons.get(field, "the trials did not tell")
 
 
 def _ranking(

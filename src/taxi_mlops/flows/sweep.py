@@ -1,0 +1,227 @@
+"""The sweep: the points once, then every cell as a comparison, then what they say together.
+
+Any number of processes may go on with one sweep at the same time: each takes the next cell that none has finished and
+none holds, and the last one to end puts the result together. So workers share a sweep, and one that is killed leaves
+its cell to the others.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from taxi_mlops.data.load import LoadRequest, load_points, load_samples
+from taxi_mlops.data.progress import Progress
+from taxi_mlops.domain import Parameters, Points
+from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
+from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
+from taxi_mlops.flows.compare import Load
+from taxi_mlops.flows.compare import resume as resume_run
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.resolve import resolve
+from taxi_mlops.recording.comparison import Comparison, read_comparison
+from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
+from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepFolder, SweepHeader
+from taxi_mlops.recording.sweep_result import SweepResult, assemble_sweep, read_sweep
+from taxi_mlops.settings import Settings
+from taxi_mlops.specification import ALL, Specification
+from taxi_mlops.sweep import Cell, Sweep, SweepTrials
+from taxi_mlops.trials.machine import describe_machine
+from taxi_mlops.trials.workload_folder import open_workload, write_workload
+
+FACTORS = (0.5, 2.0**-0.5, 1.0, 2.0**0.5, 2.0)
+"""What the suggested eps is multiplied with where no eps is given."""
+_WAIT_SECONDS = 1.0
+
+RunCell = Callable[[Cell, RunFolder, Load], Comparison]
+"""What runs one cell, or goes on with it."""
+
+
+def sweep(
+    document: Sweep, folder: SweepFolder, settings: Settings, observer: Observer, run_cell: RunCell | None = None
+) -> SweepResult:
+    """Run a sweep into a new folder. Raises TaxiError for what a user can mend."""
+    resolved = _resolved(document)
+    folder.create()
+    write_atomically(folder.document, resolved.to_toml())
+    try:
+        return resume(folder, settings, observer, run_cell)
+    except UsageError:
+        if not folder.header.is_file():
+            shutil.rmtree(folder.path)
+        raise
+
+
+def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell: RunCell | None = None) -> SweepResult:
+    """Go on with a sweep, beside others that do; one that has ended is read back.
+
+    Raises RunFolderError where the folder holds no sweep, or a timed one that was begun on an unlike machine.
+    """
+    if not folder.document.is_file():
+        raise RunFolderError(f"{folder.path} holds no sweep: {folder.document.name} is missing")
+    with folder.locked():
+        header = folder.read_header() or _prepare(folder, settings, observer)
+    _check_same_machine(folder, header)
+
+    def directly(_cell: Cell, run: RunFolder, load: Load) -> Comparison:
+        return resume_run(run, settings, observer, load=load)
+
+    _run_cells(header, folder, observer, run_cell or directly)
+    with folder.locked():
+        if not folder.result.is_file():
+            _finish(header, folder, observer)
+    return read_sweep(folder.result)
+
+
+def _resolved(document: Sweep) -> Sweep:
+    """Fill in adapters, reference, threads and memory, so that all cells have the same."""
+    plan = resolve(Specification(trials=document.trials)).specification.trials
+    return document.model_copy(update={"trials": SweepTrials(**plan.model_dump())})
+
+
+def _prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> SweepHeader:
+    """Load the points and draw the samples, choose what is left open, and lay out every cell."""
+    document = Sweep.from_file(folder.document)
+    wanted = [None if size == ALL else size for size in dict.fromkeys(document.grid.sizes)]
+    drawn = load_samples(document.dataset, wanted, settings, observer.loading)
+    sizes = {_trips(points): points for points in drawn}
+    _check_sizes(wanted, drawn)
+    largest = sizes[max(sizes)]
+    observer.stage("Reading the distances to neighbours")
+    curves, missing = _curves(document, largest)
+    grid = document.grid.model_copy(
+        update={"sizes": tuple(sorted(sizes)), "eps_metres": document.grid.eps_metres or _around(curves, missing)}
+    )
+    document = Sweep.model_validate(document.model_copy(update={"grid": grid}).model_dump())
+    header = SweepHeader(
+        sweep_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        created_at=datetime.now(UTC),
+        sweep=document,
+        sizes=tuple(
+            SizeDrawn(trips=trips, points=len(points), fingerprint=points.fingerprint)
+            for trips, points in sorted(sizes.items())
+        ),
+        machine=describe_machine(),
+        curves=curves,
+        curves_missing=missing,
+    )
+    for cell in header.cells:
+        run = folder.cell(cell)
+        run.path.mkdir(parents=True, exist_ok=True)
+        specification = document.specification(cell, sizes[cell.size].fingerprint)
+        write_atomically(run.specification, specification.to_toml())
+    parameters = Parameters(header.cells[0].eps_metres, header.cells[0].min_samples)
+    for trips, points in sizes.items():
+        write_workload(points, parameters, folder.points / str(trips))
+    write_atomically(folder.document, document.to_toml())
+    write_atomically(folder.header, to_json(header))
+    return header
+
+
+def _trips(points: Points) -> int:
+    """How many trips the points are of: as many as there are, unless they bear weights."""
+    return len(points) if points.weight is None else round(float(np.sum(points.weight)))
+
+
+def _check_sizes(wanted: list[int | None], drawn: tuple[Points, ...]) -> None:
+    for size, points in zip(wanted, drawn, strict=True):
+        if size is not None and size > _trips(points):
+            raise UsageError(
+                f"grid.sizes = {size}: {points.provenance.uri} has {points.provenance.rows_used:,} good trips; "
+                f'name a smaller size, or "{ALL}"'
+            )
+
+
+def _curves(document: Sweep, points: Points) -> tuple[tuple[EpsChoice, ...], tuple[str, ...]]:
+    """The suggestion of each min_samples, and why there is none."""
+    curves, missing = [], []
+    for min_samples in sorted(set(document.grid.min_samples)):
+        try:
+            curves.append(choose_eps(points, min_samples, document.trials.seed))
+        except DataError as error:
+            missing.append(f"min_samples {min_samples}: {error}")
+    return tuple(curves), tuple(dict.fromkeys(missing))
+
+
+def _around(curves: tuple[EpsChoice, ...], missing: tuple[str, ...]) -> tuple[float, ...]:
+    """Values around the middle suggestion, three digits each."""
+    if not curves:
+        raise DataError(f"{missing[0]}")
+    suggested = sorted(curve.eps_metres for curve in curves)[len(curves) // 2]
+    return tuple(float(f"{suggested * factor:.3g}") for factor in FACTORS)
+
+
+def _check_same_machine(folder: SweepFolder, header: SweepHeader) -> None:
+    """Refuse to time cells on a machine where they could not be compared with the others."""
+    if header.sweep.trials.repeats == 0:
+        return
+    machine = describe_machine()
+    for name, then in header.machine:
+        now = getattr(machine, name)
+        if then != now:
+            raise RunFolderError(
+                f"{folder.path} was begun on an unlike machine ({name}: {then} then, {now} now); timings of the two "
+                "cannot be compared; only sweeps that time nothing (--repeats 0) go on elsewhere"
+            )
+
+
+def _shared(folder: SweepFolder) -> Load:
+    """Points of a size that lie in the sweep's folder, mapped into memory; once these are gone, loaded again."""
+
+    def load(request: LoadRequest, settings: Settings, on_progress: Progress) -> Points:
+        points = folder.points / str(request.sample)
+        return open_workload(points).points if points.is_dir() else load_points(request, settings, on_progress)
+
+    return load
+
+
+def _run_cells(header: SweepHeader, folder: SweepFolder, observer: Observer, run_cell: RunCell) -> None:
+    """Run every cell that nobody has finished; wait for those in others' hands, and take them over if they let go."""
+    cells = [cell for cell in header.cells if not folder.cell(cell).comparison.is_file()]
+    load = _shared(folder)
+    while cells:
+        held = [cell for cell in cells if not _done(cell, header, folder, observer, run_cell, load)]
+        if len(held) == len(cells):
+            observer.stage(f"Waiting for {len(held)} cells that other workers have taken")
+            time.sleep(_WAIT_SECONDS)
+        cells = held
+
+
+def _done(
+    cell: Cell, header: SweepHeader, folder: SweepFolder, observer: Observer, run_cell: RunCell, load: Load
+) -> bool:
+    """Whether the cell has ended, here or elsewhere; False where another process is at it."""
+    run = folder.cell(cell)
+    if run.comparison.is_file():
+        return True
+    if run.is_held():
+        return False
+    observer.stage(f"Cell {header.cells.index(cell) + 1} of {len(header.cells)}: {cell}")
+    try:
+        run_cell(cell, run, load)
+    except RunFolderInUseError:
+        return False
+    return True
+
+
+def _finish(header: SweepHeader, folder: SweepFolder, observer: Observer) -> None:
+    """Write the result and its page, and remove the points."""
+    from taxi_mlops.reports.sweep_page import render
+
+    observer.stage("Writing the result of the sweep")
+    comparisons = {cell: read_comparison(folder.cell(cell).comparison) for cell in header.cells}
+    result = assemble_sweep(header, comparisons)
+    write_atomically(folder.report, render(result, folder.document.read_text(encoding="utf-8")))
+    write_atomically(folder.result, to_json(result))
+    shutil.rmtree(folder.points, ignore_errors=True)
+
+
+def new_folder(settings: Settings) -> Path:
+    """Where a sweep goes that names no folder."""
+    return settings.runs_dir / f"sweep-{datetime.now(UTC):%Y-%m-%d-%H%M%S}"

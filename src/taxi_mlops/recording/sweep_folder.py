@@ -1,0 +1,105 @@
+"""The folder of a sweep: its document, what was decided before its first cell, and a run folder for each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from taxi_mlops.errors import RunFolderError
+from taxi_mlops.evaluation.eps_choice import EpsChoice
+from taxi_mlops.recording.run_folder import RunFolder, held
+from taxi_mlops.specification import validate
+from taxi_mlops.sweep import Cell, Sweep
+from taxi_mlops.trials.machine import Machine
+
+_FINISHING_SECONDS = 600.0
+
+
+class SizeDrawn(BaseModel):
+    """The points of all cells of one size. trips: that many were drawn; points: fewer where they bear weights."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trips: int
+    points: int
+    fingerprint: str
+
+
+class SweepHeader(BaseModel):
+    """What a sweep is, once its points are known: every choice made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1] = 1
+    sweep_id: str
+    created_at: AwareDatetime
+    sweep: Sweep
+    sizes: tuple[SizeDrawn, ...]
+    machine: Machine
+    curves: tuple[EpsChoice, ...] = Field(description="The eps that each min_samples suggests, on the largest size.")
+    curves_missing: tuple[str, ...] = Field(description="Why a min_samples suggests none.")
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(self.sweep.cells())
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFolder:
+    """Paths of a sweep. `points` is a working folder; the rest are results."""
+
+    path: Path
+
+    @property
+    def document(self) -> Path:
+        """The sweep, with every choice filled in once it has begun."""
+        return self.path / "sweep.toml"
+
+    @property
+    def header(self) -> Path:
+        return self.path / "header.json"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "sweep.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "sweep.html"
+
+    @property
+    def points(self) -> Path:
+        """A workload folder for each size, while the sweep lasts."""
+        return self.path / "points"
+
+    def cell(self, cell: Cell) -> RunFolder:
+        return RunFolder(self.path / "cells" / cell.name)
+
+    def create(self) -> None:
+        """Make the folder. Raises RunFolderError where it cannot be made, or holds anything already."""
+        if self.document.is_file():
+            raise RunFolderError(f"{self.path} holds a sweep already; go on with it by --resume {self.path}")
+        RunFolder(self.path).create()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold what is done once for all cells, before the first and after the last; others wait for it."""
+        with held(self.path / ".lock", self.path, _FINISHING_SECONDS):
+            yield
+
+    def read_header(self) -> SweepHeader | None:
+        """What was decided, None before. Raises RunFolderError for a broken file."""
+        import json
+
+        try:
+            document = json.loads(self.header.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise RunFolderError(f"{self.header} is broken ({error}); start a new sweep") from None
+        return validate(SweepHeader, document, str(self.header))

@@ -1,0 +1,234 @@
+"""`sweep.json`: what a sweep found, as one versioned document.
+
+History of the schema:
+1 - first version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from taxi_mlops.domain import TrialStatus
+from taxi_mlops.errors import RunFolderError
+from taxi_mlops.evaluation.eps_choice import EpsChoice
+from taxi_mlops.evaluation.equivalence import Verdict
+from taxi_mlops.evaluation.pareto import pareto_front
+from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
+from taxi_mlops.recording.comparison import AdapterResult, Comparison, Dataset
+from taxi_mlops.recording.sweep_folder import SweepHeader
+from taxi_mlops.specification import validate
+from taxi_mlops.sweep import Cell, Sweep
+from taxi_mlops.trials.machine import Machine
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+class CellAdapter(_Document):
+    """One adapter in one cell. The rest stands in the cell's own `comparison.json`."""
+
+    name: str
+    status: TrialStatus
+    reason: str | None = Field(description="Why it is not ok; null where it is.")
+    verdict: Verdict | None = Field(description="Against the cell's reference; null for the reference itself.")
+    rank: int | None
+    fit_seconds_median: float | None
+    fit_seconds_ci: tuple[float, float] | None
+    peak_memory_bytes: int | None
+    quality: QualityMetrics | None
+
+
+class CellResult(_Document):
+    """One cell: a comparison."""
+
+    name: str = Field(description="Of its folder below cells/.")
+    run_id: str
+    size: int = Field(description="Trips drawn.")
+    points: int
+    eps_metres: float
+    min_samples: int
+    reference: str | None
+    n_clusters: int | None = Field(description="Of the reference's clustering.")
+    noise_ratio: float | None
+    quality: QualityMetrics | None = Field(description="Of the reference's clustering.")
+    adapters: tuple[CellAdapter, ...]
+    warnings: tuple[str, ...]
+
+
+class Candidate(_Document):
+    """A clustering with what it costs: what the front is taken from.
+
+    Adapters that gave one clustering equally fast, as far as the timings tell, are one candidate.
+    """
+
+    cell: str
+    size: int
+    eps_metres: float
+    min_samples: int
+    adapters: tuple[str, ...]
+    exact: bool = Field(description="Whether it is the clustering of DBSCAN.")
+    quality: float
+    fit_seconds: float | None = Field(description="The lowest median among the adapters; null where nothing was timed.")
+    on_front: bool
+
+
+class SweepResult(_Document):
+    """Everything that a sweep found."""
+
+    schema_version: Literal[1] = 1
+    sweep_id: str
+    created_at: AwareDatetime
+    sweep: Sweep
+    machine: Machine
+    threads: int
+    dataset: Dataset = Field(description="Of the largest size.")
+    cells: tuple[CellResult, ...]
+    rule: str = Field(description="How the best were chosen, in a sentence.")
+    candidates: tuple[Candidate, ...] = Field(
+        description="The largest size first, then those on the front, then by quality."
+    )
+    curves: tuple[EpsChoice, ...] = Field(description="The eps that each min_samples suggests, on the largest size.")
+    warnings: tuple[str, ...]
+    trials_seconds: float = Field(description="Wall-clock time of all trials, start-up included.")
+
+
+def assemble_sweep(header: SweepHeader, comparisons: Mapping[Cell, Comparison]) -> SweepResult:
+    """Put the document together from the comparisons of all cells."""
+    cells = tuple(_cell(cell, comparison) for cell, comparison in comparisons.items())
+    largest = max(comparisons.values(), key=lambda comparison: comparison.dataset.points)
+    timed = header.sweep.trials.repeats > 0
+    return SweepResult(
+        sweep_id=header.sweep_id,
+        created_at=header.created_at,
+        sweep=header.sweep,
+        machine=header.machine,
+        threads=largest.threads,
+        dataset=largest.dataset,
+        cells=cells,
+        rule=_rule(header.sweep.quality, timed),
+        candidates=tuple(_candidates(cells, header.sweep.quality)),
+        curves=header.curves,
+        warnings=(*header.curves_missing, *_common(cells)),
+        trials_seconds=sum(comparison.trials_seconds for comparison in comparisons.values()),
+    )
+
+
+def read_sweep(path: Path) -> SweepResult:
+    """Read a `sweep.json`. Raises RunFolderError where it is missing, UsageError where it is something else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{path} is missing: the sweep has not ended; go on with it by --resume {path.parent}"
+        ) from None
+    except ValueError as error:
+        raise RunFolderError(f"{path} is not a sweep: {error}") from None
+    return validate(SweepResult, document, str(path))
+
+
+def index_of(quality: QualityMetrics | None, name: str) -> Estimate | None:
+    """The index of quality that a sweep is judged by."""
+    found: Estimate | None = getattr(quality, name, None)
+    return found
+
+
+def _cell(cell: Cell, comparison: Comparison) -> CellResult:
+    ranks = {entry.name: entry.rank for entry in comparison.ranking}
+    reference = next((result for result in comparison.adapters if result.name == comparison.reference), None)
+    return CellResult(
+        name=cell.name,
+        run_id=comparison.run_id,
+        size=cell.size,
+        points=comparison.dataset.points,
+        eps_metres=cell.eps_metres,
+        min_samples=cell.min_samples,
+        reference=comparison.reference,
+        n_clusters=reference.n_clusters if reference else None,
+        noise_ratio=reference.noise_ratio if reference else None,
+        quality=reference.quality if reference else None,
+        adapters=tuple(_adapter(result, ranks.get(result.name)) for result in comparison.adapters),
+        warnings=comparison.warnings,
+    )
+
+
+def _adapter(result: AdapterResult, rank: int | None) -> CellAdapter:
+    return CellAdapter(
+        name=result.name,
+        status=result.status,
+        reason=result.reason,
+        verdict=result.equivalence.verdict if result.equivalence else None,
+        rank=rank,
+        fit_seconds_median=result.fit_seconds_median,
+        fit_seconds_ci=result.fit_seconds_ci,
+        peak_memory_bytes=result.peak_memory_bytes,
+        quality=result.quality,
+    )
+
+
+def _rule(quality: str, timed: bool) -> str:
+    if not timed:
+        return f"Nothing was timed: of each size, the clusterings of the highest {quality} are the best."
+    return (
+        f"Of each size, the Pareto front of {quality} and the median time of fit: those clusterings that no other one "
+        "beats in both. The two are not weighed against each other; which end of the front to take is yours to say."
+    )
+
+
+def _candidates(cells: Sequence[CellResult], quality: str) -> Iterator[Candidate]:
+    for size in sorted({cell.size for cell in cells}, reverse=True):
+        found = [candidate for cell in cells if cell.size == size for candidate in _of_cell(cell, quality)]
+        if not found:
+            continue
+        costs = np.array([(-candidate.quality, candidate.fit_seconds or 0.0) for candidate in found])
+        marked = [
+            candidate.model_copy(update={"on_front": bool(front)})
+            for candidate, front in zip(found, pareto_front(costs), strict=True)
+        ]
+        yield from sorted(marked, key=lambda candidate: (not candidate.on_front, -candidate.quality))
+
+
+def _of_cell(cell: CellResult, quality: str) -> Iterator[Candidate]:
+    """DBSCAN's clustering with the fastest adapters, and each clustering that is another one."""
+    equal = [
+        adapter
+        for adapter in cell.adapters
+        if adapter.name == cell.reference or adapter.verdict not in (None, Verdict.DIFFERENT)
+    ]
+    timed = any(adapter.fit_seconds_median is not None for adapter in cell.adapters)
+    fastest = [adapter for adapter in equal if adapter.rank == 1] if timed else equal
+    others = [adapter for adapter in cell.adapters if adapter.verdict is Verdict.DIFFERENT]
+    for adapters, exact in ((fastest, True), *(([other], False) for other in others)):
+        good = [adapter for adapter in adapters if adapter.status is TrialStatus.OK]
+        value = index_of(good[0].quality, quality) if good else None
+        if value is None or value.value is None:
+            continue
+        yield Candidate(
+            cell=cell.name,
+            size=cell.size,
+            eps_metres=cell.eps_metres,
+            min_samples=cell.min_samples,
+            adapters=tuple(adapter.name for adapter in good),
+            exact=exact,
+            quality=value.value,
+            fit_seconds=min((a.fit_seconds_median for a in good if a.fit_seconds_median is not None), default=None),
+            on_front=False,
+        )
+
+
+def _common(cells: Sequence[CellResult]) -> list[str]:
+    """Each warning once, with how many cells it is of where not of all."""
+    counts: dict[str, int] = {}
+    for cell in cells:
+        for warning in dict.fromkeys(cell.warnings):
+            counts[warning] = counts.get(warning, 0) + 1
+    return [
+        warning if count == len(cells) else f"{warning} ({count} of {len(cells)} cells)"
+        for warning, count in counts.items()
+    ]

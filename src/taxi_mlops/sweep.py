@@ -1,0 +1,109 @@
+"""A sweep as one validated document: a grid of parameters and sizes, every cell of which is a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from taxi_mlops.data.load import LoadRequest
+from taxi_mlops.specification import (
+    ALL,
+    ClusteringParameters,
+    Document,
+    Metres,
+    Section,
+    Size,
+    Specification,
+    TrialPlan,
+)
+
+MOST_CELLS = 1_000
+
+QualityIndex = Literal["dbcv", "silhouette", "stability"]
+"""Indices of quality that are better the higher they are."""
+
+
+class Grid(Section):
+    """What is varied; every combination is a cell."""
+
+    eps_metres: tuple[Metres, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Great-circle radii in metres; none given takes half to twice what the points suggest.",
+    )
+    min_samples: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(5, 10, 20), min_length=1, description="Points within eps, the point itself among them."
+    )
+    sizes: tuple[Size, ...] = Field(
+        default=(ALL,), min_length=1, description='Seeded samples of so many points; "all" for all of them.'
+    )
+
+
+class SweepTrials(TrialPlan):
+    """The trials of every cell."""
+
+    repeats: int = Field(
+        default=3, ge=0, le=1000, description="Timed trials of each adapter; 0 times nothing: quality and memory alone."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of the grid."""
+
+    size: int
+    eps_metres: float
+    min_samples: int
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"n{self.size}-eps{self.eps_metres:.12g}-min{self.min_samples}"
+
+    def __str__(self) -> str:
+        return f"{self.size:,} points, eps {self.eps_metres:g} m, min_samples {self.min_samples}"
+
+
+class Sweep(Document):
+    """Data, grid, trials, and what the cells are judged by."""
+
+    schema_version: Literal[1] = 1
+    dataset: LoadRequest = Field(default_factory=LoadRequest)
+    grid: Grid = Field(default_factory=Grid)
+    trials: SweepTrials = Field(default_factory=SweepTrials)
+    quality: QualityIndex = Field(default="dbcv", description="The index of quality that cells are judged by.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.dataset.sample is not None:
+            raise PydanticCustomError("sizes", "sizes are samples already: leave out dataset.sample")
+        cells = len(self.grid.eps_metres or ()) * len(self.grid.min_samples) * len(self.grid.sizes)
+        if cells > MOST_CELLS:
+            raise PydanticCustomError("cells", "a sweep has at most 1,000 cells: leave out values of the grid")
+        return self
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell once, the smallest sizes first. Raises ValueError where eps or a size is still to be chosen."""
+        sizes = [size for size in dict.fromkeys(self.grid.sizes) if isinstance(size, int)]
+        if self.grid.eps_metres is None or len(sizes) < len(set(self.grid.sizes)):
+            raise ValueError("eps or a size is still to be chosen from the points")
+        for size in sorted(sizes):
+            for min_samples in sorted(set(self.grid.min_samples)):
+                for eps in sorted(set(self.grid.eps_metres)):
+                    yield Cell(size, eps, min_samples)
+
+    def specification(self, cell: Cell, fingerprint: str) -> Specification:
+        """The comparison of a cell, which `taxi compare --spec` runs alone just as well.
+
+        fingerprint: of the cell's points.
+        """
+        return Specification(
+            dataset=self.dataset.model_copy(update={"sample": cell.size}),
+            fingerprint=fingerprint,
+            parameters=ClusteringParameters(eps_metres=cell.eps_metres, min_samples=cell.min_samples),
+            trials=TrialPlan(**self.trials.model_dump()),
+        )
