@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.engine.geodesy import degrees_of_distance
 from taxi_mlops.engine.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
+from taxi_mlops.engine.lanes import LANES, count_block
 
 FloatArray = NDArray[np.float64]
 
@@ -78,6 +79,11 @@ class Extent(NamedTuple):
     high_x: float
     low_y: float
     high_y: float
+
+
+def extent_of(x: FloatArray, y: FloatArray) -> Extent:
+    """Return the bounding box of at least one point."""
+    return Extent(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
 
 
 class UnframedError(ValueError):
@@ -225,25 +231,19 @@ def count_within(
 ) -> int:
     """Count the points of x[begin:end], y[begin:end] within eps of (at_x, at_y).
 
-    scale, within, beyond: of the pair of rows. The loop becomes vector instructions: for that its indices must be
-    unsigned, as numba tests signed ones for being negative.
+    scale, within, beyond: of the pair of rows. Indices are unsigned, as numba tests signed ones for being negative.
     """
-    near = 0
+    near, maybe = 0, 0
+    position, stop = np.uintp(begin), np.uintp(end)
     if metric.spherical is None:
-        for j in range(np.uintp(begin), np.uintp(end)):
-            dx = x[j] - at_x
-            dy = y[j] - at_y
-            near += dy * dy + dx * dx <= within
+        while position < stop:
+            near += count_block(x, y, position, stop - position, at_x, at_y, 1.0, within)
+            position += np.uintp(LANES)
         return near
-    maybe = 0  # in a loop of its own: one sum a loop is what the compiler turns into fast vector code
-    for j in range(np.uintp(begin), np.uintp(end)):
-        dx = x[j] - at_x
-        dy = y[j] - at_y
-        near += dy * dy + scale * (dx * dx) <= within
-    for j in range(np.uintp(begin), np.uintp(end)):
-        dx = x[j] - at_x
-        dy = y[j] - at_y
-        maybe += dy * dy + scale * (dx * dx) <= beyond
+    while position < stop:
+        near += count_block(x, y, position, stop - position, at_x, at_y, scale, within)
+        maybe += count_block(x, y, position, stop - position, at_x, at_y, scale, beyond)
+        position += np.uintp(LANES)
     if near == maybe:
         return near
     return _count_undecided(metric, scale, within, beyond, x, y, at_x, at_y, begin, end, near)
