@@ -90,11 +90,18 @@ class Settings(BaseSettings):
     object_store_secret_key: SecretStr | None = Field(default=None, description="Of the user at the object store.")
     object_store_region: str = Field(default="us-east-1", description="Of the object store.")
 
+    points_cache: bool = Field(
+        default=True, description="Keep prepared points: in Redis where its URL is set, else in the cache folder."
+    )
     redis_url: SecretStr | None = Field(default=None, description="Where prepared points are shared, as redis://….")
     points_cache_ttl_seconds: float = Field(
         default=7 * 86_400.0, gt=0, description="How long prepared points are kept."
     )
-    points_cache_max_bytes: int = Field(default=1024**3, gt=0, description="Largest entry of prepared points.")
+    points_cache_max_bytes: int = Field(
+        default=1024**3,
+        gt=0,
+        description="Largest entry of prepared points; in the cache folder, all of them together.",
+    )
 
     pushgateway_url: HttpUrl | None = Field(default=None, description="Prometheus Pushgateway that runs push to.")
     deployment: str = Field(

@@ -1,4 +1,4 @@
-"""`taxi data`: look at trips, and make synthetic ones."""
+"""`taxi data`: look at trips, make synthetic ones, and keep them in the object store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from taxi_mlops.data.inspect import Inspection
 
-app = typer.Typer(help="Look at trips, and make synthetic ones.", no_args_is_help=True)
+app = typer.Typer(help="Look at trips, make synthetic ones, keep them in S3.", no_args_is_help=True)
 
 
 @app.command("inspect")
@@ -65,6 +65,60 @@ def synthesize(
     with watched(quiet=False) as observer:
         write_parquet(output, rows, seed, observer.loading)
     typer.echo(f"wrote {rows:,} trips to {output}")
+
+
+@app.command()
+def push(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of this machine.")],
+    target: Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", help="Where to; s3://BUCKET/ keeps its name.")],
+    json: Json = False,
+) -> None:
+    """Put a file into the object store. What was broken off goes on where it stopped."""
+    from pydantic import TypeAdapter
+
+    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.settings import load_settings
+    from taxi_mlops.storage.objects import Pushed
+    from taxi_mlops.storage.objects import push as push_file
+
+    with watched(quiet=json) as observer:
+        pushed = push_file(file, target, load_settings(), observer.loading)
+    if json:
+        typer.echo(TypeAdapter(Pushed).dump_json(pushed, indent=2).decode())
+        return
+    there = pushed.size - pushed.sent_bytes
+    what = f"sent {pushed.sent_bytes:,} bytes" + (f", {there:,} were there already" if there else "")
+    typer.echo(f"{pushed.uri}: {what}; checked against SHA-256 {pushed.checksum}")
+
+
+@app.command("list")
+def list_trips(
+    prefix: Annotated[
+        str | None,
+        typer.Argument(metavar="PREFIX", help="s3://BUCKET/…, or the beginning of a key. [default: s3://taxi-data/]"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List what the object store holds."""
+    from pydantic import TypeAdapter
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from taxi_mlops.data.objects import ObjectEntry
+    from taxi_mlops.settings import load_settings
+    from taxi_mlops.storage.objects import list_objects
+
+    entries = list_objects(prefix, load_settings())
+    if json:
+        typer.echo(TypeAdapter(tuple[ObjectEntry, ...]).dump_json(entries, indent=2).decode())
+        return
+    table = Table("object", "bytes", "changed", box=None, pad_edge=False, header_style="bold")
+    table.columns[0].overflow = "fold"
+    table.columns[1].justify = "right"
+    for entry in entries:
+        table.add_row(Text(str(entry.address)), f"{entry.size:,}", f"{entry.modified.astimezone():%Y-%m-%d %H:%M}")
+    Console(highlight=False).print(table if entries else "no objects")
 
 
 def _rendered(inspection: Inspection) -> RenderableType:

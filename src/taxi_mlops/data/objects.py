@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
-from pydantic import SecretStr
+from pydantic import PlainSerializer, SecretStr
 
 from taxi_mlops.data.download import displayed
 from taxi_mlops.errors import DataError, DownloadError, UsageError
@@ -205,7 +205,7 @@ class ObjectStore:
 class ObjectEntry:
     """A line of a bucket's list. The ETag comes without its quotation marks."""
 
-    address: ObjectAddress
+    address: Annotated[ObjectAddress, PlainSerializer(str)]
     size: int
     modified: datetime
     etag: str

@@ -1,0 +1,243 @@
+"""Files put into the object store, whole or not at all, and what lies there.
+
+A large file travels in parts. The store checks each part against its SHA-256 as it comes, and the whole against that of
+all parts. Parts that have arrived stay: pushing again compares their checksums with the file's and sends the others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from taxi_mlops.data.objects import ObjectAddress, ObjectEntry, ObjectStore
+from taxi_mlops.data.progress import Progress
+from taxi_mlops.errors import DataError, DownloadError, ServiceError
+from taxi_mlops.settings import Settings
+
+TRIPS_BUCKET = "taxi-data"
+"""Where `taxi data list` looks when it is not told."""
+
+_PART_BYTES = 16 << 20
+_MOST_PARTS = 10_000
+_AT_ONCE = 4
+"""Parts on their way at a time; as many are in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A file that lies in the store, checked.
+
+    sent_bytes: how much of it had to be sent; the rest was there. checksum: as the store keeps it: SHA-256 in base64,
+    for several parts that of their digests, with a hyphen and their number.
+    """
+
+    uri: str
+    size: int
+    sent_bytes: int
+    checksum: str
+    etag: str
+    version: str | None
+
+
+def list_objects(prefix: str | None, settings: Settings) -> tuple[ObjectEntry, ...]:
+    """What lies under a prefix: `s3://bucket/…`, or the beginning of a key in `TRIPS_BUCKET`; None for all of it.
+
+    Raises DataError where the bucket is not there or may not be read, DownloadError where the store does not answer.
+    """
+    text = prefix or ""
+    address = ObjectAddress.parse(text) if "://" in text else ObjectAddress(TRIPS_BUCKET, text)
+    return tuple(ObjectStore(settings).entries(address))
+
+
+def push(file: Path, target: str, settings: Settings, on_progress: Progress | None = None) -> Pushed:
+    """Put a file of this machine at an address; after one that ends in a slash, under its own name.
+
+    Raises DataError where the file cannot be read or changes meanwhile, or where the store refuses; ServiceError where
+    it does not answer. Then what has arrived stays, and pushing again goes on from there.
+    """
+    address = ObjectAddress.parse(target)
+    if not address.key or address.key.endswith("/"):
+        address = ObjectAddress(address.bucket, address.key + file.name)
+    store = ObjectStore(settings)
+    try:
+        with _LocalFile.open(file) as content:
+            return _Push(content, address, store, on_progress).run()
+    except DownloadError as error:
+        raise ServiceError(f"{error}; what has arrived stays there: push it again to send the rest") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Bytes of the file. `number` counts from 1."""
+
+    number: int
+    first: int
+    size: int
+
+
+class _LocalFile:
+    """The file as it was when it was opened."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._state = self._look()
+        self.size = self._state[0]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Raises DataError where it cannot be read, or is empty."""
+        try:
+            if path.is_dir():
+                raise DataError(f"{path}: is a folder; push its files one by one")
+            file = cls(path, os.open(path, os.O_RDONLY))
+        except FileNotFoundError:
+            raise DataError(f"{path}: there is no such file (in {Path.cwd()})") from None
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        if not file.size:
+            file.__exit__()
+            raise DataError(f"{path}: the file is empty")
+        return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def parts(self) -> tuple[_Part, ...]:
+        """Of one size that follows from the file's alone, so that a later push cuts it the same way."""
+        size = max(_PART_BYTES, -(-self.size // _MOST_PARTS))
+        return tuple(
+            _Part(number, first, min(size, self.size - first))
+            for number, first in enumerate(range(0, self.size, size), start=1)
+        )
+
+    def read(self, part: _Part) -> bytes:
+        """Raises DataError where the file is shorter by now."""
+        content = os.pread(self._descriptor, part.size, part.first)
+        if len(content) != part.size:
+            self._refuse_changed()
+        return content
+
+    def check_unchanged(self) -> None:
+        """Raises DataError where the file was written to since it was opened."""
+        if self._look() != self._state:
+            self._refuse_changed()
+
+    def _look(self) -> tuple[int, int]:
+        state = os.fstat(self._descriptor)
+        return state.st_size, state.st_mtime_ns
+
+    def _refuse_changed(self) -> None:
+        raise DataError(f"{self.path}: was changed while it was pushed; wait until it is whole, and push it again")
+
+
+class _Push:
+    """One file on its way to one address."""
+
+    def __init__(
+        self, file: _LocalFile, address: ObjectAddress, store: ObjectStore, on_progress: Progress | None
+    ) -> None:
+        self._file = file
+        self._address = address
+        self._store = store
+        self._on_progress = on_progress
+        self._where = {"Bucket": address.bucket, "Key": address.key}
+        self._parts = file.parts()
+
+    def run(self) -> Pushed:
+        """Send what is not there yet, and check what is there then."""
+        there = self._store.head(self._address)
+        if there and there["ContentLength"] == self._file.size and there.get("ChecksumSHA256") == self._checksum():
+            return self._pushed(there, 0)
+        with self._store.errors(self._address):
+            sent = self._send_parts() if len(self._parts) > 1 else self._send_whole()
+        there = self._store.head(self._address)
+        if there is None or (there["ContentLength"], there.get("ChecksumSHA256")) != (
+            self._file.size,
+            self._checksum(),
+        ):
+            raise ServiceError(
+                f"{self._address}: {self._store.endpoint} does not show what was sent, or not its checksum; "
+                "push it again, and do not use what is there"
+            )
+        return self._pushed(there, sent)
+
+    def _send_whole(self) -> int:
+        content = self._file.read(self._parts[0])
+        self._file.check_unchanged()
+        self._store.client.put_object(**self._where, Body=content, ChecksumSHA256=_base64(_sha256(content)))
+        return len(content)
+
+    def _send_parts(self) -> int:
+        upload = self._unfinished() or self._store.client.create_multipart_upload(
+            **self._where, ChecksumAlgorithm="SHA256"
+        )
+        where = {**self._where, "UploadId": upload["UploadId"]}
+        there = self._arrived(where)
+        sent = done = 0
+        finished = []
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            sending = pool.map(lambda part: self._send(part, where, there.get(part.number)), self._parts)
+            for part, (entry, sent_bytes) in zip(self._parts, sending, strict=True):
+                finished.append(entry)
+                done += part.size
+                sent += sent_bytes
+                if self._on_progress:
+                    self._on_progress("Pushing", done, self._file.size)
+        self._file.check_unchanged()
+        self._store.client.complete_multipart_upload(**where, MultipartUpload={"Parts": finished})
+        return sent
+
+    def _unfinished(self) -> dict[str, Any] | None:
+        """The last upload to this very key that was broken off."""
+        pages = self._store.client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._address.bucket, Prefix=self._address.key
+        )
+        uploads = (upload for page in pages for upload in page.get("Uploads", ()))
+        return max(
+            (upload for upload in uploads if upload["Key"] == self._address.key),
+            key=lambda upload: upload["Initiated"],
+            default=None,
+        )
+
+    def _arrived(self, where: dict[str, str]) -> dict[int, dict[str, Any]]:
+        """Parts that the store has already, by number."""
+        pages = self._store.client.get_paginator("list_parts").paginate(**where)
+        return {part["PartNumber"]: part for page in pages for part in page.get("Parts", ())}
+
+    def _send(self, part: _Part, where: dict[str, str], there: dict[str, Any] | None) -> tuple[dict[str, Any], int]:
+        """The entry of a part for the list that completes the upload, and how many bytes were sent for it."""
+        content = self._file.read(part)
+        checksum = _base64(_sha256(content))
+        entry = {"PartNumber": part.number, "ChecksumSHA256": checksum}
+        if there and (there["Size"], there.get("ChecksumSHA256")) == (part.size, checksum):
+            return {**entry, "ETag": there["ETag"]}, 0
+        answer = self._store.client.upload_part(**where, PartNumber=part.number, Body=content, ChecksumSHA256=checksum)
+        return {**entry, "ETag": answer["ETag"]}, part.size
+
+    def _checksum(self) -> str:
+        """What the store computes of the whole from the parts."""
+        digests = [_sha256(self._file.read(part)) for part in self._parts]
+        if len(digests) == 1:
+            return _base64(digests[0])
+        return f"{_base64(_sha256(b''.join(digests)))}-{len(digests)}"
+
+    def _pushed(self, there: dict[str, Any], sent: int) -> Pushed:
+        version, etag = there.get("VersionId"), there["ETag"].strip('"')
+        return Pushed(str(self._address), self._file.size, sent, there["ChecksumSHA256"], etag, version)
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

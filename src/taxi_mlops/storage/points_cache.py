@@ -1,0 +1,91 @@
+"""Prepared points, kept so that they need not be read and cleaned again: in Redis for all workers, else in a folder.
+
+Whatever goes wrong here costs the time to prepare the points again, and one line that says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from taxi_mlops.data.load import PointsCache
+from taxi_mlops.domain import Points
+from taxi_mlops.monitoring.logs import get_logger
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.points_codec import read_points, write_points
+from taxi_mlops.storage.redis_shelf import RedisShelf
+from taxi_mlops.storage.shelves import DamagedEntryError, FolderShelf, Shelf, ShelfError, TooLargeError
+from taxi_mlops.storage.urls import ServiceUrl
+
+INSTALL = "pip install 'taxi-mlops[redis]'"
+
+
+def points_cache(settings: Settings, warn: Callable[[str], None]) -> PointsCache | None:
+    """The cache that the settings choose, or None for none. `warn` is told once, in one line, what fails in it.
+
+    Raises UsageError where the setting for Redis is no URL of one.
+    """
+    if not settings.points_cache:
+        return None
+    if settings.redis_url is None:
+        return ShelfCache(FolderShelf(settings), warn)
+    try:
+        return ShelfCache(RedisShelf(ServiceUrl(settings.redis_url.get_secret_value()), settings), warn)
+    except ImportError:
+        warn(f"points are not cached: that needs the package redis; get it with: {INSTALL}")
+        return None
+
+
+class ShelfCache:
+    """Points on a shelf. After its first failure the shelf is asked for nothing any more."""
+
+    def __init__(self, shelf: Shelf, warn: Callable[[str], None]) -> None:
+        self._shelf = shelf
+        self._warn = warn
+        self._works = True
+
+    def get(self, key: str) -> Points | None:
+        started = time.perf_counter()
+        try:
+            points = self._read(key)
+        except ShelfError as error:
+            self._give_up(error)
+            return None
+        if points is not None:
+            get_logger().info("points_from_cache", cache=self._shelf.name, seconds=_since(started))
+        return points
+
+    def put(self, key: str, points: Points) -> None:
+        if not self._works or len(points) < self._shelf.fewest:
+            return
+        started = time.perf_counter()
+        try:
+            self._shelf.store(key, lambda sink: write_points(points, key, sink))
+        except TooLargeError as error:
+            get_logger().info("points_not_cached", cache=self._shelf.name, reason=str(error))
+        except ShelfError as error:
+            self._give_up(error)
+        else:
+            get_logger().info("points_cached", cache=self._shelf.name, seconds=_since(started))
+
+    def _read(self, key: str) -> Points | None:
+        """The points, or None where there are none, or none that could be relied on; those are removed."""
+        try:
+            stream = self._shelf.open(key)
+            if stream is None:
+                return None
+            with stream:
+                return read_points(stream, key)
+        except DamagedEntryError as error:
+            get_logger().warning("cached_points_damaged", cache=self._shelf.name, reason=str(error))
+            self._shelf.remove(key)
+            return None
+
+    def _give_up(self, error: ShelfError) -> None:
+        self._works = False
+        get_logger().warning("points_cache_failed", cache=self._shelf.name, reason=str(error))
+        self._warn(f"the cache of points at {self._shelf.name} failed: {error}; the run goes on without it")
+
+
+def _since(started: float) -> float:
+    return round(time.perf_counter() - started, 3)

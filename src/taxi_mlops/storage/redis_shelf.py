@@ -1,0 +1,184 @@
+"""Streams of bytes in Redis, in chunks that an entry tells of once all are there."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from taxi_mlops.errors import UsageError
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.shelves import DamagedEntryError, FullError, ShelfError, TooLargeError
+from taxi_mlops.storage.urls import ServiceUrl
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+_PREFIX = "taxi:points:"
+_CHUNK_BYTES = 4 << 20
+"""Redis holds at most 512 MB in a value, and moves those of a few MiB fastest."""
+_UNFINISHED_SECONDS = 600
+"""How long chunks stay whose writer was killed before an entry told of them."""
+
+
+class _Entry(BaseModel):
+    """What stands under a key: where its chunks are. It grows while they are written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(pattern=r"^[0-9a-f]{16}$")
+    chunks: int = Field(default=0, ge=0, le=100_000)
+
+    def names(self, key: str) -> list[str]:
+        return [f"{_PREFIX}{key}:{self.token}:{number}" for number in range(self.chunks)]
+
+
+class RedisShelf:
+    """Any number of processes may share one; of those that store a key at once, one is heard."""
+
+    fewest = 1
+
+    def __init__(self, url: ServiceUrl, settings: Settings) -> None:
+        """Connect lazily. Raises UsageError for a URL of another kind, ImportError where redis is not installed."""
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        self.name = str(url)
+        self._url = url
+        self._timeout = settings.service_timeout_seconds
+        self._ttl_seconds = max(1, round(settings.points_cache_ttl_seconds))
+        self._most_bytes = settings.points_cache_max_bytes
+        tls = url.reveal().startswith("rediss://") and settings.ca_file
+        try:
+            self._redis = Redis.from_url(
+                url.reveal(),
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                retry=Retry(NoBackoff(), 0),
+                **({"ssl_ca_certs": str(settings.ca_file)} if tls else {}),
+            )
+        except ValueError:
+            raise UsageError(f"{url} is no URL of a Redis; it looks like redis://:password@host:6379/0") from None
+
+    def open(self, key: str) -> BinaryIO | None:
+        entry = self._entry(key)
+        return None if entry is None else cast(BinaryIO, io.BufferedReader(_Reader(self._chunk, entry.names(key))))
+
+    def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
+        entry = _Entry(token=secrets.token_hex(8))
+        writer = _Writer(lambda chunk: self._append(key, entry, chunk), self._most_bytes)
+        try:
+            with io.BufferedWriter(writer, _CHUNK_BYTES) as buffered:
+                write(cast(IO[bytes], buffered))
+            kept = self._publish(key, entry)
+        except (FullError, TooLargeError):
+            self._delete(entry.names(key))
+            raise
+        if not kept:  # another process was faster
+            self._delete(entry.names(key))
+
+    def remove(self, key: str) -> None:
+        entry = self._entry(key)
+        self._delete([_PREFIX + key, *(entry.names(key) if entry else ())])
+
+    def _entry(self, key: str) -> _Entry | None:
+        with self._errors():
+            found = self._redis.get(_PREFIX + key)
+        try:
+            return None if found is None else _Entry.model_validate_json(cast(bytes, found))
+        except ValidationError:
+            self._delete([_PREFIX + key])
+            return None
+
+    def _chunk(self, name: str) -> bytes:
+        with self._errors():
+            content = self._redis.get(name)
+        if content is None:
+            raise DamagedEntryError("a piece of it is gone")
+        return cast(bytes, content)
+
+    def _append(self, key: str, entry: _Entry, chunk: memoryview) -> None:
+        entry.chunks += 1
+        with self._errors():
+            self._redis.set(entry.names(key)[-1], chunk, ex=_UNFINISHED_SECONDS)
+
+    def _publish(self, key: str, entry: _Entry) -> bool:
+        """Let readers find the chunks, unless there is an entry by now. Killed in between, its chunks go soon."""
+        with self._errors():
+            if not self._redis.set(_PREFIX + key, entry.model_dump_json(), ex=self._ttl_seconds, nx=True):
+                return False
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for name in entry.names(key):
+                    pipeline.expire(name, self._ttl_seconds)
+                pipeline.execute()
+        return True
+
+    def _delete(self, names: list[str]) -> None:
+        with self._errors():
+            if names:
+                self._redis.delete(*names)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        from redis import exceptions
+
+        try:
+            yield
+        except exceptions.OutOfMemoryError:
+            raise FullError("Redis is full (its maxmemory); give it more, or let it evict") from None
+        except exceptions.TimeoutError:
+            raise ShelfError(f"no answer for {self._timeout:g} s (TAXI_SERVICE_TIMEOUT_SECONDS)") from None
+        except (exceptions.RedisError, OSError) as error:
+            raise ShelfError(self._url.scrub(" ".join(str(error).split()))) from None
+
+
+class _Writer(io.RawIOBase):
+    """Hands on what is written to it, up to a bound. After a failure it takes in what its buffer holds, and no more."""
+
+    def __init__(self, append: Callable[[memoryview], None], most_bytes: int) -> None:
+        self._append = append
+        self._most_bytes = most_bytes
+        self._written = 0
+        self._works = True
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        chunk = memoryview(content).cast("B")
+        if not self._works:
+            return len(chunk)
+        self._works = False
+        self._written += len(chunk)
+        if self._written > self._most_bytes:
+            raise TooLargeError(self._most_bytes)
+        self._append(chunk)
+        self._works = True
+        return len(chunk)
+
+
+class _Reader(io.RawIOBase):
+    """One stream from many chunks, each fetched as it is needed."""
+
+    def __init__(self, fetch: Callable[[str], bytes], names: list[str]) -> None:
+        self._fetch = fetch
+        self._names = iter(names)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        if not self._left:
+            name = next(self._names, None)
+            self._left = memoryview(self._fetch(name) if name else b"")
+        size = min(len(target), len(self._left))
+        target[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size

@@ -1,0 +1,115 @@
+"""Places that keep streams of bytes by key, each whole or not at all; and the one that is a folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+from taxi_mlops.settings import Settings
+
+
+class ShelfError(Exception):
+    """A shelf failed; the message says how, in one line without passwords."""
+
+
+class FullError(ShelfError):
+    """There is no room for a stream."""
+
+
+class TooLargeError(ShelfError):
+    """A stream is larger than the settings allow."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"it takes more than {most_bytes:,} bytes (TAXI_POINTS_CACHE_MAX_BYTES)")
+
+
+class DamagedEntryError(Exception):
+    """What is read is not what was stored."""
+
+
+class Shelf(Protocol):
+    """A place for streams of bytes by their key."""
+
+    name: str
+    """Where it is, without passwords."""
+    fewest: int
+    """Points that are worth a place; fewer are prepared again as soon."""
+
+    def open(self, key: str) -> BinaryIO | None:
+        """The stream of this key, or None. Reading too raises ShelfError; DamagedEntryError where a piece is gone."""
+        ...
+
+    def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
+        """Let a stream be written, and keep it once it is whole. Raises ShelfError."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Forget the key. Raises ShelfError."""
+        ...
+
+
+class FolderShelf:
+    """A file for each stream. What was not used for longest makes room for new ones."""
+
+    fewest = 100_000
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.cache_dir / "points"
+        self._ttl = settings.points_cache_ttl_seconds
+        self._most_bytes = settings.points_cache_max_bytes
+        self.name = str(self._folder)
+
+    def open(self, key: str) -> BinaryIO | None:
+        path = self._path(key)
+        with self._errors():
+            try:
+                if time.time() - path.stat().st_mtime > self._ttl:
+                    return None
+                os.utime(path)
+                return path.open("rb")
+            except FileNotFoundError:
+                return None
+
+    def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
+        with self._errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".")
+            partial = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    write(file)
+                self._make_room(partial.stat().st_size)
+                partial.replace(self._path(key))
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        with self._errors():
+            self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.arrow"
+
+    def _make_room(self, size: int) -> None:
+        """Remove what is too old, and then the oldest, so that all together with these bytes stay in their bound."""
+        if size > self._most_bytes:
+            raise TooLargeError(self._most_bytes)
+        states = {path: path.stat() for path in self._folder.glob("*.arrow")}
+        total = size + sum(state.st_size for state in states.values())
+        for path, state in sorted(states.items(), key=lambda item: item[1].st_mtime):
+            if total <= self._most_bytes and time.time() - state.st_mtime <= self._ttl:
+                break
+            path.unlink(missing_ok=True)
+            total -= state.st_size
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ShelfError(error.strerror or str(error)) from None
