@@ -42,6 +42,7 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """MLflow's own default waits some minutes for a server that is down."""
@@ -181,7 +182,9 @@ def _inputs(comparison: Comparison) -> list[DatasetInput]:
 
 
 def _begin(client: MlflowClient, experiment: str, entry: Entry, tags: dict[str, str]) -> Run:
-    return client.create_run(experiment, _milliseconds(entry.start), {**entry.tags, **tags}, entry.name)
+    # PostgreSQL refuses NUL characters, which a crashing library may have printed.
+    told = {name: value.replace("\x00", "\ufffd") for name, value in entry.tags.items()}
+    return client.create_run(experiment, _milliseconds(entry.start), {**told, **tags}, entry.name)
 
 
 def _fill(client: MlflowClient, run: Run, entry: Entry, inputs: list[DatasetInput]) -> None:
