@@ -130,13 +130,14 @@ def _execute(
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.cli.record import tell_failures
     from taxi_mlops.flows import compare as steps
-    from taxi_mlops.flows.prefect_run import run_flow, server_is_named
+    from taxi_mlops.flows.prefect_environment import server_is_named
+    from taxi_mlops.flows.prefect_run import run_flow
     from taxi_mlops.recording.recordings import Recordings
 
     try:
         with watched(quiet=quiet) as observer:
-            if server_is_named() if flow is None else flow:
-                comparison = run_flow(specification, folder.path, observer, verbose)
+            if server_is_named(settings) if flow is None else flow:
+                comparison = run_flow(specification, folder.path, settings, observer, verbose)
             elif specification is None:
                 comparison = steps.resume(folder, settings, observer, verbose)
             else:

@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.tasks import Task
 
-from taxi_mlops.errors import DownloadError, ServiceError, TaxiError
+from taxi_mlops.data.load import load_points
+from taxi_mlops.errors import DownloadError, TaxiError
 from taxi_mlops.flows import compare as steps
 from taxi_mlops.flows.conductor import Conductor, Step
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.prefect_artifacts import show_comparison
 from taxi_mlops.flows.record import NotRecordedError
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
-from taxi_mlops.reports.markdown import markdown
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 
@@ -47,12 +47,14 @@ _MENDED_BY_WAITING: dict[Step, type[Exception]] = {Step.LOAD: DownloadError, Ste
 class Caller:
     """What a flow run is told by who calls it, and Prefect could not store as a parameter.
 
+    load: what gives the run its points.
     server_is_shared: whether the server knows of other runs, and stays: then it limits timed trials too. A server of
     our own that is killed would leave the limit taken in its database, for good.
     """
 
     observer: Observer = field(default_factory=Observer)
     server_is_shared: bool = True
+    load: steps.Load = load_points
 
 
 caller: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B039 - it is immutable
@@ -122,22 +124,18 @@ _TASKS = {step: _task_of(step) for step in Step}
 @flow(name="compare", persist_result=False)
 def compare(folder: Path, specification: Specification | None = None, verbose: bool = False) -> Comparison:
     """Run a comparison into a new folder, or go on with the folder's run where no specification is given."""
-    settings, called_by = load_settings(), caller.get()
+    return run_steps(RunFolder(folder), specification, load_settings(), verbose)
+
+
+def run_steps(
+    folder: RunFolder, specification: Specification | None, settings: Settings, verbose: bool = False
+) -> Comparison:
+    """Call the steps as tasks of the flow run that this is called in, and leave it artifacts to look at."""
+    called_by = caller.get()
     observer, conductor = called_by.observer, PrefectConductor(settings, called_by.server_is_shared)
     if specification is None:
-        comparison = steps.resume(RunFolder(folder), settings, observer, verbose, conductor)
+        comparison = steps.resume(folder, settings, observer, verbose, conductor, called_by.load)
     else:
-        comparison = steps.compare(specification, RunFolder(folder), settings, observer, verbose, conductor)
-    create_markdown_artifact(markdown(comparison), key="comparison", description=str(folder))
+        comparison = steps.compare(specification, folder, settings, observer, verbose, conductor, called_by.load)
+    show_comparison(comparison, folder, settings)
     return comparison
-
-
-def check_server() -> None:
-    """Raise ServiceError where no server answers at the address that Prefect's settings name."""
-    with get_client(sync_client=True) as client:
-        failure = client.api_healthcheck()
-        if failure is not None:
-            raise ServiceError(
-                f"no Prefect server answers at {client.api_url} ({type(failure).__name__}); "
-                "start it, correct PREFECT_API_URL, or use --no-flow"
-            )

@@ -41,6 +41,12 @@ def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
     return tuple(recorders)
 
 
+def mlflow_page(run_id: str, settings: Settings) -> str | None:
+    """The address of the run at an MLflow server, or None."""
+    pages = (one.page(run_id) for one in configured_recorders(settings) if isinstance(one, MlflowRecorder))
+    return next(pages, None)
+
+
 def _pushgateway(settings: Settings, url: str) -> PushgatewayRecorder:
     return PushgatewayRecorder(
         ServiceUrl(url),

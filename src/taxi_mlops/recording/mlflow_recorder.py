@@ -113,6 +113,24 @@ class MlflowRecorder:
                 said = " ".join(str(error).split()) or type(error).__name__
                 raise ServiceError(f"{self.target}: {self._url.scrub(said)}") from None
 
+    def page(self, run_id: str) -> str | None:
+        """The address of a run's page at a server; None for a database, and where the run is not found."""
+        if not self._is_server or not installed():
+            return None
+        with _quietly(), temporary_environment(self._access.variables()), suppress(Exception):
+            from mlflow import MlflowClient
+
+            client = MlflowClient(tracking_uri=self._url.reveal())
+            experiment = client.get_experiment_by_name(self._experiment)
+            for found in client.search_runs([experiment.experiment_id], f"tags.run_id = '{run_id}'"):
+                if "mlflow.parentRunId" not in found.data.tags:
+                    return f"{self.target}/#/experiments/{experiment.experiment_id}/runs/{found.info.run_id}"
+        return None
+
+    @property
+    def _is_server(self) -> bool:
+        return self._url.reveal().startswith(("http://", "https://"))
+
     def _record(self, run: RecordedRun) -> None:
         from mlflow import MlflowClient
 
@@ -161,9 +179,7 @@ class MlflowRecorder:
         return str(found.experiment_id)
 
     def _artifact_location(self) -> str | None:
-        if self._url.reveal().startswith(("http://", "https://")):
-            return None
-        return self._artifacts.absolute().as_uri()
+        return None if self._is_server else self._artifacts.absolute().as_uri()
 
 
 def _inputs(comparison: Comparison) -> list[DatasetInput]:

@@ -27,6 +27,15 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def ranking_rows(comparison: Comparison) -> list[dict[str, str]]:
+    """The table of the ranking, a row by the names of its columns."""
+    results = {result.name: result for result in comparison.adapters}
+    return [
+        dict(zip(_HEAD, _row(entry, results[entry.name], comparison.reference), strict=True))
+        for entry in comparison.ranking
+    ]
+
+
 def _row(entry: RankingEntry, result: AdapterResult, reference: str | None) -> tuple[str, ...]:
     if result.equivalence is not None:
         clustering = result.equivalence.verdict.value.replace("_", " ")

@@ -24,6 +24,7 @@ from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.prefect_server import start_server
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.settings import Settings
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.workload_folder import write_workload
 
@@ -140,8 +141,12 @@ def test_the_flow_gives_the_same_comparison_as_the_plain_steps(specify, run, tax
     [limit] = httpx.post(f"{server}/v2/concurrency_limits/filter", json={}).json()
     assert (limit["limit"], limit["active_slots"]) == (1, 0)
     artifacts = httpx.post(f"{server}/artifacts/filter", json={}).json()
-    [artifact] = [found for found in artifacts if found["flow_run_id"] == flow_run["id"]]
-    assert "light-exact" in artifact["data"]
+    shown = {found["key"]: found for found in artifacts if found["flow_run_id"] == flow_run["id"]}
+    assert shown.keys() == {"ranking", "comparison", "report"}
+    ranking = json.loads(shown["ranking"]["data"])
+    assert [row["adapter"] for row in ranking] == [entry["name"] for entry in documents[1]["ranking"]]
+    assert "light-exact" in shown["comparison"]["data"]
+    assert flow.report.as_uri() in shown["report"]["data"]
 
 
 @needs_prefect
@@ -227,10 +232,10 @@ def test_without_prefect_the_user_is_told_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr(prefect_run, "is_installed", lambda: False)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(UsageError, match=r"--flow was given, but .* pip install 'taxi-mlops\[flow\]'"):
-        prefect_run.run_flow(None, tmp_path, Observer(), verbose=False)
+        prefect_run.run_flow(None, tmp_path, Settings(), Observer(), verbose=False)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(UsageError, match="PREFECT_API_URL is set"):
-        prefect_run.run_flow(None, tmp_path, Observer(), verbose=False)
+        prefect_run.run_flow(None, tmp_path, Settings(), Observer(), verbose=False)
 
 
 def test_a_trial_may_be_started_from_a_thread_that_is_not_the_main_one(specify, settings, tmp_path):

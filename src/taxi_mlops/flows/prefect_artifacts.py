@@ -1,0 +1,52 @@
+"""What a flow run shows in Prefect's pages: the ranking as a table, and where to find the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from taxi_mlops.flows.record import mlflow_page
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.sweep_folder import SweepFolder
+from taxi_mlops.recording.sweep_result import SweepResult
+from taxi_mlops.reports.markdown import markdown, ranking_rows
+from taxi_mlops.reports.sweep_page import INDICES, sentence
+from taxi_mlops.reports.terminal import sentence as verdict
+from taxi_mlops.reports.units import seconds
+from taxi_mlops.settings import Settings
+
+
+def show_comparison(comparison: Comparison, folder: RunFolder, settings: Settings) -> None:
+    """The ranking, the verdict in words, and links to the report and to MLflow."""
+    create_table_artifact(ranking_rows(comparison), key="ranking", description=verdict(comparison))
+    create_markdown_artifact(markdown(comparison), key="comparison", description=str(folder.path))
+    page = mlflow_page(comparison.run_id, settings)
+    if folder.report.is_file():
+        _link("report", folder.report, "The report of the run, on the host that ran it.")
+    if page is not None:
+        create_link_artifact(page, link_text="MLflow", key="mlflow-run", description="The run in MLflow.")
+
+
+def show_sweep(result: SweepResult, folder: SweepFolder) -> None:
+    """The best of the sweep, and a link to its page."""
+    quality = INDICES[result.sweep.quality]
+    best = [
+        {
+            "trips": one.size,
+            "eps, metres": one.eps_metres,
+            "min_samples": one.min_samples,
+            quality: round(one.quality, 4),
+            "fit, median": seconds(one.fit_seconds),
+            "by": " = ".join(one.adapters),
+        }
+        for one in result.candidates
+        if one.on_front
+    ]
+    create_table_artifact(best, key="best", description=f"{sentence(result)} {result.rule}")
+    _link("sweep-report", folder.report, "Heat maps and the front, on the host that ran the last cell.")
+
+
+def _link(key: str, path: Path, description: str) -> None:
+    create_link_artifact(path.absolute().as_uri(), link_text=path.name, key=key, description=f"{description} {path}")
