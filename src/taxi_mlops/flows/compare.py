@@ -9,25 +9,26 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from taxi_mlops.data.load import LoadRequest, load_points
-from taxi_mlops.data.progress import Progress
 from taxi_mlops.domain import MAIN, Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.flows.conductor import DIRECT, Conductor, Step
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.points import Load, cached_points
 from taxi_mlops.flows.quality import assess
 from taxi_mlops.flows.resolve import Resolved, resolve
 from taxi_mlops.flows.telemetry import watched_run
 from taxi_mlops.flows.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.flows.workloads import wanted_points, write_further
 from taxi_mlops.monitoring.logs import get_logger, run_logs
+from taxi_mlops.monitoring.secrets import secrets_of
+from taxi_mlops.monitoring.tracing import current_traceparent
 from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
@@ -41,9 +42,6 @@ from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
-Load = Callable[[LoadRequest, Settings, Progress], Points]
-"""What gives a run its points: `load_points`, unless they are shared with others."""
-
 
 def compare(
     specification: Specification,
@@ -52,7 +50,7 @@ def compare(
     observer: Observer,
     verbose: bool = False,
     conductor: Conductor = DIRECT,
-    load: Load = load_points,
+    load: Load = cached_points,
 ) -> Comparison:
     """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
     resolved = resolve(specification)
@@ -73,7 +71,7 @@ def resume(
     observer: Observer,
     verbose: bool = False,
     conductor: Conductor = DIRECT,
-    load: Load = load_points,
+    load: Load = cached_points,
 ) -> Comparison:
     """Go on with a run that was stopped, repeating no finished trial; one that has ended is read back.
 
@@ -87,7 +85,7 @@ def resume(
             return _run(resolved, folder, settings, observer, verbose, conductor, load)
         _clean_up(folder)
         comparison = read_comparison(folder.comparison)
-        with run_logs(folder.log, comparison.run_id, settings.log_level, verbose):
+        with run_logs(folder.log, comparison.run_id, settings.log_level, verbose, secrets_of(settings)):
             _publish(folder, settings, observer, conductor)
         return comparison
 
@@ -106,7 +104,7 @@ def _run(
     run_id = journal.header.run_id if journal else _new_run_id()
     started = time.perf_counter()
     with (
-        run_logs(folder.log, run_id, settings.log_level, verbose),
+        run_logs(folder.log, run_id, settings.log_level, verbose, secrets_of(settings)),
         watched_run(run_id, folder, tuple(resolved.infos), settings, observer) as watcher,
     ):
         log = get_logger()
@@ -155,7 +153,7 @@ def _begin(
 ) -> Journal:
     """Load the points, hand them over to the trials, and start the journal."""
     specification = resolved.specification
-    points = load(wanted_points(specification), settings, observer.loading)
+    points = load(wanted_points(specification), settings, observer)
     if specification.fingerprint not in (None, points.fingerprint):
         raise DataError(
             f"{points.provenance.uri} gives other points than the specification was written for (fingerprint "
@@ -175,6 +173,7 @@ def _begin(
         fingerprint=points.fingerprint,
         points=len(points),
         dropped=dict(points.provenance.dropped),
+        from_cache=points.provenance.from_cache,
     )
     header = _header(run_id, points, resolved, specification, choice)
     return Journal.create(folder.journal, header.model_copy(update={"further": further}))
@@ -258,6 +257,7 @@ def _run_one(
         resources=resources,
         scratch=folder.scratch,
         labels=folder.answers,
+        traceparent=current_traceparent(),
     )
     journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
     get_logger().info(
@@ -314,6 +314,7 @@ def _evaluate(
     observer.stage("Writing the labels")
     conductor.step(observer, Step.LABELS, partial(_write_labels, workload.points, answers[MAIN], folder))
     write_atomically(folder.comparison, to_json(comparison))
+    observer.compared(comparison)
     return comparison
 
 

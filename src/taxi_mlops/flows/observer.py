@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from taxi_mlops.domain import Trial, TrialOutcome
+from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.journal import RunHeader
 
 
@@ -30,6 +31,9 @@ class Observer:
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
         """A trial has ended, and its outcome is in the journal."""
+
+    def compared(self, comparison: Comparison) -> None:
+        """The trials are evaluated, and `comparison.json` is there."""
 
     def recorded(self, recorder: str, failure: str | None) -> None:
         """A recorder has taken the run in, or `failure` says why not."""
@@ -65,6 +69,9 @@ class Observers(Observer):
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
         self._tell(lambda observer: observer.trial_finished(outcome))
+
+    def compared(self, comparison: Comparison) -> None:
+        self._tell(lambda observer: observer.compared(comparison))
 
     def recorded(self, recorder: str, failure: str | None) -> None:
         self._tell(lambda observer: observer.recorded(recorder, failure))

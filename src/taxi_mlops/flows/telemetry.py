@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import accumulate
 
 from opentelemetry import trace
@@ -12,10 +14,15 @@ from prometheus_client import CollectorRegistry
 
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.flows.observer import Observer, Observers
+from taxi_mlops.monitoring.calls import traced_calls
+from taxi_mlops.monitoring.log_shipping import sent_log
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.metrics import MetricsCollector
-from taxi_mlops.monitoring.tracing import run_trace
+from taxi_mlops.monitoring.patience import patience_of_a_run
+from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
+from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.journal import RunHeader
+from taxi_mlops.recording.pushgateway import tell_comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
@@ -29,22 +36,33 @@ def watched_run(
 ) -> Iterator[Observer]:
     """Measure and trace a run while the context lasts; yields the observer to tell things to.
 
-    Metrics and spans end as files of the run. `observer` is told everything too, and warned where a collector that
-    the settings name did not take the spans.
+    Metrics, spans and log end as files of the run. `observer` is told everything too, and warned where a collector that
+    the settings name did not take the spans or the log.
     """
 
     def not_sent(reason: str) -> None:
-        get_logger().warning("spans_not_sent", reason=reason)
+        get_logger().warning("telemetry_not_sent", reason=reason)
         observer.warning(reason)
 
-    endpoint = str(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    spans_to, logs_to = (str(url) if url else None for url in (settings.otlp_endpoint, settings.otlp_logs_endpoint))
     with (
-        run_trace(folder.trace, run_id, endpoint, not_sent) as tracer,
+        patience_of_a_run() as patience,
+        run_trace(folder.trace, run_id, spans_to, not_sent, patience) as tracer,
+        sent_log(folder.log, run_id, logs_to, not_sent, patience),
         MetricsCollector(CollectorRegistry(), adapters, folder.metrics) as metrics,
-        tracer.start_as_current_span(RUN) as run,
+        tracer.start_as_current_span(RUN, links=links_to_caller()) as run,
     ):
-        run.set_attribute("taxi.run_id", run_id)
+        run.set_attributes({"taxi.run_id": run_id, "taxi.deployment": settings.deployment, **_flow_run()})
         yield Observers(Telemetry(metrics, tracer), observer)
+
+
+def _flow_run() -> dict[str, str]:
+    """The flow run of Prefect's that we are in, where we are in one."""
+    if "prefect" not in sys.modules:
+        return {}
+    from prefect.runtime import flow_run
+
+    return {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.name": flow_run.name} if flow_run.id else {}
 
 
 class Telemetry(Observer):
@@ -62,7 +80,7 @@ class Telemetry(Observer):
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        with self._tracer.start_as_current_span(name):
+        with self._tracer.start_as_current_span(name), traced_calls(name, self._tracer):
             yield
 
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
@@ -107,6 +125,9 @@ class Telemetry(Observer):
             phase = self._tracer.start_span(name, start_time=start)
             phase.set_attribute("taxi.adapter", outcome.trial.adapter)
             phase.end(end)
+
+    def compared(self, comparison: Comparison) -> None:
+        tell_comparison(self._metrics, comparison, ended=datetime.now(UTC))
 
     def recorded(self, recorder: str, failure: str | None) -> None:
         self._metrics.run_recorded(recorder, failed=failure is not None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from opentelemetry.trace import SpanContext, TraceFlags, set_span_in_context
 from opentelemetry.trace.span import NonRecordingSpan
 
 from taxi_mlops import __version__
-from taxi_mlops.monitoring.tracing import SERVICE, exported, resource_of
+from taxi_mlops.monitoring.patience import Patience
+from taxi_mlops.monitoring.tracing import SERVICE, exported, resource_of, send
 
+_SHARE = 0.5
+"""Of the run's patience; the rest is for the spans."""
 _SEVERITIES = {
     "debug": SeverityNumber.DEBUG,
     "info": SeverityNumber.INFO,
@@ -33,6 +37,21 @@ _ELSEWHERE = {"timestamp", "level", "trace_id", "span_id", "run_id"}
 def logs_are_wanted(endpoint: str | None) -> bool:
     """Whether settings or environment name a place for log records."""
     return bool(endpoint or os.environ.get(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT))
+
+
+@contextmanager
+def sent_log(
+    path: Path, run_id: str, endpoint: str | None, on_failure: Callable[[str], None], patience: Patience
+) -> Iterator[None]:
+    """On leaving, send what was logged meanwhile; `on_failure` is told, once, why it could not be."""
+    offset = path.stat().st_size if path.exists() else 0
+    try:
+        yield
+    finally:
+        if logs_are_wanted(endpoint):
+            reason = send(lambda: send_log(path, offset, run_id, endpoint, patience.left), patience, _SHARE)
+            if reason is not None:
+                on_failure(f"the run's log was not sent, but is in {path}: {reason}")
 
 
 def send_log(path: Path, offset: int, run_id: str, endpoint: str | None, timeout_seconds: float) -> str | None:

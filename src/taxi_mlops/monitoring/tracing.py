@@ -124,10 +124,10 @@ def _send_spans(spans: Sequence[ReadableSpan], endpoint: str | None, timeout_sec
     return exported(OTLPSpanExporter(endpoint=url, timeout=timeout_seconds), spans)
 
 
-def send(action: Callable[[], str | None], patience: Patience) -> str | None:
+def send(action: Callable[[], str | None], patience: Patience, share: float = 1.0) -> str | None:
     """Send something in one request, and return why that failed, or None."""
     try:
-        return patience.call(action)
+        return patience.call(action, share)
     except NoAnswerError as error:
         return f"the collector gave {error}"
     except Exception as error:  # noqa: BLE001 - a run never fails because of who watches it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,25 +121,17 @@ def metrics_of(run: RecordedRun) -> CollectorRegistry:
     provenance = run.header.provenance
     metrics.data_loaded(run.header.n_points, provenance.rows_read, provenance.dropped)
     for record in run.trials:
-        metrics.trial_ended(record.outcome, run.header.n_points)
-    tell_comparison(metrics, run.comparison)
+        metrics.trial_ended(record.outcome, run.header.of(record.outcome.trial.workload).n_points)
     for noted in Recordings.read(run.folder).recordings:
         if noted.recorder != PUSHGATEWAY:
             metrics.run_recorded(noted.recorder, failed=noted.state is RecordingState.FAILED)
     ended = max((record.finished_at for record in run.trials), default=run.header.created_at)
-    metrics.run_ended(
-        run.run_id,
-        trace_id_of(run.run_id),
-        loaded=run.header.created_at,
-        ended=ended,
-        seconds=run.comparison.trials_seconds,
-        ranked=any(entry.rank is not None for entry in run.comparison.ranking),
-    )
+    tell_comparison(metrics, run.comparison, ended)
     return registry
 
 
-def tell_comparison(metrics: MetricsCollector, comparison: Comparison) -> None:
-    """Tell a collector who won, by how much, and whose clustering is equal."""
+def tell_comparison(metrics: MetricsCollector, comparison: Comparison, ended: datetime) -> None:
+    """Tell a collector who won, by how much, and whose clustering is equal. ended: when the last trial had."""
     ranks = {entry.name: entry.rank for entry in comparison.ranking}
     for result in comparison.adapters:
         metrics.adapter_compared(
@@ -153,3 +146,11 @@ def tell_comparison(metrics: MetricsCollector, comparison: Comparison) -> None:
         )
         if result.equivalence is not None:
             metrics.verdict_given(result.name, result.equivalence.verdict.value, exact=bool(result.exact))
+    metrics.run_ended(
+        comparison.run_id,
+        trace_id_of(comparison.run_id),
+        loaded=comparison.created_at,
+        ended=ended,
+        seconds=comparison.trials_seconds,
+        ranked=any(entry.rank is not None for entry in comparison.ranking),
+    )

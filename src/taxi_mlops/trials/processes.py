@@ -13,6 +13,8 @@ import psutil
 MARKER = "TAXI_TRIAL"
 """Environment variable that every process of a trial inherits: `<run id>/<trial's own identifier>`."""
 
+TRACEPARENT = "TRACEPARENT"
+
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -32,12 +34,17 @@ SWEEP_SECONDS = 5.0
 """How long to go on killing: a process that hangs in a driver ends when the driver lets go of it."""
 
 
-def trial_environment(inherited: Mapping[str, str], *, marker: str, threads: int, scratch: Path) -> dict[str, str]:
+def trial_environment(
+    inherited: Mapping[str, str], *, marker: str, threads: int, scratch: Path, traceparent: str | None = None
+) -> dict[str, str]:
     """The environment of a trial: what is inherited, without our own settings, with all thread counts set.
 
-    joblib's memory maps go to `scratch`, where they are removed with the trial even if it is killed.
+    joblib's memory maps go to `scratch`, where they are removed with the trial even if it is killed. traceparent: the
+    span that the trial belongs to, as W3C's Trace Context writes it, for adapters that trace what they do.
     """
-    own = {name: value for name, value in inherited.items() if not name.startswith("TAXI_")}
+    own = {name: value for name, value in inherited.items() if not name.startswith("TAXI_") and name != TRACEPARENT}
+    if traceparent is not None:
+        own[TRACEPARENT] = traceparent
     counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
     return own | counts | {MARKER: marker, "JOBLIB_TEMP_FOLDER": str(scratch)}
 

@@ -22,13 +22,14 @@ CORE_MASK_FILE = "core_mask.npy"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the child is to do. Paths are absolute."""
+    """What the child is to do. Paths are absolute. traceparent: the span it belongs to, as in its environment."""
 
     adapter: str
     kind: TrialKind
     workload: Path
     scratch: Path
     resources: Resources
+    traceparent: str | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"workload": str(self.workload), "scratch": str(self.scratch)})
@@ -43,6 +44,7 @@ class Request:
             workload=Path(values["workload"]),
             scratch=Path(values["scratch"]),
             resources=Resources(**resources | {"cpus": tuple(resources["cpus"])}),
+            traceparent=values["traceparent"],
         )
 
 

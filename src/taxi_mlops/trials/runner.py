@@ -21,17 +21,25 @@ _FAILED_ALLOCATIONS = ("std::bad_alloc", "Cannot allocate memory", "Out of memor
 
 
 def run_trial(
-    trial: Trial, *, run_id: str, workload: Path, resources: Resources, scratch: Path, labels: Path
+    trial: Trial,
+    *,
+    run_id: str,
+    workload: Path,
+    resources: Resources,
+    scratch: Path,
+    labels: Path,
+    traceparent: str | None = None,
 ) -> TrialOutcome:
     """Run one trial in a process of its own and return its row, however it ended.
 
     run_id: what `sweep_orphans` finds processes by. workload: a folder of `write_workload`. scratch: a folder for what
     the trial writes, all of which is removed. labels: the folder of `open_clustering`, where a good answer goes.
+    traceparent: the span that the trial belongs to, or None.
     Nothing of the trial is running when this returns or raises (KeyboardInterrupt included).
     """
     scratch.mkdir(parents=True, exist_ok=True)
     own_scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch.resolve()))
-    request = Request(trial.adapter, trial.kind, workload.resolve(), own_scratch, resources)
+    request = Request(trial.adapter, trial.kind, workload.resolve(), own_scratch, resources, traceparent)
     try:
         ending = supervise(request, run_id)
         outcome = _outcome(trial, ending)

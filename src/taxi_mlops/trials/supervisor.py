@@ -151,7 +151,11 @@ class _RunningTrial:
         guarded, lifeline = os.pipe()
         pipe, report = os.pipe()
         environment = trial_environment(
-            os.environ, marker=self._marker, threads=request.resources.threads, scratch=request.scratch
+            os.environ,
+            marker=self._marker,
+            threads=request.resources.threads,
+            scratch=request.scratch,
+            traceparent=request.traceparent,
         )
         # -P: the working folder is no place to import from.
         command = [sys.executable, "-P", "-m", "taxi_mlops.trials.guardian", str(guarded), str(report)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -11,8 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_mlops.flows.compare import compare, resume
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.settings import Settings
 
 
 def spans_of(folder):
@@ -42,12 +46,14 @@ def test_a_run_is_traced_from_loading_to_recording(specify, run, tmp_path):
         for span in spans
         if span.get("parentSpanId") not in (None, "", root["spanId"])
     }
-    assert inside == {
+    assert inside >= {
         ("trial", "trial.cold_start"),
         ("trial", "trial.prepare"),
         ("trial", "trial.fit"),
         ("record", "record.store"),
+        ("record.store", "SQL INSERT"),
     }
+    assert {parent for parent, name in inside if name.startswith("SQL")} == {"record.store"}
     failed = [span for span in spans if span.get("status", {}).get("code") == 2]
     assert [span["status"]["message"] for span in failed] == ["error: ArithmeticError: one too many"]
 
@@ -82,7 +88,12 @@ def test_metrics_of_a_run_agree_with_its_journal_also_after_it_was_stopped(speci
     assert counted == wanted
     assert sum(wanted.values()) == 6
     traces = {span["traceId"] for span in spans_of(folder)}
-    assert len(traces) == 2  # one of each process; both name the run
+    assert traces == {trace_id_of(Journal.read(folder.journal).header.run_id)}
+    roots = [span for span in spans_of(folder) if not span.get("parentSpanId")]
+    assert [root["name"] for root in roots] == ["compare", "compare"]  # one of each process
+    by_name = {(sample.name, sample.labels.get("adapter")): sample.value for sample in samples}
+    assert by_name["taxi_adapter_rank", "light-exact"] == 1
+    assert by_name["taxi_runs_total", None] == 1
 
 
 def test_the_process_of_a_trial_imports_none_of_it():
@@ -93,3 +104,45 @@ def test_the_process_of_a_trial_imports_none_of_it():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_process_of_a_trial_is_told_its_span(specify, run, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    run(specify("light-telling", repeats=1), folder.path)
+    spans = {span["spanId"]: span for span in spans_of(folder)}
+    told = [outcome.about["traceparent"].split("-") for outcome in Journal.read(folder.journal).outcomes]
+    assert len(told) == 2
+    for version, trace_id, span_id, _flags in told:
+        assert (version, trace_id) == ("00", spans[span_id]["traceId"])
+        assert spans[span_id]["name"] == "trial"
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_run_whose_collectors_never_answer_ends_and_says_once_what_it_could_not_send(
+    specify, settings, silent, tmp_path
+):
+    said: list[str] = []
+
+    class Listening(Observer):
+        def warning(self, text):
+            said.append(text)
+
+    addresses = {"otlp_endpoint": silent, "otlp_logs_endpoint": f"{silent}/otlp", "pushgateway_url": silent}
+    folder = RunFolder(tmp_path / "run")
+    compare(
+        specify("light-exact", repeats=1),
+        folder,
+        Settings.model_validate(settings.model_dump() | addresses),
+        Listening(),
+    )
+    assert len(said) == 2
+    assert "log was not sent" in said[0]
+    assert "spans were not sent" in said[1]
+    [failed] = Recordings.read(folder).failed
+    assert failed.recorder == "pushgateway"

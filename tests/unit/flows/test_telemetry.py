@@ -154,6 +154,7 @@ def test_several_observers_hear_everything_in_order(header) -> None:
         "trials_begin": (header, ()),
         "trial_started": (TIMING, 1, 1),
         "trial_finished": (outcome,),
+        "compared": (None,),
         "recorded": ("store", None),
         "warning": ("look",),
     }
