@@ -79,10 +79,6 @@ class Settings(BaseSettings):
         default=None, description="What the weekly sweep runs, as TOML or YAML. [the synthetic city]"
     )
 
-    prefect_work_pool: str = Field(
-        default="taxi", min_length=1, description="Where Prefect's workers take flow runs from."
-    )
-
     object_store_url: HttpUrl | None = Field(
         default=None, description="Where `s3://` addresses are served: MinIO or any S3-compatible store."
     )

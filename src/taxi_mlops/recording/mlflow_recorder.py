@@ -121,10 +121,10 @@ class MlflowRecorder:
             from mlflow import MlflowClient
 
             client = MlflowClient(tracking_uri=self._url.reveal())
-            experiment = client.get_experiment_by_name(self._experiment)
-            for found in client.search_runs([experiment.experiment_id], f"tags.run_id = '{run_id}'"):
+            experiment = self._experiment_id(client)
+            for found in client.search_runs([experiment], f"tags.run_id = '{run_id}'"):
                 if "mlflow.parentRunId" not in found.data.tags:
-                    return f"{self.target}/#/experiments/{experiment.experiment_id}/runs/{found.info.run_id}"
+                    return f"{self.target}/#/experiments/{experiment}/runs/{found.info.run_id}"
         return None
 
     @property
