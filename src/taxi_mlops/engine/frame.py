@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from taxi_mlops.engine.geodesy import degrees_of_distance
 from taxi_mlops.engine.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
 from taxi_mlops.engine.lanes import LANES, count_block
+from taxi_mlops.engine.resolution import COARSE
 
 FloatArray = NDArray[np.float64]
 
@@ -147,11 +148,16 @@ _NO_ROWS = (np.empty(0), np.empty(0))
 
 
 def _frame(extent: Extent, eps: float, resolution: float, largest: float, curvature: float, metric: Metric) -> Frame:
-    """Return a frame for eps in units of y. Cells are as much smaller as rounding may move points over their edges."""
+    """Return a frame for eps in units of y. Cells are as much smaller as rounding may move points over their edges.
+
+    They are coarser than asked for where rounding would fill half of them.
+    """
     span = max(extent.high_x - extent.low_x, extent.high_y - extent.low_y)
     slack = 8.0 * float(np.finfo(np.float64).eps) * span
+    if slack > 0.0:
+        resolution = min(resolution, eps / (4.1 * slack))
     height = eps / resolution * _SHRINK - 2.0 * slack
-    if not (eps * eps > 0.0 and np.isfinite(eps * eps) and height > 0.5 * eps / resolution):
+    if not (eps * eps > 0.0 and np.isfinite(eps * eps) and resolution >= COARSE):
         raise UnframedError(f"eps = {eps:g} is too small for coordinates {span:g} apart")
     return Frame(
         origin_x=extent.low_x,

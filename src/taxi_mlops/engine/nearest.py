@@ -22,6 +22,7 @@ from taxi_mlops.engine.frame import (
     Frame,
     UnframedError,
     Whole,
+    extent_of,
     plane_frame,
     sphere_frame,
     zone_frame,
@@ -111,7 +112,7 @@ class NearestCore:
         labels: LabelArray,
         zone: Zone | None,
     ) -> _Cells:
-        extent = Extent(float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+        extent = extent_of(x, y)
         coarse = frame_of(extent, self.eps, COARSE)
         crowded = crowding(x, y, coarse.width, coarse.height)
         resolution = float(np.clip(COARSE * np.sqrt(crowded / _POINTS_PER_CELL), COARSE, _FINEST))

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, Frame, UnframedError, zone_frame
+from taxi_mlops.engine.frame import FloatArray, Frame, UnframedError, extent_of, sphere_frame, zone_frame
 from taxi_mlops.engine.haversine import cosine_of_latitude, haversine, haversine_of_distance
 from taxi_mlops.engine.layout import IntArray, Layout, lay_out
 from taxi_mlops.engine.nearest import columns_within
@@ -36,6 +36,17 @@ def has_neighbour_of_label(
     O(n) to lay out, and O(points within eps and a cell) for each of the m.
     """
     found = np.zeros(len(at_latitude), dtype=np.bool_)
+    if len(latitude) == 0:
+        return found
+    extent = extent_of(longitude, latitude)
+    try:
+        frame = sphere_frame(extent, eps_metres, COARSE)
+    except UnframedError:
+        pass
+    else:
+        turns = np.round((at_longitude - (extent.low_x + extent.high_x) / 2.0) / 360.0)
+        _find(frame, longitude, latitude, labels, at_longitude - 360.0 * turns, at_latitude, wanted, found)
+        return found
     try:
         zones = zones_of(eps_metres)
     except UnframedError:
@@ -45,16 +56,29 @@ def has_neighbour_of_label(
     for zone in zones:
         asked = np.flatnonzero(zone.owns(at_latitude))
         part = zone.part(latitude, longitude)
-        if len(asked) == 0 or len(part.member) == 0:
-            continue
-        with workers(1) as run:
-            layout, frame = lay_out(part.x, part.y, zone_frame(part.extent, eps_metres, COARSE), run, 1)
-        x, y = zone.place(at_latitude[asked], at_longitude[asked])
-        here = np.zeros(len(asked), dtype=np.bool_)
-        label = labels[part.member[layout.order]]
-        find_label(frame, layout, *layout.occupied_rows(), label, x, y, wanted[asked], here)
-        found[asked] = here
+        if len(asked) and len(part.member):
+            frame = zone_frame(extent_of(part.x, part.y), eps_metres, COARSE)
+            x, y = zone.place(at_latitude[asked], at_longitude[asked])
+            here = np.zeros(len(asked), dtype=np.bool_)
+            _find(frame, part.x, part.y, labels[part.member], x, y, wanted[asked], here)
+            found[asked] = here
     return found
+
+
+def _find(
+    frame: Frame,
+    x: FloatArray,
+    y: FloatArray,
+    labels: LabelArray,
+    at_x: FloatArray,
+    at_y: FloatArray,
+    wanted: LabelArray,
+    found: BoolArray,
+) -> None:
+    """Lay out the points in a frame, and fill in what is found."""
+    with workers(1) as run:
+        layout, frame = lay_out(x, y, frame, run, 1)
+    find_label(frame, layout, *layout.occupied_rows(), labels[layout.order], at_x, at_y, wanted, found)
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.engine.connecting import find_root, find_roots
 from taxi_mlops.engine.counting import move_core_points_first
-from taxi_mlops.engine.frame import FloatArray, Frame, zone_frame
+from taxi_mlops.engine.frame import FloatArray, Frame, extent_of, zone_frame
 from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
 from taxi_mlops.engine.layout import IndexArray, Layout, lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
@@ -82,9 +82,10 @@ def _find_core(
     threads: int,
 ) -> _Piece:
     """Lay out a zone, and fill in which of its own points are core."""
-    coarse = zone_frame(part.extent, eps_metres, COARSE)
+    extent = extent_of(part.x, part.y)
+    coarse = zone_frame(extent, eps_metres, COARSE)
     resolution = choose_resolution(part.x, part.y, coarse.width, coarse.height, min_samples)
-    layout, frame = lay_out(part.x, part.y, zone_frame(part.extent, eps_metres, resolution), run, threads)
+    layout, frame = lay_out(part.x, part.y, zone_frame(extent, eps_metres, resolution), run, threads)
     here = np.zeros(len(part.member), dtype=np.bool_)
     weight = None if weight is None else np.asarray(weight)[part.member]
     n_core = find_core(frame, layout, weight, min_samples, here, run, threads)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import Extent, FloatArray, UnframedError
+from taxi_mlops.engine.frame import FloatArray, UnframedError
 from taxi_mlops.engine.geodesy import degrees_of_distance
 from taxi_mlops.engine.layout import IndexArray
 
@@ -34,10 +34,6 @@ class Part(NamedTuple):
     owned: int
     x: FloatArray
     y: FloatArray
-
-    @property
-    def extent(self) -> Extent:
-        return Extent(float(self.x.min()), float(self.x.max()), float(self.y.min()), float(self.y.max()))
 
 
 class Zone(NamedTuple):
@@ -75,8 +71,8 @@ class Zone(NamedTuple):
         if self.pole == 0:
             reach = self._reach_of_longitude()
             east, west = np.flatnonzero(x > 180.0 - reach), np.flatnonzero(x < reach - 180.0)
-            if len(east) and len(west):
-                copied = np.concatenate([east, west])
+            copied = np.concatenate([east, west])
+            if len(copied):
                 x = np.concatenate([x, x[east] - 360.0, x[west] + 360.0])
                 y = np.concatenate([y, y[copied]])
                 member = np.concatenate([member, member[copied]])
