@@ -1,0 +1,28 @@
+"""Points for a run, through the cache that the settings choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from taxi_mlops.data.load import LoadRequest, load_samples
+from taxi_mlops.domain import Points
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.points_cache import points_cache
+
+Load = Callable[[LoadRequest, Settings, Observer], Points]
+"""What gives a run its points: `cached_points`, unless they are shared with others."""
+
+
+def cached_points(request: LoadRequest, settings: Settings, observer: Observer) -> Points:
+    """The points that are asked for. Raises as `data.load.load_points` does."""
+    (points,) = cached_samples(request, (request.sample,), settings, observer)
+    return points
+
+
+def cached_samples(
+    request: LoadRequest, samples: Sequence[int | None], settings: Settings, observer: Observer
+) -> tuple[Points, ...]:
+    """Several samples of one reading. Raises as `data.load.load_samples` does."""
+    cache = points_cache(settings, observer.warning)
+    return load_samples(request, samples, settings, observer.loading, cache)
