@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from taxi_mlops.errors import ServiceError, UsageError
@@ -93,7 +93,7 @@ def _engine(url: ServiceUrl) -> Engine:
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise UsageError(f"{url}: the experiment store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
         # Nothing is kept open: recording is rare and short.
-        engine = create_engine(parsed, connect_args=_connect_args(parsed.get_backend_name()), poolclass=NullPool)
+        engine = create_engine(parsed, connect_args=_connect_args(parsed, url.options), poolclass=NullPool)
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise UsageError(
             f"{url} is no URL of a database; it looks like postgresql://user:password@host/name or sqlite:///file.db"
@@ -108,8 +108,11 @@ def _engine(url: ServiceUrl) -> Engine:
     return engine
 
 
-def _connect_args(backend: str) -> dict[str, Any]:
-    return {"timeout": _WAIT_SECONDS} if backend == "sqlite" else {"connect_timeout": _WAIT_SECONDS}
+def _connect_args(parsed: URL, options: Mapping[str, Any]) -> dict[str, Any]:
+    if parsed.get_backend_name() == "sqlite":
+        return {"timeout": _WAIT_SECONDS}
+    wanted = {"connect_timeout": _WAIT_SECONDS, **options}
+    return {name: value for name, value in wanted.items() if name not in parsed.query}
 
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:

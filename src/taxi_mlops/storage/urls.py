@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from pydantic import SecretStr
@@ -20,12 +23,16 @@ _QUERY = re.compile(r"(?i)([?&][^&=]*(?:password|passwd|secret|token)[^&=]*=)([^
 
 
 class ServiceUrl:
-    """Where a service is. `str()` and `repr()` are masked."""
+    """Where a service is. `str()` and `repr()` are masked.
 
-    __slots__ = ("_text",)
+    options: for the library that connects, where the URL itself does not say otherwise.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_text", "options")
+
+    def __init__(self, text: str, options: Mapping[str, str | int] = MappingProxyType({})) -> None:
         self._text = text
+        self.options = options
 
     def reveal(self) -> str:
         """The URL as it was given."""
@@ -48,7 +55,13 @@ class ServiceUrl:
 
 def experiments_url(settings: Settings) -> ServiceUrl | None:
     """Where the experiment store is: as set, else SQLite in the runs folder. None where it is turned off."""
-    return _url(settings.experiments_url, settings.runs_dir / "experiments.db")
+    url = _url(settings.experiments_url, settings.runs_dir / "experiments.db")
+    if url is None or not url.reveal().startswith("postgres"):
+        return url
+    options: dict[str, str | int] = {"connect_timeout": math.ceil(settings.service_timeout_seconds)}
+    if settings.ca_file is not None and "sslmode=" in url.reveal():
+        options["sslrootcert"] = str(settings.ca_file)
+    return ServiceUrl(url.reveal(), options)
 
 
 def mlflow_url(settings: Settings) -> ServiceUrl | None:

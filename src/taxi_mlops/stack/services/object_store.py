@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from pydantic import HttpUrl, SecretStr
+
+from taxi_mlops.data.objects import ObjectStore as Client
 from taxi_mlops.errors import ServiceError
-from taxi_mlops.stack.buckets import ARTIFACTS, TRIPS, ensure_bucket, s3_client
+from taxi_mlops.settings import Settings
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import TIMEOUT_SECONDS
 from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
 from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.storage.buckets import ensure_bucket
+from taxi_mlops.storage.objects import TRIPS_BUCKET
 
 MINIO, SEAWEEDFS = "MinIO", "SeaweedFS"
 ADMINISTRATOR = "administrator"
-USERS = {"taxi": TRIPS, "mlflow": ARTIFACTS}
+ARTIFACTS_BUCKET = "mlflow-artifacts"
+USERS = {"taxi": TRIPS_BUCKET, "mlflow": ARTIFACTS_BUCKET}
 """Who may use which bucket, and no other."""
 
 _ADMIN_SECONDS = 30.0
@@ -127,13 +132,18 @@ class ObjectStore(Service):
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client(stack).list_buckets()
+            self._client(stack).client.list_buckets()
         except (BotoCoreError, ClientError) as error:
             raise ServiceError(str(error)) from None
 
-    def _client(self, stack: StackFolder) -> Any:  # noqa: ANN401
-        return s3_client(
-            object_store_url(stack), ADMINISTRATOR, secret_key(stack, ADMINISTRATOR), timeout=TIMEOUT_SECONDS
+    def _client(self, stack: StackFolder) -> Client:
+        return Client(
+            Settings(
+                object_store_url=HttpUrl(object_store_url(stack)),
+                object_store_access_key=ADMINISTRATOR,
+                object_store_secret_key=SecretStr(secret_key(stack, ADMINISTRATOR)),
+                service_timeout_seconds=TIMEOUT_SECONDS,
+            )
         )
 
     def settings(self, stack: StackFolder) -> dict[str, object]:
