@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,6 +76,7 @@ def compare(
         bool | None,
         typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: where PREFECT_API_URL is set]"),
     ] = None,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Take points prepared earlier.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
@@ -107,6 +109,8 @@ def compare(
             "seed": seed,
         },
     }
+    if not cache:
+        os.environ["TAXI_POINTS_CACHE"] = "false"  # so that it holds for a flow, too
     settings = load_settings()
     if resume is not None:
         given = [value for section in changes.values() for value in section.values() if value is not None]

@@ -20,11 +20,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.tasks import Task
 
-from taxi_mlops.data.load import load_points
 from taxi_mlops.errors import DownloadError, TaxiError
 from taxi_mlops.flows import compare as steps
 from taxi_mlops.flows.conductor import Conductor, Step
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.points import Load, cached_points
 from taxi_mlops.flows.prefect_artifacts import show_comparison
 from taxi_mlops.flows.record import NotRecordedError
 from taxi_mlops.recording.comparison import Comparison
@@ -54,7 +54,7 @@ class Caller:
 
     observer: Observer = field(default_factory=Observer)
     server_is_shared: bool = True
-    load: steps.Load = load_points
+    load: Load = cached_points
 
 
 caller: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B039 - it is immutable

@@ -16,14 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from taxi_mlops.data.load import LoadRequest, load_points, load_samples
-from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.load import LoadRequest
 from taxi_mlops.domain import Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
-from taxi_mlops.flows.compare import Load
 from taxi_mlops.flows.compare import resume as resume_run
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.points import Load, cached_points, cached_samples
 from taxi_mlops.flows.resolve import resolve
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
@@ -89,7 +88,7 @@ def _prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> Swe
     """Load the points and draw the samples, choose what is left open, and lay out every cell."""
     document = Sweep.from_file(folder.document)
     wanted = [None if size == ALL else size for size in dict.fromkeys(document.grid.sizes)]
-    drawn = load_samples(document.dataset, wanted, settings, observer.loading)
+    drawn = cached_samples(document.dataset, wanted, settings, observer)
     sizes = {_trips(points): points for points in drawn}
     _check_sizes(wanted, drawn)
     largest = sizes[max(sizes)]
@@ -174,9 +173,9 @@ def _check_same_machine(folder: SweepFolder, header: SweepHeader) -> None:
 def _shared(folder: SweepFolder) -> Load:
     """Points of a size that lie in the sweep's folder, mapped into memory; once these are gone, loaded again."""
 
-    def load(request: LoadRequest, settings: Settings, on_progress: Progress) -> Points:
+    def load(request: LoadRequest, settings: Settings, observer: Observer) -> Points:
         points = folder.points / str(request.sample)
-        return open_workload(points).points if points.is_dir() else load_points(request, settings, on_progress)
+        return open_workload(points).points if points.is_dir() else cached_points(request, settings, observer)
 
     return load
 

@@ -175,6 +175,7 @@ def _dataset(header: RunHeader) -> Dataset:
         weighted=header.weighted,
         dropped=dict(provenance.dropped),
         notes=provenance.notes,
+        from_cache=provenance.from_cache,
     )
 
 

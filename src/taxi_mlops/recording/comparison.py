@@ -40,6 +40,7 @@ class Dataset(_Document):
     weighted: bool = Field(description="Whether the points bear weights.")
     dropped: dict[str, int] = Field(description="Rows dropped, by the name of the rule.")
     notes: tuple[str, ...] = Field(description="What to keep in mind about these points.")
+    from_cache: bool = Field(default=False, description="Whether the points were prepared earlier, and kept.")
 
 
 class ClusteringParametersUsed(_Document):
