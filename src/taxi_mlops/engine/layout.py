@@ -21,6 +21,8 @@ IndexArray = NDArray[np.int32]
 
 _ROWS_AT_LEAST = 65_536
 _DENSE_COLUMNS = 1024
+_FEW = 24
+"""Up to so many points of a row are sorted by insertion."""
 
 
 class Layout(NamedTuple):
@@ -186,7 +188,9 @@ def sort_rows(
         span, base = highest - lowest + 1, 2 * np.int64(n) + _DENSE_COLUMNS
         for i in range(n):
             column[i] -= lowest
-        if span <= base:
+        if n <= _FEW:
+            cells[row] = _places_by_insertion(column, n, place)
+        elif span <= base:
             cells[row] = _places(column, n, span, counter, place)
         else:
             cells[row] = _places_by_digits(column, n, span, base, counter, place)
@@ -212,6 +216,23 @@ def _places(digits: IntArray, n: Whole, base: Whole, counter: IntArray, place: I
         here = np.uintp(digits[i])
         place[i] = counter[here]
         counter[here] += 1
+    return distinct
+
+
+@njit(cache=True, nogil=True)
+def _places_by_insertion(column: IntArray, n: Whole, place: IntArray) -> int:
+    """Do the same for columns of any size, without a counter; O(n²). The columns are sorted too."""
+    owner = np.empty(_FEW, dtype=np.int64)
+    distinct = 0
+    for i in range(np.int64(n)):
+        here, k = column[i], i
+        while k > 0 and column[k - 1] > here:
+            column[k], owner[k] = column[k - 1], owner[k - 1]
+            k -= 1
+        column[k], owner[k] = here, i
+    for k in range(np.int64(n)):
+        place[owner[k]] = k
+        distinct += k == 0 or column[k] != column[k - 1]
     return distinct
 
 
