@@ -14,6 +14,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.adapters.registry import list_adapters
+from taxi_mlops.monitoring.connections import Answer, try_connections
 from taxi_mlops.recording.mlflow_recorder import INSTALL, installed
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.urls import experiments_url, mlflow_url
@@ -55,7 +56,7 @@ def diagnose(settings: Settings) -> tuple[Finding, ...]:
         lambda: _store(settings),
         lambda: _mlflow(settings),
     )
-    return tuple(check() for check in checks)
+    return (*(check() for check in checks), *map(_connection, try_connections(settings)))
 
 
 def _python() -> Finding:
@@ -166,3 +167,10 @@ def _mlflow(settings: Settings) -> Finding:
         found=f"not installed, so runs are not recorded in {url}" if asked_for else f"not installed. {advice}",
         advice=advice,
     )
+
+
+def _connection(answer: Answer) -> Finding:
+    name = f"connection: {answer.connection.name}"
+    if answer.failure is None:
+        return Finding(name=name, health=Health.OK, found=f"{answer.connection.target}: {answer.said}")
+    return Finding(name=name, health=Health.PROBLEM, found=answer.failure, advice=answer.advice or "")
