@@ -1,9 +1,10 @@
 """What MLflow is told of a run: a parent entry for the comparison, and one below it for each adapter that ran.
 
 Metrics are named so that MLflow's pages group them: `time/…`, `memory/…`, `clustering/…`, `equivalence/…`,
-`quality/…`, `speedup/…` are figures of the comparison, `repeats/…` are single trials with the block as step, and
-`system/…` fill the tab of system metrics. The parent has the figures that rank, by adapter, so that its own page tells
-the outcome and the experiment's page shows how an adapter fares over many comparisons. Nothing here imports MLflow.
+`quality/…`, `speedup/…` are figures of the comparison, `repeats/…` are single trials with the block as step, `growth/…`
+are costs with the number of points as step, and `system/…` fill the tab of system metrics. The parent has the figures
+that rank, by adapter, so that its own page tells the outcome and the experiment's page shows how an adapter fares over
+many comparisons. Nothing here imports MLflow.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from taxi_mlops.domain import TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.domain import MAIN, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.comparison import AdapterResult, Comparison, RankingEntry
 from taxi_mlops.recording.figures import figures_of
@@ -97,6 +98,7 @@ def comparison_entry(run: RecordedRun, description: str) -> Entry:
             **_workload(comparison),
             "adapters": ", ".join(plan.adapters or ()),
             "repeats": str(plan.repeats),
+            **_further(comparison),
             "seed": str(plan.seed),
             "timeout_seconds": f"{plan.timeout_seconds:g}",
             "memory_limit_bytes": str(plan.memory_limit),
@@ -122,7 +124,7 @@ def adapter_entries(run: RecordedRun) -> tuple[Entry, ...]:
     MLflow lists what started last first.
     """
     results = {result.name: result for result in run.comparison.adapters}
-    of_adapter = {name: [t for t in run.trials if t.outcome.trial.adapter == name] for name in results}
+    of_adapter = {name: [t for t in _main(run) if t.outcome.trial.adapter == name] for name in results}
     places = [place for place in run.comparison.ranking if of_adapter[place.name]]
     return tuple(
         _adapter_entry(run, place, results[place.name], of_adapter[place.name], timedelta(milliseconds=after))
@@ -168,7 +170,7 @@ def _adapter_entry(
             "verdict": _verdict(result, run.comparison.reference),
             **({"mlflow.note.content": place.reason} if place.reason else {}),
         },
-        metrics=(*_figures(place, result, _end(run)), *_repeats(trials)),
+        metrics=(*_figures(place, result, _end(run)), *_repeats(trials), *_growth(run, result.name)),
         files=(labels,) if labels is not None and labels.is_file() else (),
         folder="labels",
     )
@@ -185,7 +187,7 @@ def _ranking_figures(run: RecordedRun) -> list[Measured]:
     ]
     blocks = [
         Measured(f"fit_seconds/{record.outcome.trial.adapter}", seconds, record.outcome.trial.block, record.finished_at)
-        for record in run.trials
+        for record in _main(run)
         if (seconds := record.outcome.fit_seconds) is not None
     ]
     return [*(Measured(name, float(value), 0, _end(run)) for name, value in figures if value is not None), *blocks]
@@ -199,6 +201,39 @@ def _repeats(trials: Iterable[TrialRecord]) -> list[Measured]:
         if (value := read(record.outcome)) is not None
         and (record.outcome.trial.kind is TrialKind.TIMING or name == "system/peak_memory_bytes")
     ]
+
+
+def _main(run: RecordedRun) -> list[TrialRecord]:
+    """The trials of the main workload."""
+    return [record for record in run.trials if record.outcome.trial.workload == MAIN]
+
+
+def _growth(run: RecordedRun, adapter: str) -> list[Measured]:
+    """What the adapter cost over the sizes, and how that grows; nothing where there is one size."""
+    across = run.comparison.across_workloads
+    growth = next((growth for growth in across.growth if growth.name == adapter), None) if across else None
+    if growth is None:
+        return []
+    measured = []
+    for what, of_cost in (("fit_seconds", growth.fit_seconds), ("peak_memory_bytes", growth.peak_memory_bytes)):
+        if of_cost.scaling is not None:
+            scaling = of_cost.scaling
+            sizes = zip(scaling.sizes, scaling.costs, strict=True)
+            measured += [Measured(f"growth/{what}", cost, size, _end(run)) for size, cost in sizes]
+            measured.append(Measured(f"growth/{what}_exponent", scaling.exponent, 0, _end(run)))
+    return measured
+
+
+def _further(comparison: Comparison) -> dict[str, str]:
+    """The sizes and other parameters of the run, if there are any."""
+    points = comparison.dataset.points
+    sizes = [workload.points for workload in comparison.workloads if workload.points < points]
+    pairs = [workload.parameters for workload in comparison.workloads if workload.points == points]
+    texts = {
+        "sizes": ", ".join(str(size) for size in (*sizes, points)) if sizes else "",
+        "other_parameters": ", ".join(f"{pair.eps_metres:g} m / {pair.min_samples}" for pair in pairs),
+    }
+    return {name: text for name, text in texts.items() if text}
 
 
 def _figures(place: RankingEntry, result: AdapterResult, at: datetime) -> list[Measured]:

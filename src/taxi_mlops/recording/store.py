@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from taxi_mlops.domain import TrialOutcome
+from taxi_mlops.domain import MAIN, TrialOutcome
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.comparison import AdapterResult, Comparison
+from taxi_mlops.recording.comparison import AdapterResult, Comparison, Findings
 from taxi_mlops.recording.figures import figures_of
 from taxi_mlops.recording.journal import TrialRecord
 from taxi_mlops.storage.database import Database
-from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow, TrialRow
+from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow, TrialRow, WorkloadRow
 from taxi_mlops.storage.urls import ServiceUrl
 
 STORE = "store"
@@ -98,7 +98,23 @@ def _comparison(run: RecordedRun, data_set: DataSetRow) -> ComparisonRow:
         adapters=[
             _adapter(comparison, result, ranks[result.name], trials[result.name]) for result in comparison.adapters
         ],
+        workloads=list(_workloads(comparison)),
     )
+
+
+def _workloads(comparison: Comparison) -> Iterator[WorkloadRow]:
+    main = (MAIN, comparison.dataset.points, comparison.dataset.fingerprint, comparison)
+    found: list[tuple[str, int, str, Findings]] = [main]
+    found += [(workload.key, workload.points, workload.fingerprint, workload) for workload in comparison.workloads]
+    for key, points, fingerprint, findings in found:
+        yield WorkloadRow(
+            workload=key,
+            points=points,
+            fingerprint=fingerprint,
+            eps_metres=findings.parameters.eps_metres,
+            min_samples=findings.parameters.min_samples,
+            reference=findings.reference,
+        )
 
 
 def _adapter(
@@ -114,12 +130,22 @@ def _adapter(
         rank=rank,
         verdict=result.equivalence.verdict if result.equivalence else None,
         trials=[_trial(record.finished_at, record.outcome) for record in trials],
-        figures=[FigureRow(name=name, value=value) for name, value in figures_of(result).items()],
+        figures=list(_figures(comparison, result.name)),
     )
+
+
+def _figures(comparison: Comparison, adapter: str) -> Iterator[FigureRow]:
+    """The numbers of an adapter on every workload."""
+    for key, findings in ((MAIN, comparison), *((workload.key, workload) for workload in comparison.workloads)):
+        for result in findings.adapters:
+            if result.name == adapter:
+                for name, value in figures_of(result).items():
+                    yield FigureRow(workload=key, name=name, value=value)
 
 
 def _trial(finished_at: datetime, outcome: TrialOutcome) -> TrialRow:
     return TrialRow(
+        workload=outcome.trial.workload,
         kind=outcome.trial.kind,
         block=outcome.trial.block,
         finished_at=finished_at,

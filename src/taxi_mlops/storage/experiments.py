@@ -1,4 +1,4 @@
-"""Tables of the experiment store: comparisons, their adapters, trials and figures, and the data sets.
+"""Tables of the experiment store: comparisons, their workloads, adapters, trials and figures, and the data sets.
 
 Seconds are wall-clock seconds unless named otherwise. Times are UTC. The schema changes by migrations only.
 """
@@ -117,6 +117,21 @@ class ComparisonRow(Base):
 
     data_set: Mapped[DataSetRow] = relationship()
     adapters: Mapped[list[AdapterRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+    workloads: Mapped[list[WorkloadRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+
+class WorkloadRow(Base):
+    """One workload of a comparison; `main` is the one that the comparison and its adapters are about."""
+
+    __tablename__ = "workloads"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("comparisons.run_id", ondelete="CASCADE"), primary_key=True)
+    workload: Mapped[str] = mapped_column(primary_key=True)
+    points: Mapped[int]
+    fingerprint: Mapped[str]
+    eps_metres: Mapped[float]
+    min_samples: Mapped[int]
+    reference: Mapped[str | None]
 
 
 class AdapterRow(Base):
@@ -149,6 +164,7 @@ class TrialRow(Base):
 
     run_id: Mapped[str] = mapped_column(primary_key=True)
     adapter: Mapped[str] = mapped_column(primary_key=True)
+    workload: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     block: Mapped[int] = mapped_column(primary_key=True)
     finished_at: Mapped[datetime]
@@ -168,7 +184,7 @@ class TrialRow(Base):
 
 
 class FigureRow(Base):
-    """One number that a comparison found about an adapter, by its dotted name in `comparison.json`."""
+    """One number that a comparison found about an adapter on a workload, by its dotted name in `comparison.json`."""
 
     __tablename__ = "figures"
     __table_args__ = (
@@ -178,5 +194,6 @@ class FigureRow(Base):
 
     run_id: Mapped[str] = mapped_column(primary_key=True)
     adapter: Mapped[str] = mapped_column(primary_key=True)
+    workload: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[float]

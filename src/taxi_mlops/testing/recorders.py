@@ -58,6 +58,14 @@ class RecorderContract:
         recorder.record(run)
         assert list(contents()) == [run.run_id]
 
+    def test_a_run_of_several_workloads_is_taken_in(
+        self, recorder: Recorder, contents: Contents, tmp_path: Path
+    ) -> None:
+        alone, several = make_run(tmp_path / "alone"), make_run(tmp_path / "several", "several", sizes=(100, 300))
+        for run in (alone, several):
+            recorder.record(run)
+        assert set(contents()) == {alone.run_id, several.run_id}
+
     def test_recording_twice_changes_nothing(self, recorder: Recorder, contents: Contents, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         recorder.record(run)

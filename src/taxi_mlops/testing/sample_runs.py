@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from taxi_mlops.domain import AdapterInfo, Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.domain import MAIN, AdapterInfo, Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
-from taxi_mlops.recording.assembly import Verdicts, assemble
+from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord, UnavailableAdapter
+from taxi_mlops.recording.journal import FurtherWorkload, Journal, RunHeader, TrialRecord, UnavailableAdapter
 from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
@@ -29,18 +29,19 @@ def make_run(
     slowness: float = 1.0,
     begun: datetime = BEGUN,
     uri: str = "/data/santiago.parquet",
+    sizes: tuple[int, ...] = (),
 ) -> RecordedRun:
     """Write a run of every kind of outcome into a new folder, and read it back. Its files hold no real labels.
 
-    slowness: a factor on all timings.
+    slowness: a factor on all timings. sizes: of samples of its 1,000 points; costs grow with them.
     """
     run = RunFolder(folder)
     run.create()
-    header = _header(run_id, begun, uri)
+    header = _header(run_id, begun, uri, sizes)
     write_atomically(run.specification, header.specification.to_toml())
     journal = Journal.create(run.journal, header)
     at = begun
-    for outcome in _outcomes(header.specification.trials.repeats, slowness):
+    for outcome in _outcomes(header, slowness):
         at += timedelta(seconds=outcome.total_seconds or 0.0)
         journal.append(TrialRecord(finished_at=at, outcome=outcome))
     verdicts = Verdicts(
@@ -52,7 +53,10 @@ def make_run(
         ("a sample run",),
     )
     infos = {name: _info(name) for name in (REFERENCE, EQUAL, DIFFERENT, LATE)}
-    comparison = assemble(header, journal.outcomes, infos, verdicts)
+    found = {
+        key: assemble(header.of(key), of_workload(journal.outcomes, key), infos, verdicts) for key in header.workloads
+    }
+    comparison = with_further(found.pop(MAIN), found)
     run.labels.mkdir()
     for name in _SECONDS:
         (run.labels / f"{name}.parquet").write_bytes(b"PAR1 no real labels")
@@ -61,7 +65,7 @@ def make_run(
     return RecordedRun.read(run)
 
 
-def _header(run_id: str, begun: datetime, uri: str) -> RunHeader:
+def _header(run_id: str, begun: datetime, uri: str, sizes: tuple[int, ...]) -> RunHeader:
     adapters = [REFERENCE, EQUAL, DIFFERENT, LATE]
     return RunHeader(
         run_id=run_id,
@@ -76,42 +80,54 @@ def _header(run_id: str, begun: datetime, uri: str) -> RunHeader:
         provenance=Provenance(uri, "santiago", "1", 1010, 1000, {"missing": 10}),
         machine=describe_machine(),
         unavailable=(UnavailableAdapter(name=MISSING, reason="library absent is not installed"),),
+        further=tuple(
+            FurtherWorkload(key=f"n{size}", n_points=size, fingerprint="cd" * 32, eps_metres=100.0, min_samples=10)
+            for size in sizes
+        ),
     )
 
 
-def _outcomes(repeats: int, slowness: float) -> list[TrialOutcome]:
-    memory = [
-        TrialOutcome(
-            Trial(name, TrialKind.MEMORY, 0),
-            TrialStatus.OK,
-            adapter_version="1.0",
-            total_seconds=3.0,
-            peak_memory_bytes=int(seconds * 1e8),
-        )
-        for name, seconds in _SECONDS.items()
-    ]
-    timed = [
-        TrialOutcome(
-            Trial(name, TrialKind.TIMING, block),
-            TrialStatus.OK,
-            adapter_version="1.0",
-            total_seconds=3.0,
-            cold_start_seconds=0.5,
-            prepare_seconds=0.01,
-            fit_seconds=seconds * slowness * (1 + block / 100),
-            fit_user_seconds=seconds,
-            fit_system_seconds=0.125,
-            labels_digest=name,
-            n_clusters=12,
-            n_noise=100,
-        )
-        for block in range(1, repeats + 1)
-        for name, seconds in _SECONDS.items()
-    ]
+def _outcomes(header: RunHeader, slowness: float) -> list[TrialOutcome]:
     late = TrialOutcome(
         Trial(LATE, TrialKind.MEMORY, 0), TrialStatus.TIMEOUT, cause="took longer than 600 s\x00", total_seconds=600.0
     )
+    memory = [_memory(name, key, header) for key in header.workloads for name in _SECONDS]
+    timed = [
+        _timed(name, block, key, header, slowness)
+        for block in range(1, header.specification.trials.repeats + 1)
+        for key in header.workloads
+        for name in _SECONDS
+    ]
     return [*memory, late, *timed]
+
+
+def _memory(name: str, key: str, header: RunHeader) -> TrialOutcome:
+    share = header.of(key).n_points / header.n_points
+    return TrialOutcome(
+        Trial(name, TrialKind.MEMORY, 0, key),
+        TrialStatus.OK,
+        adapter_version="1.0",
+        total_seconds=3.0,
+        peak_memory_bytes=int(_SECONDS[name] * 1e8 * share),
+    )
+
+
+def _timed(name: str, block: int, key: str, header: RunHeader, slowness: float) -> TrialOutcome:
+    seconds, share = _SECONDS[name], header.of(key).n_points / header.n_points
+    return TrialOutcome(
+        Trial(name, TrialKind.TIMING, block, key),
+        TrialStatus.OK,
+        adapter_version="1.0",
+        total_seconds=3.0,
+        cold_start_seconds=0.5,
+        prepare_seconds=0.01,
+        fit_seconds=seconds * slowness * share * (1 + block / 100),
+        fit_user_seconds=seconds,
+        fit_system_seconds=0.125,
+        labels_digest=name,
+        n_clusters=12,
+        n_noise=100,
+    )
 
 
 def _info(name: str) -> AdapterInfo:

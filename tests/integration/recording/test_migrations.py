@@ -112,3 +112,28 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path):
     with pytest.raises(ServiceError, match="not a database"):
         Database(ServiceUrl(f"sqlite:///{path}")).upgrade()
     assert path.read_text(encoding="utf-8").startswith("not a database")
+
+
+def test_runs_recorded_before_there_were_several_workloads_are_kept(database, tmp_path):
+    database.upgrade()
+    StoreRecorder(database.url).record(make_run(tmp_path / "run"))
+    with database.transaction() as connection:
+        before = [connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() for table in ("trials", "figures")]
+    database.downgrade("0001")
+    database.upgrade()
+    with database.transaction() as connection:
+        for table, count in zip(("trials", "figures"), before, strict=True):
+            rows = connection.execute(text(f"SELECT workload FROM {table}")).scalars().all()
+            assert rows == ["main"] * count
+
+
+def test_figures_and_trials_of_several_workloads_stand_apart(database, tmp_path):
+    run = make_run(tmp_path / "run", "several", sizes=(100, 300))
+    StoreRecorder(database.url).record(run)
+    query = "SELECT value FROM figures WHERE adapter = 'swift' AND name = 'fit_seconds_median' ORDER BY value"
+    with database.transaction() as connection:
+        assert connection.execute(text(query)).scalars().all() == pytest.approx([0.051, 0.153, 0.51])
+        trials = connection.execute(text("SELECT count(DISTINCT workload), count(*) FROM trials")).one()
+        workloads = connection.execute(text("SELECT workload, points FROM workloads ORDER BY points")).all()
+    assert tuple(trials) == (3, len(run.trials))
+    assert [tuple(row) for row in workloads] == [("n100", 100), ("n300", 300), ("main", 1000)]

@@ -74,3 +74,13 @@ def test_the_data_set_keeps_its_fingerprint(tmp_path: Path, run: RecordedRun) ->
     assert json.loads(points.profile)["dropped"] == {"missing": 10}
     remote = make_run(tmp_path / "remote", uri="https://example.org/trips.csv")
     assert data_set(remote.comparison).source_type == "http"
+
+
+def test_costs_over_several_sizes_have_the_points_as_step(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "several", "several", sizes=(100, 300))
+    assert comparison_entry(run, "").params["sizes"] == "100, 300, 1000"
+    entry = adapter_entries(run)[0]
+    metrics = [(metric.name, metric.step, metric.value) for metric in entry.metrics]
+    assert [step for name, step, _ in metrics if name == "growth/fit_seconds"] == [100, 300, 1000]
+    assert [value for name, _, value in metrics if name == "growth/fit_seconds_exponent"] == [pytest.approx(1.0)]
+    assert [step for name, step, _ in metrics if name == "repeats/fit_seconds"] == [1, 2, 3]
