@@ -77,8 +77,10 @@ class NearestCore:
             return found
         with workers(threads) as run:
             if self._index is None:
+                members = np.asarray(self.y, dtype=np.float64), np.asarray(self.x, dtype=np.float64)
+                asked = np.asarray(y, dtype=np.float64), np.asarray(x, dtype=np.float64)
                 limit = haversine_of_distance(self.eps)
-                search = partial(find_nearest_pairwise, self.y, self.x, self.labels, limit, y, x, found)
+                search = partial(find_nearest_pairwise, *members, self.labels, limit, *asked, found)
                 run(search, even_ranges(len(x), 8 * threads))
                 return found
             for cells in self._index:
