@@ -45,14 +45,18 @@ class Database:
         path = self.engine.url.database
         return Path(path) if path and self.engine.dialect.name == "sqlite" else None
 
-    def upgrade(self, revision: str = "head") -> None:
-        """Bring the schema to a revision, making the database file where there is none. Raises ServiceError."""
+    def upgrade(self, revision: str = "head") -> str | None:
+        """Bring the schema to a revision, making the database file where there is none, and return which it is.
+
+        Raises ServiceError.
+        """
         if self._file is not None:
             with self.errors():
                 self._file.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as connection:
             if revision != "head" or _revision(connection) != _head():
                 command.upgrade(_config(connection), revision)
+            return _revision(connection)
 
     def downgrade(self, revision: str) -> None:
         """Take the schema back to an earlier revision, `base` being none at all. Raises ServiceError."""

@@ -1,0 +1,67 @@
+"""What has to be there before the first run on real services. Doing it again changes nothing.
+
+Databases, roles and users of the object store need an administrator; whoever starts the servers makes them (`taxi stack
+up`, or the one-shot services of `deploy/compose.yaml`). What is done here, the platform's own users may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from taxi_mlops.errors import TaxiError
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import experiments_url
+
+
+@dataclass(frozen=True)
+class Done:
+    """One thing that is there now, or a part that failed, in one line."""
+
+    part: str
+    said: str
+    failed: bool = False
+
+
+def set_up(settings: Settings) -> Iterator[Done]:
+    """Migrate the experiment store; make the bucket of trips; deploy the flows. A part that fails costs itself."""
+    for part, steps in (("experiments", _store), ("object store", _buckets), ("Prefect", _deployments)):
+        try:
+            for said in steps(settings):
+                yield Done(part, said)
+        except TaxiError as error:
+            yield Done(part, str(error), failed=True)
+
+
+def _store(settings: Settings) -> Iterator[str]:
+    from taxi_mlops.storage.database import Database
+
+    url = experiments_url(settings)
+    if url is None:
+        yield "turned off"
+        return
+    yield f"tables at revision {Database(url).upgrade()} in {url}"
+
+
+def _buckets(settings: Settings) -> Iterator[str]:
+    from taxi_mlops.data.objects import ObjectStore
+    from taxi_mlops.storage.buckets import ensure_bucket
+    from taxi_mlops.storage.objects import TRIPS_BUCKET
+
+    if settings.object_store_url is None:
+        yield "none (TAXI_OBJECT_STORE_URL)"
+        return
+    made = ensure_bucket(ObjectStore(settings), TRIPS_BUCKET)
+    yield f"bucket {TRIPS_BUCKET}{' made' if made else ''}, with versions"
+
+
+def _deployments(settings: Settings) -> Iterator[str]:
+    from taxi_mlops.flows.prefect_environment import named_server, server_is_named
+
+    if not server_is_named(settings):
+        yield "none (TAXI_PREFECT_API_URL)"
+        return
+    with named_server(settings):
+        from taxi_mlops.flows.deployments import deploy_all
+
+        yield from deploy_all(settings)
