@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from taxi_mlops import __version__
-from taxi_mlops.cli import adapters, compare, data, doctor, record, report, runs, schema, stack, sweep
+from taxi_mlops.cli import (
+    adapters,
+    compare,
+    data,
+    deploy,
+    doctor,
+    exporter,
+    record,
+    report,
+    runs,
+    schema,
+    setup,
+    stack,
+    sweep,
+)
 from taxi_mlops.errors import TaxiError
 
 INTERRUPTED = 130
@@ -28,7 +42,11 @@ app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)
 app.command("record")(record.record)
 app.command("schema")(schema.schema)
+app.command("deploy")(deploy.deploy)
+app.command("run")(deploy.run)
+app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
+app.command("exporter")(exporter.exporter)
 app.add_typer(data.app, name="data")
 app.add_typer(stack.app, name="stack")
 

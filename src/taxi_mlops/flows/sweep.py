@@ -46,9 +46,7 @@ def sweep(
     document: Sweep, folder: SweepFolder, settings: Settings, observer: Observer, run_cell: RunCell | None = None
 ) -> SweepResult:
     """Run a sweep into a new folder. Raises TaxiError for what a user can mend."""
-    resolved = _resolved(document)
-    folder.create()
-    write_atomically(folder.document, resolved.to_toml())
+    begin(document, folder)
     try:
         return resume(folder, settings, observer, run_cell)
     except UsageError:
@@ -64,8 +62,7 @@ def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell
     """
     if not folder.document.is_file():
         raise RunFolderError(f"{folder.path} holds no sweep: {folder.document.name} is missing")
-    with folder.locked():
-        header = folder.read_header() or _prepare(folder, settings, observer)
+    header = prepare(folder, settings, observer)
     _check_same_machine(folder, header)
 
     def directly(_cell: Cell, run: RunFolder, load: Load) -> Comparison:
@@ -76,6 +73,19 @@ def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell
         if not folder.result.is_file():
             _finish(header, folder, observer)
     return read_sweep(folder.result)
+
+
+def begin(document: Sweep, folder: SweepFolder) -> None:
+    """Make the folder, with what is to be done in it. Raises TaxiError for what a user can mend."""
+    resolved = _resolved(document)
+    folder.create()
+    write_atomically(folder.document, resolved.to_toml())
+
+
+def prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> SweepHeader:
+    """Load the points and decide what is left open, unless that was done before."""
+    with folder.locked():
+        return folder.read_header() or _prepare(folder, settings, observer)
 
 
 def _resolved(document: Sweep) -> Sweep:

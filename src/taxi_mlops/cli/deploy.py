@@ -1,0 +1,48 @@
+"""`taxi deploy` and `taxi run`: the flows on a Prefect server and its workers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def deploy() -> None:
+    """Put deployments and their schedules on the Prefect server that the settings name; again changes nothing."""
+    from taxi_mlops.flows.prefect_environment import named_server
+    from taxi_mlops.settings import load_settings
+
+    settings = load_settings()
+    with named_server(settings):
+        from taxi_mlops.flows.deployments import deploy_all
+
+        for done in deploy_all(settings):
+            typer.echo(done)
+
+
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="compare, sweep, daily-comparison, weekly-sweep, ….")],
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Parameters; lists as a,b or [1, 2].")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its log, and end as it ends.")] = False,
+) -> None:
+    """Have a worker run a deployment. With --watch, ends with 1 where the run does not complete."""
+    from taxi_mlops.flows.prefect_environment import named_server
+    from taxi_mlops.settings import load_settings
+
+    settings = load_settings()
+    with named_server(settings):
+        from taxi_mlops.flows.deployments import find_deployment
+        from taxi_mlops.flows.prefect_trigger import parameters_of, start, watched
+
+        deployment = find_deployment(name, settings)
+        started = start(deployment, parameters_of(deployment, given or []))
+        typer.echo(f"flow run {started.name}: {started.page}")
+        if not watch:
+            return
+        end = watched(started, typer.echo)
+        colour = typer.colors.GREEN if end.completed else typer.colors.RED
+        typer.secho(f"{end.state}{f': {end.message}' if end.message else ''}", fg=colour)
+        if not end.completed:
+            raise typer.Exit(1)

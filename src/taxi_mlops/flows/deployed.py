@@ -1,0 +1,231 @@
+"""The flows that deployments run on workers. Their parameters are the form in Prefect's pages.
+
+Prefect reads the descriptions of parameters from the docstrings. Every parameter may be left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from prefect import flow, get_run_logger
+from prefect.deployments import run_deployment
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from taxi_mlops.domain import TrialOutcome, TrialStatus
+from taxi_mlops.errors import TaxiError
+from taxi_mlops.flows import prefect_compare
+from taxi_mlops.flows import sweep as sweeping
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.points import Load
+from taxi_mlops.flows.prefect_artifacts import show_sweep
+from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.sweep_folder import SweepFolder
+from taxi_mlops.reports.sweep_page import sentence
+from taxi_mlops.reports.terminal import sentence as verdict
+from taxi_mlops.settings import load_settings
+from taxi_mlops.specification import Specification
+from taxi_mlops.sweep import Cell, Sweep
+
+MOST_ATTEMPTS = 3
+"""How often a flow run is begun that its process does not live to end."""
+
+End = Literal["pickup", "dropoff"]
+Count = Annotated[int, Field(ge=1)]
+
+
+class RunLogObserver(Observer):
+    """Tells the flow run's log, which Prefect's pages show."""
+
+    def __init__(self) -> None:
+        self._log = get_run_logger()
+
+    def stage(self, text: str) -> None:
+        self._log.info(text)
+
+    def trial_finished(self, outcome: TrialOutcome) -> None:
+        level = "info" if outcome.status is TrialStatus.OK else "warning"
+        getattr(self._log, level)("trial %s: %s %s", outcome.trial.key, outcome.status, outcome.cause or "")
+
+    def recorded(self, recorder: str, failure: str | None) -> None:
+        if failure is not None:
+            self._log.warning("not recorded in %s: %s", recorder, failure)
+
+    def warning(self, text: str) -> None:
+        self._log.warning(text)
+
+
+@flow(name="comparison", persist_result=True, result_serializer="json")
+def comparison(
+    data: str | None = None,
+    points: End | None = None,
+    sample: Count | None = None,
+    eps: Annotated[float, Field(gt=0)] | Literal["auto"] | None = None,
+    min_samples: Count | None = None,
+    adapters: list[str] | None = None,
+    reference: str | None = None,
+    repeats: Annotated[int, Field(ge=0, le=1000)] | None = None,
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None,
+    memory_limit: str | None = None,
+    threads: Count | None = None,
+    seed: Annotated[int, Field(ge=0)] | None = None,
+    specification: str | None = None,
+    folder: str | None = None,
+) -> dict[str, Any]:
+    """Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.
+
+    Args:
+        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Default: a synthetic city.
+        points: Which end of the trips. Default: pickup.
+        sample: Draw so many points. Default: all.
+        eps: Radius in metres, or auto. Default: 100.
+        min_samples: Points within eps, itself included. Default: 10.
+        adapters: Which to run. Default: all that the worker has.
+        reference: Whose clustering counts. Default: sklearn.
+        repeats: Timed trials of each adapter; 0 times nothing. Default: 5.
+        timeout_seconds: Longest a trial may take. Default: 600.
+        memory_limit: Most a trial may use, as 8GB. Default: 75 % of the worker's.
+        threads: Threads of each trial. Default: all CPUs of the worker.
+        seed: Of every random choice. Default: 0.
+        specification: Path on the worker of a whole experiment as TOML or YAML; the fields above go before it.
+        folder: Of the run on the worker; one that holds a run is gone on with. Default: a new one in its runs folder.
+    """
+    _check_attempts()
+    given = Specification.from_file(Path(specification)) if specification else Specification()
+    asked = given.merged(
+        {
+            "dataset": {"source": data, "points": points, "sample": sample, "seed": seed},
+            "parameters": {"eps_metres": eps, "min_samples": min_samples},
+            "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
+        }
+    )
+    run = RunFolder(_folder(folder, "run"))
+    prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver()))
+    found = prefect_compare.run_steps(run, None if run.specification.is_file() else asked, load_settings())
+    return {"run_id": found.run_id, "folder": str(run.path.absolute()), "verdict": verdict(found)}
+
+
+@flow(name="sweep", persist_result=True, result_serializer="json")
+def sweep(
+    data: str | None = None,
+    points: End | None = None,
+    eps: list[Annotated[float, Field(gt=0)]] | None = None,
+    min_samples: list[Count] | None = None,
+    sizes: list[Count | Literal["all"]] | None = None,
+    adapters: list[str] | None = None,
+    reference: str | None = None,
+    repeats: Annotated[int, Field(ge=0, le=1000)] | None = None,
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None,
+    memory_limit: str | None = None,
+    threads: Count | None = None,
+    seed: Annotated[int, Field(ge=0)] | None = None,
+    specification: str | None = None,
+    folder: str | None = None,
+    helpers: Annotated[int, Field(ge=0, le=100)] = 0,
+) -> dict[str, Any]:
+    """Run a comparison for every eps, min_samples and size of a grid, and show which are the best.
+
+    Args:
+        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Default: a synthetic city.
+        points: Which end of the trips. Default: pickup.
+        eps: Radii in metres. Default: half to twice what the points suggest.
+        min_samples: Points within eps, itself included. Default: 5, 10 and 20.
+        sizes: Samples of so many points; all is one, too. Default: all.
+        adapters: Which to run. Default: all that the worker has.
+        reference: Whose clustering counts. Default: sklearn.
+        repeats: Timed trials of each adapter in each cell; 0 times nothing. Default: 3.
+        timeout_seconds: Longest a trial may take. Default: 600.
+        memory_limit: Most a trial may use, as 8GB. Default: 75 % of the worker's.
+        threads: Threads of each trial. Default: all CPUs of the worker.
+        seed: Of every random choice. Default: 0.
+        specification: Path on the worker of a whole sweep as TOML or YAML; the fields above go before it.
+        folder: One that holds a sweep is gone on with, beside others that do. Default: a new one in the runs folder.
+        helpers: Further flow runs that take cells of this sweep; their workers must see the folder. Default: 0.
+    """
+    _check_attempts()
+    settings = load_settings()
+    into = SweepFolder(_folder(folder, "sweep"))
+    observer = RunLogObserver()
+    if not into.document.is_file():
+        given = Sweep.from_file(Path(specification)) if specification else Sweep()
+        asked = given.merged(
+            {
+                "dataset": {"source": data, "points": points, "seed": seed},
+                "grid": {"eps_metres": eps, "min_samples": min_samples, "sizes": sizes},
+                "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
+            }
+        )
+        sweeping.begin(asked, into)
+        sweeping.prepare(into, settings, observer)
+        _call_helpers(helpers, into)
+    result = sweeping.resume(into, settings, observer, _run_cell)
+    show_sweep(result, into)
+    return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
+
+
+def _call_helpers(helpers: int, folder: SweepFolder) -> None:
+    """Ask for flow runs that go on with the same folder. Those that no worker has room for find nothing left to do."""
+    for number in range(1, helpers + 1):
+        run_deployment(
+            "sweep/sweep",
+            parameters={"folder": str(folder.path.absolute())},
+            flow_run_name=f"{flow_run.name}, helper {number}",
+            timeout=0,
+            as_subflow=False,
+        )
+
+
+def _run_cell(cell: Cell, run: RunFolder, load: Load) -> Comparison:
+    """A cell as a flow run of its own within the sweep's."""
+    prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver(), load=load))
+    compare_cell = prefect_compare.compare.with_options(flow_run_name=cell.name)
+    return compare_cell(folder=run.path)
+
+
+def _plan(
+    adapters: list[str] | None,
+    reference: str | None,
+    repeats: int | None,
+    timeout_seconds: float | None,
+    memory_limit: str | None,
+    threads: int | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    return {
+        "adapters": tuple(adapters) if adapters else None,
+        "reference": reference,
+        "repeats": repeats,
+        "timeout_seconds": timeout_seconds,
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "seed": seed,
+    }
+
+
+def _check_attempts() -> None:
+    """Raise TaxiError for a flow run that was begun again and again: something kills it."""
+    attempts = flow_run.run_count or 1
+    if attempts > MOST_ATTEMPTS:
+        raise TaxiError(
+            f"this flow run's process ended {MOST_ATTEMPTS} times before the run did, so it is not begun again; "
+            "the worker's log says how; `taxi run` with folder=… goes on where it was"
+        )
+
+
+def _folder(asked: str | None, what: str) -> Path:
+    """The folder asked for, or one that is this flow run's own: begun again, the run finds it, and goes on.
+
+    Raises UsageError where the worker's runs folder cannot be told.
+    """
+    if asked:
+        return Path(asked)
+    runs = load_settings().runs_dir.absolute()
+    own = str(flow_run.id)[-12:]
+    found = sorted(runs.glob(f"{what}-*-{own}"))
+    if found:
+        return found[0]
+    started = flow_run.scheduled_start_time
+    return runs / f"{what}-{started:%Y-%m-%d-%H%M%S}-{own}"

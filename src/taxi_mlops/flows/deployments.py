@@ -1,0 +1,201 @@
+"""Deployments of the flows on a Prefect server: work pool, schedules, and what is done about runs that died.
+
+Import this module within `prefect_environment.named_server` alone: Prefect reads its settings as it is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+
+from taxi_mlops.errors import UsageError
+from taxi_mlops.flows import deployed
+from taxi_mlops.flows.prefect_results import ResultsInObjectStore
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.objects import TRIPS_BUCKET
+
+TAG = "taxi"
+HEARTBEAT_SECONDS = 30
+"""The least that Prefect takes."""
+SILENCE_SECONDS = 45
+"""After so long without a heartbeat a run is taken for dead; Prefect looks every few seconds."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment by the name that `taxi run` takes. cron: when it runs by itself, None where only asked for."""
+
+    name: str
+    flow: Flow[..., Any]
+    description: str
+    cron: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """As Prefect calls it: flow/deployment."""
+        return f"{self.flow.name}/{self.name}"
+
+
+def deployments(settings: Settings) -> tuple[Deployed, ...]:
+    """All deployments, as the settings would have them."""
+    daily, weekly = settings.daily_specification, settings.weekly_sweep
+    return (
+        Deployed(
+            "compare",
+            deployed.comparison,
+            "Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.",
+        ),
+        Deployed(
+            "sweep",
+            deployed.sweep,
+            "A comparison for every eps, min_samples and size of a grid: heat maps, the front of quality and time.",
+        ),
+        Deployed(
+            "daily-comparison",
+            deployed.comparison,
+            "The comparison of every night: what `TAXI_DAILY_SPECIFICATION` names, or the synthetic city.",
+            cron="0 2 * * *",
+            parameters={"specification": str(daily.absolute())} if daily else {},
+            tags=("scheduled",),
+        ),
+        Deployed(
+            "weekly-sweep",
+            deployed.sweep,
+            "The sweep of every Monday: what `TAXI_WEEKLY_SWEEP` names, or the synthetic city.",
+            cron="0 3 * * 1",
+            parameters={"specification": str(weekly.absolute())} if weekly else {},
+            tags=("scheduled",),
+        ),
+    )
+
+
+def find_deployment(name: str, settings: Settings) -> Deployed:
+    """The deployment of this name. Raises UsageError where there is none."""
+    known = {one.name: one for one in deployments(settings)}
+    if name not in known:
+        raise UsageError(f"there is no deployment {name!r}; known are: {', '.join(known)}")
+    return known[name]
+
+
+def deploy_all(settings: Settings) -> Iterator[str]:
+    """Bring work pool, deployments, schedules and automations to what the settings say; yields what is done, in words.
+
+    Doing it again changes nothing; a schedule that was paused stays so. Raises what Prefect's client does where the
+    server fails.
+    """
+    with get_client(sync_client=True) as client:
+        yield _make_pool(client, settings.prefect_work_pool)
+        environment = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
+        if settings.object_store_url is not None:
+            environment["PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"] = _save_results_block()
+            yield f"results go to s3://{TRIPS_BUCKET}"
+        for one in deployments(settings):
+            _deploy(one, settings, environment)
+            when = f", {one.cron} {settings.schedule_timezone}" if one.cron else ""
+            yield f"deployment {one.full_name}{when}"
+        for automation in _automations():
+            _automate(client, automation)
+            yield f"automation {automation.name}"
+
+
+def _make_pool(client: SyncPrefectClient, name: str) -> str:
+    try:
+        pool = client.read_work_pool(name)
+    except ObjectNotFound:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", description="Workers of taxi-mlops."))
+        return f"work pool {name} made"
+    if pool.type != "process":
+        raise UsageError(
+            f"Prefect's work pool {name!r} is of type {pool.type}, not process; set TAXI_PREFECT_WORK_POOL"
+        )
+    return f"work pool {name}"
+
+
+def _save_results_block() -> str:
+    """Save the block of the object store, and name it as Prefect does."""
+    ResultsInObjectStore(bucket=TRIPS_BUCKET).save(TAG, overwrite=True)
+    return f"{ResultsInObjectStore.get_block_type_slug()}/{TAG}"
+
+
+def _deploy(one: Deployed, settings: Settings, environment: dict[str, str]) -> None:
+    schedule = Cron(one.cron, timezone=settings.schedule_timezone, slug=one.name) if one.cron else None
+    RunnerDeployment.from_flow(
+        one.flow,
+        one.name,
+        schedule=schedule,
+        parameters=one.parameters,
+        description=one.description,
+        tags=[TAG, *one.tags],
+        work_pool_name=settings.prefect_work_pool,
+        job_variables={"env": environment},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    ).apply()
+
+
+def _automations() -> tuple[AutomationCore, ...]:
+    """Runs that fall silent have crashed; runs that crashed are begun again, and go on from their journal."""
+    ours = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
+    runs = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling")}
+    return (
+        AutomationCore(
+            name="taxi: silent runs have crashed",
+            description=f"A flow run without a heartbeat for {SILENCE_SECONDS} s: its worker, or its host, has died.",
+            trigger=EventTrigger(
+                match=runs,
+                match_related=ours,
+                after={"prefect.flow-run.heartbeat"},
+                expect={"prefect.flow-run.heartbeat", *ended},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=timedelta(seconds=SILENCE_SECONDS),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED, name=None, message="No heartbeat: its process has died.", force=False
+                )
+            ],
+        ),
+        AutomationCore(
+            name="taxi: crashed runs go on",
+            description="A flow run that crashed is begun again, and goes on from its journal; three times at most.",
+            trigger=EventTrigger(
+                match=runs,
+                match_related=ours,
+                expect={"prefect.flow-run.Crashed"},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Reactive,
+                threshold=1,
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.SCHEDULED, name="AwaitingRetry", message="It goes on from its journal.", force=True
+                )
+            ],
+        ),
+    )
+
+
+def _automate(client: SyncPrefectClient, automation: AutomationCore) -> None:
+    found = client.read_automations_by_name(automation.name)
+    if found:
+        client.update_automation(found[0].id, automation.model_copy(update={"enabled": found[0].enabled}))
+    else:
+        client.create_automation(automation)

@@ -1,0 +1,130 @@
+"""Starts a deployment's flow run for the command line, and watches it.
+
+Import this module within `prefect_environment.named_server` alone: Prefect reads its settings as it is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.sorting import LogSort
+from prefect.exceptions import ObjectNotFound, ParameterTypeError
+from prefect.settings import PREFECT_UI_URL
+
+from taxi_mlops.errors import UsageError
+from taxi_mlops.flows.deployments import Deployed
+
+_POLL_SECONDS = 0.5
+_LOGS_AT_ONCE = 200
+_SECOND_LIFE_SECONDS = 30.0
+_LAST_LOGS_SECONDS = 2.0
+"""How long to wait for the log of a run that has ended: it comes by another way than its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A flow run. page: in Prefect's pages."""
+
+    id: UUID
+    name: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a flow run ended, in Prefect's words."""
+
+    state: str
+    message: str
+    completed: bool
+
+
+def parameters_of(deployment: Deployed, given: Sequence[str]) -> dict[str, Any]:
+    """Read `key=value` words as the parameters of a deployment, checked as the flow itself does.
+
+    Raises UsageError that names the key and the value.
+    """
+    known: dict[str, Any] = deployment.flow.parameters.properties
+    read: dict[str, Any] = {}
+    for word in given:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise UsageError(f"{word!r} is no parameter; write key=value")
+        if key not in known:
+            raise UsageError(f"{deployment.name} has no parameter {key!r}; known are: {', '.join(known)}")
+        read[key] = _value(text, _takes_list(known[key]))
+    try:
+        deployment.flow.validate_parameters(deployment.parameters | read)
+    except ParameterTypeError as error:
+        raise UsageError(f"{deployment.name}: {_said(error, read)}") from None
+    return read
+
+
+def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
+    """Have the server schedule a run at once. Raises UsageError where the deployment is not there."""
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_deployment_by_name(deployment.full_name)
+        except ObjectNotFound:
+            raise UsageError(f"{deployment.name} is not deployed at {client.api_url}; run: taxi deploy") from None
+        run = client.create_flow_run_from_deployment(found.id, parameters=parameters)
+    return StartedRun(run.id, run.name, f"{PREFECT_UI_URL.value()}/runs/flow-run/{run.id}")
+
+
+def watched(run: StartedRun, tell: Callable[[str], None]) -> RunEnd:
+    """Tell the run's log until it has ended. One that crashed has `_SECOND_LIFE_SECONDS` to be begun again."""
+    told: set[UUID] = set()
+    state: str | None = None
+    ended_at = 0.0
+    with get_client(sync_client=True) as client:
+        while True:
+            now = client.read_flow_run(run.id).state
+            if now is not None and now.name != state:
+                state, ended_at = now.name, time.monotonic()
+                tell(f"· {state}")
+            _tell_logs(client, run, told, tell)
+            patience = _SECOND_LIFE_SECONDS if now is not None and now.is_crashed() else _LAST_LOGS_SECONDS
+            if now is not None and now.is_final() and time.monotonic() > ended_at + patience:
+                return RunEnd(now.name or now.type.value, " ".join((now.message or "").split()), now.is_completed())
+            time.sleep(_POLL_SECONDS)
+
+
+def _tell_logs(client: SyncPrefectClient, run: StartedRun, told: set[UUID], tell: Callable[[str], None]) -> None:
+    """Tell the records that were not told yet. They come in batches, so that one may be older than one told before."""
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+    first = max(0, len(told) - _LOGS_AT_ONCE // 2)
+    while records := client.read_logs(wanted, limit=_LOGS_AT_ONCE, offset=first, sort=LogSort.TIMESTAMP_ASC):
+        for record in records:
+            if record.id not in told:
+                told.add(record.id)
+                tell(record.message)
+        first += len(records)
+
+
+def _takes_list(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
+
+
+def _value(text: str, takes_list: bool) -> Any:  # noqa: ANN401 - whatever the schema asks for
+    """A value as JSON where it is that, else as text; lists also as `a,b`."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if takes_list and not isinstance(value, list):
+        return [_value(part, takes_list=False) for part in text.split(",")]
+    return value
+
+
+def _said(error: ParameterTypeError, given: dict[str, Any]) -> str:
+    """The first of the mistakes that Prefect lists, with the value."""
+    first = next((line for line in str(error).splitlines() if line.startswith(" - ")), str(error))
+    key, _, said = first.removeprefix(" - ").partition(": ")
+    return f"{key} = {given.get(key.split('.')[0])!r}: {said}"
