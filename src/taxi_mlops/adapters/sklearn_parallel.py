@@ -18,13 +18,10 @@ import numpy as np
 from taxi_mlops.adapters.haversine import HaversineProblem, clustering_of_no_points, prepare_haversine
 from taxi_mlops.adapters.tiling import (
     IndexArray,
-    Tile,
     TileAnswer,
     collapse,
-    estimate_neighbours,
     merge,
     number_by_first_core,
-    split,
 )
 from taxi_mlops.domain import (
     NOISE,
@@ -37,16 +34,16 @@ from taxi_mlops.domain import (
     Resources,
     Workload,
 )
-from taxi_mlops.engine.geodesy import chord_length, unit_sphere
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiledProblem:
-    """The problem as `sklearn` gets it; coordinates: on the unit sphere, float64 of shape (n, 3), to cut tiles from."""
+    """The problem as `sklearn` gets it, and the points in degrees, float64 of shape (n,), to cut tiles from."""
 
     haversine: HaversineProblem
-    coordinates: FloatArray
-    eps_chord: float
+    latitude: FloatArray
+    longitude: FloatArray
+    eps_metres: float
     processes: int
 
 
@@ -103,32 +100,38 @@ class SklearnParallelAdapter:
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> TiledProblem:
         return TiledProblem(
             haversine=prepare_haversine(points, parameters, n_jobs=1),
-            coordinates=unit_sphere(points.latitude, points.longitude),
-            eps_chord=chord_length(parameters.eps_metres),
+            latitude=points.latitude,
+            longitude=points.longitude,
+            eps_metres=parameters.eps_metres,
             processes=resources.threads,
         )
 
     def warm_up(self, problem: TiledProblem) -> None:
-        """Start the processes and have each of them import what it needs and cluster a single point."""
+        """Start the processes, have each import what it needs and cluster a point, and compile what cuts tiles."""
         from joblib import Parallel, delayed
 
+        from taxi_mlops.engine.tiles import estimate_neighbours
+
+        estimate_neighbours(np.zeros(1), np.zeros(1), 1.0)
         one = _Places(np.zeros((1, 2)), np.ones(1), np.ones(1), problem.haversine.eps_radians, 1, self._pairs_at_once)
-        tile = Tile(owned=np.zeros(1, dtype=np.int64), halo=np.empty(0, dtype=np.int64))
+        owned, halo = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
         Parallel(n_jobs=problem.processes)(
-            delayed(_cluster)(one, tile, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes)
+            delayed(_cluster)(one, owned, halo, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes)
         )
 
     def fit(self, problem: TiledProblem) -> Clustering:
         from joblib import Parallel, delayed
 
+        from taxi_mlops.engine.tiles import estimate_neighbours, split
+
         whole = problem.haversine
         if whole.radians.shape[0] == 0:
             return clustering_of_no_points()
         distinct = collapse(whole.radians, whole.weight)
-        coordinates = problem.coordinates[distinct.first]
-        neighbours = estimate_neighbours(coordinates, problem.eps_chord)
+        latitude, longitude = problem.latitude[distinct.first], problem.longitude[distinct.first]
+        neighbours = estimate_neighbours(latitude, longitude, problem.eps_metres)
         budget = float(neighbours.sum()) / (self._tiles_per_process * problem.processes)
-        tiles = split(coordinates, neighbours, problem.eps_chord, budget)
+        tiles = split(latitude, longitude, neighbours, problem.eps_metres, budget)
         places = _Places(
             whole.radians[distinct.first],
             distinct.weight,
@@ -137,57 +140,57 @@ class SklearnParallelAdapter:
             whole.min_samples,
             self._pairs_at_once,
         )
-        core_mask = np.empty(coordinates.shape[0], dtype=np.bool_)
+        core_mask = np.empty(len(latitude), dtype=np.bool_)
         # joblib writes large arrays to a file once, and every process maps it.
         with Parallel(n_jobs=problem.processes) as parallel:
-            found = parallel(delayed(_find_core)(places, tile) for tile in tiles)
+            found = parallel(delayed(_find_core)(places, tile.owned, tile.halo) for tile in tiles)
             for tile, core_points in zip(tiles, found, strict=True):
                 core_mask[tile.owned] = core_points
-            answers = parallel(delayed(_cluster)(places, tile, core_mask) for tile in tiles)
-        clusters = merge(coordinates.shape[0], tiles, answers)[distinct.inverse]
+            answers = parallel(delayed(_cluster)(places, tile.owned, tile.halo, core_mask) for tile in tiles)
+        clusters = merge(len(latitude), tiles, answers)[distinct.inverse]
         core_mask = core_mask[distinct.inverse]
         return Clustering(
             labels=number_by_first_core(clusters, core_mask),
             core_mask=core_mask,
             about={
                 "tiles": len(tiles),
-                "distinct_points": coordinates.shape[0],
+                "distinct_points": len(latitude),
                 "points_in_halos": sum(tile.halo.shape[0] for tile in tiles),
             },
         )
 
 
-def _find_core(places: _Places, tile: Tile) -> BoolArray:
-    """Tell which of the tile's own points are core points."""
-    here = np.concatenate((tile.owned, tile.halo))
+def _find_core(places: _Places, owned: IndexArray, halo: IndexArray) -> BoolArray:
+    """Tell which of a tile's own points are core points."""
+    here = np.concatenate((owned, halo))
     weight = places.weight[here]
-    weight_within_eps = np.empty(tile.owned.shape[0], dtype=np.float64)
-    for asked in _neighbours(places, among=here, of=tile.owned):
+    weight_within_eps = np.empty(owned.shape[0], dtype=np.float64)
+    for asked in _neighbours(places, among=here, of=owned):
         # No point is without neighbours: it is its own.
         weight_within_eps[asked.points] = np.add.reduceat(weight[asked.neighbours], asked.starts[:-1])
     core_mask: BoolArray = weight_within_eps >= places.min_samples
     return core_mask
 
 
-def _cluster(places: _Places, tile: Tile, core_mask: BoolArray) -> TileAnswer:
-    """Join the tile's own core points with all core points within eps, and give its border points to one of them."""
+def _cluster(places: _Places, owned: IndexArray, halo: IndexArray, core_mask: BoolArray) -> TileAnswer:
+    """Join a tile's own core points with all core points within eps, and give its border points to one of them."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    own_core = core_mask[tile.owned]
-    seam = tile.halo[core_mask[tile.halo]]
-    core = np.concatenate((tile.owned[own_core], seam))
+    own_core = core_mask[owned]
+    seam = halo[core_mask[halo]]
+    core = np.concatenate((owned[own_core], seam))
     n_core = core.shape[0]
     clusters = np.arange(n_core)
-    for asked in _neighbours(places, among=core, of=tile.owned[own_core]):
+    for asked in _neighbours(places, among=core, of=owned[own_core]):
         edges = np.repeat(clusters[asked.points], np.diff(asked.starts)), clusters[asked.neighbours]
         graph = coo_array((np.ones(edges[0].shape[0], dtype=np.bool_), edges), shape=(n_core, n_core))
         clusters = connected_components(graph, directed=False)[1][clusters]
-    border = np.full(tile.owned.shape[0] - np.count_nonzero(own_core), NOISE, dtype=np.int32)
-    for asked in _neighbours(places, among=core, of=tile.owned[~own_core]):
+    border = np.full(owned.shape[0] - np.count_nonzero(own_core), NOISE, dtype=np.int32)
+    for asked in _neighbours(places, among=core, of=owned[~own_core]):
         near_core = np.flatnonzero(np.diff(asked.starts))
         border[asked.points][near_core] = clusters[asked.neighbours[asked.starts[near_core]]]
-    labels = np.empty(tile.owned.shape[0], dtype=np.int32)
+    labels = np.empty(owned.shape[0], dtype=np.int32)
     labels[own_core] = clusters[: n_core - seam.shape[0]]
     labels[~own_core] = border
     return TileAnswer(labels, seam, clusters[n_core - seam.shape[0] :].astype(np.int32), n_core)

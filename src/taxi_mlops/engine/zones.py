@@ -69,7 +69,7 @@ class Zone(NamedTuple):
         member = np.concatenate([own, halo]) if len(halo) else own
         x, y = self.place(latitude[member], longitude[member])
         if self.pole == 0:
-            reach = self._reach_of_longitude()
+            reach = reach_of_longitude(self.eps, self.edge)
             east, west = np.flatnonzero(x > 180.0 - reach), np.flatnonzero(x < reach - 180.0)
             copied = np.concatenate([east, west])
             if len(copied):
@@ -86,10 +86,14 @@ class Zone(NamedTuple):
             inside = self.pole * latitude > np.float64(self.edge - reach)
         return inside
 
-    def _reach_of_longitude(self) -> float:
-        """Return the largest difference of longitude, in degrees, of an own point of the band and one within eps."""
-        sine = np.sin(np.radians(self.eps)) / np.cos(np.radians(self.edge))
-        return float(np.degrees(np.arcsin(sine)) * (1.0 + 1e-9) + 1e-12)
+
+def reach_of_longitude(eps: float, latitude: float) -> float:
+    """Return the largest difference of longitude of a point at a latitude and one within eps; all in degrees.
+
+    It is where a meridian touches the circle of eps around the point, which must not hold a pole; and a little more.
+    """
+    sine = np.sin(np.radians(eps)) / np.cos(np.radians(latitude))
+    return float(np.degrees(np.arcsin(sine)) * (1.0 + 1e-9) + 1e-12)
 
 
 def zones_of(eps_metres: float) -> tuple[Zone, ...]:

@@ -1,4 +1,4 @@
-"""Tiles with a halo, and their merge."""
+"""Tiles clustered apart, and their merge."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial import KDTree
 
 from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
-from taxi_mlops.adapters.tiling import collapse, estimate_neighbours, number_by_first_core, split
+from taxi_mlops.adapters.tiling import collapse, number_by_first_core
 from taxi_mlops.domain import Clustering, Parameters, Points, Resources
-from taxi_mlops.engine.geodesy import chord_length, unit_sphere
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.testing.cases import around
 from taxi_mlops.testing.oracle import brute_force_dbscan
@@ -70,46 +68,6 @@ def test_a_cluster_across_many_tiles_is_one(place: tuple[float, float], threads:
     # Not only the same clusters, but the same numbers.
     np.testing.assert_array_equal(tiled.labels[reference.core_mask], reference.labels[reference.core_mask])
     assert check_equivalence(points, parameters, reference, tiled).verdict is Verdict.EQUAL
-
-
-def test_every_point_has_one_owner_and_halos_reach_eps() -> None:
-    points = random_walk(1_000, (-17.0, 180.0))
-    coordinates, eps = unit_sphere(points.latitude, points.longitude), chord_length(EPS)
-    tiles = split(coordinates, estimate_neighbours(coordinates, eps), eps, budget=400.0)
-    assert len(tiles) > 10
-    np.testing.assert_array_equal(np.sort(np.concatenate([tile.owned for tile in tiles])), np.arange(1_000))
-    for tile in tiles:
-        distances = np.linalg.norm(coordinates[:, None] - coordinates[None, tile.owned], axis=2).min(axis=1)
-        needed = np.setdiff1d(np.flatnonzero(distances <= eps), tile.owned)
-        assert np.isin(needed, tile.halo).all()
-        assert not np.isin(tile.owned, tile.halo).any()
-        assert len(np.unique(tile.halo)) == len(tile.halo)
-
-
-def test_boxes_that_are_small_against_eps_are_not_halved() -> None:
-    coordinates = unit_sphere(np.linspace(0.0, 1e-4, 500), np.zeros(500))
-    eps = chord_length(EPS)
-    tiles = split(coordinates, estimate_neighbours(coordinates, eps), eps, budget=1.0)
-    assert [len(tile.owned) for tile in tiles] == [500]
-
-
-def test_a_budget_bounds_the_tiles() -> None:
-    random = np.random.default_rng(1)
-    points = around(random.uniform(0, 20_000, 20_000), random.uniform(0, 20_000, 20_000))
-    coordinates, eps = unit_sphere(points.latitude, points.longitude), chord_length(EPS)
-    neighbours = estimate_neighbours(coordinates, eps)
-    for tile in split(coordinates, neighbours, eps, budget=5_000.0):
-        assert neighbours[tile.owned].sum() <= 5_000.0
-
-
-def test_neighbours_are_guessed_within_a_factor() -> None:
-    random = np.random.default_rng(2)
-    points = around(random.uniform(0, 3_000, 4_000), random.uniform(0, 3_000, 4_000))
-    coordinates, eps = unit_sphere(points.latitude, points.longitude), chord_length(EPS)
-    tree = KDTree(coordinates)
-    true = tree.count_neighbors(tree, eps)
-    guessed = estimate_neighbours(coordinates, eps).sum()
-    assert true / 2 < guessed < true * 2
 
 
 def test_coincident_points_are_collapsed_to_weights() -> None:
