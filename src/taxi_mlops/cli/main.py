@@ -14,6 +14,7 @@ from taxi_mlops.cli import (
     data,
     deploy,
     doctor,
+    exporter,
     record,
     report,
     runs,
@@ -45,6 +46,7 @@ app.command("deploy")(deploy.deploy)
 app.command("run")(deploy.run)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
+app.command("exporter")(exporter.exporter)
 app.add_typer(data.app, name="data")
 app.add_typer(stack.app, name="stack")
 

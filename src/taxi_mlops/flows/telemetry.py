@@ -86,7 +86,7 @@ class Telemetry(Observer):
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
         self._header = header
         trace.get_current_span().set_attributes(_attributes(header))
-        self._metrics.data_loaded(header.n_points, header.provenance.rows_read, header.provenance.dropped)
+        self._metrics.data_loaded(header.n_points, header.provenance)
         for outcome in earlier:
             self._metrics.trial_ended(outcome, header.of(outcome.trial.workload).n_points)
 

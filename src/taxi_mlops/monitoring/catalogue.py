@@ -76,6 +76,12 @@ THROUGHPUT = Metric(
 POINTS = Metric("taxi_points", Kind.GAUGE, "Points that the trials cluster.")
 ROWS_READ = Metric("taxi_rows_read_total", Kind.COUNTER, "Rows of trips that were read.")
 ROWS_DROPPED = Metric("taxi_rows_dropped_total", Kind.COUNTER, "Rows that cleaning dropped.", ("rule",))
+CACHE = Metric(
+    "taxi_points_cache_lookups_total",
+    Kind.COUNTER,
+    "Runs by whether their points were prepared earlier, and kept.",
+    ("result",),
+)
 DATA_LOADED = Metric("taxi_data_loaded_timestamp_seconds", Kind.GAUGE, "When a run last loaded its points.")
 VERDICTS = Metric(
     "taxi_equivalence_verdicts_total",

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, cast
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, write_to_textfile
 
 from taxi_mlops import __version__
-from taxi_mlops.domain import TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.domain import Provenance, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
 
@@ -46,11 +46,12 @@ class MetricsCollector:
         if self._path is not None:
             write_to_textfile(str(self._path), self._registry)
 
-    def data_loaded(self, n_points: int, rows_read: int, dropped: Mapping[str, int]) -> None:
-        """The points of a run are there. dropped: rows by the name of the rule that dropped them."""
+    def data_loaded(self, n_points: int, provenance: Provenance) -> None:
+        """The points of a run are there."""
+        self._counter(catalogue.CACHE, "hit" if provenance.from_cache else "miss").inc()
         self._gauge(catalogue.POINTS).set(n_points)
-        self._counter(catalogue.ROWS_READ).inc(rows_read)
-        for rule, count in dropped.items():
+        self._counter(catalogue.ROWS_READ).inc(provenance.rows_read)
+        for rule, count in provenance.dropped.items():
             self._counter(catalogue.ROWS_DROPPED, rule).inc(count)
 
     def trial_ended(self, outcome: TrialOutcome, n_points: int) -> None:

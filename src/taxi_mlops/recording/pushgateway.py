@@ -118,8 +118,7 @@ def metrics_of(run: RecordedRun) -> CollectorRegistry:
     """The metrics of one run alone, from what its folder tells."""
     registry = CollectorRegistry()
     metrics = MetricsCollector(registry, {listing.name for listing in list_adapters()})
-    provenance = run.header.provenance
-    metrics.data_loaded(run.header.n_points, provenance.rows_read, provenance.dropped)
+    metrics.data_loaded(run.header.n_points, run.header.provenance)
     for record in run.trials:
         metrics.trial_ended(record.outcome, run.header.of(record.outcome.trial.workload).n_points)
     for noted in Recordings.read(run.folder).recordings:

@@ -73,6 +73,11 @@ class StackFolder:
             write_private(path, secrets.token_hex(_SECRET_BYTES))
         return path.read_text(encoding="utf-8")
 
+    def given_secret(self, name: str) -> str | None:
+        """The secret of this name where somebody has put one there."""
+        path = self._secrets / name
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
     def port(self, service: str, name: str = "main") -> int:
         """A port on loopback of the service's own: chosen free the first time, and kept."""
         key = f"{service}/{name}"

@@ -65,7 +65,7 @@ class Stack:
         self._at_home()
         self.folder.make()
         with self._alone():
-            services = _in_order((*(names or (service.name for service in SERVICES)), *self.folder.services()))
+            services = _in_order((*(names or _all_that_can_be_started(tell)), *self.folder.services()))
             if reasons := missing([service.name for service in services]):
                 raise ServiceError("; ".join(reasons))
             self.folder.write_services(tuple(service.name for service in services))
@@ -194,6 +194,14 @@ class Stack:
                 yield
         except Timeout:
             raise ServiceError(f"another `taxi stack` is at work in {self.folder.path}") from None
+
+
+def _all_that_can_be_started(tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Every service whose program, and those of the services that it needs, are here; a line for each other."""
+    left_out = {service.name: reasons for service in SERVICES if (reasons := missing([service.name]))}
+    for name, reasons in left_out.items():
+        tell(f"{name} is left out: {'; '.join(reasons)}")
+    return tuple(service.name for service in SERVICES if service.name not in left_out)
 
 
 def missing(names: Sequence[str]) -> tuple[str, ...]:

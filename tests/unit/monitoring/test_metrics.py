@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_mlops import __version__
-from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.domain import Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.metrics import MetricsCollector
 
@@ -70,9 +70,11 @@ def test_what_a_user_types_becomes_no_label(registry, sample) -> None:
 
 def test_rows_points_and_recorders(registry, sample) -> None:
     metrics = MetricsCollector(registry, ())
-    metrics.data_loaded(90, 100, {"missing": 4, "zero": 6, "swapped": 0})
+    dropped = {"missing": 4, "zero": 6, "swapped": 0}
+    metrics.data_loaded(90, Provenance("file.csv", "columns", "1", 100, 90, dropped, from_cache=True))
     metrics.run_recorded("store", failed=False)
     metrics.run_recorded("mlflow", failed=True)
+    assert sample("taxi_points_cache_lookups_total", result="hit") == 1
     assert (sample("taxi_points"), sample("taxi_rows_read_total")) == (90, 100)
     assert [sample("taxi_rows_dropped_total", rule=rule) for rule in ("missing", "zero", "swapped")] == [4, 6, 0]
     assert sample("taxi_recorder_failures_total", recorder="store") == 0

@@ -1,10 +1,15 @@
 """Every service of the stack. Another is one file here, and one line below."""
 
 from taxi_mlops.stack.service import Service
+from taxi_mlops.stack.services.alertmanager import Alertmanager
+from taxi_mlops.stack.services.exporters import NodeExporter, PlatformExporter, PostgresExporter, RedisExporter
+from taxi_mlops.stack.services.jaeger import Jaeger
+from taxi_mlops.stack.services.loki import Loki
 from taxi_mlops.stack.services.mlflow import Mlflow
 from taxi_mlops.stack.services.object_store import ObjectStore
 from taxi_mlops.stack.services.postgresql import Postgresql
 from taxi_mlops.stack.services.prefect import PrefectServer, PrefectWorker
+from taxi_mlops.stack.services.prometheus import Prometheus
 from taxi_mlops.stack.services.pushgateway import Pushgateway
 from taxi_mlops.stack.services.redis import Redis
 
@@ -16,4 +21,12 @@ SERVICES: tuple[Service, ...] = (
     PrefectWorker(),
     Mlflow(),
     Pushgateway(),
+    Loki(),
+    Jaeger(),
+    Alertmanager(),
+    NodeExporter(),
+    PostgresExporter(),
+    RedisExporter(),
+    PlatformExporter(),
+    Prometheus(),
 )

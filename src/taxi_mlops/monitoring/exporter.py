@@ -1,0 +1,110 @@
+"""Metrics of the platform between runs, for Prometheus to scrape: Prefect, services, certificates, what waits."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from taxi_mlops import __version__
+from taxi_mlops.errors import TaxiError
+from taxi_mlops.monitoring import catalogue
+from taxi_mlops.monitoring.catalogue import Metric
+from taxi_mlops.monitoring.prefect_state import STATES, PrefectState, prefect_state
+from taxi_mlops.monitoring.service_probes import addresses, probe
+from taxi_mlops.recording.recordings import Recordings
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.settings import Settings
+
+TIMEOUT_SECONDS = 2.0
+"""Of each question that is asked during a scrape."""
+_STATUSES = ("online", "offline")
+
+
+class PlatformCollector(Collector):
+    """Asks anew at each scrape. What does not answer is left out, and its `taxi_service_up` is 0."""
+
+    def __init__(self, settings: Settings, recorders: tuple[str, ...]) -> None:
+        self._settings = settings
+        self._recorders = recorders
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield _family(catalogue.EXPORTER_BUILD, {(__version__, platform.python_version()): 1.0})
+        yield _family(catalogue.BACKLOG, {(name,): float(count) for name, count in self._backlog().items()})
+        yield from self._services()
+        state = self._prefect()
+        if state is not None:
+            yield from _prefect_families(state)
+
+    def _backlog(self) -> Counter[str]:
+        waiting = Counter(dict.fromkeys(self._recorders, 0))
+        for path in self._settings.runs_dir.rglob("recordings.json"):
+            try:
+                waiting.update(noted.recorder for noted in Recordings.read(RunFolder(path.parent)).failed)
+            except TaxiError:  # a broken note is shown by `taxi runs`
+                continue
+        return waiting
+
+    def _services(self) -> Iterator[GaugeMetricFamily]:
+        named = addresses(self._settings)
+        with ThreadPoolExecutor(max_workers=max(1, len(named))) as pool:
+            probes = pool.map(lambda url: probe(url, self._settings.ca_file, TIMEOUT_SECONDS), named.values())
+            found = dict(zip(named, probes, strict=True))
+        yield _family(catalogue.SERVICE_UP, {(name,): float(each.up) for name, each in found.items()})
+        expiries = {(name,): each.expiry for name, each in found.items()}
+        yield _family(catalogue.CERTIFICATE, expiries)
+
+    def _prefect(self) -> PrefectState | None:
+        import httpx
+
+        if self._settings.prefect_api_url is None:
+            return None
+        try:
+            return prefect_state(self._settings, TIMEOUT_SECONDS)
+        except httpx.HTTPError:
+            return None
+
+
+def _prefect_families(state: PrefectState) -> Iterator[GaugeMetricFamily]:
+    runs = {(name, kind): float(each.runs[kind]) for name, each in state.deployments.items() for kind in STATES}
+    yield _family(catalogue.FLOW_RUNS, runs)
+    for metric, attribute in (
+        (catalogue.FLOW_SUCCESS, "last_success"),
+        (catalogue.FLOW_FAILURE, "last_failure"),
+        (catalogue.QUEUE_WAIT, "queue_wait_seconds"),
+        (catalogue.SCHEDULE, "interval_seconds"),
+    ):
+        yield _family(metric, {(name,): getattr(each, attribute) for name, each in state.deployments.items()})
+    workers = {(name, kind): float(each.workers[kind]) for name, each in state.pools.items() for kind in _STATUSES}
+    yield _family(catalogue.WORKERS, workers)
+    yield _family(catalogue.HEARTBEAT, {(name,): each.heartbeat for name, each in state.pools.items()})
+
+
+def _family(metric: Metric, values: Mapping[Any, float | None]) -> GaugeMetricFamily:
+    """Values by tuples of labels; None is left out."""
+    family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, value in values.items():
+        if value is not None:
+            family.add_metric(labels, value)
+    return family
+
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> WSGIServer:
+    """Serve a registry at /metrics, from a thread of its own, until it is shut down. Port 0 takes a free one."""
+    server, _ = start_http_server(port, addr=host, registry=registry)
+    return server
+
+
+def platform_registry(settings: Settings, recorders: tuple[str, ...]) -> CollectorRegistry:
+    """All that the exporter serves, its own process included."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(PlatformCollector(settings, recorders))
+    return registry

@@ -1,0 +1,58 @@
+"""Does a service answer, and until when is its certificate good?"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import experiments_url, mlflow_url
+
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "redis": 6379, "rediss": 6379}
+_TLS = ("https", "rediss")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """up: whether it took a connection. expiry: of its certificate, in seconds since 1970; None without TLS."""
+
+    up: bool
+    expiry: float | None = None
+
+
+def addresses(settings: Settings) -> Mapping[str, str]:
+    """Where the services are that the settings name; those that are files are left out."""
+    store, mlflow = experiments_url(settings), mlflow_url(settings)
+    named = {
+        "experiment_store": store.reveal() if store else None,
+        "mlflow": mlflow.reveal() if mlflow else None,
+        "prefect": settings.prefect_api_url,
+        "object_store": settings.object_store_url,
+        "redis": settings.redis_url.get_secret_value() if settings.redis_url else None,
+        "pushgateway": settings.pushgateway_url,
+        "traces": settings.otlp_endpoint,
+        "logs": settings.otlp_logs_endpoint,
+    }
+    found = {name: str(address) for name, address in named.items() if address is not None}
+    return {name: address for name, address in found.items() if urlsplit(address).hostname}
+
+
+def probe(address: str, ca_file: Path | None, timeout_seconds: float) -> Probe:
+    """Connect, and shake hands where the address says TLS."""
+    parts = urlsplit(address)
+    scheme = parts.scheme.partition("+")[0]
+    host = parts.hostname or ""
+    try:
+        with socket.create_connection((host, parts.port or _PORTS.get(scheme, 80)), timeout_seconds) as connection:
+            if scheme not in _TLS:
+                return Probe(up=True)
+            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            with context.wrap_socket(connection, server_hostname=host) as secured:
+                certificate = secured.getpeercert() or {}
+                return Probe(up=True, expiry=ssl.cert_time_to_seconds(str(certificate["notAfter"])))
+    except OSError:  # ssl.SSLError is one
+        return Probe(up=False)

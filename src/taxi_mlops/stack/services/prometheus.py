@@ -1,0 +1,82 @@
+"""Prometheus, which scrapes whatever of the stack is there, and tells Alertmanager."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from taxi_mlops.stack.configuration import deploy_folder
+from taxi_mlops.stack.folder import StackFolder
+from taxi_mlops.stack.probes import get
+from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
+from taxi_mlops.stack.service import Program, Service
+
+_TARGETS = {
+    "prometheus": {"job": "prometheus"},
+    "alertmanager": {"job": "alertmanager"},
+    "exporter": {"job": "taxi-exporter"},
+    "node-exporter": {"job": "node"},
+    "postgres-exporter": {"job": "postgres"},
+    "redis-exporter": {"job": "redis"},
+    "loki": {"job": "loki"},
+    "jaeger": {"job": "jaeger"},
+    "object-store": {"job": "object-store", "__metrics_path__": "/minio/v2/metrics/cluster"},
+}
+"""As in deploy/prometheus/targets/services.yml, by the services' names here."""
+_PORTS = {"jaeger": "metrics"}
+_OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
+
+
+class Prometheus(Service):
+    name = "prometheus"
+
+    def missing(self) -> str | None:
+        return None if find_program("prometheus") else f"Prometheus is not installed; {INSTALL} gets it"
+
+    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
+        return program_version(program("prometheus"))
+
+    def program(self, stack: StackFolder) -> Program:
+        folder = stack.data(self.name)
+        return Program(
+            command=(
+                program("prometheus"),
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                "--storage.tsdb.retention.time=30d",
+                "--storage.tsdb.retention.size=5GB",
+                f"--web.listen-address=127.0.0.1:{stack.port(self.name)}",
+            ),
+            files={
+                "prometheus.yml": stack.configuration("prometheus/prometheus.yml"),
+                "prefect_password": stack.secret("prefect_password"),
+                **{f"rules/{path.name}": path.read_text(encoding="utf-8") for path in _rules()},
+                **_targets(stack),
+            },
+        )
+
+    def address(self, stack: StackFolder) -> str:
+        return f"http://127.0.0.1:{stack.port(self.name)}"
+
+    def probe(self, stack: StackFolder) -> None:
+        get(f"{self.address(stack)}/-/ready")
+
+
+def _rules() -> list[Path]:
+    return sorted((deploy_folder() / "prometheus" / "rules").glob("*.yml"))
+
+
+def _targets(stack: StackFolder) -> dict[str, str]:
+    """The files that say what to scrape: those services that are part of this stack."""
+    there = set(stack.services())
+    services = [
+        {"targets": [_listens_at(stack, name)], "labels": labels} for name, labels in _TARGETS.items() if name in there
+    ]
+    own = {name: [{"targets": [_listens_at(stack, name)]}] if name in there else [] for name in _OWN_FILES}
+    files = {"services": services, **{_OWN_FILES[name]: targets for name, targets in own.items()}}
+    return {f"targets/{name}.yml": yaml.safe_dump(targets) for name, targets in files.items()}
+
+
+def _listens_at(stack: StackFolder, name: str) -> str:
+    return f"127.0.0.1:{stack.port(name, _PORTS.get(name, 'main'))}"
