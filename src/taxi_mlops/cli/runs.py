@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from taxi_mlops.recording.run_pair import AdapterPair, RunPair
     from taxi_mlops.recording.runs import RunFilter, RunSummary
+    from taxi_mlops.recording.stored_trials import StoredTrial
     from taxi_mlops.settings import Settings
 
 
@@ -29,6 +30,10 @@ class _ListByDefault(TyperGroup):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
+
+Since = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
+]
 
 app = typer.Typer(cls=_ListByDefault, help="List the runs (as `list` does), compare two, or analyze several.")
 
@@ -43,9 +48,7 @@ def list_runs(
     data: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
     ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
-    ] = None,
+    since: Since = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="The newest N. [default: all]")] = None,
     json: Json = False,
 ) -> None:
@@ -68,6 +71,34 @@ def list_runs(
         typer.echo(f"no runs in {folder or settings.runs_dir}/; start one with: taxi compare")
     else:
         typer.echo("no run is like that")
+
+
+@app.command("trials")
+def list_trials(
+    adapter: Annotated[str, typer.Argument(metavar="ADAPTER", help="Whose trials.")],
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The newest N.")] = 100,
+    json: Json = False,
+) -> None:
+    """List an adapter's trials over all runs of the experiment store, the newest first."""
+    from pydantic import TypeAdapter
+    from rich.console import Console
+
+    from taxi_mlops.errors import UsageError
+    from taxi_mlops.recording.stored_trials import StoredTrial, stored_trials
+    from taxi_mlops.settings import load_settings
+    from taxi_mlops.storage.urls import experiments_url
+
+    store = experiments_url(load_settings())
+    if store is None:
+        raise UsageError("the experiment store is turned off by the settings (TAXI_EXPERIMENTS_URL=off)")
+    found = stored_trials(store, adapter, since.replace(tzinfo=UTC) if since else None, limit)
+    if json:
+        typer.echo(TypeAdapter(tuple[StoredTrial, ...]).dump_json(found, indent=2).decode())
+    elif found:
+        Console(highlight=False).print(_trials(found))
+    else:
+        typer.echo(f"no trials of {adapter!r} are recorded; `taxi runs` lists what is")
 
 
 @app.command("compare")
@@ -106,6 +137,7 @@ def analyze_several(
     points: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Forecast the cost of so many. [default: 10 × the largest]")
     ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the plots, too.")] = None,
     json: Json = False,
 ) -> None:
     """Take runs on one machine together: how cost grows with points, and who is fast on all workloads."""
@@ -115,17 +147,33 @@ def analyze_several(
     from taxi_mlops.evaluation.workloads import AcrossWorkloads
     from taxi_mlops.recording.several_runs import analyze
     from taxi_mlops.recording.stored_runs import find_comparison
+    from taxi_mlops.reports.several_page import render_analysis
     from taxi_mlops.settings import load_settings
     from taxi_mlops.storage.urls import experiments_url
 
     store = experiments_url(load_settings())
-    several = analyze([find_comparison(store, name) for name in named], points)
+    runs = {run.run_id: run for run in (find_comparison(store, name) for name in named)}
+    several = analyze(tuple(runs.values()), points)
+    if output is not None:
+        _write_page(output, render_analysis(several, tuple(runs.values())))
     if json:
         typer.echo(TypeAdapter(AcrossWorkloads).dump_json(several, indent=2).decode())
         return
     from taxi_mlops.reports.several import render
 
     Console(highlight=False).print(render(several))
+    if output is not None:
+        typer.echo(f"wrote {output}")
+
+
+def _write_page(path: Path, page: str) -> None:
+    from taxi_mlops.errors import UsageError
+    from taxi_mlops.recording.run_folder import write_atomically
+
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:
@@ -157,6 +205,28 @@ def _listing(runs: Sequence[RunSummary]) -> Table:
             str(run.min_samples or ""),
             ", ".join(run.winners),
             f"{run.state}, not in {' or '.join(run.unrecorded)}" if run.unrecorded else run.state,
+        )
+    return table
+
+
+def _trials(trials: Sequence[StoredTrial]) -> Table:
+    from rich.table import Table
+
+    from taxi_mlops.reports.units import UNDEFINED, memory, seconds
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("ended (UTC)", "run", "workload", "trial", "fit", "memory", "clusters", "status"):
+        table.add_column(name, justify="right" if name in ("fit", "memory", "clusters") else "left", overflow="fold")
+    for trial in trials:
+        table.add_row(
+            f"{trial.finished_at:%Y-%m-%d %H:%M:%S}",
+            trial.run_id,
+            trial.workload,
+            f"{trial.kind} {trial.block}",
+            seconds(trial.fit_seconds),
+            memory(trial.peak_memory_bytes),
+            UNDEFINED if trial.n_clusters is None else f"{trial.n_clusters:,}",
+            f"{trial.status}: {trial.cause}" if trial.cause else trial.status,
         )
     return table
 

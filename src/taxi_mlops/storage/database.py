@@ -54,7 +54,7 @@ class Database:
             with self.errors():
                 self._file.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as connection:
-            if revision != "head" or _revision(connection) != _head():
+            if revision != "head" or _revision(connection) != scripts().get_current_head():
                 command.upgrade(_config(connection), revision)
             return _revision(connection)
 
@@ -137,10 +137,11 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def _head() -> str | None:
+def scripts() -> ScriptDirectory:
+    """All migrations that this version knows."""
     config = Config()
     config.set_main_option("script_location", "taxi_mlops.storage:migrations")
-    return ScriptDirectory.from_config(config).get_current_head()
+    return ScriptDirectory.from_config(config)
 
 
 def _revision(connection: Connection) -> str | None:

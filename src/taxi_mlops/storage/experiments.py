@@ -160,6 +160,7 @@ class TrialRow(Base):
     __tablename__ = "trials"
     __table_args__ = (
         ForeignKeyConstraint(["run_id", "adapter"], ["adapters.run_id", "adapters.adapter"], ondelete="CASCADE"),
+        Index(None, "adapter", "finished_at"),
     )
 
     run_id: Mapped[str] = mapped_column(primary_key=True)

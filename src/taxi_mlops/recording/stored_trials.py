@@ -1,0 +1,48 @@
+"""Trials of one adapter over all recorded runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Select, select
+
+from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.experiments import TrialRow
+from taxi_mlops.storage.urls import ServiceUrl
+
+
+class StoredTrial(BaseModel):
+    """One trial in a line. What did not come about is null."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    run_id: str
+    adapter: str
+    workload: str
+    kind: str
+    block: int
+    finished_at: AwareDatetime
+    status: str
+    cause: str | None
+    fit_seconds: float | None
+    peak_memory_bytes: int | None
+    n_clusters: int | None
+
+
+def stored_trials(url: ServiceUrl, adapter: str, since: datetime | None, limit: int) -> tuple[StoredTrial, ...]:
+    """The newest trials of an adapter, the last first; none where there is no store yet. Raises ServiceError."""
+    database = Database(url)
+    if not database.exists:
+        return ()
+    database.upgrade()
+    with database.transaction() as connection:
+        rows = connection.execute(trials_query(adapter, since, limit))
+        return tuple(StoredTrial.model_validate(row) for row in rows)
+
+
+def trials_query(adapter: str, since: datetime | None, limit: int) -> Select[tuple[object, ...]]:
+    """What is asked, along the index of adapter and date."""
+    columns = [getattr(TrialRow, name) for name in StoredTrial.model_fields]
+    query = select(*columns).where(TrialRow.adapter == adapter).order_by(TrialRow.finished_at.desc()).limit(limit)
+    return query if since is None else query.where(TrialRow.finished_at >= since)
