@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
@@ -24,6 +25,7 @@ from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from boto3.session import Session
     from botocore.exceptions import ClientError
     from botocore.response import StreamingBody
 
@@ -65,19 +67,16 @@ class ObjectStore:
     def __init__(self, settings: Settings) -> None:
         """Connect lazily. Raises UsageError where boto3 is missing or the settings do not fit together."""
         try:
-            from boto3.session import Session
             from botocore.config import Config
+            from botocore.exceptions import BotoCoreError
+
+            session = _session()
         except ImportError:
             raise UsageError(f"{SCHEME}:// addresses need boto3; get it with: {INSTALL}") from None
         url, secret = settings.object_store_url, settings.object_store_secret_key
         self.timeout = settings.service_timeout_seconds
         self.endpoint = displayed(str(url)).rstrip("/") if url else "Amazon S3"
         self._secret = secret or SecretStr("")
-        session = Session(
-            aws_access_key_id=settings.object_store_access_key,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            region_name=settings.object_store_region,
-        )
         config = Config(
             connect_timeout=self.timeout,
             read_timeout=self.timeout,
@@ -85,12 +84,17 @@ class ObjectStore:
             max_pool_connections=_CONNECTIONS,
             s3={"addressing_style": "path"} if url else {},
         )
-        verify = str(settings.ca_file) if settings.ca_file else None
         try:
             self.client: Any = session.client(
-                "s3", endpoint_url=str(url).rstrip("/") if url else None, config=config, verify=verify
+                "s3",
+                endpoint_url=str(url).rstrip("/") if url else None,
+                aws_access_key_id=settings.object_store_access_key,
+                aws_secret_access_key=secret.get_secret_value() if secret else None,
+                region_name=settings.object_store_region,
+                config=config,
+                verify=str(settings.ca_file) if settings.ca_file else None,
             )
-        except ValueError as error:
+        except (ValueError, BotoCoreError) as error:
             raise UsageError(f"the object store {self.endpoint} cannot be used: {error}") from None
 
     def find(self, address: ObjectAddress) -> tuple[StoredObject, ...]:
@@ -147,7 +151,7 @@ class ObjectStore:
             return None
         version = answer.get("VersionId")
         version = None if version == "null" else version  # of a bucket whose versioning is suspended
-        return StoredObject(address, answer["ContentLength"], answer["ETag"], version, self)
+        return StoredObject(address, answer["ContentLength"], answer["ETag"].strip('"'), version, self)
 
     @contextmanager
     def errors(self, address: ObjectAddress) -> Iterator[None]:
@@ -161,8 +165,8 @@ class ObjectStore:
             raise self._answered(address, error) from None
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
             raise DataError(
-                f"{address}: there are no keys for {self.endpoint}; set TAXI_OBJECT_STORE_ACCESS_KEY and "
-                "TAXI_OBJECT_STORE_SECRET_KEY"
+                f"{address}: there are no keys for {self.endpoint}; set TAXI_OBJECT_STORE_URL, "
+                "TAXI_OBJECT_STORE_ACCESS_KEY and TAXI_OBJECT_STORE_SECRET_KEY"
             ) from None
         except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError):
             raise DownloadError(
@@ -201,6 +205,14 @@ class ObjectStore:
         return line.replace(secret, "***") if secret else line
 
 
+@cache
+def _session() -> Session:
+    """One for all, since each reads the description of S3 anew. Raises ImportError where boto3 is missing."""
+    from boto3.session import Session
+
+    return Session()
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectEntry:
     """A line of a bucket's list. The ETag comes without its quotation marks."""
@@ -215,7 +227,7 @@ class ObjectEntry:
 class StoredObject:
     """An object as it was found; what is read of it later is of the same ETag, or an error.
 
-    version: its identifier where the bucket keeps versions, else None.
+    etag: without its quotation marks. version: its identifier where the bucket keeps versions, else None.
     """
 
     address: ObjectAddress
@@ -235,7 +247,8 @@ class StoredObject:
     @property
     def identity(self) -> str:
         """What tells this content from any other that had, or will have, its name."""
-        return ", ".join(filter(None, (f"version {self.version}" if self.version else "", f"ETag {self.etag}")))
+        etag = f"ETag {self.etag}"
+        return f"version {self.version}, {etag}" if self.version else etag
 
     def open(self) -> BinaryIO:
         """Its bytes, each range fetched as it is read: for readers that jump to what they need."""
@@ -309,7 +322,7 @@ class _ObjectReader(io.RawIOBase):
             Bucket=found.address.bucket,
             Key=found.address.key,
             Range=f"bytes={first}-{first + size - 1}",
-            IfMatch=found.etag,
+            IfMatch=f'"{found.etag}"',
         )
         if answer["ContentLength"] != size:
             raise DownloadError(f"{found}: truncated: asked for {size:,} bytes, sent {answer['ContentLength']:,}")
