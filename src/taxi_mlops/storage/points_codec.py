@@ -65,7 +65,7 @@ def read_points(source: IO[bytes], key: str) -> Points:
             if label.key != key:
                 raise DamagedEntryError("it is of other points")
             columns = _columns(reader, label.n)
-    except (pa.ArrowException, ValueError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedEntryError(" ".join(str(error).split())[:200]) from None
     latitude, longitude, weight = columns["latitude"], columns["longitude"], columns.get("weight")
     if fingerprint(latitude, longitude, weight) != label.fingerprint:
@@ -81,6 +81,7 @@ def _columns(reader: pa.ipc.RecordBatchStreamReader, n: int) -> dict[str, FloatA
     columns = {name: np.empty(n) for name in names}
     first = 0
     for batch in reader:
+        batch.validate()  # that its buffers are as long as it says
         after = first + batch.num_rows
         if after > n:
             break
