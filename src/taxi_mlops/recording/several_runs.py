@@ -12,17 +12,16 @@ from taxi_mlops.recording.run_pair import unlike
 
 
 def analyze(comparisons: Sequence[Comparison], points: int | None) -> AcrossWorkloads:
-    """Take runs together; points: the size to forecast, none for one ten times as large as the largest.
+    """Take different runs together; points: the size to forecast, none for one ten times as large as the largest.
 
     Raises UsageError where their timings cannot be compared, or where they have fewer than two workloads.
     """
-    different = {comparison.run_id: comparison for comparison in comparisons}
-    first, *others = different.values()
+    first, *others = comparisons
     for other in others:
         alike = other.model_copy(update={"dataset": first.dataset, "parameters": first.parameters})
         if differing := unlike(first, alike):
             raise UsageError(f"{first.run_id} and {other.run_id} are unlike, so not comparable: {'; '.join(differing)}")
-    workloads = [workload for comparison in different.values() for workload in workloads_of(comparison)]
+    workloads = [workload for comparison in comparisons for workload in workloads_of(comparison)]
     if len(workloads) < 2:
         raise UsageError("one run of one workload was given; name two runs or more, or one of several workloads")
     return analyze_workloads(workloads, points)

@@ -14,12 +14,15 @@ from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.data.preprocessor import Rule
 from taxi_mlops.data.zones import ZoneRule
 from taxi_mlops.evaluation.counterexamples import Example
+from taxi_mlops.recording.assembly import workloads_of
 from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports.charts import eps_chart, memory_chart, speedup_chart, time_chart
+from taxi_mlops.reports.disagreements import disagreements
 from taxi_mlops.reports.map import CounterExample, label_text, place_text
 from taxi_mlops.reports.picture import Picture
+from taxi_mlops.reports.several_page import make_section
 from taxi_mlops.reports.terminal import sentence
-from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds
+from taxi_mlops.reports.units import UNDEFINED, factor, memory, p_value, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -99,6 +102,10 @@ def render(
             speedup=speedup_chart(comparison),
             memory=memory_chart(comparison),
             eps=eps_chart(comparison.eps_choice) if comparison.eps_choice else None,
+            scaling=make_section(comparison.across_workloads, workloads_of(comparison))
+            if comparison.across_workloads
+            else None,
+            disagreements=disagreements(comparison),
             rules=_RULES,
             specification=specification,
             specification_uri=f"data:text/plain;base64,{base64.b64encode(specification.encode()).decode('ascii')}",
@@ -154,6 +161,7 @@ def environment() -> Environment:
         memory=memory,
         factor=factor,
         bare_factor=lambda value: factor(value)[:-1],
+        p_value=lambda value: p_value(value).removeprefix("= "),
         interval=_interval,
         index=lambda value: "1" if value == 1.0 else f"{value:.4f}",
         bytes=lambda value: UNDEFINED if value is None else f"{value:,.0f} B",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taxi_mlops.reports.units import UNDEFINED, memory, seconds
+from taxi_mlops.evaluation.workloads import PRACTICALLY_EQUAL
+from taxi_mlops.reports.units import UNDEFINED, memory, p_value, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ def notes(found: AcrossWorkloads) -> list[str]:
 def rank_sentences(found: AcrossWorkloads) -> tuple[str, ...]:
     """Who is fast on all workloads, as far as the tests tell; else why nothing is said."""
     if found.ranks is None:
-        return (str(found.ranks_reason),)
+        return (f"A comparison over all workloads {found.ranks_reason}.",)
     sentences = [_friedman(found.ranks), _practical(found.ranks)]
     if len({workload.run_id for workload in found.workloads}) < len(found.workloads):
         sentences.append(
@@ -120,12 +121,13 @@ def _friedman(ranks: WorkloadRanks) -> str:
         else "they differ by no more than chance"
     )
     heading = f"Mean ranks over {result.workloads} workloads: {means}"
-    return f"{heading}; p = {result.p_value:.2g}, {verdict} ({result.test})."
+    return f"{heading}; p {p_value(result.p_value)}, {verdict} ({result.test})."
 
 
 def _practical(ranks: WorkloadRanks) -> str:
     practical = ranks.practical
     return (
         f"{ranks.leaders[0]} against {ranks.leaders[1]}: faster with probability {practical.first_lower:.1%}, "
-        f"practically the same {practical.equivalent:.1%}, slower {practical.first_higher:.1%} ({practical.test})."
+        f"practically the same {practical.equivalent:.1%}, slower {practical.first_higher:.1%} (Bayesian signed-rank "
+        f"test; practically the same are times whose ratio is below {PRACTICALLY_EQUAL:g})."
     )

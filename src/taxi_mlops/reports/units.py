@@ -5,6 +5,7 @@ from __future__ import annotations
 from taxi_mlops.evaluation.performance import Speedup
 
 UNDEFINED = "–"
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 0.001, 1_000_000
 
 
 def seconds(value: float | None) -> str:
@@ -24,7 +25,17 @@ def memory(value: int | None) -> str:
 
 
 def factor(value: float) -> str:
+    """A ratio. Bounds of intervals from few repeats may be absurd, and are not written out then."""
+    if value < _SMALLEST_FACTOR:
+        return f"<{_SMALLEST_FACTOR:g}×"
+    if value > _LARGEST_FACTOR:
+        return f">{_LARGEST_FACTOR:,}×"
     return f"{value:,.0f}×" if value >= 99.5 else f"{value:.2g}×" if value < 0.995 else f"{value:.3g}×"
+
+
+def p_value(value: float) -> str:
+    """With the sign of equality, or of being less than what is written."""
+    return "< 0.0001" if value < 0.0001 else f"= {value:.3g}"
 
 
 def speedup(value: Speedup | None) -> str:

@@ -239,3 +239,68 @@ def test_one_folder_is_not_used_by_two(specify, run, settings, tmp_path):
     run(specify("light-exact"), folder.path)
     with folder.locked(), pytest.raises(RunFolderError, match="in use"):
         resume(folder, settings, Observer())
+
+
+@pytest.fixture
+def specify_workloads(specify):
+    """Two samples of the 300 points and other parameters beside them."""
+
+    def specify_workloads(*adapters, **plan):
+        pairs = [{"eps_metres": 30.0, "min_samples": 5}]
+        document = specify(*adapters, **plan).model_dump() | {
+            "workloads": {"sizes": [100, 200, "all"], "parameters": pairs}
+        }
+        return Specification.model_validate(document)
+
+    return specify_workloads
+
+
+def test_several_workloads_are_one_run(specify_workloads, run, tmp_path):
+    comparison = run(specify_workloads("light-exact", "light-twin", repeats=1), tmp_path / "run")
+    assert [(one.key, one.points) for one in comparison.workloads] == [
+        ("n100", 100),
+        ("n200", 200),
+        ("eps30-min5", 300),
+    ]
+    for one in comparison.workloads:
+        assert {entry.name for entry in one.ranking if entry.rank} == {"light-exact", "light-twin"}
+        assert by_name(one)["light-twin"].equivalence.verdict == "equal"
+        assert by_name(one)["light-exact"].undefined["quality"] == "was not measured"
+        assert len(by_name(one)["light-exact"].fit_seconds) == 1
+    assert by_name(comparison)["light-exact"].quality is not None
+    across = comparison.across_workloads
+    assert [one.points for one in across.growth_over] == [100, 200, 300]
+    assert set(across.ranks.leaders) == {"light-exact", "light-twin"}
+    folder = RunFolder(tmp_path / "run")
+    document = json.loads(folder.comparison.read_text(encoding="utf-8"))
+    jsonschema.validate(document, Comparison.model_json_schema(mode="serialization"))
+    assert read_comparison(folder.comparison) == comparison
+    assert "Scaling" in folder.report.read_text(encoding="utf-8")
+    outcomes = Journal.read(folder.journal).outcomes
+    assert len({outcome.trial.key for outcome in outcomes}) == len(outcomes) == 2 * 2 * 4
+    metrics = folder.metrics.read_text(encoding="utf-8")
+    assert 'taxi_trials_total{adapter="light-exact",kind="timing",status="ok"} 4.0' in metrics
+
+
+def test_a_run_of_several_workloads_goes_on_where_it_was(specify_workloads, run, settings, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    process = start(folder, specify_workloads("light-exact", repeats=1))
+    try:
+        wait_for_lines(folder, 4)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    comparison = resume(folder, settings, Observer())
+    keys = [outcome.trial.key for outcome in Journal.read(folder.journal).outcomes]
+    assert len(keys) == len(set(keys)) == 8
+    assert len(comparison.workloads) == 3
+
+
+def test_what_took_too_much_on_few_points_is_not_tried_on_more(specify_workloads, run, tmp_path):
+    comparison = run(specify_workloads("light-exact", "light-greedy", repeats=1), tmp_path / "run")
+    found = {one.key: by_name(one)["light-greedy"] for one in comparison.workloads}
+    assert found["n100"].status is TrialStatus.OUT_OF_MEMORY
+    for result in (found["n200"], by_name(comparison)["light-greedy"]):
+        assert result.status is TrialStatus.SKIPPED
+        assert result.reason == "not run: trial light-greedy/memory/0@n100 ended out_of_memory"
+    assert found["eps30-min5"].status is TrialStatus.OUT_OF_MEMORY

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from taxi_mlops.cli.main import app
+from taxi_mlops.errors import UsageError
 from taxi_mlops.testing.sample_runs import EQUAL, REFERENCE, make_run
 
 
@@ -33,3 +34,13 @@ def test_what_they_say_is_readable(runs: list[str]) -> None:
     assert "3 workloads of 3 runs" in result.stdout
     assert "differ in size alone" in result.stdout
     assert f"{EQUAL} 1.00" in " ".join(result.stdout.split())
+
+
+def test_a_page_with_the_plots_is_written_where_it_is_asked_for(runs: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["runs", "analyze", *runs, "--output", "page.html"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith("wrote page.html\n")
+    assert "critical difference" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    missing = CliRunner().invoke(app, ["runs", "analyze", *runs, "--output", "no/such/folder/page.html"])
+    assert isinstance(missing.exception, UsageError)
+    assert "no/such/folder/page.html" in str(missing.exception)

@@ -19,7 +19,18 @@ def test_memory(value: int | None, text: str) -> None:
     assert units.memory(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.5, "0.5×"), (1.0, "1×"), (24.44, "24.4×"), (1234.4, "1,234×")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (6.4e-07, "<0.001×"),
+        (0.0012, "0.0012×"),
+        (0.5, "0.5×"),
+        (1.0, "1×"),
+        (24.44, "24.4×"),
+        (1234.4, "1,234×"),
+        (3.2e9, ">1,000,000×"),
+    ],
+)
 def test_factor(value: float, text: str) -> None:
     assert units.factor(value) == text
 
@@ -27,3 +38,10 @@ def test_factor(value: float, text: str) -> None:
 def test_speedup_comes_with_its_interval() -> None:
     assert units.speedup(Speedup(24.4, 10.8, 55.2)) == "24.4× [10.8–55.2]"
     assert units.speedup(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3e-7, "< 0.0001"), (0.00012, "= 0.00012"), (0.0625, "= 0.0625"), (1.0, "= 1")]
+)
+def test_p_value(value: float, text: str) -> None:
+    assert units.p_value(value) == text

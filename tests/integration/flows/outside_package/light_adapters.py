@@ -61,6 +61,15 @@ class Slow(Exact):
         return super().fit(problem)
 
 
+class Greedy(Exact):
+    """Asks for more memory than there is."""
+
+    name = "light-greedy"
+
+    def fit(self, problem: Problem) -> Clustering:
+        raise MemoryError("an array of many petabytes")
+
+
 class Approximate(Exact):
     """Right, but promises nothing."""
 
