@@ -6,28 +6,38 @@ up`, or the one-shot services of `deploy/compose.yaml`). What is done here, the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from taxi_mlops.errors import TaxiError
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.urls import experiments_url
 
 
+class Part(StrEnum):
+    """What is set up, each on a service of its own."""
+
+    EXPERIMENTS = "experiments"
+    BUCKETS = "buckets"
+    DEPLOYMENTS = "deployments"
+
+
 @dataclass(frozen=True)
 class Done:
     """One thing that is there now, or a part that failed, in one line."""
 
-    part: str
+    part: Part
     said: str
     failed: bool = False
 
 
-def set_up(settings: Settings) -> Iterator[Done]:
+def set_up(settings: Settings, parts: Sequence[Part] = tuple(Part)) -> Iterator[Done]:
     """Migrate the experiment store; make the bucket of trips; deploy the flows. A part that fails costs itself."""
-    for part, steps in (("experiments", _store), ("object store", _buckets), ("Prefect", _deployments)):
+    steps = {Part.EXPERIMENTS: _store, Part.BUCKETS: _buckets, Part.DEPLOYMENTS: _deployments}
+    for part in parts:
         try:
-            for said in steps(settings):
+            for said in steps[part](settings):
                 yield Done(part, said)
         except TaxiError as error:
             yield Done(part, str(error), failed=True)

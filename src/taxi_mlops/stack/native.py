@@ -59,8 +59,9 @@ class Stack:
     ) -> None:
         """Bring up these services, those that they need, and those that this folder had before; wait for each.
 
-        names: none for all that can be started. tell: is given a line for each service that is up. launcher: see
-        `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError where one does not start.
+        names: none for all whose programs are installed. tell: is given a line for each service, up or left out.
+        launcher: see `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError where one is not
+        installed or does not start.
         """
         self._at_home()
         self.folder.make()
@@ -202,6 +203,15 @@ def _all_that_can_be_started(tell: Callable[[str], None]) -> tuple[str, ...]:
     for name, reasons in left_out.items():
         tell(f"{name} is left out: {'; '.join(reasons)}")
     return tuple(service.name for service in SERVICES if service.name not in left_out)
+
+
+def _installed(tell: Callable[[str], None]) -> tuple[str, ...]:
+    """The services that can be started here. Tells of the others."""
+    reasons = {service.name: missing([service.name]) for service in SERVICES}
+    for name, why in reasons.items():
+        if why:
+            tell(f"{name} is left out: {'; '.join(why)}")
+    return tuple(name for name, why in reasons.items() if not why)
 
 
 def missing(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
-"""Questions that several services are asked."""
+"""Questions that several services are asked. As a container's health check: python -m taxi_mlops.stack.probes URL"""
 
 from __future__ import annotations
+
+import sys
 
 from taxi_mlops.errors import ServiceError
 
@@ -18,3 +20,10 @@ def get(url: str, *, user: tuple[str, str] | None = None, timeout: float = TIMEO
     if not answer.is_success:
         raise ServiceError(f"{url} answers {answer.status_code} {answer.reason_phrase}")
     return answer.text
+
+
+if __name__ == "__main__":
+    try:
+        get(sys.argv[1])
+    except ServiceError as failed:
+        sys.exit(str(failed))

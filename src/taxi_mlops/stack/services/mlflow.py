@@ -6,15 +6,14 @@ import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.administration import ADMINISTRATOR, MLFLOW_USER, make_mlflow_user
 from taxi_mlops.stack.configuration import environment_file
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import TIMEOUT_SECONDS, get
+from taxi_mlops.stack.probes import get
 from taxi_mlops.stack.service import Program, Service
 from taxi_mlops.stack.services.object_store import ObjectStore, object_store_url, secret_key
 from taxi_mlops.stack.services.postgresql import Postgresql, connection
 
-ADMINISTRATOR, USER = "administrator", "taxi"
 _INSTALL = "pip install 'taxi-mlops[stack]'"
 
 
@@ -59,25 +58,12 @@ class Mlflow(Service):
         get(f"{self.address(stack)}/health")
 
     def bootstrap(self, stack: StackFolder) -> None:
-        """Make the user that runs are recorded as, who is no administrator."""
-        import httpx
-
-        users = f"{self.address(stack)}/api/2.0/mlflow/users"
-        administrator = (ADMINISTRATOR, stack.secret("mlflow_admin_password"))
-        given = {"username": USER, "password": stack.secret("mlflow_password")}
-        try:
-            with httpx.Client(auth=administrator, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-                found = client.get(f"{users}/get", params={"username": USER})
-                if found.status_code == httpx.codes.NOT_FOUND:
-                    client.post(f"{users}/create", json=given).raise_for_status()
-                else:
-                    found.raise_for_status()
-        except httpx.HTTPError as error:
-            raise ServiceError(f"MLflow's user {USER} was not made: {error}") from None
+        passwords = stack.secret("mlflow_admin_password"), stack.secret("mlflow_password")
+        make_mlflow_user(self.address(stack), *passwords)
 
     def settings(self, stack: StackFolder) -> dict[str, object]:
         return {
             "mlflow_uri": self.address(stack),
-            "mlflow_username": USER,
+            "mlflow_username": MLFLOW_USER,
             "mlflow_password": stack.secret("mlflow_password"),
         }

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 
-from pydantic import HttpUrl, SecretStr
-
-from taxi_mlops.data.objects import ObjectStore as Client
 from taxi_mlops.errors import ServiceError
-from taxi_mlops.settings import Settings
+from taxi_mlops.stack.administration import (
+    ADMINISTRATOR,
+    BUCKETS,
+    make_buckets,
+    make_minio_users,
+    object_store_client,
+)
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import TIMEOUT_SECONDS
 from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
 from taxi_mlops.stack.service import Program, Service
-from taxi_mlops.storage.buckets import ensure_bucket
-from taxi_mlops.storage.objects import TRIPS_BUCKET
 
 MINIO, SEAWEEDFS = "MinIO", "SeaweedFS"
-ADMINISTRATOR = "administrator"
-ARTIFACTS_BUCKET = "mlflow-artifacts"
-USERS = {"taxi": TRIPS_BUCKET, "mlflow": ARTIFACTS_BUCKET}
-"""Who may use which bucket, and no other."""
-
-_ADMIN_SECONDS = 30.0
 
 
 class ObjectStore(Service):
@@ -102,49 +96,18 @@ class ObjectStore(Service):
         )
 
     def bootstrap(self, stack: StackFolder) -> None:
-        client = self._client(stack)
-        for bucket in USERS.values():
-            ensure_bucket(client, bucket)
+        url, key = object_store_url(stack), secret_key(stack, ADMINISTRATOR)
+        make_buckets(url, key)
         if self.kind(stack) == MINIO:
-            self._make_minio_users(stack)
-
-    def _make_minio_users(self, stack: StackFolder) -> None:
-        import urllib3
-        from minio import MinioAdmin
-        from minio.credentials.providers import StaticProvider
-        from minio.error import MinioAdminException
-
-        admin = MinioAdmin(
-            endpoint=self.address(stack),
-            credentials=StaticProvider(ADMINISTRATOR, secret_key(stack, ADMINISTRATOR)),
-            secure=False,
-            http_client=urllib3.PoolManager(timeout=_ADMIN_SECONDS),
-        )
-        try:
-            for user in USERS:
-                admin.policy_add(user, policy=json.loads(stack.configuration(f"minio/{user}.json")))
-                admin.user_add(user, secret_key(stack, user))
-                admin.policy_set(user, user=user)
-        except (MinioAdminException, urllib3.exceptions.HTTPError) as error:
-            raise ServiceError(f"MinIO's users were not made: {error}") from None
+            make_minio_users(url, key, {user: secret_key(stack, user) for user in BUCKETS})
 
     def probe(self, stack: StackFolder) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client(stack).client.list_buckets()
+            object_store_client(object_store_url(stack), secret_key(stack, ADMINISTRATOR)).client.list_buckets()
         except (BotoCoreError, ClientError) as error:
             raise ServiceError(str(error)) from None
-
-    def _client(self, stack: StackFolder) -> Client:
-        return Client(
-            Settings(
-                object_store_url=HttpUrl(object_store_url(stack)),
-                object_store_access_key=ADMINISTRATOR,
-                object_store_secret_key=SecretStr(secret_key(stack, ADMINISTRATOR)),
-                service_timeout_seconds=TIMEOUT_SECONDS,
-            )
-        )
 
     def settings(self, stack: StackFolder) -> dict[str, object]:
         return {
@@ -169,7 +132,7 @@ def secret_key(stack: StackFolder, user: str) -> str:
 
 def _identities(stack: StackFolder) -> list[dict[str, object]]:
     """SeaweedFS's users."""
-    actions = {user: [f"{action}:{bucket}" for action in ("Read", "Write", "List")] for user, bucket in USERS.items()}
+    actions = {user: [f"{action}:{bucket}" for action in ("Read", "Write", "List")] for user, bucket in BUCKETS.items()}
     return [
         {
             "name": user,
