@@ -1,0 +1,175 @@
+"""What stands in deploy/ for those who watch: in step with the code, and checked by each program's own checker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from taxi_mlops.monitoring.catalogue import METRICS
+
+REPOSITORY = Path(__file__).parents[3]
+DEPLOY = REPOSITORY / "deploy"
+DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
+RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
+
+OTHERS = {
+    "ALERTS": "Prometheus",
+    "up": "Prometheus",
+    "prometheus_tsdb_head_samples_appended_total": "Prometheus",
+    "push_time_seconds": "the Pushgateway",
+    "node_cpu_seconds_total": "the node exporter",
+    "node_filesystem_avail_bytes": "the node exporter",
+    "node_filesystem_size_bytes": "the node exporter",
+    "node_load1": "the node exporter",
+    "node_memory_MemAvailable_bytes": "the node exporter",
+    "node_memory_MemTotal_bytes": "the node exporter",
+    "pg_up": "the PostgreSQL exporter",
+    "pg_stat_activity_count": "the PostgreSQL exporter",
+    "pg_database_size_bytes": "the PostgreSQL exporter",
+    "redis_up": "the Redis exporter",
+    "redis_memory_used_bytes": "the Redis exporter",
+    "loki_distributor_lines_received_total": "Loki",
+    "otelcol_receiver_accepted_spans_total": "Jaeger",
+}
+"""Metrics of others that panels and rules ask for."""
+
+_WORDS = {"by", "on", "or", "and", "unless", "without", "ignoring", "bool", "offset", "group_left", "group_right"}
+
+
+def rules() -> list[dict[str, Any]]:
+    return [
+        rule
+        for path in RULES
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def panels(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8"))["panels"]
+
+
+ALERTS = [rule for rule in rules() if "alert" in rule]
+PANELS = [(path.stem, panel) for path in DASHBOARDS for panel in panels(path)]
+KNOWN = (
+    {name for metric in METRICS for name in metric.samples}
+    | set(OTHERS)
+    | {r["record"] for r in rules() if "record" in r}
+)
+
+
+def metrics_in(expression: str) -> set[str]:
+    """The names of metrics in an expression of PromQL: names that are no label, function, word or duration."""
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    bare = re.sub(r"\{[^}]*\}", "{}", bare)
+    bare = re.sub(r"\[[^\]]*\]", "", bare)
+    bare = re.sub(r"\b(by|on|without|ignoring)\s*\([^)]*\)", "", bare)
+    found = re.findall(r"(?<![\w:.])([A-Za-z_:][\w:]*)(?!\w*\s*\()", bare)
+    return {name for name in found if name not in _WORDS}
+
+
+def test_names_of_metrics_are_found_in_expressions() -> None:
+    expression = 'sum by (le) (increase(a_total{b="c"}[1d])) / on (x) d:e:f > bool 2 * time() or vector(0) unless g'
+    assert metrics_in(expression) == {"a_total", "d:e:f", "g"}
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_every_metric_of_a_rule_exists(rule: dict[str, Any]) -> None:
+    names = metrics_in(rule["expr"])
+    assert names
+    assert names <= KNOWN
+
+
+@pytest.mark.parametrize(
+    ("page", "panel"), PANELS, ids=lambda value: value if isinstance(value, str) else value["title"]
+)
+def test_every_panel_says_what_it_is_and_asks_for_metrics_that_exist(page: str, panel: dict[str, Any]) -> None:
+    assert len(panel["title"].split()) >= 1
+    assert len(panel["description"]) > 5
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["targets"]
+    for target in panel["targets"]:
+        if panel["type"] != "logs":
+            names = metrics_in(target["expr"])
+            assert names
+            assert names <= KNOWN
+            assert panel["fieldConfig"]["defaults"]["links"]
+
+
+def test_every_metric_of_a_run_is_shown_somewhere() -> None:
+    asked = {name for _, panel in PANELS for target in panel["targets"] for name in metrics_in(target["expr"])}
+    asked |= {name for rule in rules() for name in metrics_in(rule["expr"])}
+    unseen = [metric.name for metric in METRICS if not asked & set(metric.samples)]
+    assert unseen == ["taxi_exporter_build_info"]
+
+
+def test_the_dashboards_are_those_of_the_code(tmp_path: Path) -> None:
+    pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is in the group dashboards")
+    made = subprocess.run([sys.executable, DEPLOY / "grafana" / "generate.py", tmp_path], check=False)
+    assert made.returncode == 0
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        path.name: path.read_text() for path in DASHBOARDS
+    }, "make them anew: python deploy/grafana/generate.py"
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_every_alert_has_a_severity_a_runbook_and_a_test(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("warning", "critical")
+    assert {"summary", "description", "runbook"} <= set(alert["annotations"])
+    page = (REPOSITORY / alert["annotations"]["runbook"]).read_text(encoding="utf-8")
+    assert page.startswith(f"# {alert['alert']}\n\n**Severity:** {alert['labels']['severity']}.")
+    tests = (DEPLOY / "prometheus" / "tests" / "alerts.yml").read_text(encoding="utf-8")
+    assert alert["alert"] in tests
+
+
+def test_every_runbook_is_of_an_alert() -> None:
+    linked = {alert["annotations"]["runbook"] for alert in ALERTS}
+    assert linked == {f"docs/runbooks/{path.name}" for path in (REPOSITORY / "docs" / "runbooks").glob("*.md")}
+
+
+def checker(name: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path=str(Path.home() / "go" / "bin"))
+    if found is None:
+        pytest.skip(f"{name} is not installed; deploy/native/ gets it")
+    return found
+
+
+def check(*command: object, **environment: str) -> None:
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=os.environ | environment, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_its_configuration_and_rules(tmp_path: Path) -> None:
+    program = checker("promtool")
+    folder = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
+    (folder / "prefect_password").touch()
+    check(program, "check", "config", folder / "prometheus.yml")
+    check(program, "test", "rules", *sorted((DEPLOY / "prometheus" / "tests").glob("*.yml")))
+
+
+def test_alertmanager_takes_its_configuration_and_routes_by_severity() -> None:
+    program, path = checker("amtool"), DEPLOY / "alertmanager" / "alertmanager.yml"
+    check(program, "check-config", path)
+    check(
+        program, "config", "routes", "test", f"--config.file={path}", "--verify.receivers=people", "severity=critical"
+    )
+
+
+def test_loki_takes_its_configuration(tmp_path: Path) -> None:
+    path = DEPLOY / "loki" / "loki.yaml"
+    check(checker("loki"), "-verify-config", f"-config.file={path}", "-config.expand-env=true", LOKI_DATA=str(tmp_path))
+
+
+def test_jaeger_takes_its_configuration() -> None:
+    check(checker("jaeger"), "validate", "--config", DEPLOY / "jaeger" / "config.yaml")
