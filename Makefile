@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),$(BIN)/uv)
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
+COMPOSE = docker compose --file deploy/compose.yaml
 # Where uv is absent it lives in the environment itself, so syncing must not remove it. Compiled once here, the
 # libraries need not be compiled in every process of a run.
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-core check lint types imports format environment
+.PHONY: help stack-up stack-down demo test test-core check lint types imports format environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +42,14 @@ imports: environment ## Check that imports go one way
 format: environment ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+stack-up: ## Start the platform on containers; secrets are made the first time
+	sh deploy/make-secrets.sh
+	$(COMPOSE) up --build --detach
+	$(COMPOSE) ps --all
+
+stack-down: ## Stop the containers; their data stay
+	$(COMPOSE) down
 
 environment: | $(UV)
 	@$(SYNC) --all-extras --group dev

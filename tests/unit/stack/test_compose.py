@@ -1,0 +1,159 @@
+"""deploy/compose.yaml as the Compose program itself reads it. No container is started: there may be no engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+DEPLOY = REPOSITORY / "deploy"
+ONCE = {"postgres-bootstrap", "bucket-setup", "migrations", "setup"}
+STORES = {"postgres", "redis", "minio"}
+
+
+def compose():
+    """The Compose program: of this environment, whose own command would hide its exit code, or Docker's plugin."""
+    if package := find_spec("compose"):
+        return [str(Path(package.submodule_search_locations[0]) / "docker-compose")]
+    if shutil.which("docker") and not subprocess.run(["docker", "compose", "version"], check=False).returncode:
+        return ["docker", "compose"]
+    pytest.skip("the Compose program is not installed: it is in the group lint")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy of deploy/ with secrets of its own."""
+    folder = tmp_path_factory.mktemp("repository") / "deploy"
+    shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns(".env"))
+    subprocess.run(["sh", str(folder / "make-secrets.sh")], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def services(folder):
+    command = [*compose(), "--file", str(folder / "compose.yaml"), "config", "--format", "json"]
+    bare = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "warn" not in told.stderr
+    return json.loads(told.stdout)["services"]
+
+
+def secrets(folder):
+    return dict(line.split("=") for line in (folder / ".env").read_text().splitlines())
+
+
+def test_secrets_are_made_once_and_are_nobody_elses(folder):
+    before = secrets(folder)
+    assert len(set(before.values())) == len(before) == 12
+    assert all(re.fullmatch(r"[0-9a-f]{32}", value) for value in before.values())
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+    (folder / ".env").write_text("REDIS_PASSWORD=mine\n")
+    subprocess.run(["sh", str(folder / "make-secrets.sh")], check=True)
+    after = secrets(folder)
+    assert after["REDIS_PASSWORD"] == "mine"
+    assert set(after) == set(before)
+
+
+def test_no_secret_stands_in_a_file():
+    for path in DEPLOY.rglob("*"):
+        if path.is_file() and path.name != ".env":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(?i)(password|secret_key|secret)\s*[:=]\s*[\"']?[\w-]{6,}[\"']?\s*$", text, re.M), (
+                path
+            )
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "OBJECT_STORE_MLFLOW_SECRET_KEY"])
+def test_without_a_secret_nothing_starts(folder, tmp_path, name):
+    there = tmp_path / "deploy"
+    shutil.copytree(folder, there)
+    subprocess.run(["sh", str(there / "make-secrets.sh")], check=True)
+    kept = [line for line in (there / ".env").read_text().splitlines() if not line.startswith(f"{name}=")]
+    (there / ".env").write_text("\n".join(kept))
+    bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    command = [*compose(), "--file", str(there / "compose.yaml"), "config", "--quiet"]
+    told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
+    assert told.returncode
+    assert f"{name} is missing a value: make stack-up makes it" in told.stderr
+
+
+def test_no_secret_is_on_a_command_line(services, folder):
+    for name, service in services.items():
+        commands = json.dumps([service.get("command"), service.get("healthcheck"), service.get("entrypoint")])
+        assert not [secret for secret in secrets(folder).values() if secret in commands], name
+
+
+def test_images_are_pinned(services):
+    for name, service in services.items():
+        assert re.search(r":[^:]*\d[^:]*$", service["image"]), f"{name}: {service['image']}"
+        assert "latest" not in service["image"], name
+
+
+def test_services_are_confined(services):
+    for name, service in services.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert int(service["mem_limit"]) > 0, name
+        assert float(service["cpus"]) > 0, name
+        assert not service.get("privileged"), name
+
+
+def test_only_loopback_is_published_and_data_stores_not_at_all(services):
+    for name, service in services.items():
+        assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())), name
+    for name in STORES:
+        assert not services[name].get("ports"), name
+        assert set(services[name]["networks"]) == {"data"}, name
+
+
+def test_each_service_runs_on_or_once_and_waits_for_what_it_needs(services):
+    for name, service in services.items():
+        if name in ONCE:
+            assert service["restart"] == "on-failure:5", name
+        else:
+            assert service["restart"] == "unless-stopped", name
+            assert service["healthcheck"]["test"], name
+        for needed, how in service.get("depends_on", {}).items():
+            condition = "service_completed_successfully" if needed in ONCE else "service_healthy"
+            assert how["condition"] == condition, f"{name} needs {needed}"
+
+
+def test_workers_can_be_several(services):
+    assert "container_name" not in services["prefect-worker"]
+    assert not services["prefect-worker"].get("ports")
+
+
+def test_what_is_mounted_is_there_and_what_is_packaged_too(services):
+    for name, service in services.items():
+        for mount in service.get("volumes", ()):
+            assert mount["type"] == "volume" or Path(mount["source"]).is_file() or Path(mount["source"]).is_dir(), name
+    pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for source in packaged:
+        assert (REPOSITORY / source).is_dir(), source
+    read = set()
+    for path in (REPOSITORY / "src" / "taxi_mlops" / "stack").rglob("*.py"):
+        read |= set(re.findall(r"\"(\w+)/[\w./-]+\.\w+\"", path.read_text(encoding="utf-8")))
+    assert read
+    assert {f"deploy/{name}" for name in read if (DEPLOY / name).is_dir()} <= set(packaged)
+
+
+def test_the_image_is_built_in_stages_and_runs_as_nobody():
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    stages = [line for line in text.splitlines() if line.startswith("FROM ")]
+    assert len(stages) == 2
+    assert all(re.search(r":\d+\.\d+\.\d+", stage) for stage in stages)
+    last = text.rsplit("\nFROM ", 1)[1]
+    assert re.search(r"^USER 10001", last, re.M)
+    assert "apt-get" not in last
