@@ -7,6 +7,7 @@ each named as its variable in lower case (`taxi_redis_url`), is read where `TAXI
 from __future__ import annotations
 
 import os
+import tomllib
 import zoneinfo
 from pathlib import Path
 from typing import Literal
@@ -133,7 +134,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by one whose folder can be named
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("TAXI_SETTINGS", "taxi.toml")))
+        toml = TomlConfigSettingsSource(settings_cls, _settings_file())
         secrets = SecretsSettingsSource(settings_cls, os.environ.get("TAXI_SECRETS_DIR"))
         return init_settings, env_settings, dotenv_settings, toml, secrets
 
@@ -141,11 +142,37 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings.
 
-    Raises UsageError naming the variable and the value where one is wrong.
+    Raises UsageError naming the variable, and the value unless it is secret, where one is wrong; or the file or folder
+    that cannot be read.
     """
+    _check_named_places()
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise UsageError(f"setting TAXI_{name} = {first.get('input')!r}: {first['msg']}") from None
+        raise UsageError(_complaint(error)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{_settings_file()} is no TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _settings_file() -> Path:
+    return Path(os.environ.get("TAXI_SETTINGS", "taxi.toml"))
+
+
+def _check_named_places() -> None:
+    """Where a file or folder is named that is not there, nothing it says would hold."""
+    if "TAXI_SETTINGS" in os.environ and not _settings_file().is_file():
+        raise UsageError(f"TAXI_SETTINGS = {str(_settings_file())!r}: there is no such file")
+    folder = os.environ.get("TAXI_SECRETS_DIR")
+    if folder is not None and not Path(folder).is_dir():
+        raise UsageError(f"TAXI_SECRETS_DIR = {folder!r}: there is no such folder")
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = "_".join(str(part) for part in first["loc"])
+    field, value = Settings.model_fields.get(name), first.get("input")
+    # An address may bear a password too.
+    secret = field is None or "SecretStr" in str(field.annotation) or "@" in str(value)
+    return f"setting TAXI_{name.upper()}{'' if secret else f' = {value!r}'}: {first['msg']}"
