@@ -127,7 +127,8 @@ def test_every_alert_has_a_severity_a_runbook_and_a_test(alert: dict[str, Any]) 
     assert {"summary", "description", "runbook"} <= set(alert["annotations"])
     page = (REPOSITORY / alert["annotations"]["runbook"]).read_text(encoding="utf-8")
     assert page.startswith(f"# {alert['alert']}\n\n**Severity:** {alert['labels']['severity']}.")
-    tests = (DEPLOY / "prometheus" / "tests" / "alerts.yml").read_text(encoding="utf-8")
+    files = (DEPLOY / "prometheus" / "tests").glob("*.yml")
+    tests = "".join(path.read_text(encoding="utf-8") for path in files)
     assert alert["alert"] in tests
 
 
