@@ -1,4 +1,4 @@
-"""`taxi runs`: what was run, how it ended, how two runs differ, and what several say together."""
+"""`taxi runs`: what was run, how it ended, how two runs differ, what several say together, and what changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
 ]
 
-app = typer.Typer(cls=_ListByDefault, help="List the runs (as `list` does), compare two, or analyze several.")
+app = typer.Typer(
+    cls=_ListByDefault, help="List the runs (as `list` does), compare two, analyze several, or follow all over time."
+)
 
 
 @app.command("list")
@@ -174,6 +176,36 @@ def _write_page(path: Path, page: str) -> None:
         write_atomically(path, page)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+@app.command("trends")
+def follow(
+    adapter: Annotated[str | None, typer.Option(metavar="NAME", help="Only this adapter.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the page with all plots.")] = None,
+    json: Json = False,
+) -> None:
+    """Follow every adapter on every workload over the store's runs, and tell what got worse."""
+    from rich.console import Console
+
+    from taxi_mlops.flows.aggregate import write_trends
+    from taxi_mlops.recording.runs import RunFilter
+    from taxi_mlops.reports.trends import render
+    from taxi_mlops.settings import load_settings
+
+    wanted = RunFilter(adapter=adapter, data=data, since=since.replace(tzinfo=UTC) if since else None)
+    trends = write_trends(load_settings(), wanted, output)
+    if json:
+        typer.echo(trends.model_dump_json(indent=2))
+        return
+    Console(highlight=False).print(render(trends))
+    if output is not None:
+        typer.echo(f"the plots are in {output}: open it in a browser")
 
 
 def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:

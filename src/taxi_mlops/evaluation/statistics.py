@@ -129,7 +129,7 @@ def wilcoxon_signed_rank(differences: ArrayLike) -> Significance:
     values = values[values != 0.0]
     if len(values) == 0:
         return Significance("Wilcoxon signed-rank", 1.0)
-    doubled = np.rint(2.0 * _ranks(np.abs(values))).astype(np.int64)
+    doubled = np.rint(2.0 * rank_values(np.abs(values))).astype(np.int64)
     positive = int(doubled[values > 0].sum())
     extreme = min(positive, int(doubled.sum()) - positive)
     if len(values) <= MOST_PAIRS_EXACT:
@@ -141,7 +141,7 @@ def wilcoxon_signed_rank(differences: ArrayLike) -> Significance:
     return Significance("Wilcoxon signed-rank, normal approximation", min(1.0, 2.0 * float(ndtr(z))))
 
 
-def _ranks(values: FloatArray) -> FloatArray:
+def rank_values(values: FloatArray) -> FloatArray:
     """Return float64 (n,): ranks from 1, means of ranks for ties."""
     _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
@@ -194,7 +194,7 @@ def friedman(costs: ArrayLike, methods: Sequence[str], alpha: float = 0.05, seed
     n, k = table.shape
     if n < 2 or k < 2 or k != len(methods):
         raise ValueError(f"needs 2 workloads and 2 methods or more, got {n} and {k} for {len(methods)} names")
-    ranks = np.array([_ranks(row) for row in table])
+    ranks = np.array([rank_values(row) for row in table])
     mean_ranks = ranks.mean(axis=0)
     chi_squared = 12.0 * n / (k * (k + 1)) * (float(np.sum(mean_ranks**2)) - k * (k + 1) ** 2 / 4.0)
     rest = n * (k - 1) - chi_squared

@@ -5,6 +5,7 @@ Prefect reads the descriptions of parameters from the docstrings. Every paramete
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,15 +18,18 @@ from taxi_mlops.domain import TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows import sweep as sweeping
+from taxi_mlops.flows.aggregate import write_trends
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load
-from taxi_mlops.flows.prefect_artifacts import show_sweep
+from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.sweep_folder import SweepFolder
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
+from taxi_mlops.reports.trends import sentence as trends_sentence
 from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep
@@ -164,6 +168,26 @@ def sweep(
     result = sweeping.resume(into, settings, observer, _run_cell)
     show_sweep(result, into)
     return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
+
+
+@flow(name="aggregate-results", persist_result=True, result_serializer="json")
+def aggregate_results(
+    data: str | None = None, adapter: str | None = None, days: Count = 90, output: str | None = None
+) -> dict[str, Any]:
+    """Follow every adapter on every workload over the runs of the experiment store, and tell what got worse.
+
+    Args:
+        data: Only runs whose data's address holds this text, or whose points' fingerprint begins so. Default: all.
+        adapter: Only this one. Default: all.
+        days: How far to look back.
+        output: Page to write on the worker. Default: trends.html in its runs folder.
+    """
+    settings = load_settings()
+    since = datetime.now(UTC) - timedelta(days=days)
+    page = Path(output) if output else settings.runs_dir / "trends.html"
+    trends = write_trends(settings, RunFilter(adapter=adapter, data=data, since=since), page)
+    show_trends(trends, page)
+    return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
 
 
 def _call_helpers(helpers: int, folder: SweepFolder) -> None:

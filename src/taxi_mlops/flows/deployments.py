@@ -82,6 +82,13 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             parameters={"specification": str(weekly.absolute())} if weekly else {},
             tags=("scheduled",),
         ),
+        Deployed(
+            "aggregate-results",
+            deployed.aggregate_results,
+            "Trends over the experiment store, every day after the daily comparison: what got worse, by which test.",
+            cron="0 4 * * *",
+            tags=("scheduled",),
+        ),
     )
 
 

@@ -11,9 +11,12 @@ from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.sweep_folder import SweepFolder
 from taxi_mlops.recording.sweep_result import SweepResult
+from taxi_mlops.recording.trends import Trends
 from taxi_mlops.reports.markdown import markdown, ranking_rows
 from taxi_mlops.reports.sweep_page import INDICES, sentence
 from taxi_mlops.reports.terminal import sentence as verdict
+from taxi_mlops.reports.trends import markdown as trends_markdown
+from taxi_mlops.reports.trends import rows as trend_rows
 from taxi_mlops.reports.units import seconds
 from taxi_mlops.settings import Settings
 
@@ -46,6 +49,13 @@ def show_sweep(result: SweepResult, folder: SweepFolder) -> None:
     ]
     create_table_artifact(best, key="best", description=f"{sentence(result)} {result.rule}")
     _link("sweep-report", folder.report, "Heat maps and the front, on the host that ran the last cell.")
+
+
+def show_trends(trends: Trends, page: Path) -> None:
+    """What got worse in words, all series as a table, and a link to the page."""
+    create_markdown_artifact(trends_markdown(trends), key="regressions")
+    create_table_artifact(trend_rows(trends), key="trends")
+    _link("trends-report", page, "Every series as a plot, on the host that made it.")
 
 
 def _link(key: str, path: Path, description: str) -> None:

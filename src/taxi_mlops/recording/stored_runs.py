@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from taxi_mlops.errors import TaxiError, UsageError
@@ -70,18 +71,24 @@ def _documents(url: ServiceUrl | None, beginning: str) -> dict[str, object]:
 def _query(wanted: RunFilter) -> Select[tuple[ComparisonRow]]:
     query = select(ComparisonRow).order_by(ComparisonRow.created_at.desc()).limit(wanted.limit)
     if wanted.adapter is not None:
-        query = query.join(AdapterRow).where(AdapterRow.adapter == wanted.adapter)
+        query = query.join(AdapterRow)
+    if wanted.data is not None:
+        query = query.join(DataSetRow)
+    return query.where(*conditions(wanted))
+
+
+def conditions(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:
+    """What a filter asks of comparisons, and of their adapters and data sets, which the query must join for that."""
+    if wanted.adapter is not None:
+        yield AdapterRow.adapter == wanted.adapter
     if wanted.since is not None:
-        query = query.where(ComparisonRow.created_at >= wanted.since)
+        yield ComparisonRow.created_at >= wanted.since
     if wanted.data is not None:
         part = wanted.data.lower()
-        query = query.join(DataSetRow).where(
-            or_(
-                func.lower(DataSetRow.uri).contains(part, autoescape=True),
-                DataSetRow.fingerprint.startswith(part, autoescape=True),
-            )
+        yield or_(
+            func.lower(DataSetRow.uri).contains(part, autoescape=True),
+            DataSetRow.fingerprint.startswith(part, autoescape=True),
         )
-    return query
 
 
 def _summary(row: ComparisonRow) -> RunSummary:

@@ -1,0 +1,31 @@
+"""What all recorded runs say over time, as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from taxi_mlops.errors import UsageError
+from taxi_mlops.recording.run_folder import write_atomically
+from taxi_mlops.recording.runs import RunFilter
+from taxi_mlops.recording.trends import Trends, read_trends
+from taxi_mlops.reports.trends import page
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import OFF, experiments_url
+
+
+def write_trends(settings: Settings, wanted: RunFilter, path: Path | None) -> Trends:
+    """Read the trends from the experiment store, and write their page where a path is given.
+
+    Raises UsageError where there is no store or the page cannot be written, ServiceError where the store fails.
+    """
+    url = experiments_url(settings)
+    if url is None:
+        raise UsageError(f"trends come from the experiment store, which is turned off (TAXI_EXPERIMENTS_URL={OFF})")
+    trends = read_trends(url, wanted)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, page(trends))
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    return trends

@@ -1,0 +1,355 @@
+"""How the figures of each adapter went over the runs of the experiment store, and which of them got worse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import Select, select
+
+from taxi_mlops.domain import MAIN
+from taxi_mlops.evaluation.performance import CONFIDENCE
+from taxi_mlops.evaluation.statistics import holm
+from taxi_mlops.evaluation.trend import (
+    FEWEST_FOR_PREDICTION,
+    ChangePoint,
+    Prediction,
+    change_point,
+    predict_last,
+)
+from taxi_mlops.recording.runs import RunFilter
+from taxi_mlops.recording.stored_runs import conditions
+from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow
+from taxi_mlops.storage.urls import ServiceUrl
+
+SEED = 0
+MOST_RUNS = 200
+"""The newest runs of a series that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure that is followed. name: as the store calls it.
+
+    per_point: whether it is divided by the points. ratio: whether levels are compared by their ratio, else by their
+    difference. least: the shift that matters, as such a ratio or difference. rising_is_worse: which way is bad.
+    """
+
+    name: str
+    title: str
+    unit: str
+    per_point: bool
+    ratio: bool
+    least: float
+    rising_is_worse: bool
+
+
+MEASURES = (
+    Measure("fit_seconds_median", "time a point", "µs", True, True, 1.05, True),
+    Measure("peak_memory_bytes", "memory", "MB", False, True, 1.05, True),
+    Measure("quality.dbcv.value", "DBCV", "", False, False, 0.02, False),
+)
+_FACTORS = {"µs": 1e6, "MB": 1e-6, "": 1.0}
+
+
+class Verdict(StrEnum):
+    """What a series says."""
+
+    REGRESSION = "regression"
+    IMPROVEMENT = "improvement"
+    STEADY = "steady"
+    TOO_FEW = "too few runs"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeriesKey(_Document):
+    """What must be alike for runs to be followed as one series."""
+
+    adapter: str
+    data: str = Field(description="Address of the trips.")
+    points: int = Field(description="To two digits: a file that grows a little goes on with its series.")
+    eps_metres: float
+    min_samples: int
+    threads: int
+    host: str
+
+
+class FigureTrend(_Document):
+    """One figure over the runs of a series. Tests of figures that are ratios are on their logarithms."""
+
+    measure: str
+    title: str
+    unit: str
+    values: tuple[float, ...] = Field(description="The oldest first.")
+    runs: tuple[str, ...]
+    verdict: Verdict
+    said: str = Field(description="The verdict in a sentence.")
+    change: ChangePoint | None = Field(description="The most likely lasting shift, whether or not it counts.")
+    p_adjusted: float | None = Field(description="Of the shift, by Holm over all series.")
+    prediction: Prediction | None = Field(description="Where the last value was expected, from those before it.")
+
+
+class SeriesTrend(_Document):
+    """One adapter on one workload, over time."""
+
+    key: SeriesKey
+    runs: tuple[str, ...]
+    dates: tuple[AwareDatetime, ...]
+    versions: tuple[str, ...] = Field(description="Of the library, in order, each once.")
+    fingerprints: int = Field(description="How many different sets of points the runs were on.")
+    figures: tuple[FigureTrend, ...]
+    remarks: tuple[str, ...] = Field(description="What the last run did otherwise: another status, another verdict.")
+
+
+class Trends(_Document):
+    """All series of the store that a filter takes."""
+
+    schema_version: Literal[1] = 1
+    made_at: AwareDatetime
+    store: str = Field(description="Where the runs were read; bears no password.")
+    series: tuple[SeriesTrend, ...]
+
+    @property
+    def regressions(self) -> tuple[tuple[SeriesTrend, str], ...]:
+        """What got worse, in sentences."""
+        return tuple(
+            (series, said)
+            for series in self.series
+            for said in (
+                *(figure.said for figure in series.figures if figure.verdict is Verdict.REGRESSION),
+                *series.remarks,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """An adapter in one run."""
+
+    run_id: str
+    created_at: datetime
+    fingerprint: str
+    n_points: int
+    status: str
+    verdict: str | None
+    version: str | None
+    figures: Mapping[str, float]
+
+
+def read_trends(url: ServiceUrl, wanted: RunFilter) -> Trends:
+    """Follow every adapter on every workload. Raises ServiceError where the store cannot be read."""
+    found = _read(url, wanted)
+    figures = {key: list(_values(runs)) for key, runs in found.items()}
+    tested = [
+        (measure, values, change_point(_scaled(measure, values), SEED))
+        for followed in figures.values()
+        for measure, values, _ in followed
+    ]
+    adjusted = iter(holm([change.p_value for *_, change in tested if change is not None]))
+    last_tests = sum(len(values) > FEWEST_FOR_PREDICTION for _, values, _ in tested)
+    confidence = 1.0 - (1.0 - CONFIDENCE) / max(last_tests, 1)
+    changes = iter(tested)
+    series = []
+    for key, runs in found.items():
+        trends = []
+        for measure, values, run_ids in figures[key]:
+            _, _, change = next(changes)
+            p_adjusted = next(adjusted) if change is not None else None
+            trends.append(_figure(measure, values, run_ids, change, p_adjusted, confidence))
+        series.append(_series(key, runs, trends))
+    return Trends(made_at=datetime.now(UTC), store=str(url), series=tuple(series))
+
+
+def _read(url: ServiceUrl, wanted: RunFilter) -> dict[SeriesKey, list[_Run]]:
+    """The runs of each series, the oldest first; series in order of their names."""
+    database = Database(url)
+    if not database.exists:
+        return {}
+    database.upgrade()
+    found: dict[SeriesKey, list[_Run]] = {}
+    with database.transaction() as connection:
+        rows = connection.execute(_query(wanted)).all()
+        values: dict[tuple[str, str], dict[str, float]] = {}
+        for run_id, adapter, name, value in connection.execute(_figures_query(wanted)):
+            values.setdefault((run_id, adapter), {})[name] = value
+    for row in rows:
+        key = SeriesKey(
+            adapter=row.adapter,
+            data=row.uri,
+            points=_two_digits(row.points),
+            eps_metres=row.eps_metres,
+            min_samples=row.min_samples,
+            threads=row.threads,
+            host=row.host,
+        )
+        run = _Run(
+            row.run_id,
+            row.created_at,
+            row.fingerprint,
+            row.points,
+            row.status,
+            row.verdict,
+            row.version,
+            values.get((row.run_id, row.adapter), {}),
+        )
+        found.setdefault(key, []).append(run)
+    order = sorted(found, key=lambda key: (key.data, key.points, key.eps_metres, key.min_samples, key.adapter))
+    return {key: found[key][-MOST_RUNS:] for key in order}
+
+
+def _query(wanted: RunFilter) -> Select[tuple[object, ...]]:
+    query = (
+        select(
+            AdapterRow.run_id,
+            AdapterRow.adapter,
+            AdapterRow.status,
+            AdapterRow.verdict,
+            AdapterRow.version,
+            ComparisonRow.created_at,
+            ComparisonRow.eps_metres,
+            ComparisonRow.min_samples,
+            ComparisonRow.threads,
+            ComparisonRow.host,
+            DataSetRow.uri,
+            DataSetRow.points,
+            DataSetRow.fingerprint,
+        )
+        .join(ComparisonRow, ComparisonRow.run_id == AdapterRow.run_id)
+        .join(DataSetRow, DataSetRow.id == ComparisonRow.data_set_id)
+        .where(AdapterRow.version.is_not(None))  # those whose library was there
+        .order_by(ComparisonRow.created_at)
+    )
+    return query.where(*conditions(wanted))
+
+
+def _figures_query(wanted: RunFilter) -> Select[tuple[str, str, str, float]]:
+    query = (
+        select(FigureRow.run_id, FigureRow.adapter, FigureRow.name, FigureRow.value)
+        .join(ComparisonRow, ComparisonRow.run_id == FigureRow.run_id)
+        .join(AdapterRow, (AdapterRow.run_id == FigureRow.run_id) & (AdapterRow.adapter == FigureRow.adapter))
+        .join(DataSetRow, DataSetRow.id == ComparisonRow.data_set_id)
+        .where(FigureRow.name.in_([measure.name for measure in MEASURES]), FigureRow.workload == MAIN)
+    )
+    return query.where(*conditions(wanted))
+
+
+def _two_digits(points: int) -> int:
+    digits = max(len(str(points)) - 2, 0)
+    return round(points, -digits)
+
+
+def _values(runs: Sequence[_Run]) -> Iterator[tuple[Measure, list[float], list[str]]]:
+    """Each measure that any run has, with its values and their runs."""
+    for measure in MEASURES:
+        having = [run for run in runs if measure.name in run.figures]
+        if having:
+            factor = _FACTORS[measure.unit]
+            values = [run.figures[measure.name] * factor / (run.n_points if measure.per_point else 1) for run in having]
+            yield measure, values, [run.run_id for run in having]
+
+
+def _scaled(measure: Measure, values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    array = np.asarray(values, dtype=np.float64)
+    return np.log(array) if measure.ratio else array
+
+
+def _figure(
+    measure: Measure,
+    values: Sequence[float],
+    run_ids: Sequence[str],
+    change: ChangePoint | None,
+    p_adjusted: float | None,
+    confidence: float,
+) -> FigureTrend:
+    scaled = _scaled(measure, values)
+    since = change.index if _counts(measure, change, p_adjusted) and change is not None else 0
+    prediction = predict_last(scaled[since:], confidence)
+    verdict, said = _judged(measure, values, run_ids, change if since else None, prediction, scaled)
+    return FigureTrend(
+        measure=measure.name,
+        title=measure.title,
+        unit=measure.unit,
+        values=tuple(values),
+        runs=tuple(run_ids),
+        verdict=verdict,
+        said=said,
+        change=change,
+        p_adjusted=p_adjusted,
+        prediction=prediction,
+    )
+
+
+def _counts(measure: Measure, change: ChangePoint | None, p_adjusted: float | None) -> bool:
+    """Whether a shift is both proven and large enough to matter."""
+    if change is None or p_adjusted is None or p_adjusted >= 1.0 - CONFIDENCE:
+        return False
+    return _matters(measure, change.after - change.before)
+
+
+def _matters(measure: Measure, shift: float) -> bool:
+    return abs(shift) >= (math.log(measure.least) if measure.ratio else measure.least)
+
+
+def _judged(
+    measure: Measure,
+    values: Sequence[float],
+    run_ids: Sequence[str],
+    change: ChangePoint | None,
+    prediction: Prediction | None,
+    scaled: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> tuple[Verdict, str]:
+    if change is not None:
+        shift = change.after - change.before
+        return _worse_or_better(
+            measure, shift
+        ), f"{measure.title}: {_moved(measure, shift)} since {run_ids[change.index]}"
+    if prediction is None:
+        return Verdict.TOO_FEW, f"{measure.title}: {len(values)} runs are too few to tell"
+    shift = float(scaled[-1]) - (prediction.low + prediction.high) / 2.0
+    if not prediction.within and _matters(measure, shift):
+        return _worse_or_better(measure, shift), (
+            f"{measure.title}: {_moved(measure, shift)} in the last run, {run_ids[-1]}, beyond what the runs before it "
+            "let expect"
+        )
+    return Verdict.STEADY, f"{measure.title}: steady over {len(values)} runs"
+
+
+def _worse_or_better(measure: Measure, shift: float) -> Verdict:
+    return Verdict.REGRESSION if (shift > 0) == measure.rising_is_worse else Verdict.IMPROVEMENT
+
+
+def _moved(measure: Measure, shift: float) -> str:
+    return f"{math.exp(shift) - 1.0:+.0%}" if measure.ratio else f"{shift:+.3f}"
+
+
+def _series(key: SeriesKey, runs: Sequence[_Run], figures: Sequence[FigureTrend]) -> SeriesTrend:
+    return SeriesTrend(
+        key=key,
+        runs=tuple(run.run_id for run in runs),
+        dates=tuple(run.created_at for run in runs),
+        versions=tuple(dict.fromkeys(run.version for run in runs if run.version)),
+        fingerprints=len({run.fingerprint for run in runs}),
+        figures=tuple(figures),
+        remarks=tuple(_remarks(runs)),
+    )
+
+
+def _remarks(runs: Sequence[_Run]) -> Iterator[str]:
+    """What the last run did that the one before it did not."""
+    if len(runs) < 2:
+        return
+    before, last = runs[-2:]
+    if last.status != "ok" and before.status == "ok":
+        yield f"ended {last.status} in {last.run_id}"
+    if last.verdict == "different" and before.verdict not in (None, "different"):
+        yield f"clusters otherwise than the reference in {last.run_id}"
