@@ -1,7 +1,8 @@
 """Which core points belong together: those of a cell do, and cells do where two of their core points are within eps.
 
-A disjoint-set forest over cells (union by lowest index, path halving; Tarjan 1975). Cells surely within eps are united
-without a look at their points; then neighbours, then all others are tested, and only where they are not united already.
+A disjoint-set forest over the cells with core points (union by lowest index, path halving; Tarjan 1975). Cells surely
+within eps are united without a look at their points; then neighbours, then all others are tested, and only where they
+are not united already. Cells side by side that are, a run, are passed over at once.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Pair, Whole, count_within, pair_of_rows
-from taxi_mlops.engine.layout import IndexArray, Layout
+from taxi_mlops.engine.cores import CoreCells
+from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Pair, Whole, pair_of_rows
+from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
 from taxi_mlops.engine.threads import Range
 from taxi_mlops.engine.touching import FEW_PAIRS, any_within
-from taxi_mlops.engine.window import first_from
+from taxi_mlops.engine.window import PositionArray, Width, fill_tables, window
+from taxi_mlops.engine.within import any_near
 
 SURE, ADJACENT, ALL = 0, 1, 2
 """The stages of connecting."""
@@ -41,72 +44,107 @@ def find_roots(parent: IndexArray, cells: Range) -> None:
 
 
 @njit(cache=True, nogil=True)
+def find_runs(row_cell: IntArray, of: IndexArray, rows: Range, run_end: IndexArray) -> None:
+    """Fill in where the run of each cell ends: cells side by side of a row with the same value in `of`."""
+    for row in range(rows[0], rows[1]):
+        end = row_cell[row + 1]
+        for cell in range(row_cell[row + 1] - 1, row_cell[row] - 1, -1):
+            if cell + 1 < row_cell[row + 1] and of[cell] != of[cell + 1]:
+                end = cell + 1
+            run_end[cell] = end
+
+
+@njit(cache=True, nogil=True)
 def connect(
-    frame: Frame, layout: Layout, n_core: IndexArray, parent: IndexArray, rows: Range, others: Range, stage: int
+    frame: Frame,
+    layout: Layout,
+    cores: CoreCells,
+    width: Width,
+    parent: IndexArray,
+    run_end: IndexArray,
+    rows: Range,
+    others: Range,
+    stage: int,
 ) -> None:
     """Unite the cells of a range of rows with those of later rows, or later in the same row, that are in `others`.
 
-    parent: int32 or int64 (C,), the forest; only cells of the two ranges are touched, so that ranges may run in
-    parallel.
+    parent: int32 or int64 (K,), the forest; only cells of the two ranges are touched, so that ranges may run in
+    parallel. run_end: int32 or int64 (K,), for the last stage.
     """
+    row_cell, column = cores.row_cell, cores.column
+    size = frame.reach + 1
+    table = np.empty(size * width.entries, parent.dtype)
+    begin, end = np.empty(1, np.uintp), np.empty(1, np.uintp)
+    filled = max(rows[0], others[0])
     for row in range(rows[0], rows[1]):
-        for other in range(max(row, others[0]), min(row + frame.reach + 1, others[1])):
-            if layout.row_cell[row] < layout.row_cell[row + 1] and layout.row_cell[other] < layout.row_cell[other + 1]:
-                pair = pair_of_rows(frame, row, other)
-                columns = pair.outer
-                if stage == SURE:
-                    columns = pair.inner
-                elif stage == ADJACENT:
-                    columns = min(columns, 1) if other - row <= 1 else -1
-                if columns >= 0:
-                    _connect_rows(frame, layout, n_core, parent, row, other, pair, columns, stage)
+        stop = min(row + frame.reach + 1, others[1])
+        filled = fill_tables(table, width, column, None, row_cell, size, filled, stop)
+        if row_cell[row] == row_cell[row + 1]:
+            continue
+        for other in range(max(row, others[0]), stop):
+            if row_cell[other] == row_cell[other + 1]:
+                continue
+            pair = pair_of_rows(frame, row, other)
+            columns = pair.outer
+            if stage == SURE:
+                columns = pair.inner
+            elif stage == ADJACENT:
+                columns = min(columns, 1) if other - row <= 1 and pair.inner < 1 else -1
+            if columns >= 0:
+                zero = (other % size) * width.entries + width.margin
+                begin[0] = end[0] = row_cell[other]
+                _connect_rows(
+                    frame, layout, cores, table, zero, begin, end, parent, run_end, row, other, pair, columns, stage
+                )
 
 
 @njit(cache=True, nogil=True)
 def _connect_rows(
     frame: Frame,
     layout: Layout,
-    n_core: IndexArray,
+    cores: CoreCells,
+    table: IndexArray,
+    zero: int,
+    begin: PositionArray,
+    end: PositionArray,
     parent: IndexArray,
+    run_end: IndexArray,
     row: int,
     other: int,
     pair: Pair,
     columns: int,
     stage: int,
 ) -> None:
-    metric, x, y, start, column = frame.metric, layout.x, layout.y, layout.cell_start, layout.cell_column
-    first: Whole = np.uintp(layout.row_cell[other])
-    end = np.uintp(layout.row_cell[other + 1])
-    for cell in range(np.uintp(layout.row_cell[row]), np.uintp(layout.row_cell[row + 1])):
-        if n_core[cell] == 0:
-            continue
-        first = first_from(column, first, end, column[cell] - columns)
-        candidate = max(first, cell + np.uintp(1))
-        while candidate < end and column[candidate] <= column[cell] + columns:
-            if n_core[candidate] > 0 and parent[candidate] != parent[cell]:
+    metric, x, y = frame.metric, layout.x, layout.y
+    start, stop, column, row_cell = cores.start, cores.stop, cores.column, cores.row_cell
+    row_end = np.uintp(row_cell[other + 1])
+    for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
+        first, last = window(table, zero, column, None, begin, end, 0, row_end, column[cell], columns)
+        candidate, beyond = np.uintp(first), np.uintp(last)
+        if row == other:
+            candidate = cell + np.uintp(1)
+        while candidate < beyond:
+            united = parent[candidate] == parent[cell]
+            if not united:
                 a, b = find_root(parent, cell), find_root(parent, candidate)
-                if a != b and (stage == SURE or _touch(metric, pair, x, y, start, n_core, cell, candidate)):
+                united = a == b
+                if not united and (
+                    stage == SURE
+                    or _touch(metric, pair, x, y, start[cell], stop[cell], start[candidate], stop[candidate])
+                ):
                     parent[max(a, b)] = min(a, b)
-            candidate += np.uintp(1)
+                    united = True
+            candidate = np.uintp(run_end[candidate]) if united and stage == ALL else candidate + np.uintp(1)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _touch(
-    metric: Metric,
-    pair: Pair,
-    x: FloatArray,
-    y: FloatArray,
-    start: IndexArray,
-    n_core: IndexArray,
-    cell: Whole,
-    other: Whole,
+    metric: Metric, pair: Pair, x: FloatArray, y: FloatArray, first: Whole, last: Whole, begin: Whole, end: Whole
 ) -> bool:
-    """Return whether a core point of one cell is within eps of one of the other."""
-    first, last = np.uintp(start[cell]), np.uintp(start[cell] + n_core[cell])
-    begin, end = start[other], start[other] + n_core[other]
-    crowded = np.int64(n_core[cell]) * np.int64(n_core[other]) > FEW_PAIRS
-    tried = first + np.uintp(min(n_core[cell], _TRIED)) if crowded else last
-    for i in range(first, tried):
-        if count_within(metric, pair.scale, pair.within, pair.beyond, x, y, x[i], y[i], begin, end) > 0:
+    """Return whether one of the points first:last is within eps of one of begin:end."""
+    crowded = np.int64(last - first) * np.int64(end - begin) > FEW_PAIRS
+    tried = np.uintp(min(first + _TRIED, last) if crowded else last)
+    for i in range(np.uintp(first), tried):
+        if any_near(metric, pair.scale, pair.within, pair.beyond, x, y, x[i], y[i], begin, end):
             return True
-    return bool(crowded and any_within(metric, pair, x, y, first, last, begin, end))
+    return bool(crowded and any_within(metric, pair, x, y, np.uintp(first), np.uintp(last), begin, end))

@@ -11,95 +11,132 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, Frame, Whole, count_within, weigh_within
+from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Whole
 from taxi_mlops.engine.layout import IndexArray, Layout
 from taxi_mlops.engine.threads import Range
-from taxi_mlops.engine.window import first_from, rows_in_reach
+from taxi_mlops.engine.window import Width, fill_tables, rows_in_reach, window
+from taxi_mlops.engine.within import count_within, weigh_within
 
 BoolArray = NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
 def find_core_points(
-    frame: Frame, layout: Layout, rows: Range, min_samples: int, core: BoolArray, n_core: IndexArray
+    frame: Frame, layout: Layout, width: Width, rows: Range, min_samples: int, core: BoolArray, n_core: IndexArray
 ) -> None:
     """Fill in how many points of each cell of the rows are core, and which ones, where points were looked at.
 
-    core: bool (n,), sorted as the layout, False. n_core: int32 or int64 (C,). O(reach) per cell, and O(points within
-    eps and a cell) for each point that is looked at.
-
-    Slices are left where they are once enough points are sure; they catch up later. The innermost loops stand here, as
-    a call would hand over dozens of words for each point.
+    width: of the tables of columns. core: bool (n,), sorted as the layout, False. n_core: int32 or int64 (C,). O(reach)
+    per cell, and O(points within eps and a cell) for each point that is looked at.
     """
     x, y, start, column, row_cell = layout.x, layout.y, layout.cell_start, layout.cell_column, layout.row_cell
     size = 2 * frame.reach + 1
     row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
     outer_begin, outer_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
     inner_begin, inner_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
-    inner, outer = np.empty(size, np.int64), np.empty(size, np.int64)
+    inner, outer, zero = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
+    slice_begin, slice_end = np.empty((size, 2), start.dtype), np.empty((size, 2), start.dtype)
+    table = np.empty(size * width.entries, start.dtype)
+    filled = max(rows[0] - frame.reach, 0)
     for row in range(rows[0], rows[1]):
+        filled = fill_tables(table, width, column, start, row_cell, size, filled, row + frame.reach + 1)
         if row_cell[row] == row_cell[row + 1]:
             continue
-        reached = np.uintp(rows_in_reach(frame, row_cell, row, row_begin, row_end, inner, outer, scale, within, beyond))
+        reached = np.uintp(
+            rows_in_reach(frame, row_cell, row, width, row_begin, row_end, zero, inner, outer, scale, within, beyond)
+        )
         outer_begin[:], outer_end[:] = row_begin, row_begin
         inner_begin[:], inner_end[:] = row_begin, row_begin
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            here, members = column[cell], start[cell + np.uintp(1)] - start[cell]
-            sure: Whole = np.int64(0)
-            possible: Whole = np.int64(0)
+            here, members = column[cell], np.int64(start[cell + np.uintp(1)] - start[cell])
             if members >= min_samples:
-                sure = np.int64(members)
-            else:
-                for t in range(reached):
-                    end = row_end[t]
-                    first = first_from(column, outer_begin[t], end, here - outer[t])
-                    last = first_from(column, max(outer_end[t], first), end, here + outer[t] + 1)
-                    outer_begin[t], outer_end[t] = first, last
-                    possible += start[last] - start[first]
-                    if inner[t] >= 0:
-                        first = first_from(column, max(inner_begin[t], first), end, here - inner[t])
-                        last = first_from(column, max(inner_end[t], first), end, here + inner[t] + 1)
-                        inner_begin[t], inner_end[t] = first, last
-                        sure += start[last] - start[first]
-                        if sure >= min_samples:
-                            break
+                n_core[cell] = members
+                continue
+            possible, sure = np.int64(0), np.int64(0)
+            for t in range(reached):
+                first, last = window(
+                    table, zero[t], column, start, outer_begin, outer_end, t, row_end[t], here, outer[t]
+                )
+                slice_begin[t, 0], slice_end[t, 1] = first, last
+                possible += last - first
+            if possible < min_samples:
+                n_core[cell] = 0
+                continue
+            for t in range(reached):
+                slice_end[t, 0], slice_begin[t, 1] = slice_begin[t, 0], slice_begin[t, 0]
+                if inner[t] >= 0:
+                    first, last = window(
+                        table, zero[t], column, start, inner_begin, inner_end, t, row_end[t], here, inner[t]
+                    )
+                    slice_end[t, 0], slice_begin[t, 1] = first, last
+                    sure += last - first
             if sure >= min_samples:
                 n_core[cell] = members
-            elif possible < min_samples:
-                n_core[cell] = 0
-            else:
-                count = 0
-                for i in range(np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])):
-                    at_x, at_y = x[i], y[i]
-                    near, missing = sure, possible - sure
-                    for t in range(reached):
-                        begin, end = start[outer_begin[t]], start[outer_end[t]]
-                        if inner[t] >= 0:
-                            middle = start[inner_begin[t]]
-                            if middle > begin:
-                                near += count_within(
-                                    frame.metric, scale[t], within[t], beyond[t], x, y, at_x, at_y, begin, middle
-                                )
-                                missing -= middle - begin
-                            begin = start[inner_end[t]]
-                        if end > begin:
-                            near += count_within(
-                                frame.metric, scale[t], within[t], beyond[t], x, y, at_x, at_y, begin, end
-                            )
-                            missing -= end - begin
-                        if near >= min_samples or near + missing < min_samples:
-                            break
-                    if near >= min_samples:
-                        core[i] = True
-                        count += 1
-                n_core[cell] = count
+                continue
+            n_core[cell] = _look_at_points(
+                frame.metric,
+                x,
+                y,
+                start[cell],
+                start[cell + np.uintp(1)],
+                slice_begin,
+                slice_end,
+                scale,
+                within,
+                beyond,
+                reached,
+                sure,
+                possible - sure,
+                min_samples,
+                core,
+            )
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _look_at_points(
+    metric: Metric,
+    x: FloatArray,
+    y: FloatArray,
+    first: Whole,
+    last: Whole,
+    slice_begin: IndexArray,
+    slice_end: IndexArray,
+    scale: FloatArray,
+    within: FloatArray,
+    beyond: FloatArray,
+    reached: Whole,
+    sure: Whole,
+    undecided: Whole,
+    min_samples: int,
+    core: BoolArray,
+) -> int:
+    """Fill in which of the points first:last are core, and return how many.
+
+    Each has `sure` points within eps, and those that are of the `undecided` ones of the two slices of each row.
+    """
+    count = 0
+    for i in range(np.uintp(first), np.uintp(last)):
+        near, missing = sure, undecided
+        for t in range(reached):
+            for side in range(2):
+                begin, end = slice_begin[t, side], slice_end[t, side]
+                if end > begin:
+                    near += count_within(metric, scale[t], within[t], beyond[t], x, y, x[i], y[i], begin, end)
+                    missing -= end - begin
+            if near >= min_samples or near + missing < min_samples:
+                break
+        if near >= min_samples:
+            core[i] = True
+            count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
 def find_weighted_core_points(
     frame: Frame,
     layout: Layout,
+    width: Width,
     rows: Range,
     weight: FloatArray,
     min_samples: float,
@@ -115,41 +152,30 @@ def find_weighted_core_points(
     size = 2 * frame.reach + 1
     row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
     outer_begin, outer_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
-    inner, outer = np.empty(size, np.int64), np.empty(size, np.int64)
+    inner, outer, zero = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
+    slice_begin, slice_end = np.empty(size, start.dtype), np.empty(size, start.dtype)
+    table = np.empty(size * width.entries, start.dtype)
+    filled = max(rows[0] - frame.reach, 0)
     for row in range(rows[0], rows[1]):
+        filled = fill_tables(table, width, column, start, row_cell, size, filled, row + frame.reach + 1)
         if row_cell[row] == row_cell[row + 1]:
             continue
-        reached = np.uintp(rows_in_reach(frame, row_cell, row, row_begin, row_end, inner, outer, scale, within, beyond))
+        reached = np.uintp(
+            rows_in_reach(frame, row_cell, row, width, row_begin, row_end, zero, inner, outer, scale, within, beyond)
+        )
         outer_begin[:], outer_end[:] = row_begin, row_begin
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            here = column[cell]
             for t in range(reached):
-                first = first_from(column, outer_begin[t], row_end[t], here - outer[t])
-                outer_begin[t] = first
-                outer_end[t] = first_from(column, max(outer_end[t], first), row_end[t], here + outer[t] + 1)
+                slice_begin[t], slice_end[t] = window(
+                    table, zero[t], column, start, outer_begin, outer_end, t, row_end[t], column[cell], outer[t]
+                )
             count = 0
             for i in range(np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])):
                 total = 0.0
                 for t in range(reached):
-                    begin, end = start[outer_begin[t]], start[outer_end[t]]
+                    begin, end = slice_begin[t], slice_end[t]
                     total += weigh_within(frame.metric, scale[t], within[t], beyond[t], x, y, weight, i, begin, end)
                 core[i] = total >= min_samples
                 count += core[i]
             n_core[cell] = count
-
-
-@njit(cache=True, nogil=True)
-def move_core_points_first(layout: Layout, cells: Range, core: BoolArray, n_core: IndexArray) -> None:
-    """Reorder the points of each cell in place: core points come first. `core` is no longer in order then."""
-    x, y, order, start = layout.x, layout.y, layout.order, layout.cell_start
-    for cell in range(np.uintp(cells[0]), np.uintp(cells[1])):
-        begin, end = start[cell], start[cell + np.uintp(1)]
-        if 0 < n_core[cell] < end - begin:
-            to = np.uintp(begin)
-            for i in range(np.uintp(begin), np.uintp(end)):
-                if core[i]:
-                    x[i], x[to] = x[to], x[i]
-                    y[i], y[to] = y[to], y[i]
-                    order[i], order[to] = order[to], order[i]
-                    to += np.uintp(1)

@@ -11,13 +11,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from taxi_mlops.engine.cores import gather_core_points
 from taxi_mlops.engine.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
 from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
-from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
+from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters
 from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.pairwise import cluster_pairwise
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
-from taxi_mlops.engine.steps import connect_cells, find_core
+from taxi_mlops.engine.steps import connect_cells, find_core, label_points
 from taxi_mlops.engine.threads import Range, Run, available_threads, even_ranges, workers
 from taxi_mlops.engine.worldwide import cluster_worldwide
 
@@ -160,11 +161,10 @@ def _cluster(
         return code, core
     layout, frame = lay_out(x, y, frame, run, threads)
     n_core = find_core(frame, layout, weight, min_samples, core, run, threads)
-    root = connect_cells(frame, layout, n_core, run, threads)
-    cells, rows = even_ranges(len(n_core), threads), layout.row_ranges(8 * threads)
-    first = np.empty_like(n_core)
-    run(lambda part: first_core_points(layout, n_core, part, first), cells)
-    label = number_clusters(n_core, root, first)
-    run(lambda part: write_labels(frame, layout, n_core, label, part, code), rows)
+    cores = gather_core_points(layout, core, n_core, run, threads)
+    root = connect_cells(frame, layout, cores, run, threads)
+    first = np.empty_like(root)
+    run(lambda part: first_core_points(cores, layout.order, part, first), even_ranges(len(root), threads))
+    label_points(frame, layout, cores, n_core, number_clusters(root, first), code, run, threads)
     run(lambda part: decode_labels(code, part, core), even_ranges(n, threads))
     return code, core

@@ -16,8 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from taxi_mlops.engine.geodesy import degrees_of_distance
-from taxi_mlops.engine.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
-from taxi_mlops.engine.lanes import LANES, count_block
+from taxi_mlops.engine.haversine import RADIANS, haversine_of_distance
 from taxi_mlops.engine.resolution import COARSE
 
 FloatArray = NDArray[np.float64]
@@ -220,86 +219,3 @@ def pair_of_rows(frame: Frame, row: int, other: int) -> Pair:
         return Pair(inner, outer, 1.0, frame.squared, frame.squared)
     beyond = frame.squared * (largest / smallest) / frame.curvature * (1.0 + _MARGIN)
     return Pair(inner, outer, largest, frame.squared * (1.0 - _MARGIN), beyond)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def count_within(
-    metric: Metric,
-    scale: float,
-    within: float,
-    beyond: float,
-    x: FloatArray,
-    y: FloatArray,
-    at_x: float,
-    at_y: float,
-    begin: Whole,
-    end: Whole,
-) -> int:
-    """Count the points of x[begin:end], y[begin:end] within eps of (at_x, at_y).
-
-    scale, within, beyond: of the pair of rows. Indices are unsigned, as numba tests signed ones for being negative.
-    """
-    near, maybe = 0, 0
-    position, stop = np.uintp(begin), np.uintp(end)
-    if metric.spherical is None:
-        while position < stop:
-            near += count_block(x, y, position, stop - position, at_x, at_y, 1.0, within)
-            position += np.uintp(LANES)
-        return near
-    while position < stop:
-        near += count_block(x, y, position, stop - position, at_x, at_y, scale, within)
-        maybe += count_block(x, y, position, stop - position, at_x, at_y, scale, beyond)
-        position += np.uintp(LANES)
-    if near == maybe:
-        return near
-    return _count_undecided(metric, scale, within, beyond, x, y, at_x, at_y, begin, end, near)
-
-
-@njit(cache=True, nogil=True)
-def _count_undecided(
-    metric: Metric,
-    scale: float,
-    within: float,
-    beyond: float,
-    x: FloatArray,
-    y: FloatArray,
-    at_x: float,
-    at_y: float,
-    begin: Whole,
-    end: Whole,
-    near: int,
-) -> int:
-    """Add to `near` those points that the planar bounds leave undecided and the haversine finds within eps."""
-    for j in range(np.uintp(begin), np.uintp(end)):
-        squared = (y[j] - at_y) ** 2 + scale * (x[j] - at_x) ** 2
-        if within < squared <= beyond:
-            near += _within_haversine(metric, at_x, at_y, x[j], y[j])
-    return near
-
-
-@njit(cache=True, nogil=True)
-def _within_haversine(metric: Metric, x: float, y: float, other_x: float, other_y: float) -> bool:
-    cosine, other_cosine = cosine_of_latitude(y), cosine_of_latitude(other_y)
-    return haversine(y, x, cosine, other_y, other_x, other_cosine) <= metric.limit
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def weigh_within(
-    metric: Metric,
-    scale: float,
-    within: float,
-    beyond: float,
-    x: FloatArray,
-    y: FloatArray,
-    weight: FloatArray,
-    i: Whole,
-    begin: Whole,
-    end: Whole,
-) -> float:
-    """Add up the weights of the points begin:end within eps of point i."""
-    total = 0.0
-    for j in range(np.uintp(begin), np.uintp(end)):
-        squared = (y[j] - y[i]) ** 2 + scale * (x[j] - x[i]) ** 2
-        if squared <= within or (squared <= beyond and _within_haversine(metric, x[i], y[i], x[j], y[j])):
-            total += weight[j]
-    return total

@@ -6,10 +6,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import Frame, Whole, count_within
+from taxi_mlops.engine.cores import CoreCells
+from taxi_mlops.engine.frame import Frame, Whole
 from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
 from taxi_mlops.engine.threads import Range
-from taxi_mlops.engine.window import PositionArray, first_from, rows_in_reach
+from taxi_mlops.engine.window import PositionArray, Width, fill_tables, rows_in_reach, window
+from taxi_mlops.engine.within import any_near
 
 BoolArray = NDArray[np.bool_]
 LabelArray = NDArray[np.int32]
@@ -18,120 +20,174 @@ _NO_LABEL = np.int32(2**31 - 1)
 
 
 @njit(cache=True, nogil=True)
-def first_core_points(layout: Layout, n_core: IndexArray, cells: Range, first: IndexArray) -> None:
-    """Fill in, for each cell of a range, which of its core points was the first before sorting."""
-    for cell in range(np.uintp(cells[0]), np.uintp(cells[1])):
-        begin = np.uintp(layout.cell_start[cell])
-        if n_core[cell] > 0:
-            lowest = layout.order[begin]
-            for i in range(begin, begin + np.uintp(n_core[cell])):
-                lowest = min(lowest, layout.order[i])
-            first[cell] = lowest
+def first_core_points(cores: CoreCells, order: IndexArray, cells: Range, first: IndexArray) -> None:
+    """Fill in, for each cell of a range, which of its core points was the first before sorting.
 
-
-def number_clusters(n_core: IndexArray, root: IndexArray, first: IndexArray) -> LabelArray:
-    """Return int32 (C,): the cluster of each cell, numbered by first core point, and −1 for cells without core points.
-
-    root: the cell that stands for the cluster of each. O(C log C).
+    order: int32 or int64 (n,), where each sorted point was.
     """
-    label = np.full(len(root), -1, dtype=np.int32)
-    occupied = np.flatnonzero(n_core > 0)
-    lowest = np.full(len(root), np.iinfo(first.dtype).max, dtype=first.dtype)
-    np.minimum.at(lowest, root[occupied], first[occupied])
-    roots = np.flatnonzero(lowest < np.iinfo(first.dtype).max)
-    label[roots[np.argsort(lowest[roots])]] = np.arange(len(roots), dtype=np.int32)
-    label[occupied] = label[root[occupied]]
-    return label
+    start, stop = cores.start, cores.stop
+    for cell in range(np.uintp(cells[0]), np.uintp(cells[1])):
+        lowest = order[np.uintp(start[cell])]
+        for i in range(np.uintp(start[cell]), np.uintp(stop[cell])):
+            lowest = min(lowest, order[i])
+        first[cell] = lowest
+
+
+def number_clusters(root: IndexArray, first: IndexArray) -> LabelArray:
+    """Return int32 (K,): the cluster of each cell with core points, numbered by first core point.
+
+    root: the cell that stands for the cluster of each. `first` is changed. O(K + c log c) for c clusters.
+    """
+    lower_to_root(root, first)
+    roots = np.flatnonzero(root == np.arange(len(root), dtype=root.dtype))
+    label = np.empty(len(root), dtype=np.int32)
+    label[roots[np.argsort(first[roots])]] = np.arange(len(roots), dtype=np.int32)
+    return label[root]
+
+
+@njit(cache=True, nogil=True)
+def lower_to_root(root: IndexArray, first: IndexArray) -> None:
+    """Lower the value of each root to the lowest of all that it stands for."""
+    for cell in range(root.shape[0]):
+        at = np.uintp(root[cell])
+        first[at] = min(first[at], first[cell])
 
 
 @njit(cache=True, nogil=True)
 def write_labels(
-    frame: Frame, layout: Layout, n_core: IndexArray, label: LabelArray, rows: Range, code: LabelArray
+    frame: Frame,
+    layout: Layout,
+    cores: CoreCells,
+    width: Width,
+    n_core: IndexArray,
+    label: LabelArray,
+    run_end: IndexArray,
+    rows: Range,
+    code: LabelArray,
 ) -> None:
     """Write the label of each point of a range of rows to its original place, as 2 × label + (1 if it is core).
 
-    A point that is not core gets the lowest label among the core points within eps, or −1. label: int32 (C,), of the
-    core points of each cell. Cells whose label is no improvement are not looked at, and cells surely within eps are
-    taken at their word.
+    A point that is not core gets the lowest label among the core points within eps, or −1. n_core: (C,). label: int32
+    (K,), of the cells with core points; run_end: int32 or int64 (K,), up to where they have the same label. Labels of
+    cells surely within eps are taken at their word, and slices whose label is no improvement are not looked at.
     """
-    x, y, start, order, row_cell = layout.x, layout.y, layout.cell_start, layout.order, layout.row_cell
-    metric = frame.metric
+    x, y, order, start, row_cell = layout.x, layout.y, layout.order, layout.cell_start, layout.row_cell
+    core_start, core_stop, core_column, core_row = cores.start, cores.stop, cores.column, cores.row_cell
     size = 2 * frame.reach + 1
     row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
-    inner, outer = np.empty(size, np.int64), np.empty(size, np.int64)
+    outer_begin, outer_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    inner_begin, inner_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    inner, outer, zero = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
-    candidates, line = np.empty(0, dtype=np.uintp), np.empty(0, dtype=np.uintp)
+    table = np.empty(size * width.entries, core_start.dtype)
+    most = size * (2 * width.margin + 1)
+    line, slice_label = np.empty(most, np.uintp), np.empty(most, np.int32)
+    slice_begin, slice_end = np.empty(most, np.uintp), np.empty(most, np.uintp)
+    filled = max(rows[0] - frame.reach, 0)
     for row in range(rows[0], rows[1]):
-        if row_cell[row] == row_cell[row + 1]:
-            continue
-        reached = np.uintp(rows_in_reach(frame, row_cell, row, row_begin, row_end, inner, outer, scale, within, beyond))
-        most = (2 * outer[:reached] + 1).sum()
-        if most > candidates.shape[0]:
-            candidates, line = np.empty(2 * most, dtype=np.uintp), np.empty(2 * most, dtype=np.uintp)
-        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            begin, end = np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])
-            middle = begin + np.uintp(n_core[cell])
-            own = np.int32(2 * label[cell] + 1)
-            for i in range(begin, middle):
+        filled = fill_tables(table, width, core_column, None, core_row, size, filled, row + frame.reach + 1)
+        i = np.uintp(start[row_cell[row]])
+        for k in range(np.uintp(core_row[row]), np.uintp(core_row[row + 1])):
+            own = np.int32(2 * label[k] + 1)
+            while i < np.uintp(core_stop[k]):
                 code[np.uintp(order[i])] = own
-            if middle < end:
-                sure, found = _labels_in_reach(
-                    layout.cell_column, label, row_begin, row_end, inner, outer, reached, cell, candidates, line
-                )
-                for i in range(middle, end):
-                    best = sure
-                    for k in range(found):
-                        other, t = candidates[k], line[k]
-                        if label[other] < best and (
-                            count_within(
-                                metric,
-                                scale[t],
-                                within[t],
-                                beyond[t],
-                                x,
-                                y,
-                                x[i],
-                                y[i],
-                                start[other],
-                                start[other] + n_core[other],
-                            )
-                            > 0
-                        ):
-                            best = label[other]
-                    code[np.uintp(order[i])] = 2 * best if best != _NO_LABEL else -2
+                i += np.uintp(1)
+        if i == np.uintp(start[row_cell[row + 1]]):
+            continue
+        reached = np.uintp(
+            rows_in_reach(frame, core_row, row, width, row_begin, row_end, zero, inner, outer, scale, within, beyond)
+        )
+        outer_begin[:], outer_end[:] = row_begin, row_begin
+        inner_begin[:], inner_end[:] = row_begin, row_begin
+        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
+            others = start[cell + np.uintp(1)] - start[cell] - n_core[cell]
+            if others == 0:
+                continue
+            here = layout.cell_column[cell]
+            sure, slices = _slices_in_reach(
+                table,
+                zero,
+                core_column,
+                core_start,
+                core_stop,
+                label,
+                run_end,
+                reached,
+                here,
+                row_end,
+                outer_begin,
+                outer_end,
+                inner_begin,
+                inner_end,
+                inner,
+                outer,
+                slice_begin,
+                slice_end,
+                slice_label,
+                line,
+            )
+            stop = i + np.uintp(others)
+            while i < stop:
+                best = sure
+                for s in range(slices):
+                    t = line[s]
+                    if slice_label[s] < best and any_near(
+                        frame.metric,
+                        scale[t],
+                        within[t],
+                        beyond[t],
+                        x,
+                        y,
+                        x[i],
+                        y[i],
+                        slice_begin[s],
+                        slice_end[s],
+                    ):
+                        best = slice_label[s]
+                code[np.uintp(order[i])] = 2 * best if best != _NO_LABEL else -2
+                i += np.uintp(1)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _labels_in_reach(
+def _slices_in_reach(
+    table: IndexArray,
+    zero: IntArray,
     column: IntArray,
+    start: IndexArray,
+    stop: IndexArray,
     label: LabelArray,
-    row_begin: PositionArray,
+    run_end: IndexArray,
+    reached: Whole,
+    here: Whole,
     row_end: PositionArray,
+    outer_begin: PositionArray,
+    outer_end: PositionArray,
+    inner_begin: PositionArray,
+    inner_end: PositionArray,
     inner: IntArray,
     outer: IntArray,
-    reached: Whole,
-    cell: Whole,
-    candidates: PositionArray,
+    slice_begin: PositionArray,
+    slice_end: PositionArray,
+    slice_label: LabelArray,
     line: PositionArray,
-) -> tuple[Whole, Whole]:
-    """Return the lowest label surely within eps of a cell; list (cell, row) of those possibly lower, and count them."""
-    here = column[cell]
-    sure = label[cell] if label[cell] >= 0 else _NO_LABEL
-    found = np.uintp(0)
+) -> tuple[np.int32, Whole]:
+    """Return the lowest label surely within eps; list the slices of one label that may have a lower, and count them."""
+    sure, slices = _NO_LABEL, np.uintp(0)
     for t in range(reached):
-        end, last = row_end[t], here + outer[t]
-        other = first_from(column, row_begin[t], end, here - outer[t])
-        row_begin[t] = other
-        while other < end and column[other] <= last:
-            if 0 <= label[other] < sure:
-                if abs(column[other] - here) <= inner[t]:
-                    sure = label[other]
-                else:
-                    candidates[found] = other
-                    line[found] = t
-                    found += np.uintp(1)
-            other += np.uintp(1)
-    return sure, found
+        first, last = window(table, zero[t], column, None, outer_begin, outer_end, t, row_end[t], here, outer[t])
+        if first < last and inner[t] >= 0:
+            k, end = window(table, zero[t], column, None, inner_begin, inner_end, t, row_end[t], here, inner[t])
+            while k < end:
+                sure = min(sure, label[k])
+                k = np.int64(run_end[k])
+        while first < last:
+            end = min(np.int64(run_end[first]), last)
+            if label[first] < sure:
+                line[slices], slice_label[slices] = t, label[first]
+                slice_begin[slices], slice_end[slices] = start[first], stop[end - 1]
+                slices += np.uintp(1)
+            first = end
+    return sure, slices
 
 
 @njit(cache=True, nogil=True)

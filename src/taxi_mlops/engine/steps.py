@@ -1,17 +1,21 @@
-"""The two steps of clustering that work on one layout: which points are core, and which cells belong together."""
+"""The steps of clustering that work on one layout: which points are core, which belong together, and their labels."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.connecting import ADJACENT, ALL, SURE, connect, find_roots
-from taxi_mlops.engine.counting import find_core_points, find_weighted_core_points, move_core_points_first
+from taxi_mlops.engine.connecting import ADJACENT, ALL, SURE, connect, find_roots, find_runs
+from taxi_mlops.engine.cores import CoreCells
+from taxi_mlops.engine.counting import find_core_points, find_weighted_core_points
 from taxi_mlops.engine.frame import FloatArray, Frame
+from taxi_mlops.engine.labelling import write_labels
 from taxi_mlops.engine.layout import IndexArray, Layout
-from taxi_mlops.engine.threads import Range, Run, even_ranges
+from taxi_mlops.engine.threads import Range, Run
+from taxi_mlops.engine.window import table_width
 
 BoolArray = NDArray[np.bool_]
+LabelArray = NDArray[np.int32]
 
 
 def find_core(
@@ -23,42 +27,63 @@ def find_core(
     run: Run,
     threads: int,
 ) -> IndexArray:
-    """Return how many points of each cell are core, (C,), and move these to the front of their cell.
+    """Return how many points of each cell are core, (C,), and fill in which, where not all or none of a cell are.
 
-    weight: of the points in their original order, (n,); or None, where each counts once. core: bool (n,), False; what
-    is in it afterwards has no meaning.
+    weight: of the points in their original order, (n,); or None, where each counts once. core: bool (n,), of the sorted
+    points, False.
     """
-    rows = layout.row_ranges(8 * threads)
+    rows, width = layout.row_ranges(8 * threads), table_width(frame, layout)
     n_core = np.empty(len(layout.cell_column), dtype=layout.order.dtype)
     if weight is None:
         enough = int(min(max(np.ceil(min_samples), 0), len(layout.order) + 1))
-        run(lambda part: find_core_points(frame, layout, part, enough, core, n_core), rows)
+        run(lambda part: find_core_points(frame, layout, width, part, enough, core, n_core), rows)
     else:
         sorted_weight = np.asarray(weight, dtype=np.float64)[layout.order]
         run(
             lambda part: find_weighted_core_points(
-                frame, layout, part, sorted_weight, float(min_samples), core, n_core
+                frame, layout, width, part, sorted_weight, float(min_samples), core, n_core
             ),
             rows,
         )
-    run(lambda part: move_core_points_first(layout, part, core, n_core), even_ranges(len(n_core), threads))
     return n_core
 
 
-def connect_cells(frame: Frame, layout: Layout, n_core: IndexArray, run: Run, threads: int) -> IndexArray:
-    """Return, for each cell, the one that stands for its cluster: within ranges of rows, then across their seams."""
-    parent = np.arange(len(n_core), dtype=n_core.dtype)
-    ranges = layout.row_ranges(threads)
+def connect_cells(frame: Frame, layout: Layout, cores: CoreCells, run: Run, threads: int) -> IndexArray:
+    """Return, for each cell with core points, (K,), the one that stands for its cluster.
+
+    They are connected within ranges of rows, then across the seams of these.
+    """
+    parent = np.arange(len(cores.cell), dtype=cores.cell.dtype)
+    run_end = np.empty_like(parent)
+    ranges, width = layout.row_ranges(threads), table_width(frame, layout)
 
     def within(part: Range) -> None:
         for stage in (SURE, ADJACENT, ALL):
-            connect(frame, layout, n_core, parent, part, part, stage)
-            find_roots(parent, (int(layout.row_cell[part[0]]), int(layout.row_cell[part[1]])))
+            connect(frame, layout, cores, width, parent, run_end, part, part, stage)
+            find_roots(parent, (int(cores.row_cell[part[0]]), int(cores.row_cell[part[1]])))
+            find_runs(cores.row_cell, parent, part, run_end)
 
     run(within, ranges)
     for begin, end in ranges[:-1]:
         seam, beyond = (max(begin, end - frame.reach), end), (end, len(layout.row_cell) - 1)
         for stage in (SURE, ADJACENT, ALL):
-            connect(frame, layout, n_core, parent, seam, beyond, stage)
+            connect(frame, layout, cores, width, parent, run_end, seam, beyond, stage)
     find_roots(parent, (0, len(parent)))
     return parent
+
+
+def label_points(
+    frame: Frame,
+    layout: Layout,
+    cores: CoreCells,
+    n_core: IndexArray,
+    label: LabelArray,
+    code: LabelArray,
+    run: Run,
+    threads: int,
+) -> None:
+    """Fill in the code of each point in its original place, int32 (n,), as `write_labels` does; label: int32 (K,)."""
+    rows, width = layout.row_ranges(8 * threads), table_width(frame, layout)
+    run_end = np.empty_like(cores.cell)
+    run(lambda part: find_runs(cores.row_cell, label, part, run_end), rows)
+    run(lambda part: write_labels(frame, layout, cores, width, n_core, label, run_end, part, code), rows)

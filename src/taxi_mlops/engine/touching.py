@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from taxi_mlops.engine.frame import FloatArray, Metric, Pair, Whole, count_within
+from taxi_mlops.engine.frame import FloatArray, Metric, Pair, Whole
+from taxi_mlops.engine.within import any_near
 
 FEW_PAIRS = 2048
 """Up to so many pairs, comparing them all is faster."""
@@ -46,7 +47,7 @@ def any_within(
         if (b - a) * (d - c) <= FEW_PAIRS or max(size_a, size_b) == 0.0:
             last = b if max(size_a, size_b) > 0.0 else a + 1
             for i in range(a, last):
-                if count_within(metric, pair.scale, pair.within, pair.beyond, bx, by, ax[i], ay[i], c, d) > 0:
+                if any_near(metric, pair.scale, pair.within, pair.beyond, bx, by, ax[i], ay[i], c, d):
                     return True
         elif size_a >= size_b:
             middle = _halve(ax, ay, a, b, high_ax - low_ax >= high_ay - low_ay)

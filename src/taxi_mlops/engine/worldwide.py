@@ -15,12 +15,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from taxi_mlops.engine.connecting import find_root, find_roots
-from taxi_mlops.engine.counting import move_core_points_first
+from taxi_mlops.engine.cores import CoreCells, gather_core_points
 from taxi_mlops.engine.frame import FloatArray, Frame, extent_of, zone_frame
-from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters, write_labels
+from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters
 from taxi_mlops.engine.layout import IndexArray, Layout, lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
-from taxi_mlops.engine.steps import connect_cells, find_core
+from taxi_mlops.engine.steps import connect_cells, find_core, label_points
 from taxi_mlops.engine.threads import Run, even_ranges
 from taxi_mlops.engine.zones import Part, zones_of
 
@@ -36,6 +36,18 @@ class _Piece(NamedTuple):
     frame: Frame
     layout: Layout
     n_core: IndexArray
+
+
+class _Gathered(NamedTuple):
+    """A piece whose core points are apart. first: of its K cells with core points, the number among all pieces'."""
+
+    piece: _Piece
+    cores: CoreCells
+    first: int
+
+    @property
+    def numbers(self) -> slice:
+        return slice(self.first, self.first + len(self.cores.cell))
 
 
 def cluster_worldwide(
@@ -57,17 +69,17 @@ def cluster_worldwide(
         part = zone.part(latitude, longitude)
         if part.owned:
             pieces.append(_find_core(part, eps_metres, min_samples, weight, core, run, threads))
-    starts = np.cumsum([0, *(len(piece.n_core) for piece in pieces)]).tolist()
-    root = _connect(pieces, starts, core, run, threads)
+    gathered, root = _connect(pieces, core, run, threads)
     first = np.empty_like(root)
-    for piece, start in zip(pieces, starts, strict=False):
-        originals = piece.layout._replace(order=piece.member[piece.layout.order])
-        here = first[start : start + len(piece.n_core)]
-        first_core_points(originals, piece.n_core, (0, len(here)), here)
-    label = number_clusters(np.concatenate([piece.n_core for piece in pieces]), root, first)
+    for one in gathered:
+        original = one.piece.member[one.piece.layout.order]
+        first_core_points(one.cores, original, (0, len(one.cores.cell)), first[one.numbers])
+    label = number_clusters(root, first)
     code = np.empty(len(latitude), dtype=np.int32)
-    for piece, start in zip(pieces, starts, strict=False):
-        _write_labels(piece, label[start : start + len(piece.n_core)], code, run, threads)
+    for piece, cores, numbers in ((one.piece, one.cores, one.numbers) for one in gathered):
+        here = np.empty(len(piece.member), dtype=np.int32)
+        label_points(piece.frame, piece.layout, cores, piece.n_core, label[numbers], here, run, threads)
+        code[piece.member[: piece.owned]] = here[: piece.owned]
     run(lambda part: decode_labels(code, part, core), even_ranges(len(code), threads))
     return code, core
 
@@ -86,52 +98,53 @@ def _find_core(
     coarse = zone_frame(extent, eps_metres, COARSE)
     resolution = choose_resolution(part.x, part.y, coarse.width, coarse.height, min_samples)
     layout, frame = lay_out(part.x, part.y, zone_frame(extent, eps_metres, resolution), run, threads)
-    here = np.zeros(len(part.member), dtype=np.bool_)
+    here, flags = np.zeros(len(part.member), dtype=np.bool_), np.empty(len(part.member), dtype=np.bool_)
     weight = None if weight is None else np.asarray(weight)[part.member]
     n_core = find_core(frame, layout, weight, min_samples, here, run, threads)
-    mark_core_points(layout, n_core, here)
-    core[part.member[: part.owned]] = here[: part.owned]
+    mark_core_points(layout, here, n_core, flags)
+    core[part.member[: part.owned]] = flags[: part.owned]
     return _Piece(part.member, part.owned, frame, layout, n_core)
 
 
-def _connect(pieces: list[_Piece], starts: list[int], core: BoolArray, run: Run, threads: int) -> IndexArray:
-    """Return, for each cell of all pieces, the one that stands for its cluster. n_core becomes that of `core`."""
+def _connect(pieces: list[_Piece], core: BoolArray, run: Run, threads: int) -> tuple[list[_Gathered], IndexArray]:
+    """Return, for each cell with core points of all pieces, the one that stands for its cluster.
+
+    n_core of the pieces becomes that of `core`, and their core points are gathered.
+    """
     index = pieces[0].layout.order.dtype
     home = np.empty(len(core), dtype=index)
-    root = np.empty(starts[-1], dtype=index)
-    away = []
-    for piece, start in zip(pieces, starts, strict=False):
+    gathered, roots, away, first = [], [], [], 0
+    for piece in pieces:
         flags = core[piece.member]
         sorted_flags, cell_of = np.empty_like(flags), np.empty(len(flags), dtype=index)
         take_core_points(piece.layout, flags, sorted_flags, piece.n_core, cell_of)
-        move_core_points_first(piece.layout, (0, len(piece.n_core)), sorted_flags, piece.n_core)
-        root[start : start + len(piece.n_core)] = start + connect_cells(
-            piece.frame, piece.layout, piece.n_core, run, threads
-        )
-        home[piece.member[: piece.owned]] = start + cell_of[: piece.owned]
+        cores = gather_core_points(piece.layout, sorted_flags, piece.n_core, run, threads)
+        roots.append(first + connect_cells(piece.frame, piece.layout, cores, run, threads))
+        number = np.empty(len(piece.n_core), dtype=index)
+        number[cores.cell] = np.arange(first, first + len(cores.cell), dtype=index)
+        home[piece.member[: piece.owned]] = number[cell_of[: piece.owned]]
         halo = piece.owned + np.flatnonzero(flags[piece.owned :])
-        away.append((piece.member[halo], start + cell_of[halo]))
+        away.append((piece.member[halo], number[cell_of[halo]]))
+        gathered.append(_Gathered(piece, cores, first))
+        first += len(cores.cell)
+    root = np.concatenate(roots)
     for member, cell in away:
         unite(root, home[member], cell)
     find_roots(root, (0, len(root)))
-    return root
-
-
-def _write_labels(piece: _Piece, label: LabelArray, code: LabelArray, run: Run, threads: int) -> None:
-    """Write the codes of a piece's own points."""
-    here = np.empty(len(piece.member), dtype=np.int32)
-    rows = piece.layout.row_ranges(8 * threads)
-    run(lambda part: write_labels(piece.frame, piece.layout, piece.n_core, label, part, here), rows)
-    code[piece.member[: piece.owned]] = here[: piece.owned]
+    return gathered, root
 
 
 @njit(cache=True, nogil=True)
-def mark_core_points(layout: Layout, n_core: IndexArray, core: BoolArray) -> None:
-    """Fill in which points are core, bool (n,), in their original order, from cells whose core points come first."""
+def mark_core_points(layout: Layout, sorted_core: BoolArray, n_core: IndexArray, core: BoolArray) -> None:
+    """Fill in which points are core, bool (n,), in their original order.
+
+    sorted_core: (n,), as the layout; looked at only in cells where some points are core and some are not.
+    """
     order, start = layout.order, layout.cell_start
     for cell in range(n_core.shape[0]):
+        whole = n_core[cell] == start[cell + 1] - start[cell]
         for i in range(start[cell], start[cell + 1]):
-            core[order[i]] = i < start[cell] + n_core[cell]
+            core[order[i]] = whole or (n_core[cell] > 0 and sorted_core[i])
 
 
 @njit(cache=True, nogil=True)
