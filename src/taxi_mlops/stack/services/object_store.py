@@ -56,6 +56,7 @@ class ObjectStore(Service):
                 "MINIO_ROOT_USER": ADMINISTRATOR,
                 "MINIO_ROOT_PASSWORD": secret_key(stack, ADMINISTRATOR),
                 "MINIO_UPDATE": "off",
+                "MINIO_PROMETHEUS_AUTH_TYPE": "public",  # it tells of sizes and requests, on loopback
                 "MINIO_BROWSER": "off",
             },
         )
@@ -76,6 +77,8 @@ class ObjectStore(Service):
             "s3.port": stack.port(self.name),
             "s3.port.grpc": port["s3-grpc"],
             "s3.config": folder / "identities.json",
+            "metricsPort": stack.port(self.name, "metrics"),
+            "metricsIp": "127.0.0.1",
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "volume.max": 16,

@@ -11,6 +11,7 @@ from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import get
 from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
 from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.services.object_store import MINIO, ObjectStore
 
 _TARGETS = {
     "prometheus": {"job": "prometheus"},
@@ -21,7 +22,6 @@ _TARGETS = {
     "redis-exporter": {"job": "redis"},
     "loki": {"job": "loki"},
     "jaeger": {"job": "jaeger"},
-    "object-store": {"job": "object-store", "__metrics_path__": "/minio/v2/metrics/cluster"},
 }
 """As in deploy/prometheus/targets/services.yml, by the services' names here."""
 _PORTS = {"jaeger": "metrics"}
@@ -70,12 +70,22 @@ def _rules() -> list[Path]:
 def _targets(stack: StackFolder) -> dict[str, str]:
     """The files that say what to scrape: those services that are part of this stack."""
     there = set(stack.services())
-    services = [
+    services: list[dict[str, object]] = [
         {"targets": [_listens_at(stack, name)], "labels": labels} for name, labels in _TARGETS.items() if name in there
     ]
+    if ObjectStore.name in there:
+        services.append(_object_store(stack))
     own = {name: [{"targets": [_listens_at(stack, name)]}] if name in there else [] for name in _OWN_FILES}
     files = {"services": services, **{_OWN_FILES[name]: targets for name, targets in own.items()}}
     return {f"targets/{name}.yml": yaml.safe_dump(targets) for name, targets in files.items()}
+
+
+def _object_store(stack: StackFolder) -> dict[str, object]:
+    """MinIO shows its metrics where it serves, SeaweedFS on a port of their own."""
+    if ObjectStore().kind(stack) == MINIO:
+        path = {"__metrics_path__": "/minio/v2/metrics/cluster"}
+        return {"targets": [_listens_at(stack, ObjectStore.name)], "labels": {"job": "object-store", **path}}
+    return {"targets": [f"127.0.0.1:{stack.port(ObjectStore.name, 'metrics')}"], "labels": {"job": "object-store"}}
 
 
 def _listens_at(stack: StackFolder, name: str) -> str:
