@@ -41,6 +41,22 @@ class Services:
             pytest.skip("; ".join(reasons))
         # They end too where the tests are killed.
         self.stack.up(names, launcher=["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else [])
+        if "postgresql" in self.stack.folder.services():
+            self._forget_disk()
+
+    def administrator(self, database: str = "postgres") -> str:
+        """The URL of a database for PostgreSQL's administrator."""
+        folder = self.stack.folder
+        place = f"postgres:{folder.secret('postgres_password')}@127.0.0.1:{folder.port('postgresql')}"
+        return f"postgresql://{place}/{database}"
+
+    def _forget_disk(self) -> None:
+        """What tests store need not outlast the machine."""
+        import psycopg
+
+        with psycopg.connect(self.administrator(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

@@ -19,14 +19,11 @@ QUOTED = "sl%2Fash%40t"
 def postgresql_server(start_services: Callable[..., Any]) -> str:
     """`user:password@host:port` of a running server."""
     psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
-    folder = start_services("postgresql").stack.folder
-    place, administrator = f"127.0.0.1:{folder.port('postgresql')}", folder.secret("postgres_password")
-    with psycopg.connect(f"postgresql://postgres:{administrator}@{place}/postgres", autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")  # what tests store need not outlast the machine
-        connection.execute("SELECT pg_reload_conf()")
+    services = start_services("postgresql")
+    with psycopg.connect(services.administrator(), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE lab LOGIN CREATEDB PASSWORD '{PASSWORD}'")
         connection.execute("CREATE DATABASE lab OWNER lab")
-    return f"lab:{QUOTED}@{place}"
+    return f"lab:{QUOTED}@127.0.0.1:{services.stack.folder.port('postgresql')}"
 
 
 @pytest.fixture(scope="session")

@@ -49,8 +49,8 @@ def database(own_services, authority):
     """An address that asks for TLS, of a server that has it."""
     import psycopg
 
-    folder = own_services("postgresql").stack.folder
-    url = f"postgresql://postgres:{folder.secret('postgres_password')}@127.0.0.1:{folder.port('postgresql')}/postgres"
+    services = own_services("postgresql")
+    folder, url = services.stack.folder, services.administrator()
     with psycopg.connect(url, autocommit=True) as connection:
         # Files that the server may read, whoever it runs as, and that it keeps for itself.
         for name, setting in (("public.crt", "ssl_cert_file"), ("private.key", "ssl_key_file")):
