@@ -14,7 +14,7 @@ from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 FloatArray = NDArray[np.float64]
 
 
-def santiago(folder: Path, n: int) -> FloatArray:
+def santiago(folder: Path, n: int, seed: int = 0) -> FloatArray:
     """Return (n, 2) degrees: origins and destinations, drawn with replacement, with 5e-4 degrees of normal noise."""
     table = pq.read_table(folder / "santiago_taxi_od.parquet")
     trips = np.stack(
@@ -24,7 +24,7 @@ def santiago(folder: Path, n: int) -> FloatArray:
         ],
         axis=1,
     )
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     points = trips[rng.integers(0, len(trips), n)]
     points[:, 0] += rng.normal(0, 5e-4, n)
     points[:, 1] += rng.normal(0, 5e-4, n)
@@ -37,10 +37,14 @@ def santiago_points(folder: Path, n: int) -> Points:
     return Points(latitude, longitude, None, "", Provenance("santiago", "made", "1", n, n))
 
 
-def plane(points: FloatArray) -> FloatArray:
-    """Return (n, 2) metres east and north at the middle latitude: the same points for the metric of the plane."""
+def plane(points: FloatArray, cosine: float | None = None) -> FloatArray:
+    """Return (n, 2) metres east and north: the same points for the metric of the plane.
+
+    cosine: of the latitude at which east is measured; their mean latitude's by default.
+    """
     latitude, longitude = np.radians(points).T
-    return EARTH_RADIUS_METRES * np.stack([longitude * np.cos(np.mean(latitude)), latitude], axis=1)
+    cosine = np.cos(np.mean(latitude)) if cosine is None else cosine
+    return EARTH_RADIUS_METRES * np.stack([longitude * cosine, latitude], axis=1)
 
 
 def reset_peak() -> int:
