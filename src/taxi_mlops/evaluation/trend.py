@@ -56,7 +56,7 @@ def change_point(values: FloatArray, seed: int) -> ChangePoint | None:
         index=index,
         before=float(np.median(values[:index])),
         after=float(np.median(values[index:])),
-        p_value=(as_much + 1) / (PERMUTATIONS + 1),
+        p_value=(int(as_much) + 1) / (PERMUTATIONS + 1),
     )
 
 
