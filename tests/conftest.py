@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,18 @@ def shared_data() -> Path:
     if not (folder / "santiago_taxi_od.parquet").is_file():
         pytest.skip(f"no real trips in {folder}; set TAXI_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def metrics_in() -> Callable[[str], set[str]]:
+    """Finds the metrics in an expression of PromQL: the names that are no label, function, word or duration."""
+    words = {"by", "on", "or", "and", "unless", "without", "ignoring", "bool", "offset", "group_left", "group_right"}
+
+    def metrics_in(expression: str) -> set[str]:
+        bare = re.sub(r'"[^"]*"', '""', expression)
+        bare = re.sub(r"\{[^}]*\}", "{}", bare)
+        bare = re.sub(r"\[[^\]]*\]", "", bare)
+        bare = re.sub(r"\b(by|on|without|ignoring)\s*\([^)]*\)", "", bare)
+        return set(re.findall(r"(?<![\w:.])([A-Za-z_:][\w:]*)(?!\w*\s*\()", bare)) - words
+
+    return metrics_in

@@ -1,0 +1,152 @@
+"""Every query of every panel and rule, asked of the real programs after a real run: each must return data."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from taxi_mlops.flows.compare import compare
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.record import configured_recorders
+from taxi_mlops.monitoring.tracing import trace_id_of
+from taxi_mlops.recording.recordings import Recordings
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.specification import Specification
+from taxi_mlops.testing.sample_runs import make_run
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+DEPLOYMENT = "nightly"
+WATCHERS = ("prometheus", "pushgateway", "alertmanager", "loki", "jaeger", "exporter")
+WATCHED = ("node-exporter", "postgres-exporter", "redis-exporter", "object-store", "prefect-server")
+WITHOUT_DATA = {"RunFailed", "CertificateExpires"}
+"""Alerts whose metrics may be absent: where nothing ever failed, and where nothing speaks TLS."""
+
+
+@pytest.fixture(scope="module")
+def services(start_services, shorten):
+    services = start_services(*WATCHERS, *WATCHED)
+    flow_runs(services.settings)
+    shorten(services)
+    return services
+
+
+def flow_runs(settings):
+    """A deployment at Prefect's server that has completed a run, and has two to come; and a worker that said so."""
+    user, password = settings.prefect_api_auth.get_secret_value().split(":")
+    now = datetime.now(UTC)
+    with httpx.Client(base_url=str(settings.prefect_api_url), auth=(user, password), timeout=30) as client:
+
+        def post(path, **content):
+            answer = client.post(path, json=content)
+            assert answer.is_success, answer.text
+            return answer.json() if answer.content else None
+
+        if client.get("/work_pools/watched").status_code == 404:
+            post("/work_pools/", name="watched", type="process", base_job_template={})
+        post("/work_pools/watched/workers/heartbeat", name="one")
+        flow = post("/flows/", name="compare")
+        deployment = post("/deployments/", name=DEPLOYMENT, flow_id=flow["id"])
+        done = post(f"/deployments/{deployment['id']}/create_flow_run", state={"type": "SCHEDULED"})
+        for kind in ("RUNNING", "COMPLETED"):
+            post(f"/flow_runs/{done['id']}/set_state", state={"type": kind}, force=True)
+        for minutes in (10, 20):
+            at = (now + timedelta(minutes=minutes)).isoformat()
+            state = {"type": "SCHEDULED", "state_details": {"scheduled_time": at}}
+            post(f"/deployments/{deployment['id']}/create_flow_run", state=state)
+
+
+@pytest.fixture(scope="module")
+def run(services, tmp_path_factory, ask, wait_until):
+    """The folder of a real comparison, and two sample runs around it, so that counters have moved."""
+    folder = tmp_path_factory.mktemp("watched")
+    settings = services.settings.model_copy(
+        update={
+            "cache_dir": folder / "cache",
+            "runs_dir": folder / "runs",
+            "mlflow_uri": SecretStr("off"),
+            "deployment": DEPLOYMENT,
+        }
+    )
+    pushgateway = configured_recorders(settings)[-1]
+    asked = ask(services)
+
+    def counted(runs):
+        [found] = asked.metrics(f'sum(taxi_runs_total{{deployment="{DEPLOYMENT}"}}) or vector(0)')
+        return float(found["value"][1]) == runs
+
+    pushgateway.record(make_run(folder / "before"))
+    wait_until(lambda: counted(1), "the first push is scraped")
+    specification = Specification.model_validate(
+        {"dataset": {"synthetic_rows": 1500}, "trials": {"adapters": ["sklearn", "grid"], "repeats": 2}}
+    )
+    run = RunFolder(folder / "run")
+    compare(specification, run, settings, Observer())
+    pushgateway.record(make_run(folder / "after", "20260103T030405Z-000002"))
+    wait_until(lambda: counted(3), "all pushes are scraped")
+    return run
+
+
+def panels():
+    for path in sorted((DEPLOY / "grafana" / "dashboards").glob("*.json")):
+        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            for target in panel["targets"]:
+                yield pytest.param(panel["type"], target["expr"], id=f"{path.stem}: {panel['title']}")
+
+
+def rules():
+    for path in sorted((DEPLOY / "prometheus" / "rules").glob("*.yml")):
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+            yield from group["rules"]
+
+
+def test_the_run_said_nothing_was_missed(run):
+    assert Recordings.read(run).failed == ()
+    assert "not_sent" not in run.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("kind", "expression"), list(panels()))
+def test_a_panel_has_data(run, services, ask, wait_until, kind, expression):
+    query = expression.replace("$deployment", ".*")
+    asked = ask(services)
+    wait_until(lambda: asked.lines(query) if kind == "logs" else asked.metrics(query), query)
+
+
+@pytest.mark.parametrize("rule", list(rules()), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_a_rule_rests_on_data(run, services, ask, wait_until, metrics_in, rule):
+    asked = ask(services)
+    for name in metrics_in(rule["expr"]) if rule.get("alert") not in WITHOUT_DATA else ():
+        wait_until(lambda name=name: asked.metrics(name), name)
+
+
+def test_nothing_is_said_to_be_down_on_a_stack_that_is_up(run, services, ask):
+    firing = ask(services).metrics('ALERTS{alertstate="firing", area=~"services|stores"}')
+    assert [alert["metric"] for alert in firing] == []
+
+
+def test_from_the_metric_of_a_run_to_its_trace_and_its_log(run, services, ask, wait_until):
+    asked, run_id = ask(services), json.loads(run.comparison.read_text(encoding="utf-8"))["run_id"]
+    [shown] = wait_until(
+        lambda: asked.metrics(f'last_over_time(taxi_last_run_info{{run_id="{run_id}"}}[1h])'), "the run's metric"
+    )
+    trace_id = shown["metric"]["trace_id"]
+    assert trace_id == trace_id_of(run_id)
+    spans = wait_until(lambda: asked.spans(trace_id), "the trace")
+    names = [span["operationName"] for span in spans]
+    assert names.count("trial") == 6
+    assert {"compare", "load", "trial.fit", "record.store", "SQL INSERT", "PUT pushgateway"} <= set(names)
+    tags = {tag["key"]: tag["value"] for span in spans if span["operationName"] == "trial" for tag in span["tags"]}
+    assert {"taxi.adapter", "taxi.points", "taxi.eps_metres", "taxi.min_samples", "taxi.fingerprint"} <= set(tags)
+    query = f'{{service_name="taxi-mlops"}} | trace_id="{trace_id}"'
+    streams = wait_until(lambda: asked.lines(query), "the log")
+    events = [stream["stream"]["event"] for stream in streams for _ in stream["values"]]
+    assert events.count("trial_finished") == 6
+    assert {"run_started", "points_loaded", "run_finished", "run_recorded"} <= set(events)
+    assert {stream["stream"]["taxi_run_id"] for stream in streams} == {run_id}
