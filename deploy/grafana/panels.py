@@ -250,7 +250,7 @@ DATA = Page(
         ),
         Panel(
             "Since points were loaded",
-            "Alert DataStale fires after three days.",
+            "Alert DataStale fires after three intervals of the schedule.",
             "s",
             ((f"time() - max by (deployment) (taxi_data_loaded_timestamp_seconds{WHERE})", "{{deployment}}"),),
             Form.BARS,

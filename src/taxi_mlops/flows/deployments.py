@@ -113,7 +113,7 @@ def deploy_all(settings: Settings) -> Iterator[str]:
             environment["PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"] = _save_results_block()
             yield f"results go to s3://{TRIPS_BUCKET}"
         for one in deployments(settings):
-            _deploy(one, settings, environment)
+            _deploy(one, settings, environment | {"TAXI_DEPLOYMENT": one.name})
             when = f", {one.cron} {settings.schedule_timezone}" if one.cron else ""
             yield f"deployment {one.full_name}{when}"
         for automation in _automations():

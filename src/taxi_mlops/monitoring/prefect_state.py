@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from taxi_mlops.settings import Settings
 
+TAG = "taxi"
+"""Of our deployments; a server may have others."""
 NO_DEPLOYMENT = "none"
 WINDOW = timedelta(hours=24)
 STATES = ("scheduled", "pending", "running", "completed", "failed", "crashed", "cancelled", "paused", "cancelling")
@@ -56,16 +58,19 @@ def prefect_state(settings: Settings, timeout_seconds: float) -> PrefectState:
         auth = (user, password)
     address = str(settings.prefect_api_url).rstrip("/")
     with httpx.Client(base_url=address, auth=auth, timeout=timeout_seconds, trust_env=False) as client:
-        names = {each["id"]: each["name"] for each in _all(client, "/deployments/filter", {})}
+        ours = {"deployments": {"tags": {"all_": [TAG]}}}
+        names = {each["id"]: each["name"] for each in _all(client, "/deployments/filter", ours)}
+        names[None] = NO_DEPLOYMENT
         deployments = {name: DeploymentState() for name in names.values()}
         now = datetime.now(UTC)
         due = {"after_": (now - WINDOW).isoformat(), "before_": now.isoformat()}
         query = {"flow_runs": {"expected_start_time": due}, "sort": "EXPECTED_START_TIME_DESC"}
         for run in _all(client, "/flow_runs/filter", query):
-            state = deployments.setdefault(names.get(run["deployment_id"], NO_DEPLOYMENT), DeploymentState())
-            _add(state, run)
+            if run["deployment_id"] in names:
+                _add(deployments[names[run["deployment_id"]]], run)
         for deployment_id, name in names.items():
-            _complete(client, deployment_id, deployments[name])
+            if deployment_id is not None:
+                _complete(client, deployment_id, deployments[name])
         pools = {each["name"]: _pool(client, each["name"]) for each in _all(client, "/work_pools/filter", {})}
     return PrefectState(deployments, pools)
 

@@ -53,7 +53,7 @@ def flow_runs(settings):
             post("/work_pools/", name="watched", type="process", base_job_template={})
         post("/work_pools/watched/workers/heartbeat", name="one")
         flow = post("/flows/", name="compare")
-        deployment = post("/deployments/", name=DEPLOYMENT, flow_id=flow["id"])
+        deployment = post("/deployments/", name=DEPLOYMENT, flow_id=flow["id"], tags=["taxi"])
         done = post(f"/deployments/{deployment['id']}/create_flow_run", state={"type": "SCHEDULED"})
         for kind in ("RUNNING", "COMPLETED"):
             post(f"/flow_runs/{done['id']}/set_state", state={"type": kind}, force=True)
