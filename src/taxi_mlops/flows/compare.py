@@ -42,6 +42,9 @@ from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
+_ANSWER_BYTES = 2 * 5
+"""Of a point: label and core mark, twice while the answer is examined."""
+
 
 def compare(
     specification: Specification,
@@ -56,7 +59,7 @@ def compare(
     resolved = resolve(specification)
     folder.create()
     try:
-        with folder.locked():
+        with folder.telling_when_full(), folder.locked():
             write_atomically(folder.specification, specification.to_toml())
             return _run(resolved, folder, settings, observer, verbose, conductor, load)
     except TaxiError:
@@ -79,7 +82,7 @@ def resume(
     """
     if not folder.specification.is_file():
         raise RunFolderError(f"{folder.path} holds no run: {folder.specification.name} is missing")
-    with folder.locked():
+    with folder.telling_when_full(), folder.locked():
         if not folder.comparison.is_file():
             resolved = resolve(Specification.from_file(folder.specification))
             return _run(resolved, folder, settings, observer, verbose, conductor, load)
@@ -250,6 +253,7 @@ def _run_one(
         timeout_seconds=plan.timeout_seconds,
     )
     observer.trial_started(trial, number, total)
+    folder.require_room(_ANSWER_BYTES * header.n_points)
     outcome = _settled(trial, header, journal.outcomes) or run_trial(
         trial,
         run_id=header.run_id,
@@ -259,6 +263,8 @@ def _run_one(
         labels=folder.answers,
         traceparent=current_traceparent(),
     )
+    if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
+        folder.require_room(said=str(outcome.cause))  # then it is the disk that failed, not the adapter
     journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
     get_logger().info(
         "trial_finished",

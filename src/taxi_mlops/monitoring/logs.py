@@ -9,7 +9,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -52,6 +52,17 @@ def get_logger() -> structlog.stdlib.BoundLogger:
     return logger
 
 
+class _RunLog(logging.FileHandler):
+    """A file that nothing but itself suffers from where it cannot be written, on a full disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Leave the record out. Else logging would print a traceback for each."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collection[str] = ()) -> Iterator[None]:
     """Send log records to `path` (appended) while the context lasts, and to standard error when `verbose`.
@@ -59,7 +70,7 @@ def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collec
     secrets: values that are masked wherever they turn up in a record.
     """
     masked = SecretFilter(secrets)
-    handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8")]
+    handlers: list[logging.Handler] = [_RunLog(path, encoding="utf-8")]
     handlers[0].setFormatter(_formatter(masked, structlog.processors.JSONRenderer()))
     if verbose:
         console = logging.StreamHandler(sys.stderr)

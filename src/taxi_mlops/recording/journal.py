@@ -6,6 +6,7 @@ most one broken line, the last; opening the journal again cuts it off.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -165,7 +166,8 @@ class Journal:
 def _append(path: Path, record: TrialRecord) -> None:
     line = record.model_dump_json().encode() + b"\n"
     with path.open("ab", buffering=0) as file:
-        file.write(line)
+        if file.write(line) != len(line):  # the rest is cut off when the journal is opened again
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
 
 

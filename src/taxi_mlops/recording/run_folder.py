@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,10 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from taxi_mlops.domain import MAIN
-from taxi_mlops.errors import RunFolderError, RunFolderInUseError
+from taxi_mlops.errors import RunFolderError, RunFolderInUseError, TaxiError
+
+_LEAST_BYTES = 1 << 16
+"""With less left a disk counts as full: not every library says that this is why it could not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,21 @@ class RunFolder:
             file.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
+
+    @contextmanager
+    def telling_when_full(self) -> Iterator[None]:
+        """Raises TaxiError in place of what a full disk breaks, whatever its form."""
+        try:
+            yield
+        except OSError as error:
+            self.require_room(said=str(error))
+            raise
+
+    def require_room(self, wanted_bytes: int = 0, said: str = "") -> None:
+        """Raises TaxiError where there is less room on the disk, or what was `said` is that there is none."""
+        if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(self.path).free < _LEAST_BYTES + wanted_bytes:
+            then = f"go on with: taxi compare --resume {self.path}" if self.journal.is_file() else "start again"
+            raise TaxiError(f"the disk of {self.path} is full; no finished trial is lost: make room on it, then {then}")
 
     @property
     def _lock(self) -> Path:
