@@ -82,6 +82,7 @@ class ObjectStore(Service):
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "volume.max": 16,
+            "volume.preStopSeconds": 1,  # it waits ten else, for a cluster to notice
             "master.volumeSizeLimitMB": 256,
             "master.volumePreallocate": "false",
         }

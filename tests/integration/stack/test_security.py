@@ -1,0 +1,155 @@
+"""Who may do what on the stack, and that no secret is seen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from itertools import permutations
+
+import httpx
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from taxi_mlops.data.objects import ObjectStore
+from taxi_mlops.stack.administration import BUCKETS
+from taxi_mlops.stack.services.object_store import secret_key
+from taxi_mlops.stack.services.postgresql import database_password
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
+
+OWNED = {"prefect": ["prefect"], "mlflow": ["mlflow", "mlflow_auth"], "experiments": ["experiments"]}
+
+
+def connect(services, role, database):
+    folder = services.stack.folder
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=folder.port("postgresql"),
+        user=role,
+        password=database_password(folder, role),
+        dbname=database,
+        connect_timeout=5,
+    )
+
+
+@pytest.mark.parametrize(("role", "other"), tuple(permutations(OWNED, 2)))
+def test_a_role_cannot_reach_the_databases_of_another(start_services, role, other):
+    services = start_services("postgresql")
+    for database in (*OWNED[other], "postgres", "template1"):
+        with pytest.raises(psycopg.OperationalError, match=f'permission denied for database "{database}"'):
+            connect(services, role, database)
+
+
+@pytest.mark.parametrize("role", OWNED)
+def test_a_role_owns_its_databases_and_may_do_nothing_else(start_services, role):
+    services = start_services("postgresql")
+    for database in OWNED[role]:
+        with connect(services, role, database) as connection:
+            connection.execute("CREATE TABLE own (id INTEGER)")
+            connection.rollback()
+            rights = connection.execute(
+                "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles "
+                "WHERE rolname = current_user"
+            ).fetchone()
+            members = connection.execute("SELECT count(*) FROM pg_auth_members WHERE member = current_user::regrole")
+            assert rights == (False,) * 5
+            assert members.fetchone() == (0,)
+
+
+@pytest.mark.parametrize("kind", ["MinIO", "SeaweedFS"])
+def test_a_user_of_the_object_store_has_its_own_bucket_only(own_services, kind):
+    from botocore.exceptions import ClientError
+
+    from taxi_mlops.stack.programs import find_program
+
+    if not find_program("minio" if kind == "MinIO" else "weed"):
+        pytest.skip(f"{kind} is not installed")
+    services = own_services()
+    services.stack.folder.make()
+    (services.stack.folder.data("object-store") / kind.lower()).mkdir()
+    services.up("object-store")
+    assert kind in services.stack.status()[0].version
+    for user, own in BUCKETS.items():
+        key = SecretStr(secret_key(services.stack.folder, user))
+        given = {"object_store_access_key": user, "object_store_secret_key": key}
+        client = ObjectStore(services.settings.model_copy(update=given)).client
+        client.put_object(Bucket=own, Key="mine", Body=b"trips")
+        assert client.get_object(Bucket=own, Key="mine")["Body"].read() == b"trips"
+        assert client.get_bucket_versioning(Bucket=own)["Status"] == "Enabled"
+        others = next(bucket for bucket in BUCKETS.values() if bucket != own)
+        for ask, where in (
+            (client.list_objects_v2, {"Bucket": others}),
+            (client.get_object, {"Bucket": others, "Key": "mine"}),
+            (client.put_object, {"Bucket": others, "Key": "not-mine", "Body": b""}),
+            (client.create_bucket, {"Bucket": "one-more"}),
+        ):
+            with pytest.raises(ClientError, match=r"AccessDenied|403"):
+                ask(**where)
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "%2e%2e/outside", "..%2foutside", "/etc/outside"])
+def test_an_uploaded_artifact_cannot_leave_its_folder(start_services, name):
+    settings = start_services("mlflow").settings
+    url = f"{settings.mlflow_uri.get_secret_value()}/api/2.0/mlflow-artifacts/artifacts/{name}"
+    user = (settings.mlflow_username, settings.mlflow_password.get_secret_value())
+    answer = httpx.put(url, content=b"x", auth=user, timeout=10)
+    assert answer.status_code in (400, 401, 403, 404, 405)
+
+
+class CommandLines:
+    """Every command line that some process of this machine had while it was watched."""
+
+    def __init__(self):
+        self.seen = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self):
+        while not self._over.wait(0.2):
+            for process in psutil.process_iter(["cmdline"]):
+                self.seen.add(" ".join(process.info["cmdline"] or ()))
+
+
+def test_no_secret_is_seen_during_a_whole_run(start_services, own_services, tmp_path):
+    """From a first start of services to the run's page: no command line, no log, nothing in the run's folder."""
+    trips = tmp_path / "trips.csv"
+    lines = [f"{-33.44 + number % 20 * 1e-4:.6f},{-70.65 + number // 20 * 1e-4:.6f}" for number in range(300)]
+    trips.write_text("\n".join(["north,east", *lines]), encoding="utf-8")
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "taxi_mlops.cli", "compare", str(trips), "--lat", "north", "--lon", "east"]
+    options = ["--adapters", "sklearn", "--repeats", "1", "--output", str(folder), "--no-flow", "-v"]
+    with CommandLines() as watched:
+        # One stack to see start from nothing, another that the session's tests share.
+        new, shared = own_services("postgresql", "redis", "object-store"), start_services("mlflow", "redis")
+        environment = {
+            **os.environ,
+            "TAXI_SETTINGS": str(shared.stack.folder.settings_file),
+            "TAXI_CACHE_DIR": str(tmp_path / "cache"),
+        }
+        done = subprocess.run([*command, *options], capture_output=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"not recorded" not in done.stderr
+    for watched_program in ("initdb", "redis-server", "mlflow", "compare"):
+        assert any(watched_program in line for line in watched.seen), watched_program
+    stacks = [services.stack.folder for services in (new, shared)]
+    files = [path for stack in stacks for path in (stack.path / "secrets").iterdir() if path.name != "identifier"]
+    assert {"mlflow_password", "redis_password", "experiments_database_password"} <= {path.name for path in files}
+    written = [path for place in (*(stack.logs for stack in stacks), folder) for path in place.rglob("*")]
+    contents = {path: path.read_bytes() for path in written if path.is_file()}
+    assert {"mlflow.log", "postgresql.log", "log.jsonl", "report.html"} <= {path.name for path in contents}
+    contents["output"] = done.stdout + done.stderr
+    for file in files:
+        secret = file.read_text(encoding="utf-8")
+        assert not [line for line in watched.seen if secret in line], f"{file.name} is on a command line"
+        assert not [path for path, text in contents.items() if secret.encode() in text], f"{file.name} is written down"
