@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import HttpUrl, SecretStr
+
+from taxi_mlops.monitoring.exporter import platform_registry, serve
+from taxi_mlops.monitoring.service_probes import Probe, addresses, probe
+from taxi_mlops.recording.recordings import note
+from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.testing.sample_runs import make_run
+
+EXPIRY = datetime.datetime(2099, 1, 2, tzinfo=datetime.UTC)
+
+
+@pytest.fixture
+def listening() -> Iterator[str]:
+    """`host:port` that takes connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1 with its key, signed by itself."""
+    x509 = pytest.importorskip("cryptography.x509", reason="cryptography comes with the extra tracking")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(EXPIRY)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture
+def tls(certificate: Path) -> Iterator[str]:
+    """`host:port` that shakes hands."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def shake_hands() -> None:
+            connection, _ = server.accept()
+            with connection, context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as ours:
+                try:
+                    ours.do_handshake()
+                    ours.recv(1)
+                except OSError:  # they do not trust us
+                    return
+
+        thread = threading.Thread(target=shake_hands)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+def test_a_certificates_end_is_told_where_it_is_trusted(tls: str, certificate: Path) -> None:
+    assert probe(f"https://{tls}", certificate, 10.0) == Probe(up=True, expiry=EXPIRY.timestamp())
+
+
+def test_a_certificate_that_is_not_trusted_is_no_service(tls: str) -> None:
+    assert probe(f"https://{tls}", None, 10.0) == Probe(up=False)
+
+
+def test_without_tls_a_connection_is_enough(listening: str, nobody: str) -> None:
+    assert probe(f"http://{listening}/api", None, 10.0) == Probe(up=True)
+    assert probe(f"postgresql+psycopg://user:word@{nobody}/taxi", None, 10.0) == Probe(up=False)
+
+
+def test_services_that_are_files_are_not_asked(tmp_path: Path) -> None:
+    settings = Settings(runs_dir=tmp_path, redis_url=SecretStr("redis://:x@host:1/2"), mlflow_uri=SecretStr("off"))
+    assert addresses(settings) == {"redis": "redis://:x@host:1/2"}
+
+
+def test_what_waits_and_what_answers_is_served_at_loopback(tmp_path: Path, listening: str, nobody: str) -> None:
+    run = make_run(tmp_path / "runs" / "one")
+    note(run, StoreRecorder(ServiceUrl("sqlite:///x.db")), "cannot be reached")
+    (tmp_path / "runs" / "two").mkdir()
+    (tmp_path / "runs" / "two" / "recordings.json").write_text("{", encoding="utf-8")
+    settings = Settings(
+        runs_dir=tmp_path / "runs",
+        mlflow_uri=SecretStr("off"),
+        pushgateway_url=HttpUrl(f"http://{listening}"),
+        prefect_api_url=HttpUrl(f"http://{nobody}/api"),
+    )
+    server = serve(platform_registry(settings, ("store", "mlflow")), "127.0.0.1", 0)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+    finally:
+        server.shutdown()
+        server.server_close()
+    for line in (
+        'taxi_recorder_backlog_runs{recorder="store"} 1.0',
+        'taxi_recorder_backlog_runs{recorder="mlflow"} 0.0',
+        'taxi_service_up{service="pushgateway"} 1.0',
+        'taxi_service_up{service="prefect"} 0.0',
+    ):
+        assert line in lines
+    assert server.server_address[0] == "127.0.0.1"
+    assert not [line for line in lines if line.startswith("taxi_flow_runs")]
+    assert [line for line in lines if line.startswith("process_cpu_seconds_total")]
