@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         env_prefix="TAXI_", env_file=".env", toml_file="taxi.toml", extra="ignore", frozen=True
     )
 
-    cache_dir: Path = Field(default_factory=_default_cache, description="Downloads and locks.")
+    cache_dir: Path = Field(default_factory=_default_cache, description="Downloads and locks. [~/.cache/taxi-mlops]")
     runs_dir: Path = Field(default=Path("runs"), description="Where runs go that name no output folder.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Of a run's log file.")
     tlc_base_url: HttpUrl = Field(

@@ -19,6 +19,7 @@ from taxi_mlops.cli import (
     report,
     runs,
     schema,
+    settings,
     setup,
     stack,
     sweep,
@@ -44,6 +45,7 @@ app.command("record")(record.record)
 app.command("schema")(schema.schema)
 app.command("deploy")(deploy.deploy)
 app.command("run")(deploy.run)
+app.command("settings")(settings.settings)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("exporter")(exporter.exporter)

@@ -1,0 +1,29 @@
+"""`taxi settings`: what can be set, and what is in force."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference: docs/settings.md.")] = False,
+) -> None:
+    """Show every setting and its value in force. Secrets are masked."""
+    from taxi_mlops import settings_reference
+    from taxi_mlops.settings import load_settings
+
+    if markdown:
+        typer.echo(settings_reference.markdown(), nl=False)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("variable", "in force", "meaning"):
+        table.add_column(name, overflow="fold", no_wrap=name == "variable")
+    for line in settings_reference.setting_lines(load_settings()):
+        table.add_row(line.variable, escape(line.value), escape(line.meaning))
+    Console(highlight=False).print(table)
