@@ -225,11 +225,10 @@ def _listing(runs: Sequence[RunSummary]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("folder", "begun (UTC)", "data", "points", "eps", "min", "fastest", "state"):
+    for name in ("begun (UTC)", "data", "points", "eps", "min", "fastest", "state", "folder"):
         table.add_column(name, justify="right" if name in ("points", "eps", "min") else "left", overflow="fold")
     for run in runs:
         table.add_row(
-            _relative(run.folder),
             f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "",
             (run.uri or "").rsplit("/", 1)[-1],
             f"{run.points:,}" if run.points is not None else "",
@@ -237,6 +236,7 @@ def _listing(runs: Sequence[RunSummary]) -> Table:
             str(run.min_samples or ""),
             ", ".join(run.winners),
             f"{run.state}, not in {' or '.join(run.unrecorded)}" if run.unrecorded else run.state,
+            _relative(run.folder),
         )
     return table
 

@@ -19,7 +19,7 @@ from taxi_mlops.monitoring.secrets import SecretFilter
 
 LOGGER = "taxi_mlops"
 LISTENED_TO = ("prefect", "prefect.flow_runs", "prefect.task_runs")
-"""Loggers of others that a run listens to; they keep their own handlers. None of them passes records on."""
+"""Loggers of others that a run listens to; they keep their own handlers."""
 
 _WARNINGS = "py.warnings"
 
@@ -84,11 +84,20 @@ def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collec
             stack.callback(handler.close)
             stack.enter_context(_attached(handler, logger))
         for name in LISTENED_TO:
-            if name in logging.Logger.manager.loggerDict:
+            if name in logging.Logger.manager.loggerDict and not _passes_on(logging.getLogger(name)):
                 stack.enter_context(_attached(handlers[0], logging.getLogger(name)))
         stack.enter_context(_warnings_logged())
         stack.enter_context(structlog.contextvars.bound_contextvars(run_id=run_id))
         yield
+
+
+def _passes_on(logger: logging.Logger) -> bool:
+    """Whether what it is told reaches another one that is listened to, by Prefect's configuration of the moment."""
+    while logger.propagate and logger.parent is not None:
+        logger = logger.parent
+        if logger.name in LISTENED_TO:
+            return True
+    return False
 
 
 @contextmanager

@@ -69,3 +69,17 @@ def test_libraries_and_warnings_write_to_the_log_of_the_run_alone(
     with run_logs(path, "run", "info", verbose=False):
         assert warnings.showwarning is not shown
     assert warnings.showwarning is shown
+
+
+@pytest.mark.parametrize("passes_on", [True, False])
+def test_what_prefect_says_is_written_once_however_its_loggers_are_configured(tmp_path: Path, passes_on: bool) -> None:
+    path, parent, child = tmp_path / "log.jsonl", logging.getLogger("prefect"), logging.getLogger("prefect.flow_runs")
+    before = parent.level, parent.propagate, child.propagate
+    parent.setLevel("INFO")
+    parent.propagate, child.propagate = False, passes_on
+    try:
+        with run_logs(path, "run", "info", verbose=False):
+            child.info("a task ended")
+    finally:
+        parent.level, parent.propagate, child.propagate = before
+    assert [json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines()] == ["a task ended"]
