@@ -35,6 +35,7 @@ _SMALLEST_COSINE = 0.05
 _LARGEST_RATIO = 4.0
 """Of the cosines of latitude of the points: beyond, cells of equal width in degrees are too unlike."""
 _LARGEST_EPS_DEGREES = 45.0
+_ROWS_AT_ONCE = 65_536
 _LARGEST_SINE = 0.8
 """Of half the largest difference of longitude of points within eps: beyond, the planar bounds say little."""
 
@@ -177,13 +178,15 @@ def with_rows(frame: Frame, row_number: NDArray[np.int64]) -> Frame:
     """Return the frame with the cosines of its rows; `row_number` counts rows from the origin, int64 (R,)."""
     if frame.metric.spherical is None:
         return frame._replace(smallest_cosine=np.ones(len(row_number)), largest_cosine=np.ones(len(row_number)))
-    south = np.maximum(frame.origin_y + row_number * frame.height - frame.slack, -90.0)
-    north = np.minimum(south + frame.height + 2.0 * frame.slack, 90.0)
-    low, high = np.cos(south * RADIANS), np.cos(north * RADIANS)
-    largest = np.where((south <= 0.0) & (north >= 0.0), 1.0, np.maximum(low, high))
-    return frame._replace(
-        smallest_cosine=np.minimum(low, high) * (1.0 - _MARGIN), largest_cosine=largest * (1.0 + _MARGIN)
-    )
+    smallest, largest = np.empty(len(row_number)), np.empty(len(row_number))
+    for begin in range(0, len(row_number), _ROWS_AT_ONCE):  # points all over the world have more rows than memory likes
+        block = slice(begin, begin + _ROWS_AT_ONCE)
+        south = np.maximum(frame.origin_y + row_number[block] * frame.height - frame.slack, -90.0)
+        north = np.minimum(south + frame.height + 2.0 * frame.slack, 90.0)
+        low, high = np.cos(south * RADIANS), np.cos(north * RADIANS)
+        smallest[block] = np.minimum(low, high) * (1.0 - _MARGIN)
+        largest[block] = np.where((south <= 0.0) & (north >= 0.0), 1.0, np.maximum(low, high)) * (1.0 + _MARGIN)
+    return frame._replace(smallest_cosine=smallest, largest_cosine=largest)
 
 
 class Pair(NamedTuple):

@@ -75,10 +75,14 @@ def _scatter(
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray, IndexArray]:
     """Return where each row starts and its number, and the points sorted by row only."""
     n = len(x)
-    row_of, row_number, histogram = _rows(y, frame, run, threads)
+    row_of, row_number, histogram = _rows(y, frame, index, run, threads)
     row_start = np.zeros(len(row_number) + 1, dtype=np.int64)
     np.cumsum(histogram.sum(axis=0), out=row_start[1:])
-    next_free = np.cumsum(histogram, axis=0) - histogram + row_start[:-1]
+    next_free = histogram  # in place: there may be more rows than points
+    free = row_start[:-1].astype(index)
+    for counts in histogram:
+        free += counts
+        np.subtract(free, counts, out=counts)
     sorted_x, sorted_y, order = np.empty(n), np.empty(n), np.empty(n, dtype=index)
     parts = even_ranges(n, threads)
 
@@ -89,7 +93,9 @@ def _scatter(
     return row_start, row_number, sorted_x, sorted_y, order
 
 
-def _rows(y: FloatArray, frame: Frame, run: Run, threads: int) -> tuple[IndexArray, IntArray, IntArray]:
+def _rows(
+    y: FloatArray, frame: Frame, index: np.dtype[Any], run: Run, threads: int
+) -> tuple[IndexArray, IntArray, IndexArray]:
     """Return the row of each point, the number of each row, and how many points of each range are in each row."""
     n = len(y)
     parts = even_ranges(n, threads)
@@ -101,7 +107,7 @@ def _rows(y: FloatArray, frame: Frame, run: Run, threads: int) -> tuple[IndexArr
         row_number = np.arange(rows)
     else:
         row_number = _close_gaps(y, frame, row_of)
-    histogram = np.zeros((len(parts), len(row_number)), dtype=np.int64)
+    histogram = np.zeros((len(parts), len(row_number)), dtype=index)
     run(lambda part: count_rows(row_of, part, histogram[parts.index(part)]), parts)
     return row_of, row_number, histogram
 
@@ -127,7 +133,7 @@ def number_rows(y: FloatArray, origin: float, height: float, part: Range, row_of
 
 
 @njit(cache=True, nogil=True)
-def count_rows(row_of: IndexArray, part: Range, histogram: IntArray) -> None:
+def count_rows(row_of: IndexArray, part: Range, histogram: IndexArray) -> None:
     """Count a range of points into the histogram of their rows."""
     for i in range(part[0], part[1]):
         histogram[np.uintp(row_of[i])] += 1
@@ -138,7 +144,7 @@ def scatter_to_rows(
     x: FloatArray,
     y: FloatArray,
     row_of: IndexArray,
-    next_free: IntArray,
+    next_free: IndexArray,
     part: Range,
     sorted_x: FloatArray,
     sorted_y: FloatArray,
