@@ -23,6 +23,8 @@ VERSION_TABLE = "taxi_mlops_version"
 """Alembic's own name is left to others, so that the store can share a database with MLflow."""
 
 _WAIT_SECONDS = 30
+_PATIENCE = 6
+"""How many times longer than for a connection a statement is waited for: others may be writing, or tables be long."""
 _LOCK_NUMBER = 0x7A71  # of PostgreSQL's advisory lock that writers take
 _WRITING = {"sqlite_begin": "BEGIN IMMEDIATE"}
 
@@ -109,6 +111,11 @@ def _engine(url: ServiceUrl) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
+    else:
+        from taxi_mlops.storage.bounded import bounded_connection
+
+        bounded = bounded_connection(_PATIENCE * float(url.options.get("connect_timeout", _WAIT_SECONDS)))
+        event.listen(engine, "do_connect", lambda _dialect, _record, given, named: bounded.connect(*given, **named))
     return engine
 
 
