@@ -8,8 +8,8 @@ set -eu
 PREFIX=${PREFIX:-$([ "$(id -u)" = 0 ] && echo /usr/local || echo "$HOME/.local")}
 
 case ${1:-} in
-loki) MODULE=github.com/grafana/loki/v3 VERSION=${LOKI_VERSION:-v3.7.8} PACKAGE=cmd/loki ;;
-jaeger) MODULE=github.com/jaegertracing/jaeger VERSION=${JAEGER_VERSION:-v1.76.0} PACKAGE=cmd/jaeger ;;
+loki) MODULE=github.com/grafana/loki/v3 VERSION=${LOKI_VERSION:-v3.7.8} PACKAGE=cmd/loki TOLD=pkg/util/build.Version ;;
+jaeger) MODULE=github.com/jaegertracing/jaeger VERSION=${JAEGER_VERSION:-v1.76.0} PACKAGE=cmd/jaeger TOLD=internal/version.latestVersion ;;
 *)
     echo "usage: $0 loki|jaeger" >&2
     exit 2
@@ -28,5 +28,5 @@ sed -i 's#^module .*#module build#; /^ignore /d' go.mod
 sed -i '/^replace .* => \.\//d' go.mod
 go mod edit -require="$MODULE@$VERSION"
 mkdir -p "$PREFIX/bin"
-GOFLAGS="-mod=mod" go build -o "$PREFIX/bin/$1" "$MODULE/$PACKAGE"
+GOFLAGS="-mod=mod" go build -ldflags "-X $MODULE/$TOLD=${VERSION#v}" -o "$PREFIX/bin/$1" "$MODULE/$PACKAGE"
 echo "$PREFIX/bin/$1"
