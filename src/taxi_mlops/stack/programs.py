@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.configuration import deploy_folder
 
-INSTALL = "deploy/native/install.sh"
+INSTALL = f"sh {deploy_folder() / 'native' / 'install.sh'}"
 """Gets every program; named in messages."""
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+|DEVELOPMENT\S*|RELEASE\S*")
