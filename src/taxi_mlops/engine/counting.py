@@ -11,6 +11,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from taxi_mlops.engine.crowded import (
+    MOST_GATHERED,
+    PADDING,
+    Scale,
+    SingleArray,
+    enough_gathered,
+    gather,
+    single_scale,
+)
 from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Whole
 from taxi_mlops.engine.layout import IndexArray, Layout
 from taxi_mlops.engine.threads import Range
@@ -18,6 +27,9 @@ from taxi_mlops.engine.window import Width, fill_tables, rows_in_reach, window
 from taxi_mlops.engine.within import count_within, weigh_within
 
 BoolArray = NDArray[np.bool_]
+
+_CROWDED = 8
+"""A cell of so many points is worth gathering its neighbours in single precision."""
 
 
 @njit(cache=True, nogil=True)
@@ -38,6 +50,7 @@ def find_core_points(
     scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
     slice_begin, slice_end = np.empty((size, 2), start.dtype), np.empty((size, 2), start.dtype)
     table = np.empty(size * width.entries, start.dtype)
+    near_x, near_y = np.empty(MOST_GATHERED + PADDING, np.float32), np.empty(MOST_GATHERED + PADDING, np.float32)
     filled = max(rows[0] - frame.reach, 0)
     for row in range(rows[0], rows[1]):
         filled = fill_tables(table, width, column, start, row_cell, size, filled, row + frame.reach + 1)
@@ -48,6 +61,7 @@ def find_core_points(
         )
         outer_begin[:], outer_end[:] = row_begin, row_begin
         inner_begin[:], inner_end[:] = row_begin, row_begin
+        single = single_scale(frame, scale, beyond, reached)
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
             here, members = column[cell], np.int64(start[cell + np.uintp(1)] - start[cell])
             if members >= min_samples:
@@ -74,6 +88,9 @@ def find_core_points(
             if sure >= min_samples:
                 n_core[cell] = members
                 continue
+            gathered: Whole = np.int64(0)
+            if members >= _CROWDED and possible - sure <= MOST_GATHERED:
+                gathered = gather(x, y, single, start[cell], slice_begin, slice_end, reached, near_x, near_y)
             n_core[cell] = _look_at_points(
                 frame.metric,
                 x,
@@ -89,6 +106,10 @@ def find_core_points(
                 sure,
                 possible - sure,
                 min_samples,
+                near_x,
+                near_y,
+                gathered,
+                single,
                 core,
             )
 
@@ -109,14 +130,28 @@ def _look_at_points(
     sure: Whole,
     undecided: Whole,
     min_samples: int,
+    near_x: SingleArray,
+    near_y: SingleArray,
+    gathered: Whole,
+    single: Scale,
     core: BoolArray,
 ) -> int:
     """Fill in which of the points first:last are core, and return how many.
 
     Each has `sure` points within eps, and those that are of the `undecided` ones of the two slices of each row.
+    near_x, near_y: these once more in single precision, if they are gathered.
     """
     count = 0
+    centre = np.uintp(first)
     for i in range(np.uintp(first), np.uintp(last)):
+        if gathered > 0:
+            verdict = enough_gathered(
+                near_x, near_y, gathered, single, x[i] - x[centre], y[i] - y[centre], min_samples - sure
+            )
+            if verdict >= 0:
+                core[i] = verdict > 0
+                count += verdict
+                continue
         near, missing = sure, undecided
         for t in range(reached):
             for side in range(2):
