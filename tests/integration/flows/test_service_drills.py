@@ -1,0 +1,213 @@
+"""Services that die, hang or are full while a comparison runs: no finished trial is lost or doubled; it recovers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from pydantic import HttpUrl, SecretStr
+
+from taxi_mlops.errors import DownloadError, TaxiError
+from taxi_mlops.flows.compare import compare, resume
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.record import record_again
+from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.recordings import Recordings, RecordingState
+from taxi_mlops.recording.run_folder import RunFolder
+
+
+class Watching(Observer):
+    """Keeps what the user is warned of."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+def kill(services, name):
+    """End a service for good: first who would start it again, then itself, without a chance to clean up."""
+    stack = services.stack
+    (status,) = [status for status in stack.status() if status.name == name]
+    os.kill(int((stack.folder.runtime / "session").read_text()), signal.SIGKILL)
+    process = psutil.Process(status.pid)
+    process.kill()
+    process.wait(timeout=10)
+
+
+def trial_keys(folder):
+    lines = [json.loads(line) for line in folder.journal.read_text(encoding="utf-8").splitlines()]
+    return [f"{line['finished_at']} {line['outcome']['trial']}" for line in lines if line["kind"] == "trial"]
+
+
+def assert_one_line(error):
+    assert "\n" not in str(error)
+    assert len(str(error)) < 500
+
+
+def test_a_store_that_is_killed_while_trips_are_loaded(own_services, specify, trips, settings, tmp_path):
+    pytest.importorskip("boto3", reason="boto3 is in the extra s3")
+    from taxi_mlops.storage.objects import push
+
+    services = own_services("object-store")
+
+    def at_store():
+        update = {"points_cache": False, "service_timeout_seconds": 5.0}
+        names = ("object_store_url", "object_store_access_key", "object_store_secret_key")
+        return settings.model_copy(update={**{name: getattr(services.settings, name) for name in names}, **update})
+
+    for number in range(2):
+        push(trips, f"s3://taxi-data/drill/{number}.csv", at_store())
+    specification = specify("light-exact").merged({"dataset": {"source": "s3://taxi-data/drill/*.csv"}})
+
+    class Killing(Observer):
+        def loading(self, what, done, total):
+            if done == 300:
+                kill(services, "object-store")
+
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(DownloadError, match="cannot be reached") as caught:
+        compare(specification, folder, at_store(), Killing())
+    assert_one_line(caught.value)
+    assert not folder.path.exists()
+    services.up("object-store")
+    comparison = compare(specification, folder, at_store(), Observer())
+    assert comparison.dataset.rows_read == 600
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of its own with room for one run."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can mount a small file system")
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def fill(path):
+    with path.open("wb") as file:
+        try:
+            while True:
+                file.write(bytes(1 << 12))
+                file.flush()
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("when", ["before a trial", "during a trial", "at the end"])
+def test_a_full_disk(small_disk, specify, settings, tmp_path, when):
+    filler = small_disk / "filler"
+
+    class Filling(Watching):
+        def trial_started(self, trial, number, total):
+            if when == "before a trial" and number == 2:
+                fill(filler)
+
+        def trial_finished(self, outcome):
+            if when == "during a trial" and outcome.trial.block == 1:
+                fill(filler)
+
+        def stage(self, text):
+            if when == "at the end" and text == "Writing the labels":
+                fill(filler)
+
+    folder, observer = RunFolder(small_disk / "run"), Filling()
+    with pytest.raises(TaxiError, match=r"is full; no finished trial is lost: .* taxi compare --resume") as caught:
+        compare(specify("light-exact", "light-slow"), folder, settings, observer)
+    assert_one_line(caught.value)
+    finished = trial_keys(folder)
+    filler.unlink()
+    comparison = resume(folder, settings, Observer())
+    assert all(result.status == "ok" for result in comparison.adapters)
+    assert trial_keys(folder)[: len(finished)] == finished
+    journal = Journal.read(folder.journal)
+    assert len({outcome.trial.key for outcome in journal.outcomes}) == len(journal.outcomes) == 6
+    assert folder.report.is_file()
+    assert Recordings.read(folder).failed == ()
+
+
+def test_services_that_take_connections_and_never_answer(specify, settings, tmp_path):
+    pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
+    pytest.importorskip("redis", reason="redis is in the extra redis")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = f"127.0.0.1:{silent.getsockname()[1]}"
+        hanging = settings.model_copy(
+            update={
+                "service_timeout_seconds": 0.5,
+                "redis_url": SecretStr(f"redis://:s3cret@{there}/0"),
+                "experiments_url": SecretStr(f"postgresql://taxi:s3cret@{there}/experiments"),
+                "mlflow_uri": SecretStr(f"http://taxi:s3cret@{there}"),
+                "pushgateway_url": HttpUrl(f"http://{there}"),
+            }
+        )
+        folder, observer = RunFolder(tmp_path / "run"), Watching()
+        comparison = compare(specify("light-exact"), folder, hanging, observer)
+    assert comparison.adapters[0].status == "ok"
+    (warning,) = observer.warnings
+    assert "no answer for 0.5 s" in warning
+    failed = Recordings.read(folder).failed
+    assert {recording.recorder for recording in failed} >= {"store", "pushgateway"}
+    for text in (warning, *(recording.reason for recording in failed)):
+        assert_one_line(text)
+        assert "s3cret" not in text
+    assert "s3cret" not in folder.log.read_text(encoding="utf-8")
+    finished = trial_keys(folder)
+    recorded = record_again(folder, ["store"], settings, Observer())
+    assert [recording.state for recording in recorded] == [RecordingState.RECORDED]
+    assert trial_keys(folder) == finished
+
+
+def test_a_store_that_is_killed_before_mlflow_stores_artifacts(own_services, specify, settings, tmp_path):
+    pytest.importorskip("mlflow", reason="mlflow is in the extra tracking")
+    services = own_services("mlflow")
+    names = ("mlflow_uri", "mlflow_username", "mlflow_password")
+    tracked = settings.model_copy(update={name: getattr(services.settings, name) for name in names})
+
+    class Killing(Observer):
+        def stage(self, text):
+            if text == "Recording in mlflow":
+                kill(services, "object-store")
+
+    folder = RunFolder(tmp_path / "run")
+    compare(specify("light-exact"), folder, tracked, Killing())
+    (failed,) = Recordings.read(folder).failed
+    assert failed.recorder == "mlflow"
+    assert_one_line(failed.reason)
+    finished = trial_keys(folder)
+    services.up("mlflow")
+    for _ in range(2):
+        recorded = record_again(folder, ["mlflow"], tracked, Observer())
+        assert [recording.state for recording in recorded] == [RecordingState.RECORDED]
+    assert trial_keys(folder) == finished
+    assert recorded_in_mlflow(tracked, folder) == ["FINISHED", "FINISHED"]
+
+
+def recorded_in_mlflow(settings, folder):
+    """The states of what stands in MLflow for the run: one for the comparison, one for the adapter."""
+    from mlflow import MlflowClient
+
+    from taxi_mlops.recording.mlflow_recorder import MlflowAccess, temporary_environment
+
+    run_id = Journal.read(folder.journal).header.run_id
+    with temporary_environment(MlflowAccess.chosen_by(settings).variables()):
+        client = MlflowClient(settings.mlflow_uri.get_secret_value())
+        experiment = client.get_experiment_by_name(settings.mlflow_experiment)
+        found = client.search_runs([experiment.experiment_id], f"tags.run_id = '{run_id}'")
+        assert all(client.list_artifacts(run.info.run_id) for run in found)
+        return [run.info.status for run in found]
