@@ -101,6 +101,7 @@ def test_redis(own_services, authority):
 @pytest.fixture
 def object_store(authority, tmp_path):
     """The address of a MinIO with TLS."""
+    pytest.importorskip("boto3", reason="boto3 is in the extra s3")
     minio = find_program("minio")
     if minio is None:
         pytest.skip("MinIO is not installed: deploy/native/install.sh")
