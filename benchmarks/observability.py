@@ -3,7 +3,8 @@
 Measured on their own, since a busy host disturbs whole runs by more than that: the CPU seconds of importing the
 libraries in a fresh process, of a run's files, and of a trial's metrics and spans; then a run of the synthetic city,
 which these are a share of. And for a timed trial: how often this process was woken while one ran, and what it used,
-with telemetry and without.
+with telemetry and without. Where the settings name collectors (TAXI_OTLP_ENDPOINT, TAXI_OTLP_LOGS_ENDPOINT,
+TAXI_PUSHGATEWAY_URL), spans, log and metrics are sent to them, and that is counted too.
 
     python benchmarks/observability.py [--rows 20000] [--repeats 5] [--trials 2000] [--output FILE]
 """
@@ -26,8 +27,11 @@ from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.flows.compare import compare
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.record import configured_recorders
 from taxi_mlops.flows.telemetry import watched_run
+from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.pushgateway import PUSHGATEWAY
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
@@ -43,7 +47,12 @@ import taxi_mlops.recording.journal, taxi_mlops.data.load, taxi_mlops.trials.run
 import structlog, rich.progress
 started = time.process_time()
 import taxi_mlops.flows.telemetry
+{sending}
 print(time.process_time() - started)
+"""
+SENDING = """
+import httpx
+import opentelemetry.exporter.otlp.json.http.trace_exporter, opentelemetry.exporter.otlp.json.http._log_exporter
 """
 
 
@@ -78,15 +87,17 @@ def _measure(folder: Path, settings: Settings, arguments: argparse.Namespace) ->
     run_seconds = time.perf_counter() - started
     journal = Journal.read(RunFolder(folder / "run").journal)
 
-    imports = statistics.median(_import_seconds() for _ in range(arguments.repeats))
+    pushing = _pushing_seconds(RecordedRun.read(RunFolder(folder / "run")), quiet)
+    sending = settings.otlp_endpoint is not None
+    imports = statistics.median(_import_seconds(sending=sending) for _ in range(arguments.repeats))
     files = statistics.median(_recording_seconds(folder / f"none-{i}", quiet, journal, 0) for i in range(20))
     many = _recording_seconds(folder / "many", quiet, journal, arguments.trials)
     trial = (many - files) / arguments.trials
-    cost = imports + files + trial * len(journal.outcomes)
+    cost = imports + files + trial * len(journal.outcomes) + pushing
     return {
         "machine": describe_machine().model_dump(mode="json"),
         "run": {"rows": arguments.rows, "trials": len(journal.outcomes), "seconds": run_seconds},
-        "cpu_seconds": {"imports": imports, "files": files, "each_trial": trial, "in_all": cost},
+        "cpu_seconds": {"imports": imports, "files": files, "each_trial": trial, "push": pushing, "in_all": cost},
         "share_of_run": cost / run_seconds,
         "while_a_timed_trial_ran": {
             "without": _while_timing(folder / "without", settings, arguments, watched=False),
@@ -95,8 +106,9 @@ def _measure(folder: Path, settings: Settings, arguments: argparse.Namespace) ->
     }
 
 
-def _import_seconds() -> float:
-    done = subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True, text=True)
+def _import_seconds(*, sending: bool) -> float:
+    program = IMPORT.format(sending=SENDING if sending else "")
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
@@ -118,6 +130,16 @@ def _recording_seconds(path: Path, settings: Settings, journal: Journal, trials:
             with watcher.step("trial"):
                 watcher.trial_started(outcome.trial, block, trials)
                 watcher.trial_finished(outcome)
+    return time.process_time() - started
+
+
+def _pushing_seconds(run: RecordedRun, settings: Settings) -> float:
+    """CPU seconds of a push; 0 where the settings name no Pushgateway."""
+    recorder = configured_recorders(settings)[-1]
+    if recorder.name != PUSHGATEWAY:
+        return 0.0
+    started = time.process_time()
+    recorder.record(run)
     return time.process_time() - started
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 30.0
 
 
 def shorten_intervals(services: Any) -> None:
