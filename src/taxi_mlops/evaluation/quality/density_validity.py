@@ -20,12 +20,21 @@ from numba import njit
 from taxi_mlops.domain import BoolArray, FloatArray, LabelArray
 from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from taxi_mlops.evaluation.contingency import IndexArray
+from taxi_mlops.evaluation.performance import Interval
 from taxi_mlops.evaluation.quality.distance import distance
 from taxi_mlops.evaluation.quality.metrics import Estimate
-from taxi_mlops.evaluation.quality.sampling import Members, draw_members
+from taxi_mlops.evaluation.quality.sampling import (
+    ClusterSample,
+    Members,
+    draw_clusters,
+    draw_members,
+    mean_over_clusters,
+)
 
 PAIRS_PER_DRAW = 100_000_000
 """Distances within clusters that one draw may take, which bounds the members that are drawn of each."""
+CLUSTER_PAIRS_PER_DRAW = 300_000_000
+"""Pairs of clusters that one draw may look at, which bounds the clusters that are held against all others."""
 FEWEST_MEMBERS = 32
 DRAWS = 3
 
@@ -47,22 +56,30 @@ def dbcv(latitude: FloatArray, longitude: FloatArray, labels: LabelArray, sizes:
 
     Points that coincide are one, since the index divides by distances. It takes time quadratic in the members of a
     cluster; so of larger clusters members are drawn, `DRAWS` times, and the mean is taken over the draws. It bears no
-    interval then: the members of a sample lie further apart, and draws do not show the bias that this brings.
+    interval then: the members of a sample lie further apart, and draws do not show the bias that this brings. It takes
+    time quadratic in the clusters, too; so of many clusters those of `sampling.draw_clusters` are held against all.
     """
     most = _largest_sample(sizes)
     if int(sizes.max()) <= most:
-        value, used = _dbcv_of_draw(latitude, longitude, labels, sizes, most, seed)
-        return Estimate(value, points=used)
+        value, used, interval = _dbcv_of_draw(latitude, longitude, labels, sizes, most, seed)
+        return Estimate(value, interval, points=used, note=_clusters_drawn(sizes, seed).note)
+    clusters = _clusters_drawn(sizes, seed).note
+    times = 1 if clusters else DRAWS  # the draw of clusters leaves more open than that of members
     with ThreadPoolExecutor() as pool:
         draws = list(
-            pool.map(lambda draw: _dbcv_of_draw(latitude, longitude, labels, sizes, most, seed + draw), range(DRAWS))
+            pool.map(lambda draw: _dbcv_of_draw(latitude, longitude, labels, sizes, most, seed + draw), range(times))
         )
-    values = [value for value, _ in draws]
+    values = [value for value, *_ in draws]
+    gave = " to ".join(f"{value:.3f}" for value in sorted({min(values), max(values)}))
     note = (
-        f"{DRAWS} draws of up to {most:,} members of each cluster gave {min(values):.3f} to {max(values):.3f}; "
-        "the index of all members may be lower"
+        f"{times} {'draw' if times == 1 else 'draws'} of up to {most:,} members of each cluster gave {gave}; "
+        f"the index of all members may be lower{f'; {clusters}' if clusters else ''}"
     )
-    return Estimate(float(np.mean(values)), points=min(used for _, used in draws), note=note)
+    return Estimate(float(np.mean(values)), points=min(used for _, used, _ in draws), note=note)
+
+
+def _clusters_drawn(sizes: IndexArray, seed: int) -> ClusterSample:
+    return draw_clusters(sizes, CLUSTER_PAIRS_PER_DRAW, seed)
 
 
 def _largest_sample(sizes: IndexArray) -> int:
@@ -79,11 +96,17 @@ def _largest_sample(sizes: IndexArray) -> int:
 
 def _dbcv_of_draw(
     latitude: FloatArray, longitude: FloatArray, labels: LabelArray, sizes: IndexArray, most: int, seed: int
-) -> tuple[float, int]:
-    """Return the index of one draw, and how many members it used."""
+) -> tuple[float, int, Interval | None]:
+    """Return the index of one draw, how many members it used, and the interval that the draw of clusters leaves."""
     members = _distinct(draw_members(latitude, longitude, labels, sizes, most, seed))
-    validity = _validity(members, _density(members))
-    return float(np.sum(sizes / len(labels) * validity)), len(members.indices)
+    sample = _clusters_drawn(sizes, seed)
+    validity = _validity(members, _density(members), sample.chosen)
+    clustered = int(sizes.sum())
+    mean, interval = mean_over_clusters(validity, sizes / clustered, sample)
+    share = clustered / len(labels)
+    if interval is not None:
+        interval = Interval(interval.low * share, interval.high * share, interval.confidence)
+    return mean * share, len(members.indices), interval
 
 
 def _distinct(members: Members) -> Members:
@@ -182,45 +205,55 @@ def _span(members: Members, begin: int, end: int, density: Density) -> float:
     return longest_internal if longest_internal >= 0.0 else longest
 
 
-def _validity(members: Members, density: Density) -> FloatArray:
-    """Return float64 (k,): (separation − sparseness) over the larger of the two; 1 for a cluster in one place."""
+def _validity(members: Members, density: Density, chosen: IndexArray) -> FloatArray:
+    """Return float64 (s,), of the chosen clusters: (separation − sparseness) over the larger of the two; 1 for a
+    cluster in one place.
+    """
     vectors = unit_sphere(members.latitude, members.longitude)
     centres = np.add.reduceat(vectors, members.start[:-1])
     centres /= np.linalg.norm(centres, axis=1)[:, None]
     cluster = np.repeat(np.arange(len(members.start) - 1), np.diff(members.start))
     reach = np.linalg.norm(vectors - centres[cluster], axis=1)
     radius = np.maximum.reduceat(reach, members.start[:-1])
-    separation = _separations(members, density, vectors, centres, radius)
-    larger = np.maximum(separation, density.sparseness)
-    return np.divide(separation - density.sparseness, larger, out=np.zeros(len(larger)), where=larger > 0.0)
+    separation = _separations(members, density, vectors, centres, radius, chosen)
+    sparseness = density.sparseness[chosen]
+    larger = np.maximum(separation, sparseness)
+    return np.divide(separation - sparseness, larger, out=np.zeros(len(larger)), where=larger > 0.0)
 
 
 @njit(cache=True, nogil=True)
 def _separations(
-    members: Members, density: Density, vectors: FloatArray, centres: FloatArray, radius: FloatArray
+    members: Members,
+    density: Density,
+    vectors: FloatArray,
+    centres: FloatArray,
+    radius: FloatArray,
+    chosen: IndexArray,
 ) -> FloatArray:
-    """Return float64 (k,): of each cluster, the least mutual reachability from inside it to inside another, in metres.
+    """Return float64 (s,): of each chosen cluster, the least mutual reachability from inside it to inside another.
 
-    Clusters and members are passed over where even the chord to them, which is no longer than the arc, is too long.
-    O(k²) chords, as one long cluster may be near to all.
+    In metres. Clusters and members are passed over where even the chord to them, which is no longer than the arc, is
+    too long. O(s·k) chords, as one long cluster may be near to all.
     centres: float64 (k, 3) on the unit sphere; radius: float64 (k,), the longest chord from a centre to its members.
     """
     k = centres.shape[0]
-    separation = np.full(k, np.inf)
-    for c in range(k):
+    separation = np.full(chosen.shape[0], np.inf)
+    for place in range(chosen.shape[0]):
+        c = chosen[place]
         nearest = -1
         least = np.inf
         for other in range(k):
-            apart = _chord(centres[c], centres[other])
+            apart = _chord(centres, c, centres, other)
             if other != c and apart < least:
                 nearest, least = other, apart
-        separation[c] = _separation(members, density, vectors, centres, radius, c, nearest, np.inf)
+        best = _separation(members, density, vectors, centres, radius, c, nearest, np.inf)
         for other in range(k):
-            apart = _chord(centres[c], centres[other]) - radius[c] - radius[other]
+            apart = _chord(centres, c, centres, other) - radius[c] - radius[other]
             if other == c or other == nearest:  # noqa: PLR1714, SIM109 - the compiler knows no `in`
                 continue
-            if apart * EARTH_RADIUS_METRES < separation[c]:
-                separation[c] = _separation(members, density, vectors, centres, radius, c, other, separation[c])
+            if apart * EARTH_RADIUS_METRES < best:
+                best = _separation(members, density, vectors, centres, radius, c, other, best)
+        separation[place] = best
     return separation
 
 
@@ -239,7 +272,7 @@ def _separation(
     for i in range(members.start[c], members.start[c + 1]):
         if not density.internal[i] or density.core[i] >= best:
             continue
-        if (_chord(vectors[i], centres[other]) - radius[other]) * EARTH_RADIUS_METRES >= best:
+        if (_chord(vectors, i, centres, other) - radius[other]) * EARTH_RADIUS_METRES >= best:
             continue
         for j in range(members.start[other], members.start[other + 1]):
             if density.internal[j] and density.core[j] < best:
@@ -248,6 +281,7 @@ def _separation(
 
 
 @njit(cache=True, nogil=True)
-def _chord(a: FloatArray, b: FloatArray) -> float:
-    x, y, z = a[0] - b[0], a[1] - b[1], a[2] - b[2]
+def _chord(a: FloatArray, i: int, b: FloatArray, j: int) -> float:
+    """The straight line between two points on the unit sphere: row i of `a` and row j of `b`."""
+    x, y, z = a[i, 0] - b[j, 0], a[i, 1] - b[j, 1], a[i, 2] - b[j, 2]
     return math.sqrt(x * x + y * y + z * z)

@@ -47,7 +47,7 @@ def _indices(
     spread = dispersion.measure_spread(latitude, longitude, labels, sizes, centroids)
     return (
         silhouette(latitude, longitude, labels, sizes, seed),
-        dispersion.davies_bouldin(sizes, centroids, spread),
+        dispersion.davies_bouldin(sizes, centroids, spread, seed),
         dispersion.calinski_harabasz(sizes, centroids, overall, spread),
         dbcv(latitude, longitude, labels, sizes, seed),
     )

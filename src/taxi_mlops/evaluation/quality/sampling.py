@@ -1,4 +1,4 @@
-"""Random members of every cluster, drawn in one pass."""
+"""Random members of every cluster, drawn in one pass; and random clusters, where there are many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ from numba import njit
 
 from taxi_mlops.domain import FloatArray, LabelArray
 from taxi_mlops.evaluation.contingency import IndexArray
+from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
+
+FEWEST_CLUSTERS = 500
+STANDARD_NORMAL_975 = 1.959963984540054
+
+
+class ClusterSample(NamedTuple):
+    """Clusters that an index is computed for: the largest ones, and as many of the others at random.
+
+    chosen: int64 (s,), all of them. random: int64 (r,), places in `chosen` of those at random. total: clusters in all.
+    """
+
+    chosen: IndexArray
+    random: IndexArray
+    total: int
+
+    @property
+    def note(self) -> str | None:
+        """What is to be said of it; None where all clusters were taken."""
+        if not len(self.random):
+            return None
+        return f"over {len(self.chosen):,} of {self.total:,} clusters: the largest, and as many at random"
 
 
 class Members(NamedTuple):
@@ -23,6 +45,42 @@ class Members(NamedTuple):
     latitude: FloatArray
     longitude: FloatArray
     cosine: FloatArray
+
+
+def draw_clusters(sizes: IndexArray, pairs: int, seed: int) -> ClusterSample:
+    """Choose clusters so that holding each against all of them takes about so many pairs; all, where that is enough.
+
+    sizes: int64 (k,). At least `FEWEST_CLUSTERS` are chosen.
+    """
+    k = len(sizes)
+    wanted = max(FEWEST_CLUSTERS, pairs // k)
+    if wanted >= k:
+        return ClusterSample(np.arange(k), np.zeros(0, dtype=np.int64), k)
+    order = np.argsort(-sizes, kind="stable")
+    largest, others = order[: wanted // 2], order[wanted // 2 :]
+    drawn = np.random.default_rng(seed).choice(others, wanted - len(largest), replace=False)
+    return ClusterSample(np.concatenate([largest, drawn]), np.arange(len(largest), wanted), k)
+
+
+def mean_over_clusters(values: FloatArray, weights: FloatArray, sample: ClusterSample) -> tuple[float, Interval | None]:
+    """Return Σ wᵢ·vᵢ over all clusters from those that were chosen, and its interval where not all were.
+
+    values: float64 (s,), of the chosen ones; weights: float64 (k,), of all, with sum 1. What the others add is their
+    weight times the weighted mean of those drawn (a ratio estimator; Cochran, Sampling Techniques, 6.3).
+    """
+    chosen = weights[sample.chosen]
+    if not len(sample.random):
+        return float(np.sum(chosen * values)), None
+    certain = np.ones(len(values), dtype=np.bool_)
+    certain[sample.random] = False
+    drawn_values, drawn_weights = values[~certain], chosen[~certain]
+    rest = 1.0 - float(chosen[certain].sum())
+    ratio = float(np.sum(drawn_weights * drawn_values) / drawn_weights.sum())
+    mean = float(np.sum(chosen[certain] * values[certain])) + rest * ratio
+    r, others = len(drawn_values), sample.total - int(certain.sum())
+    spread = float(np.std(drawn_weights * (drawn_values - ratio), ddof=1)) / float(drawn_weights.mean())
+    half = STANDARD_NORMAL_975 * rest * spread * float(np.sqrt((1.0 - r / others) / r))
+    return mean, Interval(mean - half, mean + half, CONFIDENCE)
 
 
 def draw_members(

@@ -13,11 +13,13 @@ from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 from taxi_mlops.evaluation.quality.distance import distance
 from taxi_mlops.evaluation.quality.metrics import Estimate
-from taxi_mlops.evaluation.quality.sampling import Members, draw_members
+from taxi_mlops.evaluation.quality.sampling import STANDARD_NORMAL_975, Members, draw_members
 
 POINTS_SAMPLED = 5_000
 MEMBERS_SAMPLED = 4_096
-_STANDARD_NORMAL_975 = 1.959963984540054
+FEWEST_POINTS = 500
+PAIRS = 1_000_000_000
+"""Of a point and a cluster, that are looked at; with very many clusters fewer points are drawn."""
 
 
 def silhouette(
@@ -26,11 +28,12 @@ def silhouette(
     """Mean of (b − a) / max(a, b) over the clustered points; a point alone in its cluster counts 0.
 
     a is the mean distance to the other members of the point's own cluster, b to those of the next best cluster. The
-    mean is taken over up to `POINTS_SAMPLED` points, and bears the interval of the central limit theorem for a sample
-    from finitely many; a and b are taken over up to `MEMBERS_SAMPLED` members of each cluster.
+    mean is taken over up to `POINTS_SAMPLED` points (of more than 200,000 clusters, over fewer), and bears the interval
+    of the central limit theorem for a sample from finitely many; a and b are taken over up to `MEMBERS_SAMPLED` members
+    of each cluster.
     """
     clustered = np.flatnonzero(labels >= 0)
-    m = min(len(clustered), POINTS_SAMPLED)
+    m = min(len(clustered), POINTS_SAMPLED, max(FEWEST_POINTS, PAIRS // len(sizes)))
     sample = np.sort(np.random.default_rng(seed).choice(clustered, m, replace=False))
     members = draw_members(latitude, longitude, labels, sizes, MEMBERS_SAMPLED, seed)
     vectors = unit_sphere(members.latitude, members.longitude)
@@ -45,7 +48,7 @@ def _interval(values: FloatArray, population: int) -> Interval | None:
     if m == population:
         return None
     correction = math.sqrt((population - m) / (population - 1))
-    half = _STANDARD_NORMAL_975 * float(values.std(ddof=1)) / math.sqrt(m) * correction
+    half = STANDARD_NORMAL_975 * float(values.std(ddof=1)) / math.sqrt(m) * correction
     mean = float(values.mean())
     return Interval(max(mean - half, -1.0), min(mean + half, 1.0), CONFIDENCE)
 
@@ -74,8 +77,9 @@ def _silhouettes(
         if within < 0.0:
             continue
         nearest = -1
+        x, y, z = vectors[i, 0], vectors[i, 1], vectors[i, 2]
         for c in range(centres.shape[0]):
-            dx, dy, dz = vectors[i] - centres[c]
+            dx, dy, dz = x - centres[c, 0], y - centres[c, 1], z - centres[c, 2]
             chords[c] = EARTH_RADIUS_METRES * math.sqrt(dx * dx + dy * dy + dz * dz)
             if c != own and (nearest < 0 or chords[c] < chords[nearest]):
                 nearest = c
