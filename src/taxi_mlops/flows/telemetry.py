@@ -47,8 +47,8 @@ def watched_run(
     spans_to, logs_to = (str(url) if url else None for url in (settings.otlp_endpoint, settings.otlp_logs_endpoint))
     with (
         patience_of_a_run() as patience,
-        run_trace(folder.trace, run_id, spans_to, not_sent, patience) as tracer,
-        sent_log(folder.log, run_id, logs_to, not_sent, patience),
+        run_trace(folder.trace, run_id, spans_to, not_sent, patience, settings.ca_file) as tracer,
+        sent_log(folder.log, run_id, logs_to, not_sent, patience, settings.ca_file),
         MetricsCollector(CollectorRegistry(), adapters, folder.metrics) as metrics,
         tracer.start_as_current_span(RUN, links=links_to_caller()) as run,
     ):

@@ -41,26 +41,35 @@ def logs_are_wanted(endpoint: str | None) -> bool:
 
 @contextmanager
 def sent_log(
-    path: Path, run_id: str, endpoint: str | None, on_failure: Callable[[str], None], patience: Patience
+    path: Path,
+    run_id: str,
+    endpoint: str | None,
+    on_failure: Callable[[str], None],
+    patience: Patience,
+    ca_file: Path | None = None,
 ) -> Iterator[None]:
-    """On leaving, send what was logged meanwhile; `on_failure` is told, once, why it could not be."""
+    """On leaving, send what was logged meanwhile; `on_failure` is told, once, why it could not be. As `run_trace`."""
     offset = path.stat().st_size if path.exists() else 0
     try:
         yield
     finally:
         if logs_are_wanted(endpoint):
-            reason = send(lambda: send_log(path, offset, run_id, endpoint, patience.left), patience, _SHARE)
+            reason = send(lambda: send_log(path, offset, run_id, endpoint, patience.left, ca_file), patience, _SHARE)
             if reason is not None:
                 on_failure(f"the run's log was not sent, but is in {path}: {reason}")
 
 
-def send_log(path: Path, offset: int, run_id: str, endpoint: str | None, timeout_seconds: float) -> str | None:
+def send_log(
+    path: Path, offset: int, run_id: str, endpoint: str | None, timeout_seconds: float, ca_file: Path | None = None
+) -> str | None:
     """Send what `path` holds from an offset on, and return why that failed, or None. endpoint: as http://loki/otlp."""
     from opentelemetry.exporter.otlp.json.http._log_exporter import OTLPLogExporter
 
     url = f"{endpoint.rstrip('/')}/v1/logs" if endpoint else None
     records = list(_records(path, offset, run_id))
-    return exported(OTLPLogExporter(endpoint=url, timeout=timeout_seconds), records) if records else None
+    certificates = str(ca_file) if ca_file else None
+    exporter = OTLPLogExporter(endpoint=url, timeout=timeout_seconds, certificate_file=certificates)
+    return exported(exporter, records) if records else None
 
 
 def _records(path: Path, offset: int, run_id: str) -> Iterator[ReadableLogRecord]:

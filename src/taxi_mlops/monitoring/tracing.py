@@ -55,11 +55,13 @@ def run_trace(
     endpoint: str | None,
     on_failure: Callable[[str], None],
     patience: Patience | None = None,
+    ca_file: Path | None = None,
 ) -> Iterator[trace.Tracer]:
     """Trace a run: yields the tracer, and writes its spans to `path` (appended), one a line, as OTLP JSON.
 
     On leaving they are sent by OTLP over HTTP, as JSON, where `endpoint` (the collector's base URL) or the environment
-    variables of OpenTelemetry name a collector. `on_failure` is told, once, why they could not be.
+    variables of OpenTelemetry name a collector. `on_failure` is told, once, why they could not be. ca_file: who signed
+    the collector's certificate, where that is nobody whom the system trusts.
     """
     provider = TracerProvider(
         resource=resource_of(run_id), shutdown_on_exit=False, id_generator=_IdsOfOneTrace(trace_id_of(run_id))
@@ -76,7 +78,7 @@ def run_trace(
         provider.shutdown()
         if endpoint or _named_by_environment():
             waiting = patience or Patience(RUN_SECONDS)
-            reason = send(lambda: _send_spans(kept.get_finished_spans(), endpoint, waiting.left), waiting)
+            reason = send(lambda: _send_spans(kept.get_finished_spans(), endpoint, waiting.left, ca_file), waiting)
             if reason is not None:
                 on_failure(f"the run's spans were not sent, but are in {path}: {reason}")
 
@@ -117,11 +119,14 @@ def _named_by_environment() -> bool:
     return any(os.environ.get(name) for name in (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT))
 
 
-def _send_spans(spans: Sequence[ReadableSpan], endpoint: str | None, timeout_seconds: float) -> str | None:
+def _send_spans(
+    spans: Sequence[ReadableSpan], endpoint: str | None, timeout_seconds: float, ca_file: Path | None
+) -> str | None:
     from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
 
     url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
-    return exported(OTLPSpanExporter(endpoint=url, timeout=timeout_seconds), spans)
+    certificates = str(ca_file) if ca_file else None
+    return exported(OTLPSpanExporter(endpoint=url, timeout=timeout_seconds, certificate_file=certificates), spans)
 
 
 def send(action: Callable[[], str | None], patience: Patience, share: float = 1.0) -> str | None:
