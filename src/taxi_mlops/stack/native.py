@@ -88,7 +88,7 @@ class Stack:
 
     def down(self) -> None:
         """Stop all services, and leave no process behind. The data stay."""
-        if self.folder.path.is_dir():
+        if self._is_made():
             with self._alone():
                 Supervisor(self.folder).shut_down()
 
@@ -181,10 +181,13 @@ class Stack:
             {name: value for service in services for name, value in service.settings(self.folder).items()}
         )
 
+    def _is_made(self) -> bool:
+        return (self.folder.path / "secrets").is_dir()
+
     def _at_home(self) -> None:
         """Refuse a folder that is somebody else's."""
         path = self.folder.path
-        if path.exists() and not (path / "secrets").is_dir() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not self._is_made() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is not empty, and no stack's; choose another --dir")
 
     @contextmanager
@@ -203,15 +206,6 @@ def _all_that_can_be_started(tell: Callable[[str], None]) -> tuple[str, ...]:
     for name, reasons in left_out.items():
         tell(f"{name} is left out: {'; '.join(reasons)}")
     return tuple(service.name for service in SERVICES if service.name not in left_out)
-
-
-def _installed(tell: Callable[[str], None]) -> tuple[str, ...]:
-    """The services that can be started here. Tells of the others."""
-    reasons = {service.name: missing([service.name]) for service in SERVICES}
-    for name, why in reasons.items():
-        if why:
-            tell(f"{name} is left out: {'; '.join(why)}")
-    return tuple(name for name, why in reasons.items() if not why)
 
 
 def missing(names: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from taxi_mlops.stack.configuration import deploy_folder
 
 INSTALL = f"sh {deploy_folder() / 'native' / 'install.sh'}"
 """Gets every program; named in messages."""
+INSTALL_SERVERS = "pip install 'taxi-mlops[stack]'"
+"""Gets those that are Python packages."""
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+|DEVELOPMENT\S*|RELEASE\S*")
 _TIMEOUT_SECONDS = 30.0

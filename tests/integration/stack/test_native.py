@@ -106,6 +106,8 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UsageError, match="not empty, and no stack's"):
         Stack.at(tmp_path).up(["redis"])
+    Stack.at(tmp_path).down()
+    assert Stack.at(tmp_path).status() == ()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 

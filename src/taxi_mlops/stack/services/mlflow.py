@@ -10,11 +10,10 @@ from taxi_mlops.stack.administration import ADMINISTRATOR, MLFLOW_USER, make_mlf
 from taxi_mlops.stack.configuration import environment_file
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import get
+from taxi_mlops.stack.programs import INSTALL_SERVERS
 from taxi_mlops.stack.service import Program, Service
 from taxi_mlops.stack.services.object_store import ObjectStore, object_store_url, secret_key
 from taxi_mlops.stack.services.postgresql import Postgresql, connection
-
-_INSTALL = "pip install 'taxi-mlops[stack]'"
 
 
 class Mlflow(Service):
@@ -25,7 +24,7 @@ class Mlflow(Service):
     def missing(self) -> str | None:
         if find_spec("mlflow") and find_spec("flask_wtf"):
             return None
-        return f"MLflow is not installed with its authentication; get it with: {_INSTALL}"
+        return f"MLflow is not installed with its authentication; get it with: {INSTALL_SERVERS}"
 
     def version(self, stack: StackFolder) -> str:  # noqa: ARG002
         return version("mlflow")

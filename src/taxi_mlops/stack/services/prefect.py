@@ -8,13 +8,12 @@ from importlib.metadata import version
 from taxi_mlops.stack.configuration import environment_file
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import get
-from taxi_mlops.stack.programs import find_program
+from taxi_mlops.stack.programs import INSTALL_SERVERS, find_program
 from taxi_mlops.stack.service import Program, Service
 from taxi_mlops.stack.services.postgresql import Postgresql, database_password
 from taxi_mlops.stack.services.redis import DOCKET, MESSAGES, Redis, redis_url
 
 USER = "taxi"
-_INSTALL = "pip install 'taxi-mlops[stack]'"
 _FLOW_RUNS_AT_ONCE = 4
 
 
@@ -109,4 +108,4 @@ def _url(stack: StackFolder) -> str:
 
 
 def _missing() -> str | None:
-    return None if find_program("prefect") else f"Prefect is not installed; get it with: {_INSTALL}"
+    return None if find_program("prefect") else f"Prefect is not installed; get it with: {INSTALL_SERVERS}"
