@@ -174,14 +174,17 @@ def find_weighted_core_points(
     width: Width,
     rows: Range,
     weight: FloatArray,
+    below: FloatArray,
+    rounding: float,
     min_samples: float,
     core: BoolArray,
     n_core: IndexArray,
 ) -> None:
     """Do the same where the weights within eps of a point must add up to `min_samples`.
 
-    weight: float64 (n,), sorted as the layout, of either sign; so every neighbour is looked at. O(points within eps and
-    a cell) per point.
+    weight: float64 (n,), sorted as the layout. below: float64 (n + 1,), the sums of the weights before each point; or
+    empty where a weight is negative, and every neighbour is looked at then. rounding: by how much what a window of
+    cells weighs may be wrong, as sums give it. O(points within eps and a cell) for each point that is looked at.
     """
     x, y, start, column, row_cell = layout.x, layout.y, layout.cell_start, layout.cell_column, layout.row_cell
     size = 2 * frame.reach + 1
@@ -190,6 +193,8 @@ def find_weighted_core_points(
     inner, outer, zero = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
     slice_begin, slice_end = np.empty(size, start.dtype), np.empty(size, start.dtype)
+    inner_begin, inner_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
+    bounded = below.shape[0] > 0
     table = np.empty(size * width.entries, start.dtype)
     filled = max(rows[0] - frame.reach, 0)
     for row in range(rows[0], rows[1]):
@@ -200,17 +205,35 @@ def find_weighted_core_points(
             rows_in_reach(frame, row_cell, row, width, row_begin, row_end, zero, inner, outer, scale, within, beyond)
         )
         outer_begin[:], outer_end[:] = row_begin, row_begin
+        inner_begin[:], inner_end[:] = row_begin, row_begin
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
+            possible, sure = 0.0, 0.0
             for t in range(reached):
                 slice_begin[t], slice_end[t] = window(
                     table, zero[t], column, start, outer_begin, outer_end, t, row_end[t], column[cell], outer[t]
                 )
+                if bounded:
+                    possible += below[slice_end[t]] - below[slice_begin[t]]
+            if bounded and possible + rounding < min_samples:
+                n_core[cell] = 0
+                continue
+            for t in range(reached):
+                if bounded and inner[t] >= 0:
+                    first, last = window(
+                        table, zero[t], column, start, inner_begin, inner_end, t, row_end[t], column[cell], inner[t]
+                    )
+                    sure += below[last] - below[first]
+            if bounded and sure - rounding >= min_samples:
+                n_core[cell] = start[cell + np.uintp(1)] - start[cell]
+                continue
             count = 0
             for i in range(np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])):
                 total = 0.0
                 for t in range(reached):
                     begin, end = slice_begin[t], slice_end[t]
                     total += weigh_within(frame.metric, scale[t], within[t], beyond[t], x, y, weight, i, begin, end)
+                    if bounded and total >= min_samples:
+                        break
                 core[i] = total >= min_samples
                 count += core[i]
             n_core[cell] = count

@@ -39,13 +39,25 @@ def find_core(
         run(lambda part: find_core_points(frame, layout, width, part, enough, core, n_core), rows)
     else:
         sorted_weight = np.asarray(weight, dtype=np.float64)[layout.order]
+        below, rounding = _sums_before(sorted_weight, 2 * frame.reach + 1)
         run(
             lambda part: find_weighted_core_points(
-                frame, layout, width, part, sorted_weight, float(min_samples), core, n_core
+                frame, layout, width, part, sorted_weight, below, rounding, float(min_samples), core, n_core
             ),
             rows,
         )
     return n_core
+
+
+def _sums_before(weight: FloatArray, slices: int) -> tuple[FloatArray, float]:
+    """Return the sums of the weights before each point, and how wrong so many differences of them may be together.
+
+    The sums are empty where a weight is negative: then sums bound nothing.
+    """
+    if weight.min() < 0.0:
+        return np.empty(0), 0.0
+    below = np.concatenate([np.zeros(1), np.cumsum(weight)])
+    return below, float(slices * len(weight) * np.finfo(np.float64).eps * below[-1])
 
 
 def connect_cells(frame: Frame, layout: Layout, cores: CoreCells, run: Run, threads: int) -> IndexArray:
