@@ -8,7 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxi_mlops.cli.options import SOURCES, Bbox, Latitude, Longitude, Points, Zones, parse_bbox
+from taxi_mlops.cli.options import (
+    TRIAL_FLAGS,
+    Adapters,
+    Bbox,
+    Cache,
+    Data,
+    Latitude,
+    Longitude,
+    MemoryLimit,
+    Points,
+    Quiet,
+    Reference,
+    Seed,
+    Sizes,
+    Threads,
+    Timeout,
+    Zones,
+    parse_bbox,
+    values_of,
+)
 from taxi_mlops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,54 +37,34 @@ if TYPE_CHECKING:
     from taxi_mlops.specification import Specification
 
 
-_FLAGS = {
+_FLAGS = TRIAL_FLAGS | {
     "dataset.sample": "--sample",
-    "dataset.seed": "--seed",
     "parameters.eps_metres": "--eps",
     "parameters.min_samples": "--min-samples",
-    "trials.reference": "--reference",
-    "trials.repeats": "--repeats",
-    "trials.timeout_seconds": "--timeout",
-    "trials.memory_limit": "--memory-limit",
-    "trials.threads": "--threads",
-    "trials.seed": "--seed",
 }
 
 
 def compare(
-    data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help=f"{SOURCES}; without it, the synthetic city.")
-    ] = None,
+    data: Data = None,
     points: Points = None,
     lat: Latitude = None,
     lon: Longitude = None,
     zones: Zones = None,
     bbox: Bbox = None,
     sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N points.")] = None,
-    sizes: Annotated[
-        str | None, typer.Option(metavar="N,M,…", help="Run on samples of these sizes; all is one, too.")
-    ] = None,
+    sizes: Sizes = None,
     eps: Annotated[str | None, typer.Option(metavar="METRES", help="Radius, or auto. [default: 100]")] = None,
     min_samples: Annotated[
         int | None,
         typer.Option(metavar="N", help="Points within eps, itself included. [default: 10]"),
     ] = None,
-    adapters: Annotated[str | None, typer.Option(metavar="A,B,…", help="Which to run. [default: all]")] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Whose clustering counts. [default: sklearn]"),
-    ] = None,
+    adapters: Adapters = None,
+    reference: Reference = None,
     repeats: Annotated[int | None, typer.Option(metavar="N", help="Timed trials of each. [default: 5]")] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(metavar="S", help="Seconds a trial may take. [default: 600]"),
-    ] = None,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory of a trial, as 8GB. [default: 75 %]"),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads of a trial. [default: all CPUs]")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice. [default: 0]")] = None,
+    timeout: Timeout = None,
+    memory_limit: MemoryLimit = None,
+    threads: Threads = None,
+    seed: Seed = None,
     spec: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Experiment as TOML or YAML; flags go first."),
@@ -76,9 +75,9 @@ def compare(
         bool | None,
         typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: where PREFECT_API_URL is set]"),
     ] = None,
-    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Take points prepared earlier.")] = True,
+    cache: Cache = True,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
 ) -> None:
     """Run every available DBSCAN on your trips, prove which clusterings are equal, and rank them."""
@@ -98,9 +97,9 @@ def compare(
             "seed": seed,
         },
         "parameters": {"eps_metres": eps, "min_samples": min_samples},
-        "workloads": {"sizes": tuple(sizes.split(",")) if sizes else None},
+        "workloads": {"sizes": values_of(sizes)},
         "trials": {
-            "adapters": tuple(adapters.split(",")) if adapters else None,
+            "adapters": values_of(adapters),
             "reference": reference,
             "repeats": repeats,
             "timeout_seconds": timeout,

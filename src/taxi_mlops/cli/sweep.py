@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taxi_mlops.cli.options import SOURCES, Bbox, Latitude, Longitude, Points, Zones, parse_bbox
+from taxi_mlops.cli.options import (
+    TRIAL_FLAGS,
+    Adapters,
+    Bbox,
+    Data,
+    Latitude,
+    Longitude,
+    MemoryLimit,
+    Points,
+    Quiet,
+    Reference,
+    Seed,
+    Sizes,
+    Threads,
+    Timeout,
+    Zones,
+    parse_bbox,
+    values_of,
+)
 from taxi_mlops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,24 +34,15 @@ if TYPE_CHECKING:
     from taxi_mlops.settings import Settings
     from taxi_mlops.sweep import Sweep
 
-_FLAGS = {
+_FLAGS = TRIAL_FLAGS | {
     "grid.eps_metres": "--eps",
     "grid.min_samples": "--min-samples",
     "grid.sizes": "--sizes",
-    "dataset.seed": "--seed",
-    "trials.reference": "--reference",
-    "trials.repeats": "--repeats",
-    "trials.timeout_seconds": "--timeout",
-    "trials.memory_limit": "--memory-limit",
-    "trials.threads": "--threads",
-    "trials.seed": "--seed",
 }
 
 
 def sweep(
-    data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help=f"{SOURCES}; without it, the synthetic city.")
-    ] = None,
+    data: Data = None,
     points: Points = None,
     lat: Latitude = None,
     lon: Longitude = None,
@@ -45,29 +54,23 @@ def sweep(
     min_samples: Annotated[
         str | None, typer.Option(metavar="N,M,…", help="Points within eps, itself included. [default: 5,10,20]")
     ] = None,
-    sizes: Annotated[
-        str | None, typer.Option(metavar="N,M,…", help="Samples of so many points; all is one, too. [default: all]")
-    ] = None,
-    adapters: Annotated[str | None, typer.Option(metavar="A,B,…", help="Which to run. [default: all]")] = None,
-    reference: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose clustering counts. [default: sklearn]")
-    ] = None,
+    sizes: Sizes = None,
+    adapters: Adapters = None,
+    reference: Reference = None,
     repeats: Annotated[
         int | None, typer.Option(metavar="N", help="Timed trials of each; 0 measures quality alone. [default: 3]")
     ] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="S", help="Seconds a trial may take. [default: 600]")] = None,
-    memory_limit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory of a trial, as 8GB. [default: 75 %]")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads of a trial. [default: all CPUs]")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice. [default: 0]")] = None,
+    timeout: Timeout = None,
+    memory_limit: MemoryLimit = None,
+    threads: Threads = None,
+    seed: Seed = None,
     spec: Annotated[Path | None, typer.Option(metavar="FILE", help="Sweep as TOML or YAML; flags go first.")] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="New folder. [default: runs/sweep-…]")] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the sweep in this folder, beside others that do.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best."""
     from taxi_mlops.flows.sweep import new_folder
@@ -85,9 +88,9 @@ def sweep(
             "bbox": parse_bbox(bbox),
             "seed": seed,
         },
-        "grid": {"eps_metres": _values(eps), "min_samples": _values(min_samples), "sizes": _values(sizes)},
+        "grid": {"eps_metres": values_of(eps), "min_samples": values_of(min_samples), "sizes": values_of(sizes)},
         "trials": {
-            "adapters": _values(adapters),
+            "adapters": values_of(adapters),
             "reference": reference,
             "repeats": repeats,
             "timeout_seconds": timeout,
@@ -105,10 +108,6 @@ def sweep(
         return
     document = (Sweep.from_file(spec) if spec else Sweep()).merged(changes, _FLAGS)
     _execute(document, SweepFolder(output or new_folder(settings)), settings, json, quiet)
-
-
-def _values(text: str | None) -> tuple[str, ...] | None:
-    return tuple(text.split(",")) if text else None
 
 
 def _execute(document: Sweep | None, folder: SweepFolder, settings: Settings, json: bool, quiet: bool) -> None:
