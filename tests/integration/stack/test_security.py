@@ -59,6 +59,17 @@ def test_a_role_owns_its_databases_and_may_do_nothing_else(start_services, role)
             assert members.fetchone() == (0,)
 
 
+def listening(services):
+    """Every address that a process of the stack listens on."""
+    started = [psutil.Process(status.pid) for status in services.stack.status()]
+    family = [process for root in started for process in (root, *root.children(recursive=True))]
+    return {each.laddr.ip for process in family for each in process.net_connections() if each.status == "LISTEN"}
+
+
+def test_only_loopback_is_listened_on(start_services):
+    assert listening(start_services("mlflow", "redis")) <= {"127.0.0.1", "::1"}
+
+
 @pytest.mark.parametrize("kind", ["MinIO", "SeaweedFS"])
 def test_a_user_of_the_object_store_has_its_own_bucket_only(own_services, kind):
     from botocore.exceptions import ClientError
@@ -72,6 +83,7 @@ def test_a_user_of_the_object_store_has_its_own_bucket_only(own_services, kind):
     (services.stack.folder.data("object-store") / kind.lower()).mkdir()
     services.up("object-store")
     assert kind in services.stack.status()[0].version
+    assert listening(services) <= {"127.0.0.1", "::1"}
     for user, own in BUCKETS.items():
         key = SecretStr(secret_key(services.stack.folder, user))
         given = {"object_store_access_key": user, "object_store_secret_key": key}
