@@ -41,7 +41,8 @@ def _traced_sql(tracer: Tracer) -> Iterator[None]:
         open_spans.pop(cursor).end()
 
     def fail(context: Any) -> None:  # noqa: ANN401
-        span = open_spans.pop(context.cursor, None)
+        failed = context.execution_context  # None where there was no connection
+        span = open_spans.pop(failed.cursor, None) if failed else None
         if span is not None:
             span.set_status(StatusCode.ERROR, type(context.original_exception).__name__)
             span.end()

@@ -83,3 +83,21 @@ def test_what_prefect_says_is_written_once_however_its_loggers_are_configured(tm
     finally:
         parent.level, parent.propagate, child.propagate = before
     assert [json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines()] == ["a task ended"]
+
+
+def test_what_prefect_logs_is_in_the_log_of_the_run_too(tmp_path: Path) -> None:
+    path, flow_runs = tmp_path / "log.jsonl", logging.getLogger("prefect.flow_runs")
+    level = flow_runs.level
+    flow_runs.setLevel(logging.INFO)
+    try:
+        with run_logs(path, "run", "info", verbose=False):
+            flow_runs.info("Finished in state Completed()")
+    finally:
+        flow_runs.setLevel(level)
+    [line] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert (line["event"], line["logger"], line["run_id"]) == (
+        "Finished in state Completed()",
+        "prefect.flow_runs",
+        "run",
+    )
+    assert not [handler for handler in flow_runs.handlers if isinstance(handler, logging.FileHandler)]
