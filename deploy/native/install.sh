@@ -5,19 +5,26 @@
 #   MinIO: built by Go, where there is Go; its publisher gives no programs away any more.
 set -eu
 
-MINIO=${MINIO_VERSION:-latest}
+MINIO=${MINIO_VERSION:-v0.0.0-20260212201848-7aac2a2c5b7c}
 PREFIX=${PREFIX:-$([ "$(id -u)" = 0 ] && echo /usr/local || echo "$HOME/.local")}
 
 have() {
     command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
 }
 
+packages=
 debian() { # PROGRAM PACKAGE
-    have "$1" && return
+    have "$1" || packages="$packages $2"
+}
+
+install_packages() {
+    [ -z "$packages" ] && return
     if [ "$(id -u)" = 0 ] && have apt-get; then
-        apt-get install -y --no-install-recommends "$2"
+        apt-get update -qq
+        # shellcheck disable=SC2086 # names of packages, one word each
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
     else
-        echo "missing: $1; as root: apt-get install $2" >&2
+        echo "missing; as root: apt-get install$packages" >&2
     fi
 }
 
@@ -38,4 +45,5 @@ debian prometheus-alertmanager prometheus-alertmanager
 debian prometheus-node-exporter prometheus-node-exporter
 debian prometheus-postgres-exporter prometheus-postgres-exporter
 debian prometheus-redis-exporter prometheus-redis-exporter
+install_packages
 go_program minio "github.com/minio/minio@$MINIO"
