@@ -139,6 +139,21 @@ def test_resolutions_and_threads_agree(threads, monkeypatch):
         np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
 
 
+@pytest.mark.parametrize("least", [-0.5, 0.0, 0.25])
+@pytest.mark.parametrize("min_samples", [3, 9, 200])
+def test_weights_decide_cells_of_any_size(least, min_samples, monkeypatch):
+    """Cells are decided by sums of weights; where some are negative, by looking at all neighbours."""
+    rng = np.random.default_rng(6)
+    points = np.concatenate([rng.normal(0, 20, (800, 2)), rng.uniform(-200, 200, (800, 2))])
+    weight = rng.integers(0, 8, 1600) / 4.0 + least
+    expected = DBSCAN(eps=6, min_samples=min_samples).fit(points, sample_weight=weight)
+    for resolution in (COARSE, 3.0, 5.0):
+        monkeypatch.setattr("taxi_mlops.engine.dbscan.choose_resolution", lambda *_, chosen=resolution: chosen)
+        labels, core = dbscan_plane(*points.T, 6, min_samples, weight)
+        np.testing.assert_array_equal(labels, expected.labels_)
+        np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
+
+
 def test_few_points_far_apart_leave_no_rows_between():
     x = np.array([0.0, 0.5, 1e6, 1e6 + 0.5, 5e5])
     labels, _ = dbscan_plane(x, x, 1.0, 2)
