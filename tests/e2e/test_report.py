@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from taxi_mlops.testing.sample_runs import make_run
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (
     "--no-sandbox",
@@ -258,3 +260,33 @@ def test_a_report_that_cannot_be_made_loses_no_run(run, tmp_path):
     assert "Traceback" not in finished.stderr
     assert "report.html" not in finished.stdout
     assert "does not hold labels" in broken.joinpath("log.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory) -> Path:
+    """The page of two runs of several sizes."""
+    folder = tmp_path_factory.mktemp("several")
+    for number in range(2):
+        make_run(folder / f"r{number}", f"run-{number}", slowness=1.0 + number, sizes=(10, 30, 100, 300))
+    command = [sys.executable, "-m", "taxi_mlops.cli", "runs", "analyze", "r0", "r1", "--output", "page.html"]
+    subprocess.run(command, check=True, cwd=folder, capture_output=True)
+    return folder / "page.html"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESK, "dark")])
+def test_a_page_of_several_workloads_reads_well(browser, several, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    watched = Watched(context.new_page())
+    page = watched.page
+    page.goto(several.as_uri())
+    page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    assert page.evaluate(WIDER_THAN_THE_PAGE) == []
+    assert page.evaluate(OVERLAPPING) == []
+    assert page.get_by_role("heading", name="Scaling").is_visible()
+    assert page.get_by_role("img", name=re.compile("^Mean ranks")).is_visible()
+    assert Axe().run(page).response["violations"] == []
+    assert watched.complaints == []
+    assert watched.from_elsewhere == []
+    context.close()
