@@ -3,12 +3,12 @@
     nice -n 15 python benchmarks/fuzz_engine.py [--seconds 1800] [--seed 0] [--case NUMBER]
 
 Each case has a number; it and the seed give the same points again (`--case` runs that one alone). A case is some
-hundred points, rarely more, in a difficult place (a pole, the antimeridian, where zones meet, all over the world, the plane)
-and in a difficult shape (lattices, coincident points, lines of points eps apart, piles that all but touch), with an eps
-that is often exactly the distance of two of the points, weights, single precision, odd strides, some threads, and a
-resolution of the cells drawn at random. Asserted are core points, labels, predictions, and what the equivalence check
-says. Where a distance is eps within rounding, either decision is right on the sphere: then the answer must lie between
-the definition's answers for a slightly smaller and a slightly larger eps. In the plane, labels must be equal.
+hundred points, rarely more, in a difficult place (a pole, the antimeridian, where zones meet, all over the world, the
+plane) and in a difficult shape (lattices, coincident points, lines of points eps apart, piles that all but touch), with
+an eps that is often exactly the distance of two of the points, weights, single precision, odd strides, some threads,
+and a resolution of the cells drawn at random. Asserted are core points, labels, predictions, and what the equivalence
+check says. Where a distance is eps within rounding, either decision is right on the sphere: then the answer must lie
+between the definition's answers for a slightly smaller and a slightly larger eps. In the plane, labels must be equal.
 
 It prints a line a minute and a last one, and ends with 1 at the first case that fails, with its number.
 """
