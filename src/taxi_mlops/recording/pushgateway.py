@@ -51,7 +51,7 @@ class PushgatewayRecorder:
     ) -> None:
         self.target = str(url)
         self._url = url
-        self._ledger = ledgers / f"{deployment}.json"
+        self._ledger = ledgers / f"{deployment}@{host}.json"
         self._group = {"job": JOB, "deployment": deployment, "host": host}
         self._timeout_seconds = timeout_seconds
         self._ca_file = ca_file

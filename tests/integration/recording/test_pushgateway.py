@@ -66,7 +66,7 @@ class TestPushgateway(RecorderContract):
         """The runs that are counted; that they are, once each, in the gateway too is looked at on the way."""
 
         def contents():
-            counted = Ledger.read(tmp_path / "ledgers-here" / f"{deployment}.json").counted
+            counted = Ledger.read(tmp_path / "ledgers-here" / f"{deployment}@here.json").counted
             assert scraped("taxi_runs_total", outcome="completed") == len(counted)
             return counted
 
@@ -143,8 +143,8 @@ def test_a_gateway_that_never_answers_takes_a_share_of_the_runs_patience(make_re
 
 def test_a_ledger_that_cannot_be_read_begins_anew(make_recorder, deployment, scraped, tmp_path):
     (tmp_path / "ledgers-here").mkdir()
-    (tmp_path / "ledgers-here" / f"{deployment}.json").write_text("{", encoding="utf-8")
+    (tmp_path / "ledgers-here" / f"{deployment}@here.json").write_text("{", encoding="utf-8")
     make_recorder().record(later(tmp_path, 1))
     assert scraped("taxi_runs_total", outcome="completed") == 1
-    document = json.loads((tmp_path / "ledgers-here" / f"{deployment}.json").read_text(encoding="utf-8"))
+    document = json.loads((tmp_path / "ledgers-here" / f"{deployment}@here.json").read_text(encoding="utf-8"))
     assert len(document["counted"]) == 1
