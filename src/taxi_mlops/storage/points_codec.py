@@ -1,17 +1,19 @@
-"""Prepared points as one Arrow IPC stream, and back. What comes back is checked in full, and never unpickled.
+"""Prepared points as Arrow IPC streams, and back. What comes back is checked in full, and never unpickled.
 
-Columns latitude, longitude and, where there is one, weight, in batches compressed with LZ4. Coordinates that are whole
-millionths of a degree, as most are published, travel as int32: half the bytes, and exactly the same numbers.
+One stream for each column: latitude, longitude and, where there is one, weight; in batches compressed with LZ4.
+Coordinates that are whole millionths of a degree, as most are published, travel as int32: half the bytes, and exactly
+the same numbers.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from taxi_mlops.data.fingerprint import fingerprint
+from taxi_mlops.data.fingerprint import Fingerprint
 from taxi_mlops.domain import FloatArray, Points, Provenance
 from taxi_mlops.storage.shelves import DamagedEntryError
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 1 << 18
 _MILLIONTHS = 1e6
 _LABEL = b"taxi-mlops"
+_NAMES = ("latitude", "longitude", "weight")
 
 
 class _Label(BaseModel):
@@ -31,6 +34,7 @@ class _Label(BaseModel):
     version: Literal[1] = 1
     key: str
     n: Annotated[int, Field(ge=1)]
+    weighted: bool
     fingerprint: str
     provenance: Provenance
 
@@ -39,17 +43,24 @@ def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
     """Write points that are known by this key."""
     import pyarrow as pa
 
-    label = _Label(key=key, n=len(points), fingerprint=points.fingerprint, provenance=points.provenance)
     columns = {"latitude": _packed(points.latitude), "longitude": _packed(points.longitude)}
     if points.weight is not None:
         columns["weight"] = points.weight
-    schema = pa.schema([(name, pa.from_numpy_dtype(values.dtype)) for name, values in columns.items()])
-    schema = schema.with_metadata({_LABEL: label.model_dump_json().encode()})
+    label = _Label(
+        key=key,
+        n=len(points),
+        weighted=points.weight is not None,
+        fingerprint=points.fingerprint,
+        provenance=points.provenance,
+    )
     options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.ipc.new_stream(sink, schema, options=options) as writer:
-        for first in range(0, len(points), _BATCH_ROWS):
-            arrays = [pa.array(values[first : first + _BATCH_ROWS]) for values in columns.values()]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    target = pa.PythonFile(sink, "w")
+    for name, values in columns.items():
+        schema = pa.schema([(name, pa.from_numpy_dtype(values.dtype))], {_LABEL: label.model_dump_json().encode()})
+        with pa.ipc.new_stream(target, schema, options=options) as writer:
+            for first in range(0, len(points), _BATCH_ROWS):
+                array = pa.array(values[first : first + _BATCH_ROWS])
+                writer.write_batch(pa.record_batch([array], schema=schema))
 
 
 def read_points(source: IO[bytes], key: str) -> Points:
@@ -59,38 +70,52 @@ def read_points(source: IO[bytes], key: str) -> Points:
     """
     import pyarrow as pa
 
+    stream, columns = pa.PythonFile(source, "r"), {}
+    label, digest = None, Fingerprint()
     try:
-        with pa.ipc.open_stream(source) as reader:
-            label = _Label.model_validate_json((reader.schema.metadata or {}).get(_LABEL, b""))
-            if label.key != key:
-                raise DamagedEntryError("it is of other points")
-            columns = _columns(reader, label.n)
+        # The digest of what has come is computed while more comes.
+        with ThreadPoolExecutor(1) as digesting:
+            for name in _NAMES:
+                with pa.ipc.open_stream(stream) as reader:
+                    label = _checked(reader.schema, name, key)
+                    columns[name] = _column(reader, name, label.n, digest, digesting)
+                if name == _NAMES[1] and not label.weighted:
+                    break
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedEntryError(" ".join(str(error).split())[:200]) from None
-    latitude, longitude, weight = columns["latitude"], columns["longitude"], columns.get("weight")
-    if fingerprint(latitude, longitude, weight) != label.fingerprint:
+    if label is None or digest.hexdigest() != label.fingerprint:
         raise DamagedEntryError("its content does not have its fingerprint")
-    return Points(latitude, longitude, weight, label.fingerprint, label.provenance)
+    return Points(columns["latitude"], columns["longitude"], columns.get("weight"), label.fingerprint, label.provenance)
 
 
-def _columns(reader: pa.ipc.RecordBatchStreamReader, n: int) -> dict[str, FloatArray]:
-    """The columns by name, each float64 of shape (n,)."""
-    names = tuple(reader.schema.names)
-    if names not in (("latitude", "longitude"), ("latitude", "longitude", "weight")):
-        raise DamagedEntryError(f"it has the columns {', '.join(names)}")
-    columns = {name: np.empty(n) for name in names}
+def _checked(schema: pa.Schema, name: str, key: str) -> _Label:
+    """The label of a stream that holds just this column of these points."""
+    label = _Label.model_validate_json((schema.metadata or {}).get(_LABEL, b""))
+    if label.key != key:
+        raise DamagedEntryError("it is of other points")
+    if schema.names != [name]:
+        raise DamagedEntryError(f"it has the columns {', '.join(schema.names)} in place of {name}")
+    return label
+
+
+def _column(
+    reader: pa.ipc.RecordBatchStreamReader, name: str, n: int, digest: Fingerprint, digesting: ThreadPoolExecutor
+) -> FloatArray:
+    """One column: float64 of shape (n,)."""
+    values = np.empty(n)
     first = 0
+    digesting.submit(digest.begin, name, n)
     for batch in reader:
         batch.validate()  # that its buffers are as long as it says
         after = first + batch.num_rows
         if after > n:
             break
-        for name, values in columns.items():
-            _unpack(batch.column(name), values[first:after])
+        _unpack(batch.column(0), values[first:after])
+        digesting.submit(digest.update, values[first:after])
         first = after
     if first != n:
         raise DamagedEntryError(f"it does not hold the {n:,} points that it tells of")
-    return columns
+    return values
 
 
 def _packed(degrees: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.int32 | np.float64]]:

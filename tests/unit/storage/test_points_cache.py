@@ -71,7 +71,8 @@ def test_samples_of_any_size_and_seed_share_an_entry(settings, trips):
 
 
 @pytest.mark.parametrize(
-    "request_", [{"points": "dropoff"}, {"bbox": (-89.0, -179.0, 89.0, 179.0)}, {"source": None, "synthetic_rows": ROWS}]
+    "request_",
+    [{"points": "dropoff"}, {"bbox": (-89.0, -179.0, 89.0, 179.0)}, {"source": None, "synthetic_rows": ROWS}],
 )
 def test_another_request_is_another_entry(settings, trips, request_):
     load(settings, source=str(trips))

@@ -98,11 +98,13 @@ def test_points_of_another_key_are_refused():
 
 
 def arrow(label, **columns):
-    table = pa.table(columns).replace_schema_metadata({b"taxi-mlops": label} if label else None)
-    stream = io.BytesIO()
-    with pa.ipc.new_stream(stream, table.schema) as writer:
-        writer.write_table(table)
-    return stream.getvalue()
+    """A stream for each column, as they are written."""
+    streams = io.BytesIO()
+    for name, values in columns.items():
+        table = pa.table({name: values}).replace_schema_metadata({b"taxi-mlops": label} if label else None)
+        with pa.ipc.new_stream(streams, table.schema) as writer:
+            writer.write_table(table)
+    return streams.getvalue()
 
 
 def test_what_only_looks_like_points_is_refused():
@@ -116,6 +118,7 @@ def test_what_only_looks_like_points_is_refused():
         arrow(None, latitude=[1.0], longitude=[2.0]),
         arrow(b"{}", latitude=[1.0], longitude=[2.0]),
         arrow(label, latitude=[1.0]),
+        arrow(label, longitude=[2.0], latitude=[1.0]),
         arrow(label, latitude=["1"], longitude=["2"]),
         arrow(label, latitude=[1.0, 1.0], longitude=[2.0, 2.0]),
         arrow(label, latitude=[None], longitude=[2.0]),
@@ -124,3 +127,4 @@ def test_what_only_looks_like_points_is_refused():
     ):
         with pytest.raises(DamagedEntryError):
             read(content)
+    assert len(read(arrow(label, latitude=[1.0], longitude=[2.0]))) == 1
