@@ -19,7 +19,7 @@ from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.pairwise import cluster_pairwise
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
 from taxi_mlops.engine.steps import connect_cells, find_core, label_points
-from taxi_mlops.engine.threads import Range, Run, available_threads, even_ranges, workers
+from taxi_mlops.engine.threads import Range, Run, even_ranges, workers, worthwhile_threads
 from taxi_mlops.engine.worldwide import cluster_worldwide
 
 BoolArray = NDArray[np.bool_]
@@ -49,7 +49,7 @@ def dbscan(
     if not eps_metres >= SMALLEST_EPS_METRES:
         raise ValueError(f"eps must be at least {SMALLEST_EPS_METRES} metres, got {eps_metres!r}")
     _check_shapes(latitude, longitude, weight)
-    threads = threads or available_threads()
+    threads = worthwhile_threads(threads, len(latitude))
     with workers(threads) as run:
         extent = _extent(longitude, latitude, ("longitude", "latitude"), run, threads)
         _check_degrees(extent)
@@ -94,7 +94,7 @@ def dbscan_plane(
     if not (eps > 0 and np.isfinite(eps)):
         raise ValueError(f"eps must be a positive number, got {eps!r}")
     _check_shapes(x, y, weight)
-    threads = threads or available_threads()
+    threads = worthwhile_threads(threads, len(x))
     with workers(threads) as run:
         extent = _extent(x, y, ("x", "y"), run, threads)
         eps = float(eps)
@@ -122,27 +122,28 @@ def _extent(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, thre
     if len(x) == 0:
         return Extent(0.0, 0.0, 0.0, 0.0)
     parts = even_ranges(len(x), threads)
-    ends = np.empty((2, len(parts), 2))
-    run(lambda part: _ends_of_range(x, part, ends[0, parts.index(part)]), parts)
-    run(lambda part: _ends_of_range(y, part, ends[1, parts.index(part)]), parts)
-    for name, values in zip(names, (x, y), strict=True):
-        if not np.isfinite(ends[names.index(name)]).all():
+    ends = np.empty((len(parts), 2, 2))
+    run(lambda part: _ends_of_range(x, y, part, ends[parts.index(part)]), parts)
+    for name, values, found in zip(names, (x, y), ends.swapaxes(0, 1), strict=True):
+        if not np.isfinite(found).all():
             wrong = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ValueError(f"{name} must be finite, got {values[wrong]} at {wrong}")
-    low, high = ends[:, :, 0].min(axis=1), ends[:, :, 1].max(axis=1)
+    low, high = ends[:, :, 0].min(axis=0), ends[:, :, 1].max(axis=0)
     return Extent(float(low[0]), float(high[0]), float(low[1]), float(high[1]))
 
 
 @njit(cache=True, nogil=True)
-def _ends_of_range(values: FloatArray, part: Range, ends: FloatArray) -> None:
-    """Fill in the lowest and the highest value; NaN where one is NaN."""
-    low, high, wrong = np.inf, -np.inf, 0
+def _ends_of_range(x: FloatArray, y: FloatArray, part: Range, ends: FloatArray) -> None:
+    """Fill in the lowest and the highest x and y, (2, 2); NaN where one is NaN. Both at once: they may be one array."""
+    low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
+    wrong_x, wrong_y = 0, 0
     for i in range(part[0], part[1]):
-        value = np.float64(values[i])
-        low = value if value < low else low
-        high = value if value > high else high
-        wrong += value != value  # noqa: PLR0124 - only NaN differs from itself
-    ends[0], ends[1] = (low, high) if wrong == 0 else (np.nan, np.nan)
+        at_x, at_y = np.float64(x[i]), np.float64(y[i])
+        low_x, high_x = at_x if at_x < low_x else low_x, at_x if at_x > high_x else high_x
+        low_y, high_y = at_y if at_y < low_y else low_y, at_y if at_y > high_y else high_y
+        wrong_x, wrong_y = wrong_x + (at_x != at_x), wrong_y + (at_y != at_y)  # noqa: PLR0124 - only NaN differs from itself
+    ends[0, 0], ends[0, 1] = (low_x, high_x) if wrong_x == 0 else (np.nan, np.nan)
+    ends[1, 0], ends[1, 1] = (low_y, high_y) if wrong_y == 0 else (np.nan, np.nan)
 
 
 def _cluster(

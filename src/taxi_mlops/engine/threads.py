@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,20 @@ Run = Callable[[Callable[[Range], None], Sequence[Range]], None]
 """Calls a function with each of the ranges, and returns when all are done."""
 
 
+POINTS_PER_THREAD = 16_384
+"""Fewer are done sooner than they are shared out."""
+
+
 def available_threads() -> int:
     """Return the number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def worthwhile_threads(threads: int | None, points: int) -> int:
+    """Return how many of so many threads to use; None is as many as the process has CPUs. Few points are for one."""
+    return max(min(threads or available_threads(), points // POINTS_PER_THREAD), 1)
 
 
 @contextmanager
@@ -37,13 +47,28 @@ def workers(threads: int) -> Iterator[Run]:
 
         yield one_by_one
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads - 1) as pool:
 
         def share(work: Callable[[Range], None], ranges: Sequence[Range]) -> None:
-            for _ in pool.map(work, ranges):
-                pass
+            waiting: SimpleQueue[Range] = SimpleQueue()
+            for one in ranges:
+                waiting.put(one)
+            helpers = [pool.submit(_drain, waiting, work) for _ in range(min(threads, len(ranges)) - 1)]
+            _drain(waiting, work)
+            for helper in helpers:
+                helper.result()
 
         yield share
+
+
+def _drain(waiting: SimpleQueue[Range], work: Callable[[Range], None]) -> None:
+    """Do what is waiting. A task a thread and not one a range: handing over a task takes as long as 100,000 points."""
+    while True:
+        try:
+            one = waiting.get_nowait()
+        except Empty:
+            return
+        work(one)
 
 
 def even_ranges(n: int, parts: int) -> list[Range]:

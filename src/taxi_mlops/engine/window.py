@@ -24,7 +24,7 @@ PositionArray = NDArray[np.uintp]
 
 _MOST_COLUMNS = 32_768
 """So that the tables of the rows in reach stay in the processor's cache."""
-_MOST_PER_POINT = 32
+_MOST_PER_POINT = 64
 """Of entries of all tables, so that filling them takes no longer than the points do."""
 
 
@@ -35,13 +35,19 @@ class Width(NamedTuple):
     margin: int
 
 
+@njit(cache=True, nogil=True)
 def table_width(frame: Frame, layout: Layout) -> Width:
     """Return how wide the table of a row is. O(R)."""
-    last = layout.row_cell[1:][np.diff(layout.row_cell) > 0] - 1
-    farthest = math.sqrt(frame.squared / frame.curvature) / float(frame.smallest_cosine.min()) + frame.slack
+    smallest, columns, rows = 1.0, np.int64(0), 0
+    for row in range(layout.row_cell.shape[0] - 1):
+        if layout.row_cell[row] < layout.row_cell[row + 1]:
+            rows += 1
+            columns = max(columns, layout.cell_column[layout.row_cell[row + 1] - 1] + 1)
+            smallest = min(smallest, frame.smallest_cosine[row])
+    farthest = math.sqrt(frame.squared / frame.curvature) / smallest + frame.slack
     margin = int(farthest / frame.width) + 3
-    entries = int(layout.cell_column[last].max()) + 1 + 2 * margin
-    if entries > _MOST_COLUMNS or entries * len(layout.row_number) > _MOST_PER_POINT * len(layout.x) + 2**22:
+    entries = int(columns + 2 * margin)
+    if entries > _MOST_COLUMNS or entries * rows > _MOST_PER_POINT * layout.x.shape[0] + 2**18:
         entries = 0
     return Width(entries, margin)
 
@@ -57,12 +63,15 @@ def fill_tables(
     row: int,
     stop: int,
 ) -> int:
-    """Fill in the tables of rows row:stop, each in place of that of `rows` rows before; return the next row.
+    """Fill in the tables of the occupied rows of row:stop, each in place of the one `rows` before; return the next row.
 
     The entry for a column is the value of the first cell of the row in that column or a later one, or else of the cell
     after the row; cells are their own values where there are none. O(width) per row.
     """
     while row < min(stop, row_cell.shape[0] - 1) and width.entries > 0:
+        if row_cell[row] == row_cell[row + 1]:
+            row += 1
+            continue
         begin = (row % rows) * width.entries
         entry = np.uintp(begin)
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
