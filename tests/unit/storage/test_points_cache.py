@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import pytest
@@ -144,9 +145,21 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(settings, trips):
     assert "\n" not in line
 
 
-def test_the_settings_choose(settings):
+def test_the_cache_can_be_turned_off(settings):
     assert points_cache(settings.model_copy(update={"points_cache": False}), refuse) is None
+
+
+def test_a_wrong_url_is_a_wrong_setting(settings):
+    pytest.importorskip("redis", reason="redis is in the extra redis")
     wrong = settings.model_copy(update={"redis_url": SecretStr("http://:secret@host/0")})
     with pytest.raises(UsageError, match="is no URL of a Redis") as caught:
         points_cache(wrong, refuse)
     assert "secret" not in str(caught.value)
+
+
+def test_a_missing_package_costs_the_cache_alone(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    warned = []
+    there = settings.model_copy(update={"redis_url": SecretStr("redis://:secret@host/0")})
+    assert points_cache(there, warned.append) is None
+    assert "pip install 'taxi-mlops[redis]'" in warned[0]
