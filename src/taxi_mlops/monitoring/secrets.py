@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 from structlog.typing import EventDict
@@ -21,7 +22,18 @@ _SHORTEST = 6
 def secrets_of(settings: Settings) -> frozenset[str]:
     """What the settings say is secret; of an address, its password alone."""
     values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
-    return frozenset(value for value in values if "://" not in value and len(value) >= _SHORTEST)
+    secrets = {form for value in values for form in _secret_parts(value)}
+    return frozenset(secret for secret in secrets if len(secret) >= _SHORTEST)
+
+
+def _secret_parts(value: str) -> tuple[str, ...]:
+    """What of a setting is secret, as it stands there and decoded."""
+    if "://" not in value:
+        # user:password, as Prefect takes it, is one with its password.
+        return (value, value.rpartition(":")[2])
+    user_info, at, _ = value.partition("://")[2].rpartition("@")
+    password = user_info.partition(":")[2] if at else ""
+    return (password, unquote(password))
 
 
 class SecretFilter:

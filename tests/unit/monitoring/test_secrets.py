@@ -36,9 +36,21 @@ def test_passwords_in_addresses_and_headers_are_masked_and_nothing_else() -> Non
 
 
 def test_values_of_the_settings_are_masked_wherever_they_stand(tmp_path: Path) -> None:
-    settings = Settings(object_store_secret_key=SecretStr("wrong-horse-staple"), mlflow_uri=SecretStr("off"))
+    settings = Settings(
+        object_store_secret_key=SecretStr("wrong-horse-staple"),
+        mlflow_uri=SecretStr("off"),
+        prefect_api_auth=SecretStr("taxi:hunter2hunter2"),
+        experiments_url=SecretStr("postgresql://lab:sl%2Fash%40t@host/taxi"),
+        redis_url=SecretStr("redis://host:6379/2"),
+    )
     secrets = secrets_of(settings)
-    assert secrets == {"wrong-horse-staple"}
+    assert secrets == {
+        "wrong-horse-staple",
+        "taxi:hunter2hunter2",
+        "hunter2hunter2",
+        "sl%2Fash%40t",
+        "sl/ash@t",
+    }
     path = tmp_path / "log.jsonl"
     with run_logs(path, "run", "info", verbose=False, secrets=secrets):
         get_logger().error("refused", said="key wrong-horse-staple is not known")
