@@ -1,1 +1,1 @@
-"""Structured logs of a run."""
+"""Watching runs and the platform: metrics, spans, structured logs."""
