@@ -7,6 +7,7 @@ History of the schema:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,7 @@ class CellAdapter(_Document):
     """One adapter in one cell. The rest stands in the cell's own `comparison.json`."""
 
     name: str
+    exact: bool | None = Field(description="Whether the adapter promises the clustering of DBSCAN.")
     status: TrialStatus
     reason: str | None = Field(description="Why it is not ok; null where it is.")
     verdict: Verdict | None = Field(description="Against the cell's reference; null for the reference itself.")
@@ -161,6 +163,7 @@ def _cell(cell: Cell, comparison: Comparison) -> CellResult:
 def _adapter(result: AdapterResult, rank: int | None) -> CellAdapter:
     return CellAdapter(
         name=result.name,
+        exact=result.exact,
         status=result.status,
         reason=result.reason,
         verdict=result.equivalence.verdict if result.equivalence else None,
@@ -195,7 +198,7 @@ def _candidates(cells: Sequence[CellResult], quality: str) -> Iterator[Candidate
 
 
 def _of_cell(cell: CellResult, quality: str) -> Iterator[Candidate]:
-    """DBSCAN's clustering with the fastest adapters, and each clustering that is another one."""
+    """DBSCAN's clustering with the fastest adapters, and each of those that promise another one."""
     equal = [
         adapter
         for adapter in cell.adapters
@@ -203,7 +206,7 @@ def _of_cell(cell: CellResult, quality: str) -> Iterator[Candidate]:
     ]
     timed = any(adapter.fit_seconds_median is not None for adapter in cell.adapters)
     fastest = [adapter for adapter in equal if adapter.rank == 1] if timed else equal
-    others = [adapter for adapter in cell.adapters if adapter.verdict is Verdict.DIFFERENT]
+    others = [one for one in cell.adapters if one.exact is False and one.verdict is Verdict.DIFFERENT]
     for adapters, exact in ((fastest, True), *(([other], False) for other in others)):
         good = [adapter for adapter in adapters if adapter.status is TrialStatus.OK]
         value = index_of(good[0].quality, quality) if good else None
@@ -222,13 +225,18 @@ def _of_cell(cell: CellResult, quality: str) -> Iterator[Candidate]:
         )
 
 
-def _common(cells: Sequence[CellResult]) -> list[str]:
-    """Each warning once, with how many cells it is of where not of all."""
-    counts: dict[str, int] = {}
-    for cell in cells:
-        for warning in dict.fromkeys(cell.warnings):
-            counts[warning] = counts.get(warning, 0) + 1
-    return [
-        warning if count == len(cells) else f"{warning} ({count} of {len(cells)} cells)"
-        for warning, count in counts.items()
-    ]
+def _common(cells: Sequence[CellResult]) -> Iterator[str]:
+    """What all cells warn of, each once; who broke a promise; and that some cells have more to say."""
+    counts = Counter(warning for cell in cells for warning in dict.fromkeys(cell.warnings))
+    yield from (warning for warning, count in counts.items() if count == len(cells))
+    broken = Counter(
+        adapter.name
+        for cell in cells
+        for adapter in cell.adapters
+        if adapter.exact and adapter.verdict is Verdict.DIFFERENT
+    )
+    for name, count in broken.items():
+        yield f"{name} promises DBSCAN's clustering and gave another one in {count} of {len(cells)} cells"
+    more = sum(any(counts[warning] < len(cells) for warning in cell.warnings) for cell in cells)
+    if more:
+        yield f"{more} of {len(cells)} cells warn of more, as of unsteady timings: see their reports"
