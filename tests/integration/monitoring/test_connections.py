@@ -65,11 +65,11 @@ def told(settings: Settings) -> dict[str, tuple[str, str]]:
 
 def test_services_that_answer_are_fine(settings):
     answers = try_connections(settings)
-    assert {answer.connection.name for answer in answers} == {"experiment store", "object store", "Redis"}
-    assert [answer.failure for answer in answers] == [None] * 3
-    assert all(answer.said for answer in answers)
+    # Others that the session's stack has by then are asked as well.
+    assert {answer.connection.name for answer in answers} >= {"experiment store", "object store", "Redis"}
+    assert [answer for answer in answers if answer.failure or not answer.said] == []
     found = [finding for finding in diagnose(settings) if finding.name.startswith("connection")]
-    assert [finding.health for finding in found] == [Health.OK] * 3
+    assert [finding.health for finding in found] == [Health.OK] * len(answers)
 
 
 def test_embedded_services_are_not_asked(tmp_path):
