@@ -310,6 +310,12 @@ SYSTEM = Page(
             (("node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes", "{{instance}}"),),
         ),
         Panel(
+            "Memory of the services",
+            "Resident memory of each service's processes, where a process exporter runs.",
+            "bytes",
+            (('sum by (groupname) (namedprocess_namegroup_memory_bytes{memtype="resident"})', "{{groupname}}"),),
+        ),
+        Panel(
             "Disk left",
             "Share of each file system. Alert DiskFull fires below 10 %.",
             "percentunit",

@@ -43,6 +43,7 @@ debian prometheus prometheus
 debian prometheus-pushgateway prometheus-pushgateway
 debian prometheus-alertmanager prometheus-alertmanager
 debian prometheus-node-exporter prometheus-node-exporter
+debian prometheus-process-exporter prometheus-process-exporter
 debian prometheus-postgres-exporter prometheus-postgres-exporter
 debian prometheus-redis-exporter prometheus-redis-exporter
 install_packages

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("stack")
 DEPLOY = Path(__file__).parents[3] / "deploy"
 DEPLOYMENT = "nightly"
 WATCHERS = ("prometheus", "pushgateway", "alertmanager", "loki", "jaeger", "exporter")
-WATCHED = ("node-exporter", "postgres-exporter", "redis-exporter", "object-store", "prefect-server")
+WATCHED = ("node-exporter", "process-exporter", "postgres-exporter", "redis-exporter", "object-store", "prefect-server")
 WITHOUT_DATA = {"RunFailed", "CertificateExpires"}
 """Alerts whose metrics may be absent: where nothing ever failed, and where nothing speaks TLS."""
 

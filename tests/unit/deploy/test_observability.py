@@ -32,6 +32,7 @@ OTHERS = {
     "node_filesystem_avail_bytes": "the node exporter",
     "node_filesystem_size_bytes": "the node exporter",
     "node_load1": "the node exporter",
+    "namedprocess_namegroup_memory_bytes": "the process exporter",
     "node_memory_MemAvailable_bytes": "the node exporter",
     "node_memory_MemTotal_bytes": "the node exporter",
     "pg_up": "the PostgreSQL exporter",

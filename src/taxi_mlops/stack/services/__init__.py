@@ -2,7 +2,13 @@
 
 from taxi_mlops.stack.service import Service
 from taxi_mlops.stack.services.alertmanager import Alertmanager
-from taxi_mlops.stack.services.exporters import NodeExporter, PlatformExporter, PostgresExporter, RedisExporter
+from taxi_mlops.stack.services.exporters import (
+    NodeExporter,
+    PlatformExporter,
+    PostgresExporter,
+    ProcessExporter,
+    RedisExporter,
+)
 from taxi_mlops.stack.services.jaeger import Jaeger
 from taxi_mlops.stack.services.loki import Loki
 from taxi_mlops.stack.services.mlflow import Mlflow
@@ -25,6 +31,7 @@ SERVICES: tuple[Service, ...] = (
     Jaeger(),
     Alertmanager(),
     NodeExporter(),
+    ProcessExporter(),
     PostgresExporter(),
     RedisExporter(),
     PlatformExporter(),

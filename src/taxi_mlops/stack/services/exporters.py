@@ -1,4 +1,4 @@
-"""Exporters: of the host, PostgreSQL, Redis, and our own of flow runs, workers and what waits."""
+"""Exporters: of the host, its processes, PostgreSQL, Redis, and our own of flow runs, workers and what waits."""
 
 from __future__ import annotations
 
@@ -37,6 +37,20 @@ class NodeExporter(_Exporter):
 
     def program(self, stack: StackFolder) -> Program:
         return Program(command=(program(*self.programs), f"--web.listen-address={self.address(stack)}"))
+
+
+class ProcessExporter(_Exporter):
+    name = "process-exporter"
+    programs = ("prometheus-process-exporter", "process-exporter")
+
+    def program(self, stack: StackFolder) -> Program:
+        # Threads apart, and shared memory to the page, would cost more than they tell.
+        options = ("-threads=false", "-gather-smaps=false", "-web.listen-address", self.address(stack))
+        configuration = stack.data(self.name) / "process-exporter.yml"
+        return Program(
+            command=(program(*self.programs), "-config.path", str(configuration), *options),
+            files={"process-exporter.yml": stack.configuration("prometheus/process-exporter.yml")},
+        )
 
 
 class PostgresExporter(_Exporter):

@@ -18,6 +18,7 @@ _TARGETS = {
     "alertmanager": {"job": "alertmanager"},
     "exporter": {"job": "taxi-exporter"},
     "node-exporter": {"job": "node"},
+    "process-exporter": {"job": "process"},
     "postgres-exporter": {"job": "postgres"},
     "redis-exporter": {"job": "redis"},
     "loki": {"job": "loki"},
