@@ -6,6 +6,8 @@ search (Gray and Moore 2000), on trees that exist only as far as it goes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -24,7 +26,7 @@ def any_within(
 ) -> bool:
     """Return whether a point of begin:end is within eps of one of other:stop. The arrays are not changed.
 
-    Near O(m log m) for m points on both sides, unless the two sides follow each other at eps all along.
+    Near O(m log m) for m points on both sides, also where these follow each other at eps all along.
     """
     ax, ay, bx, by = x[begin:end].copy(), y[begin:end].copy(), x[other:stop].copy(), y[other:stop].copy()
     stack = np.empty((_DEEPEST, 4), dtype=np.int64)
@@ -43,8 +45,13 @@ def any_within(
         far_x, far_y = max(high_bx - low_ax, high_ax - low_bx), max(high_by - low_ay, high_ay - low_by)
         if far_y * far_y + pair.scale * far_x * far_x <= pair.within * (1.0 - 1e-12):
             return True
+        many = (b - a) * (d - c) > FEW_PAIRS
+        if many:
+            x_to_x, y_to_y = low_bx + high_bx - low_ax - high_ax, low_by + high_by - low_ay - high_ay
+            if _apart_along(x_to_x, y_to_y, ax, ay, a, b, bx, by, c, d, pair.scale, pair.beyond * (1.0 + 1e-9)):
+                continue
         size_a, size_b = max(high_ax - low_ax, high_ay - low_ay), max(high_bx - low_bx, high_by - low_by)
-        if (b - a) * (d - c) <= FEW_PAIRS or max(size_a, size_b) == 0.0:
+        if not many or max(size_a, size_b) == 0.0:
             last = b if max(size_a, size_b) > 0.0 else a + 1
             for i in range(a, last):
                 if any_near(metric, pair.scale, pair.within, pair.beyond, bx, by, ax[i], ay[i], c, d):
@@ -60,6 +67,39 @@ def any_within(
             stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2], stack[top + 1, 3] = a, b, middle, d
             top += 2
     return False
+
+
+@njit(cache=True, nogil=True)
+def _apart_along(
+    along_x: float,
+    along_y: float,
+    ax: FloatArray,
+    ay: FloatArray,
+    a: int,
+    b: int,
+    bx: FloatArray,
+    by: FloatArray,
+    c: int,
+    d: int,
+    scale: float,
+    squared: float,
+) -> bool:
+    """Return whether both sides are farther apart than a squared distance, seen along a direction.
+
+    Boxes overlap where two sides follow each other aslant. Along the line from one to the other these are as far apart
+    as they are, but for how much they curve.
+    """
+    length = math.sqrt(scale * along_x * along_x + along_y * along_y)
+    if length == 0.0:
+        return False
+    along_x, along_y = scale * along_x / length, along_y / length
+    from_x, from_y = ax[a], ay[a]
+    highest, lowest = -np.inf, np.inf
+    for i in range(a, b):
+        highest = max(highest, along_x * (ax[i] - from_x) + along_y * (ay[i] - from_y))
+    for i in range(c, d):
+        lowest = min(lowest, along_x * (bx[i] - from_x) + along_y * (by[i] - from_y))
+    return lowest > highest and (lowest - highest) ** 2 > squared
 
 
 @njit(cache=True, nogil=True)

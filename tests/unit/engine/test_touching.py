@@ -38,3 +38,19 @@ def test_crowded_blobs_have_the_labels_of_scikit_learn(min_samples):
     labels, core = dbscan_plane(*points.T, 1.0, min_samples)
     np.testing.assert_array_equal(labels, expected.labels_)
     np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.36])
+@pytest.mark.parametrize("turn", [0.0, 0.8, 2.5])
+def test_arcs_that_follow_each_other_at_eps(scale, turn):
+    rng = np.random.default_rng(2)
+    angle = turn + rng.uniform(0.0, 0.5, 600)
+    radius = np.repeat([0.7, 1.7], 300)
+    x, y = radius * np.cos(angle) / np.sqrt(scale), radius * np.sin(angle)
+    squared = scale * (x[:300, None] - x[300:]) ** 2 + (y[:300, None] - y[300:]) ** 2
+    least = squared.min()
+    for limit in (least, np.nextafter(least, 0), least * (1 - 1e-9), least * (1 - 1e-6)):
+        pair = Pair(-1, 3, scale, limit, limit)
+        spherical = None if scale == 1.0 else True
+        expected = bool((squared <= limit).any())
+        assert any_within(Metric(spherical, -1.0), pair, x, y, 0, 300, 300, 600) == expected
