@@ -56,7 +56,7 @@ class MetricsCollector:
 
     def trial_ended(self, outcome: TrialOutcome, n_points: int) -> None:
         """A trial has ended, on so many points."""
-        adapter = self.label(outcome.trial.adapter)
+        adapter = self._label(outcome.trial.adapter)
         self._counter(catalogue.TRIALS, adapter, outcome.trial.kind.value, outcome.status.value).inc()
         if outcome.status is not TrialStatus.OK:
             return
@@ -71,11 +71,11 @@ class MetricsCollector:
         """What a comparison found of one adapter; what it could not tell is left out."""
         for metric, value in figures.items():
             if value is not None:
-                self._gauge(metric, self.label(name)).set(value)
+                self._gauge(metric, self._label(name)).set(value)
 
     def verdict_given(self, adapter: str, verdict: str, *, exact: bool) -> None:
         """A clustering was held against the reference's."""
-        self._counter(catalogue.VERDICTS, self.label(adapter), str(exact).lower(), verdict).inc()
+        self._counter(catalogue.VERDICTS, self._label(adapter), str(exact).lower(), verdict).inc()
 
     def run_ended(
         self, run_id: str, trace_id: str, loaded: datetime, ended: datetime, seconds: float, *, ranked: bool
@@ -91,7 +91,7 @@ class MetricsCollector:
         """A recorder has taken the run in, or not; either way its counter is there from now on."""
         self._counter(catalogue.RECORDER_FAILURES, recorder).inc(int(failed))
 
-    def label(self, adapter: str) -> str:
+    def _label(self, adapter: str) -> str:
         """The adapter's name where it is known."""
         return adapter if adapter in self._adapters else OTHER
 

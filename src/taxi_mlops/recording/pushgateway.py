@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -76,9 +77,9 @@ class PushgatewayRecorder:
         for attempt in range(1, _ATTEMPTS + 1):
             left = max(deadline - time.monotonic(), 0.01) / (_ATTEMPTS + 1 - attempt)
             try:
-                with httpx.Client(timeout=left, verify=verify) as client:
+                with httpx.Client(timeout=left, verify=verify, trust_env=False) as client:
                     headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-                    _checked(client.put(self._group_url(self._group), content=text, headers=headers))
+                    client.put(self._group_url(self._group), content=text, headers=headers).raise_for_status()
                     self._remove_old(client)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 if attempt == _ATTEMPTS:
@@ -89,25 +90,19 @@ class PushgatewayRecorder:
                 return
 
     def _remove_old(self, client: httpx.Client) -> None:
-        groups = _checked(client.get(f"{self._base}/api/v1/metrics")).json()["data"]
+        groups = client.get(f"{self._base}/api/v1/metrics").raise_for_status().json()["data"]
         for group in groups:
             if group["labels"].get("job") == JOB and time.time() - _pushed_at(group) > KEEP_SECONDS:
-                _checked(client.delete(self._group_url(group["labels"])))
+                client.delete(self._group_url(group["labels"])).raise_for_status()
 
     @property
     def _base(self) -> str:
         return self._url.reveal().rstrip("/")
 
     def _group_url(self, labels: Mapping[str, str]) -> str:
-        from urllib.parse import quote
-
         # `job` stands first in the address of a group.
         ordered = {"job": labels["job"], **labels}
         return f"{self._base}/metrics/" + "/".join(f"{name}/{quote(value, safe='')}" for name, value in ordered.items())
-
-
-def _checked(response: httpx.Response) -> httpx.Response:
-    return response.raise_for_status()
 
 
 def _pushed_at(group: Mapping[str, Any]) -> float:
