@@ -1,0 +1,207 @@
+"""Soak the stack: many comparisons on several workers; is memory flat, and is each recorded exactly once?
+
+Brings up PostgreSQL, Redis, the object store, Prefect's server and MLflow as processes of this machine, with workers,
+and asks for comparisons of synthetic cities of 20,000 trips all at once. While they run, the memory of each service is
+sampled (what processes share counts once). Printed and written: memory in the first and last quarter of the time, with
+its trend, and how often each comparison stands in the journals, in PostgreSQL and in MLflow.
+
+    python benchmarks/soak.py [--comparisons 200] [--workers 3] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+
+from taxi_mlops.flows.prefect_environment import named_server
+from taxi_mlops.flows.setup import set_up
+from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.runs import RunFilter
+from taxi_mlops.recording.stored_runs import stored_runs
+from taxi_mlops.settings import Settings, load_settings
+from taxi_mlops.stack.folder import StackFolder
+from taxi_mlops.stack.native import Stack
+from taxi_mlops.stack.services.prefect import PrefectWorker
+from taxi_mlops.storage.urls import experiments_url, mlflow_url
+from taxi_mlops.trials.confinement import proportional_bytes
+from taxi_mlops.trials.machine import describe_machine
+
+SERVICES = ("postgresql", "redis", "object-store", "mlflow", "prefect-server", "prefect-worker")
+WATCHED = ("prefect-server", "mlflow", "postgresql", "redis")
+SAMPLE_SECONDS = 5.0
+MEGABYTE = 1e6
+
+
+class Sample(NamedTuple):
+    """Memory in bytes, by service, so many seconds after the first comparison was asked for."""
+
+    seconds: float
+    ended: int
+    memory: dict[str, int]
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), options.workers) as workers:
+        settings = load_settings()
+        for done in set_up(settings):
+            print(f"{done.part}: {done.said}")
+        samples = _run(settings, Path(folder), workers, options.comparisons)
+        result = {
+            "machine": describe_machine().model_dump(mode="json"),
+            "comparisons": options.comparisons,
+            "workers": options.workers,
+            "seconds": samples[-1].seconds,
+            "memory": {name: _trend(samples, name) for name in samples[-1].memory},
+            "recorded": _recorded(settings, StackFolder(Path(folder)).data("runs")),
+        }
+    _show(result)
+    if options.output:
+        options.output.write_text(json.dumps(result, indent=2), encoding="utf-8")
+
+
+@contextmanager
+def _stack(folder: Path, workers: int) -> Iterator[dict[str, int]]:
+    """A stack with so many workers. Yields the process identifiers of the workers, by name."""
+    stack = Stack.at(folder)
+    with ExitStack() as cleaning:
+        cleaning.callback(stack.down)
+        stack.up(SERVICES, print)
+        os.environ["TAXI_SETTINGS"] = str(stack.folder.settings_file)
+        pids = {one.name: one.pid or 0 for one in stack.status() if one.name == PrefectWorker.name}
+        for number in range(2, workers + 1):
+            pids[f"{PrefectWorker.name}-{number}"] = cleaning.enter_context(_another_worker(stack.folder, number)).pid
+        yield pids
+
+
+@contextmanager
+def _another_worker(folder: StackFolder, number: int) -> Iterator[subprocess.Popen[bytes]]:
+    program = PrefectWorker().program(folder)
+    name = f"soak-{number}"
+    environment = {
+        **os.environ,
+        **program.environment,
+        "PREFECT_HOME": str(folder.data(name)),
+        "PREFECT_WORKER_WEBSERVER_PORT": str(folder.port(name)),
+    }
+    command = [name if word == "native" else word for word in program.command]
+    with folder.log(name).open("wb") as log:
+        worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield worker
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def _run(settings: Settings, folder: Path, workers: dict[str, int], comparisons: int) -> list[Sample]:
+    """Ask for all comparisons, and sample until they have ended."""
+    with named_server(settings):
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.filters import FlowRunFilter
+
+        from taxi_mlops.flows.deployments import deployments
+        from taxi_mlops.flows.prefect_trigger import start
+
+        compare = next(one for one in deployments(settings) if one.name == "compare")
+        begun = time.monotonic()
+        asked = {"adapters": ["grid"], "reference": "grid", "repeats": 1}
+        runs = [start(compare, asked | {"seed": number}).id for number in range(comparisons)]
+        ours = FlowRunFilter(id={"any_": runs})
+        samples: list[Sample] = []
+        with get_client(sync_client=True) as client:
+            while True:
+                found = [
+                    run.state
+                    for first in range(0, comparisons, 200)
+                    for run in client.read_flow_runs(flow_run_filter=ours, limit=200, offset=first)
+                    if run.state is not None
+                ]
+                states = Counter(state.type.value for state in found)
+                ended = sum(states[name] for name in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
+                samples.append(Sample(time.monotonic() - begun, ended, _memory(folder, workers)))
+                print(f"{samples[-1].seconds:6.0f} s  {dict(states)}", flush=True)
+                if ended == comparisons:
+                    for said in {state.message for state in found if not state.is_completed()}:
+                        print(f"not completed: {said}")
+                    return samples
+                time.sleep(SAMPLE_SECONDS)
+
+
+def _memory(folder: Path, workers: dict[str, int]) -> dict[str, int]:
+    """Bytes of the servers with their processes, and of the workers without the runs that they have started."""
+    servers = {one.name: one.memory_bytes or 0 for one in Stack.at(folder).status() if one.name in WATCHED}
+    return servers | {name: proportional_bytes(pid) or 0 for name, pid in workers.items() if psutil.pid_exists(pid)}
+
+
+def _trend(samples: list[Sample], name: str) -> dict[str, float]:
+    """Medians of the first and the last quarter of the samples; the slope of the second half by comparisons ended."""
+    values = np.array([sample.memory.get(name, 0) for sample in samples]) / MEGABYTE
+    ended = np.array([sample.ended for sample in samples])
+    quarter, half = max(1, len(values) // 4), len(values) // 2
+    moved = ended[-1] > ended[half]
+    slope = float(np.polyfit(ended[half:], values[half:], 1)[0]) if moved else 0.0
+    return {
+        "first_quarter_mb": float(np.median(values[:quarter])),
+        "last_quarter_mb": float(np.median(values[-quarter:])),
+        "slope_mb_per_comparison": slope,
+    }
+
+
+def _recorded(settings: Settings, runs: Path) -> dict[str, dict[str, int]]:
+    """In each place: how many comparisons there are, and how many of them stand there more than once."""
+    from mlflow import MlflowClient
+
+    from taxi_mlops.recording.mlflow_recorder import MlflowAccess
+
+    journals = [Journal.read(RunFolder(path).journal) for path in sorted(runs.glob("run-*"))]
+    trials = [Counter(outcome.trial.key for outcome in journal.outcomes) for journal in journals]
+    store = experiments_url(settings)
+    tracking = mlflow_url(settings)
+    assert store is not None
+    assert tracking is not None
+    os.environ.update(MlflowAccess.chosen_by(settings).variables())
+    client = MlflowClient(tracking_uri=tracking.reveal())
+    experiment = client.get_experiment_by_name(settings.mlflow_experiment)
+    assert experiment is not None
+    parents: Counter[str] = Counter()
+    token: str | None = None
+    while token != "":
+        page = client.search_runs([experiment.experiment_id], max_results=1000, page_token=token)
+        parents.update(run.data.tags["run_id"] for run in page if "mlflow.parentRunId" not in run.data.tags)
+        token = page.token or ""
+    stored = Counter(run.run_id for run in stored_runs(store, RunFilter()))
+    return {
+        "journals": {"comparisons": len(journals), "twice": sum(max(of.values()) > 1 for of in trials)},
+        "postgresql": {"comparisons": len(stored), "twice": sum(count > 1 for count in stored.values())},
+        "mlflow": {"comparisons": len(parents), "twice": sum(count > 1 for count in parents.values())},
+    }
+
+
+def _show(result: dict[str, object]) -> None:
+    print(json.dumps({name: value for name, value in result.items() if name != "machine"}, indent=2))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--comparisons", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--output", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
