@@ -6,16 +6,18 @@ Prefect reads the descriptions of parameters from the docstrings. Every paramete
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from prefect import flow, get_run_logger
+from prefect import flow, get_run_logger, tags
 from prefect.deployments import run_deployment
+from prefect.flows import Flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
 from taxi_mlops.domain import TrialOutcome, TrialStatus
-from taxi_mlops.errors import TaxiError
+from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows import sweep as sweeping
 from taxi_mlops.flows.aggregate import write_trends
@@ -37,8 +39,16 @@ from taxi_mlops.sweep import Cell, Sweep
 MOST_ATTEMPTS = 3
 """How often a flow run is begun that its process does not live to end."""
 
+CELL_TAG = "taxi-cell"
+
 End = Literal["pickup", "dropoff"]
 Count = Annotated[int, Field(ge=1)]
+Repeats = Annotated[int, Field(ge=0, le=1000)]
+
+# What a form shows in its fields: values rather than nothing, which would have to be turned into a value first.
+_DEFAULTS, _SWEEP = Specification(), Sweep()
+_ALL: list[Any] = []
+_MIN_SAMPLES, _SIZES = list(_SWEEP.grid.min_samples), list(_SWEEP.grid.sizes)
 
 
 class RunLogObserver(Observer):
@@ -64,48 +74,51 @@ class RunLogObserver(Observer):
 
 @flow(name="comparison", persist_result=True, result_serializer="json")
 def comparison(
-    data: str | None = None,
-    points: End | None = None,
+    data: str = "",
+    points: End = "pickup",
     sample: Count | None = None,
-    eps: Annotated[float, Field(gt=0)] | Literal["auto"] | None = None,
-    min_samples: Count | None = None,
-    adapters: list[str] | None = None,
-    reference: str | None = None,
-    repeats: Annotated[int, Field(ge=0, le=1000)] | None = None,
-    timeout_seconds: Annotated[float, Field(gt=0)] | None = None,
-    memory_limit: str | None = None,
+    eps: Annotated[float, Field(gt=0)] | Literal["auto"] = _DEFAULTS.parameters.eps_metres,
+    min_samples: Count = _DEFAULTS.parameters.min_samples,
+    adapters: list[str] = _ALL,
+    reference: str = "",
+    repeats: Repeats = _DEFAULTS.trials.repeats,
+    timeout_seconds: Annotated[float, Field(gt=0)] = _DEFAULTS.trials.timeout_seconds,
+    memory_limit: str = "",
     threads: Count | None = None,
-    seed: Annotated[int, Field(ge=0)] | None = None,
-    specification: str | None = None,
-    folder: str | None = None,
+    seed: Annotated[int, Field(ge=0)] = _DEFAULTS.trials.seed,
+    specification: str = "",
+    folder: str = "",
 ) -> dict[str, Any]:
     """Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.
 
     Args:
-        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Default: a synthetic city.
-        points: Which end of the trips. Default: pickup.
-        sample: Draw so many points. Default: all.
-        eps: Radius in metres, or auto. Default: 100.
-        min_samples: Points within eps, itself included. Default: 10.
-        adapters: Which to run. Default: all that the worker has.
-        reference: Whose clustering counts. Default: sklearn.
-        repeats: Timed trials of each adapter; 0 times nothing. Default: 5.
-        timeout_seconds: Longest a trial may take. Default: 600.
-        memory_limit: Most a trial may use, as 8GB. Default: 75 % of the worker's.
-        threads: Threads of each trial. Default: all CPUs of the worker.
-        seed: Of every random choice. Default: 0.
-        specification: Path on the worker of a whole experiment as TOML or YAML; the fields above go before it.
-        folder: Of the run on the worker; one that holds a run is gone on with. Default: a new one in its runs folder.
+        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Empty: a synthetic city.
+        points: Which end of the trips.
+        sample: Draw so many points. None: all.
+        eps: Radius in metres, or auto.
+        min_samples: Points within eps, itself included.
+        adapters: Which to run. Empty: all that the worker has.
+        reference: Whose clustering counts. Empty: sklearn.
+        repeats: Timed trials of each adapter; 0 times nothing.
+        timeout_seconds: Longest a trial may take.
+        memory_limit: Most a trial may use, as 8GB. Empty: 75 % of the worker's.
+        threads: Threads of each trial. None: all CPUs of the worker.
+        seed: Of every random choice.
+        specification: Path on the worker of a whole experiment as TOML or YAML, in place of all fields above.
+        folder: Of the run on the worker; one that holds a run is gone on with. Empty: a new one in its runs folder.
     """
     _check_attempts()
-    given = Specification.from_file(Path(specification)) if specification else Specification()
-    asked = given.merged(
-        {
-            "dataset": {"source": data, "points": points, "sample": sample, "seed": seed},
-            "parameters": {"eps_metres": eps, "min_samples": min_samples},
-            "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
-        }
-    )
+    if specification:
+        _check_alone(comparison, "specification", "folder")
+        asked = Specification.from_file(Path(specification))
+    else:
+        asked = _DEFAULTS.merged(
+            {
+                "dataset": {"source": data or None, "points": points, "sample": sample, "seed": seed},
+                "parameters": {"eps_metres": eps, "min_samples": min_samples},
+                "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
+            }
+        )
     run = RunFolder(_folder(folder, "run"))
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver()))
     found = prefect_compare.run_steps(run, None if run.specification.is_file() else asked, load_settings())
@@ -114,54 +127,57 @@ def comparison(
 
 @flow(name="sweep", persist_result=True, result_serializer="json")
 def sweep(
-    data: str | None = None,
-    points: End | None = None,
-    eps: list[Annotated[float, Field(gt=0)]] | None = None,
-    min_samples: list[Count] | None = None,
-    sizes: list[Count | Literal["all"]] | None = None,
-    adapters: list[str] | None = None,
-    reference: str | None = None,
-    repeats: Annotated[int, Field(ge=0, le=1000)] | None = None,
-    timeout_seconds: Annotated[float, Field(gt=0)] | None = None,
-    memory_limit: str | None = None,
+    data: str = "",
+    points: End = "pickup",
+    eps: list[Annotated[float, Field(gt=0)]] = _ALL,
+    min_samples: list[Count] = _MIN_SAMPLES,
+    sizes: list[Count | Literal["all"]] = _SIZES,
+    adapters: list[str] = _ALL,
+    reference: str = "",
+    repeats: Repeats = _SWEEP.trials.repeats,
+    timeout_seconds: Annotated[float, Field(gt=0)] = _SWEEP.trials.timeout_seconds,
+    memory_limit: str = "",
     threads: Count | None = None,
-    seed: Annotated[int, Field(ge=0)] | None = None,
-    specification: str | None = None,
-    folder: str | None = None,
+    seed: Annotated[int, Field(ge=0)] = _SWEEP.trials.seed,
+    specification: str = "",
+    folder: str = "",
     helpers: Annotated[int, Field(ge=0, le=100)] = 0,
 ) -> dict[str, Any]:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best.
 
     Args:
-        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Default: a synthetic city.
-        points: Which end of the trips. Default: pickup.
-        eps: Radii in metres. Default: half to twice what the points suggest.
-        min_samples: Points within eps, itself included. Default: 5, 10 and 20.
-        sizes: Samples of so many points; all is one, too. Default: all.
-        adapters: Which to run. Default: all that the worker has.
-        reference: Whose clustering counts. Default: sklearn.
-        repeats: Timed trials of each adapter in each cell; 0 times nothing. Default: 3.
-        timeout_seconds: Longest a trial may take. Default: 600.
-        memory_limit: Most a trial may use, as 8GB. Default: 75 % of the worker's.
-        threads: Threads of each trial. Default: all CPUs of the worker.
-        seed: Of every random choice. Default: 0.
-        specification: Path on the worker of a whole sweep as TOML or YAML; the fields above go before it.
-        folder: One that holds a sweep is gone on with, beside others that do. Default: a new one in the runs folder.
-        helpers: Further flow runs that take cells of this sweep; their workers must see the folder. Default: 0.
+        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Empty: a synthetic city.
+        points: Which end of the trips.
+        eps: Radii in metres. Empty: half to twice what the points suggest.
+        min_samples: Points within eps, itself included.
+        sizes: Samples of so many points; all is one, too.
+        adapters: Which to run. Empty: all that the worker has.
+        reference: Whose clustering counts. Empty: sklearn.
+        repeats: Timed trials of each adapter in each cell; 0 times nothing.
+        timeout_seconds: Longest a trial may take.
+        memory_limit: Most a trial may use, as 8GB. Empty: 75 % of the worker's.
+        threads: Threads of each trial. None: all CPUs of the worker.
+        seed: Of every random choice.
+        specification: Path on the worker of a whole sweep as TOML or YAML, in place of all fields above.
+        folder: One that holds a sweep is gone on with, beside others that do. Empty: a new one in the runs folder.
+        helpers: Further flow runs that take cells of this sweep; their workers must see the folder.
     """
     _check_attempts()
     settings = load_settings()
     into = SweepFolder(_folder(folder, "sweep"))
     observer = RunLogObserver()
     if not into.document.is_file():
-        given = Sweep.from_file(Path(specification)) if specification else Sweep()
-        asked = given.merged(
-            {
-                "dataset": {"source": data, "points": points, "seed": seed},
-                "grid": {"eps_metres": eps, "min_samples": min_samples, "sizes": sizes},
-                "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
-            }
-        )
+        if specification:
+            _check_alone(sweep, "specification", "folder", "helpers")
+            asked = Sweep.from_file(Path(specification))
+        else:
+            asked = _SWEEP.merged(
+                {
+                    "dataset": {"source": data or None, "points": points, "seed": seed},
+                    "grid": {"eps_metres": eps or None, "min_samples": min_samples, "sizes": sizes},
+                    "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
+                }
+            )
         sweeping.begin(asked, into)
         sweeping.prepare(into, settings, observer)
         _call_helpers(helpers, into)
@@ -171,21 +187,19 @@ def sweep(
 
 
 @flow(name="aggregate-results", persist_result=True, result_serializer="json")
-def aggregate_results(
-    data: str | None = None, adapter: str | None = None, days: Count = 90, output: str | None = None
-) -> dict[str, Any]:
+def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, output: str = "") -> dict[str, Any]:
     """Follow every adapter on every workload over the runs of the experiment store, and tell what got worse.
 
     Args:
-        data: Only runs whose data's address holds this text, or whose points' fingerprint begins so. Default: all.
-        adapter: Only this one. Default: all.
+        data: Only runs whose data's address holds this text, or whose points' fingerprint begins so. Empty: all.
+        adapter: Only this one. Empty: all.
         days: How far to look back.
-        output: Page to write on the worker. Default: trends.html in its runs folder.
+        output: Page to write on the worker. Empty: trends.html in its runs folder.
     """
     settings = load_settings()
     since = datetime.now(UTC) - timedelta(days=days)
     page = Path(output) if output else settings.runs_dir / "trends.html"
-    trends = write_trends(settings, RunFilter(adapter=adapter, data=data, since=since), page)
+    trends = write_trends(settings, RunFilter(adapter=adapter or None, data=data or None, since=since), page)
     show_trends(trends, page)
     return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
 
@@ -206,27 +220,37 @@ def _run_cell(cell: Cell, run: RunFolder, load: Load) -> Comparison:
     """A cell as a flow run of its own within the sweep's."""
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver(), load=load))
     compare_cell = prefect_compare.compare.with_options(flow_run_name=cell.name)
-    return compare_cell(folder=run.path)
+    with tags(CELL_TAG):
+        return compare_cell(folder=run.path)
 
 
 def _plan(
-    adapters: list[str] | None,
-    reference: str | None,
-    repeats: int | None,
-    timeout_seconds: float | None,
-    memory_limit: str | None,
+    adapters: list[str],
+    reference: str,
+    repeats: int,
+    timeout_seconds: float,
+    memory_limit: str,
     threads: int | None,
-    seed: int | None,
+    seed: int,
 ) -> dict[str, Any]:
     return {
-        "adapters": tuple(adapters) if adapters else None,
-        "reference": reference,
+        "adapters": tuple(adapters) or None,
+        "reference": reference or None,
         "repeats": repeats,
         "timeout_seconds": timeout_seconds,
-        "memory_limit": memory_limit,
+        "memory_limit": memory_limit or None,
         "threads": threads,
         "seed": seed,
     }
+
+
+def _check_alone(of: Flow[..., Any], *allowed: str) -> None:
+    """Raise UsageError where more was given than a whole document allows beside it."""
+    defaults = signature(of.fn).parameters
+    given = flow_run.parameters.items()
+    more = [name for name, value in given if name not in allowed and value != defaults[name].default]
+    if more:
+        raise UsageError(f"a specification holds everything: leave out {', '.join(more)}, or write it into the file")
 
 
 def _check_attempts() -> None:
@@ -239,7 +263,7 @@ def _check_attempts() -> None:
         )
 
 
-def _folder(asked: str | None, what: str) -> Path:
+def _folder(asked: str, what: str) -> Path:
     """The folder asked for, or one that is this flow run's own: begun again, the run finds it, and goes on.
 
     Raises UsageError where the worker's runs folder cannot be told.

@@ -33,6 +33,8 @@ HEARTBEAT_SECONDS = 30
 """The least that Prefect takes."""
 SILENCE_SECONDS = 45
 """After so long without a heartbeat a run is taken for dead; Prefect looks every few seconds."""
+LONGEST_RUN = timedelta(days=7)
+"""How long after its start a run that crashes is begun again."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,11 @@ def _deploy(one: Deployed, settings: Settings, environment: dict[str, str]) -> N
 
 def _automations() -> tuple[AutomationCore, ...]:
     """Runs that fall silent have crashed; runs that crashed are begun again, and go on from their journal."""
+    cells = f"prefect.tag.{deployed.CELL_TAG}"  # within a sweep's run, which takes them up again itself
     ours = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
+    ours_or_cells = ResourceSpecification(
+        {"prefect.resource.id": [f"prefect.tag.{TAG}", cells], "prefect.resource.role": "tag"}
+    )
     runs = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
     ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled", "Cancelling")}
     return (
@@ -166,8 +172,8 @@ def _automations() -> tuple[AutomationCore, ...]:
             description=f"A flow run without a heartbeat for {SILENCE_SECONDS} s: its worker, or its host, has died.",
             trigger=EventTrigger(
                 match=runs,
-                match_related=ours,
-                after={"prefect.flow-run.heartbeat"},
+                match_related=ours_or_cells,
+                after={"prefect.flow-run.heartbeat", "prefect.flow-run.Running"},
                 expect={"prefect.flow-run.heartbeat", *ended},
                 for_each={"prefect.resource.id"},
                 posture=Posture.Proactive,
@@ -186,10 +192,12 @@ def _automations() -> tuple[AutomationCore, ...]:
             trigger=EventTrigger(
                 match=runs,
                 match_related=ours,
+                after={"prefect.flow-run.Running"},  # one that never ran would crash for ever
                 expect={"prefect.flow-run.Crashed"},
                 for_each={"prefect.resource.id"},
                 posture=Posture.Reactive,
                 threshold=1,
+                within=LONGEST_RUN,
             ),
             actions=[
                 ChangeFlowRunState(
@@ -201,8 +209,16 @@ def _automations() -> tuple[AutomationCore, ...]:
 
 
 def _automate(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    found = client.read_automations_by_name(automation.name)
-    if found:
-        client.update_automation(found[0].id, automation.model_copy(update={"enabled": found[0].enabled}))
-    else:
+    """Make the automation, or bring it to what it should be. An update forgets which runs are being waited for."""
+    found = next(iter(client.read_automations_by_name(automation.name)), None)
+    if found is None:
         client.create_automation(automation)
+    elif _content(found) != _content(automation):
+        client.update_automation(found.id, automation.model_copy(update={"enabled": found.enabled}))
+
+
+def _content(automation: AutomationCore) -> dict[str, Any]:
+    """What an automation does, without what the server adds."""
+    return automation.model_dump(
+        include={"description": True, "trigger": True, "actions": True}, exclude={"trigger": {"id"}}
+    )

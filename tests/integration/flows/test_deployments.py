@@ -1,0 +1,355 @@
+"""Deployments on a real Prefect server and its workers, and what happens when these die."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import psutil
+import pytest
+
+from taxi_mlops.data.objects import ObjectStore
+from taxi_mlops.domain import TrialStatus
+from taxi_mlops.flows import prefect_environment
+from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.run_folder import RunFolder
+
+pytestmark = pytest.mark.skipif(not prefect_environment.is_installed(), reason="Prefect is not installed")
+
+OUTSIDE_PACKAGE = Path(__file__).parent / "outside_package"
+PATIENCE_SECONDS = 240
+POOL = "taxi-tests-of-deployments"
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+class Prefect:
+    """A server on PostgreSQL and Redis, and workers of a pool of the tests' own."""
+
+    def __init__(self, services, folder):
+        self.folder = folder
+        self.stack = services.stack
+        self.url = str(services.settings.prefect_api_url)
+        password = services.settings.prefect_api_auth.get_secret_value()
+        self.client = httpx.Client(auth=tuple(password.split(":", 1)), timeout=60)
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
+            "PREFECT_HOME": str(folder / "home"),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "true",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(OUTSIDE_PACKAGE), os.environ.get("PYTHONPATH")])),
+            "TAXI_PREFECT_API_URL": self.url,
+            "TAXI_PREFECT_API_AUTH": password,
+            "TAXI_PREFECT_WORK_POOL": POOL,
+            "TAXI_CACHE_DIR": str(folder / "cache"),
+            "TAXI_RUNS_DIR": str(folder / "runs"),
+            "TAXI_MLFLOW_URI": "off",
+        }
+        self.settings = services.settings
+        for name in ("object_store_url", "object_store_access_key", "object_store_secret_key", "object_store_region"):
+            value = getattr(self.settings, name)
+            self.environment[f"TAXI_{name.upper()}"] = str(getattr(value, "get_secret_value", lambda v=value: v)())
+        self.worker_environment = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": password}
+        self.processes = []
+
+    def start(self, *words, **environment):
+        with (self.folder / f"{len(self.processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *map(str, words)],
+                env=self.environment | environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def restart_server(self):
+        """Kill it; its supervisor starts it again."""
+        [server] = [status for status in self.stack.status() if status.name == "prefect-server"]
+        psutil.Process(server.pid).kill()
+        wait_for(lambda: not self.answers(), "the end of Prefect's server")
+        wait_for(self.answers, "Prefect's server")
+
+    def answers(self):
+        try:
+            return self.client.get(f"{self.url}/ready", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def start_worker(self, name):
+        options = ("--pool", POOL, "--type", "process", "--name", name)
+        return self.start("-m", "prefect", "worker", "start", *options, **self.worker_environment)
+
+    def taxi(self, *words):
+        command = [sys.executable, "-m", "taxi_mlops.cli", *map(str, words)]
+        return subprocess.run(
+            command,
+            check=False,
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+
+    def ask(self, what, **body):
+        return self.client.post(f"{self.url}/{what}/filter", json=body).json()
+
+    def run(self, flow_run_id):
+        return self.client.get(f"{self.url}/flow_runs/{flow_run_id}").json()
+
+    def started(self, *words):
+        """The id of a flow run that `taxi run` asked for."""
+        finished = self.taxi("run", *words)
+        assert finished.returncode == 0, finished.stderr
+        return re.search(r"flow-run/([0-9a-f-]{36})", finished.stdout)[1]
+
+    def wait_until(self, flow_run_id, *states):
+        return wait_for(
+            lambda: (run := self.run(flow_run_id)) and run["state"]["type"] in states and run, f"{states} of a run"
+        )
+
+    def processes_of(self, flow_run_id):
+        """The process that a worker runs the flow in."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run_id and "prefect" in process.cmdline()[2]:
+                    found.append(process)
+            except (psutil.Error, IndexError):
+                continue
+        return found
+
+    def stop(self):
+        """End everything that was started here, flow runs of workers too, which have sessions of their own."""
+        ours = str(self.folder / "home")
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("PREFECT_HOME") == ours:
+                    process.kill()
+        for process in self.processes:
+            process.wait()
+        self.client.close()
+
+
+@pytest.fixture(scope="module")
+def prefect(start_services, tmp_path_factory):
+    prefect = Prefect(start_services("prefect-server", "object-store"), tmp_path_factory.mktemp("prefect"))
+    yield prefect
+    prefect.stop()
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect):
+    finished = prefect.taxi("deploy")
+    assert finished.returncode == 0, finished.stderr
+    return prefect
+
+
+@pytest.fixture(scope="module")
+def ask(trips, tmp_path_factory):
+    """A short comparison as a file on the worker, and the parameter that names it."""
+
+    def ask(*adapters, repeats):
+        path = tmp_path_factory.mktemp("asked") / "specification.toml"
+        dataset = f"[dataset]\nsource = '{trips}'\nlatitude_column = 'north'\nlongitude_column = 'east'\n"
+        parameters = "[parameters]\neps_metres = 60.0\nmin_samples = 5\n"
+        trials = f"[trials]\nadapters = {list(adapters)}\nrepeats = {repeats}\n"
+        path.write_text(dataset + parameters + trials, encoding="utf-8")
+        return f"specification={path}"
+
+    return ask
+
+
+def journal_of(folder, lines):
+    """The journal of the only run in a folder of runs, once it has so many lines."""
+    path = folder / "trials.jsonl"
+    wait_for(lambda: path.is_file() and path.read_bytes().count(b"\n") >= lines, f"{lines} lines of {path}")
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lost(deployed, ask):
+    """A run whose host dies mid-trial, worker and all. What becomes of it is seen at the end of this module."""
+    worker = deployed.start_worker("lost")
+    folder = deployed.folder / "lost"
+    flow_run_id = deployed.started("compare", ask("light-exact", "light-slow", repeats=3), f"folder={folder}")
+    journal = journal_of(folder, 3)
+    running = deployed.processes_of(flow_run_id)
+    assert running
+    for process in (psutil.Process(worker.pid), *running):
+        process.kill()
+    worker.wait()
+    psutil.wait_procs(running)
+    finished = journal.read_bytes()
+    deployed.start_worker("next")
+    return SimpleNamespace(id=flow_run_id, folder=folder, finished=finished[: finished.rfind(b"\n") + 1])
+
+
+def schedules(prefect):
+    found = {}
+    for deployment in prefect.ask("deployments"):
+        for schedule in deployment["schedules"]:
+            found[deployment["name"]] = (schedule["id"], schedule["schedule"]["cron"], schedule["schedule"]["timezone"])
+    return found
+
+
+def test_deploying_again_changes_nothing(deployed):
+    before, automations = schedules(deployed), deployed.ask("automations")
+    assert {name: (cron, zone) for name, (_, cron, zone) in before.items()} == {
+        "daily-comparison": ("0 2 * * *", "UTC"),
+        "weekly-sweep": ("0 3 * * 1", "UTC"),
+        "aggregate-results": ("0 4 * * *", "UTC"),
+    }
+    deployments = {deployment["name"]: deployment for deployment in deployed.ask("deployments")}
+    assert deployments.keys() == before.keys() | {"compare", "sweep"}
+    again = deployed.taxi("deploy")
+    assert again.returncode == 0, again.stderr
+    assert schedules(deployed) == before
+    assert {deployment["id"] for deployment in deployed.ask("deployments")} == {
+        deployment["id"] for deployment in deployments.values()
+    }
+    assert [automation["id"] for automation in deployed.ask("automations")] == [one["id"] for one in automations]
+    for deployment in deployments.values():
+        assert deployment["description"]
+        assert "taxi" in deployment["tags"]
+        form = deployment["parameter_openapi_schema"]["properties"]
+        assert all(parameter.get("description") for parameter in form.values())
+
+
+def test_scheduled_runs_are_created(deployed):
+    def upcoming():
+        return deployed.ask("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
+
+    runs = wait_for(lambda: [run for run in upcoming() if run["auto_scheduled"]], "runs that schedules make")
+    assert {run["expected_start_time"][11:16] for run in runs} <= {"02:00", "03:00", "04:00"}
+
+
+def results_of(settings):
+    """What flows returned, as Prefect keeps it in the object store."""
+    client = ObjectStore(settings).client
+    for found in client.list_objects_v2(Bucket="taxi-data", Prefix="prefect-results/")["Contents"]:
+        yield client.get_object(Bucket="taxi-data", Key=found["Key"])["Body"].read()
+
+
+def test_a_worker_runs_what_is_asked_for_and_shows_it(deployed, ask):
+    finished = deployed.taxi("run", "compare", ask("light-exact", "light-twin", repeats=2), "--watch")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "trial light-twin/timing/2: ok" in finished.stdout
+    assert finished.stdout.endswith("Completed\n")
+    flow_run_id = re.search(r"flow-run/([0-9a-f-]{36})", finished.stdout)[1]
+    [path] = (deployed.folder / "runs").glob(f"run-*-{flow_run_id[-12:]}")
+    folder = RunFolder(path)
+    comparison = json.loads(folder.comparison.read_text(encoding="utf-8"))
+    shown = {one["key"]: one for one in deployed.ask("artifacts") if one["flow_run_id"] == flow_run_id}
+    ranking = json.loads(shown["ranking"]["data"])
+    assert [row["adapter"] for row in ranking] == [entry["name"] for entry in comparison["ranking"]]
+    assert folder.report.as_uri() in shown["report"]["data"]
+    assert comparison["run_id"].encode() in b"".join(results_of(deployed.settings))
+
+
+def test_a_run_that_fails_is_told_by_the_exit_code(deployed, ask):
+    finished = deployed.taxi("run", "compare", ask("light-exact", repeats=1), "repeats=3", "--watch")
+    assert finished.returncode == 1
+    assert "a specification holds everything: leave out repeats" in finished.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("compare", "epsilon=3"), r"no parameter 'epsilon'; known are: data, points"),
+        (("compare", "repeats=-2"), r"repeats = -2: .*greater than or equal to 0"),
+        (("sweep", "eps=10,far"), r"eps\.1 = \[10, 'far'\]: .*number"),
+        (("compare", "eps"), r"'eps' is no parameter; write key=value"),
+        (("compares",), r"no deployment 'compares'; known are: compare, sweep"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_started(deployed, words, message):
+    finished = deployed.taxi("run", *words)
+    assert finished.returncode == 2
+    assert re.fullmatch(rf"error: .*{message}.*\n", finished.stderr)
+
+
+def test_workers_share_a_sweep(deployed, trips):
+    path = trips.with_name("sweep.toml")
+    grid = "[grid]\neps_metres = [40.0, 80.0]\nmin_samples = [5]\n[trials]\nrepeats = 0\nadapters = ['light-exact']\n"
+    dataset = f"[dataset]\nsource = '{trips}'\nlatitude_column = 'north'\nlongitude_column = 'east'\n"
+    path.write_text(dataset + grid, encoding="utf-8")
+    folder = deployed.folder / "shared-sweep"
+    flow_run_id = deployed.started("sweep", f"specification={path}", f"folder={folder}", "helpers=1")
+    run = deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+
+    def sharers():
+        runs = deployed.ask("flow_runs", flow_runs={"parent_task_run_id": {"is_null_": True}})
+        ours = [one for one in runs if one["parameters"].get("folder") == str(folder)]
+        return len(ours) == 2 and all(one["state"]["type"] == "COMPLETED" for one in ours) and ours
+
+    wait_for(sharers, "the helper of the sweep")
+    journals = [Journal.read(found) for found in folder.glob("cells/*/trials.jsonl")]
+    assert [len(journal.outcomes) for journal in journals] == [1, 1]
+    cells = [one["name"] for one in deployed.ask("flow_runs") if one["name"].startswith("n300-eps")]
+    assert sorted(cells) == ["n300-eps40-min5", "n300-eps80-min5"]
+    shown = {one["key"]: one for one in deployed.ask("artifacts")}
+    assert "eps, metres" in shown["best"]["data"]
+
+
+def test_two_given_the_same_run_do_no_trial_twice(deployed, ask):
+    folder = deployed.folder / "twice"
+    words = (ask("light-exact", "light-slow", repeats=2), f"folder={folder}")
+    both = [deployed.started("compare", *words) for _ in range(2)]
+    ends = [deployed.wait_until(one, "COMPLETED", "FAILED", "CRASHED")["state"] for one in both]
+    assert "COMPLETED" in [state["type"] for state in ends]
+    for state in ends:
+        refused = re.search(f"{folder} (is in use by another taxi process|holds a run already)", state["message"] or "")
+        assert state["type"] == "COMPLETED" or refused, state
+    keys = [outcome.trial.key for outcome in Journal.read(RunFolder(folder).journal).outcomes]
+    assert len(keys) == len(set(keys)) == 6
+
+
+def test_trends_are_a_page_and_artifacts(deployed):
+    flow_run_id = deployed.started("aggregate-results")
+    assert deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]["type"] == "COMPLETED"
+    assert "light-exact" in (deployed.folder / "runs" / "trends.html").read_text(encoding="utf-8")
+    shown = {one["key"] for one in deployed.ask("artifacts") if one["flow_run_id"] == flow_run_id}
+    assert shown >= {"regressions", "trends", "trends-report"}
+
+
+def test_a_server_that_is_restarted_costs_a_run_nothing(deployed, ask):
+    folder = deployed.folder / "restarted"
+    flow_run_id = deployed.started("compare", ask("light-exact", "light-slow", repeats=3), f"folder={folder}")
+    journal_of(folder, 3)
+    deployed.restart_server()
+    assert deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]["type"] == "COMPLETED"
+    outcomes = Journal.read(RunFolder(folder).journal).outcomes
+    assert [outcome.status for outcome in outcomes] == [TrialStatus.OK] * 8
+    limits = deployed.ask("v2/concurrency_limits")
+    assert [limit["active_slots"] for limit in limits if limit["name"].startswith("taxi-timed-trials")] == [0]
+
+
+def test_a_run_whose_host_died_is_gone_on_with_elsewhere(deployed, lost):
+    run = deployed.wait_until(lost.id, "COMPLETED", "FAILED")
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    assert run["run_count"] == 2
+    states = deployed.client.get(f"{deployed.url}/flow_run_states/", params={"flow_run_id": lost.id}).json()
+    assert "AwaitingRetry" in [state["name"] for state in states]
+    journal = RunFolder(lost.folder).journal
+    assert journal.read_bytes().startswith(lost.finished)
+    keys = [outcome.trial.key for outcome in Journal.read(journal).outcomes]
+    assert len(keys) == len(set(keys)) == 8
