@@ -126,6 +126,13 @@ FLOW_RUNS = Metric(
     ("deployment", "state"),
     Source.EXPORTER,
 )
+FLOW_CREATED = Metric(
+    "taxi_flow_created_timestamp_seconds",
+    Kind.GAUGE,
+    "When the deployment was made.",
+    ("deployment",),
+    Source.EXPORTER,
+)
 FLOW_SUCCESS = Metric(
     "taxi_flow_last_success_timestamp_seconds",
     Kind.GAUGE,

@@ -76,6 +76,7 @@ def _prefect_families(state: PrefectState) -> Iterator[GaugeMetricFamily]:
     runs = {(name, kind): float(each.runs[kind]) for name, each in state.deployments.items() for kind in STATES}
     yield _family(catalogue.FLOW_RUNS, runs)
     for metric, attribute in (
+        (catalogue.FLOW_CREATED, "created"),
         (catalogue.FLOW_SUCCESS, "last_success"),
         (catalogue.FLOW_FAILURE, "last_failure"),
         (catalogue.QUEUE_WAIT, "queue_wait_seconds"),

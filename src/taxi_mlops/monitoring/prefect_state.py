@@ -28,6 +28,7 @@ class DeploymentState:
     """Flow runs of one deployment. Times are seconds since 1970; None for what has not happened."""
 
     runs: Counter[str] = field(default_factory=Counter)
+    created: float | None = None
     last_success: float | None = None
     last_failure: float | None = None
     queue_wait_seconds: float | None = None
@@ -59,9 +60,11 @@ def prefect_state(settings: Settings, timeout_seconds: float) -> PrefectState:
     address = str(settings.prefect_api_url).rstrip("/")
     with httpx.Client(base_url=address, auth=auth, timeout=timeout_seconds, trust_env=False) as client:
         ours = {"deployments": {"tags": {"all_": [TAG]}}}
-        names = {each["id"]: each["name"] for each in _all(client, "/deployments/filter", ours)}
+        found = list(_all(client, "/deployments/filter", ours))
+        names = {each["id"]: each["name"] for each in found}
+        deployments = {each["name"]: DeploymentState(created=_seconds(each["created"])) for each in found}
         names[None] = NO_DEPLOYMENT
-        deployments = {name: DeploymentState() for name in names.values()}
+        deployments[NO_DEPLOYMENT] = DeploymentState()
         now = datetime.now(UTC)
         due = {"after_": (now - WINDOW).isoformat(), "before_": now.isoformat()}
         query = {"flow_runs": {"expected_start_time": due}, "sort": "EXPECTED_START_TIME_DESC"}
