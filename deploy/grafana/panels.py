@@ -145,7 +145,7 @@ RUNS = Page(
         ),
         Panel(
             "Since the last success",
-            "Time since a flow run of the deployment completed, or it was made. Alert ScheduleSilent fires after two intervals.",
+            "Time since a flow run completed, or the deployment was made. Alert ScheduleSilent: two intervals.",
             "s",
             ((f"deployment:taxi_flow_success:age_seconds{WHERE}", "{{deployment}}"),),
             Form.BARS,
