@@ -6,7 +6,6 @@ makes up for it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from filelock import FileLock
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.monitoring.catalogue import METRICS, Kind, Source
 
@@ -51,11 +50,16 @@ class Ledger(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """An empty one where there is none, or none that can be read: then counters begin anew, as after a reset."""
+        """An empty one where there is none, or none that can be read: then counters begin anew, as after a reset.
+
+        Metrics that another version had, and this one has not, are left out.
+        """
         try:
-            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, ValidationError):
+            ledger = cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValueError):
             return cls()
+        known = tuple(series for series in ledger.series if series.name in _KINDS)
+        return ledger.model_copy(update={"series": known})
 
     def with_run(self, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
         """This ledger with a run counted: once, however often. Gauges are those of the newest run."""

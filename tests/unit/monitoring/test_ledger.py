@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.monitoring.catalogue import RANK
+from taxi_mlops.monitoring.ledger import Ledger, LedgerCollector, count
+from taxi_mlops.monitoring.metrics import MetricsCollector
+
+
+def metrics(rank: int, *fits: float) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    collector = MetricsCollector(registry, ("fast",))
+    for block, seconds in enumerate(fits, start=1):
+        outcome = TrialOutcome(Trial("fast", TrialKind.TIMING, block), TrialStatus.OK, fit_seconds=seconds)
+        collector.trial_ended(outcome, n_points=100)
+    collector.adapter_compared("fast", {RANK: rank})
+    return registry
+
+
+def exposed(ledger: Ledger) -> str:
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(ledger))
+    return generate_latest(registry).decode()
+
+
+def test_runs_add_up_once_each_and_gauges_are_the_newest_runs(tmp_path: Path) -> None:
+    path = tmp_path / "ledgers" / "none@here.json"
+    for run_id, rank, fits in (("1", 3, (0.5,)), ("3", 1, (0.25, 20.0)), ("2", 2, (0.5,)), ("3", 9, (7.0,))):
+        ledger = count(path, run_id, f"content of {run_id}", metrics(rank, *fits))
+    assert ledger == Ledger.read(path)
+    assert set(ledger.counted) == {"1", "2", "3"}
+    lines = exposed(ledger).splitlines()
+    for line in (
+        'taxi_trials_total{adapter="fast",kind="timing",status="ok"} 4.0',
+        'taxi_trial_fit_seconds_sum{adapter="fast"} 21.25',
+        'taxi_trial_fit_seconds_bucket{adapter="fast",le="1.0"} 3.0',
+        'taxi_trial_fit_seconds_bucket{adapter="fast",le="+Inf"} 4.0',
+        'taxi_adapter_rank{adapter="fast"} 1.0',
+        "# TYPE taxi_trials_total counter",
+        "# TYPE taxi_trial_fit_seconds histogram",
+    ):
+        assert line in lines
+    assert "_created" not in exposed(ledger)
+
+
+def test_what_another_version_counted_and_nobody_knows_any_more_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "none@here.json"
+    count(path, "1", "x", metrics(1, 0.5))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["series"].append({"name": "taxi_gone_total", "labels": {}, "value": 1.0})
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert "taxi_gone" not in exposed(count(path, "2", "y", metrics(1, 0.5)))
