@@ -5,11 +5,14 @@ Prefect reads the descriptions of parameters from the docstrings. Every paramete
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import httpx
 from prefect import flow, get_run_logger, tags
 from prefect.deployments import run_deployment
 from prefect.flows import Flow
@@ -36,9 +39,13 @@ from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep
 
+R = TypeVar("R")
+
 MOST_ATTEMPTS = 3
 """How often a flow run is begun that its process does not live to end."""
 
+RESTART_SECONDS = (10, 30, 90)
+"""How long to wait for a server that is being restarted."""
 CELL_TAG = "taxi-cell"
 
 End = Literal["pickup", "dropoff"]
@@ -121,7 +128,11 @@ def comparison(
         )
     run = RunFolder(_folder(folder, "run"))
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver()))
-    found = prefect_compare.run_steps(run, None if run.specification.is_file() else asked, load_settings())
+
+    def go_on() -> Comparison:
+        return prefect_compare.run_steps(run, None if run.specification.is_file() else asked, load_settings())
+
+    found = _through_restarts(go_on)
     return {"run_id": found.run_id, "folder": str(run.path.absolute()), "verdict": verdict(found)}
 
 
@@ -181,7 +192,7 @@ def sweep(
         sweeping.begin(asked, into)
         sweeping.prepare(into, settings, observer)
         _call_helpers(helpers, into)
-    result = sweeping.resume(into, settings, observer, _run_cell)
+    result = _through_restarts(lambda: sweeping.resume(into, settings, observer, _run_cell))
     show_sweep(result, into)
     return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
 
@@ -251,6 +262,17 @@ def _check_alone(of: Flow[..., Any], *allowed: str) -> None:
     more = [name for name, value in given if name not in allowed and value != defaults[name].default]
     if more:
         raise UsageError(f"a specification holds everything: leave out {', '.join(more)}, or write it into the file")
+
+
+def _through_restarts(go_on: Callable[[], R]) -> R:
+    """Go on, from the journal, where Prefect's server was away for a moment."""
+    for seconds in RESTART_SECONDS:
+        try:
+            return go_on()
+        except httpx.TransportError as error:
+            get_run_logger().warning("Prefect's server is away (%s); going on in %s s", error, seconds)
+            time.sleep(seconds)
+    return go_on()
 
 
 def _check_attempts() -> None:
