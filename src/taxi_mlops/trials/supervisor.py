@@ -24,7 +24,7 @@ SAMPLE_SHARE = 0.2
 """Of the time of a CPU, at most, that goes into samples: on a host with many processes they are dear."""
 EXIT_GRACE_SECONDS = 5.0
 """How long a child that has answered may take to end."""
-GUARDIAN_GRACE_SECONDS = 5.0
+GUARDIAN_GRACE_SECONDS = 15.0
 """How long the guardian may take to end everything; after that it is killed, and the marker finds what it left."""
 
 _CHUNK = 65536

@@ -30,7 +30,8 @@ def test_tables_and_bucket_are_made_once(services_settings):
     assert versioning["Status"] == "Enabled"
 
 
-def test_a_part_that_fails_costs_itself_alone(services_settings):
+def test_a_part_that_fails_costs_itself_alone(services_settings, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     wrong = services_settings.model_copy(update={"object_store_secret_key": SecretStr("not-the-secret")})
     experiments, buckets, deployments = set_up(wrong)
     assert not experiments.failed
