@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -103,7 +104,8 @@ def _like_scikit_learn(
 
 
 class Worker:
-    """The parent's side of a contestant with its points."""
+    """The parent's side of a contestant with its points. It is stopped between its calls: some libraries' threads go on
+    looking for work for a while, and would take the CPUs from whoever is measured next."""
 
     def __init__(self, name: str, points: str, n: int, folder: Path, threads: int) -> None:
         self.name = name
@@ -116,16 +118,24 @@ class Worker:
     def wait(self) -> None:
         """Wait until the points are made and the first, untimed calls are done."""
         self._pipe.recv()
+        self._signal(signal.SIGSTOP)
 
     def run(self, eps: float, min_samples: int, file: Path | None = None, timeout: float = 600.0) -> Measured | None:
         """Cluster once; None where it takes longer, or the process dies. `file` takes the answer."""
         try:
+            self._signal(signal.SIGCONT)
             self._pipe.send((eps, min_samples, file))
             if not self._pipe.poll(timeout):
                 return None
             return Measured(*self._pipe.recv())
         except (EOFError, BrokenPipeError):
             return None
+        finally:
+            self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
 
     def close(self) -> None:
         """End the process."""
