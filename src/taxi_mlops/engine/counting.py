@@ -139,11 +139,23 @@ def _look_at_points(
     """Fill in which of the points first:last are core, and return how many.
 
     Each has `sure` points within eps, and those that are of the `undecided` ones of the two slices of each row.
-    near_x, near_y: these once more in single precision, if they are gathered.
+    near_x, near_y: these once more in single precision, if they are gathered. What is true of a point is true of its
+    duplicates: the last two places are remembered.
     """
     count = 0
     centre = np.uintp(first)
+    one, other = centre, centre
     for i in range(np.uintp(first), np.uintp(last)):
+        if i > centre:
+            if x[i] == x[one] and y[i] == y[one]:
+                core[i] = core[one]
+                count += core[one]
+                continue
+            if x[i] == x[other] and y[i] == y[other]:
+                core[i] = core[other]
+                count += core[other]
+                continue
+        one, other = i, one
         if gathered > 0:
             verdict = enough_gathered(
                 near_x, near_y, gathered, single, x[i] - x[centre], y[i] - y[centre], min_samples - sure

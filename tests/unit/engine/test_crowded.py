@@ -20,6 +20,17 @@ def test_lattice_with_many_points_at_exactly_eps(seed, eps, min_samples):
     np.testing.assert_array_equal(labels, expected.labels_)
 
 
+@pytest.mark.parametrize("places", [2, 5, 60])
+@pytest.mark.parametrize("min_samples", [60, 200, 700])
+def test_duplicates_in_any_order(places, min_samples):
+    rng = np.random.default_rng(places)
+    points = rng.uniform(0, 2.5, (places, 2))[rng.integers(0, places, 1500)]
+    expected = DBSCAN(eps=1.0, min_samples=min_samples).fit(points)
+    labels, core = dbscan_plane(*points.T, 1.0, min_samples)
+    np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
+    np.testing.assert_array_equal(labels, expected.labels_)
+
+
 @pytest.mark.parametrize("unit", [1e-150, 1e150])
 def test_any_unit(unit):
     points = np.random.default_rng(0).normal(0, 3, (2000, 2))
