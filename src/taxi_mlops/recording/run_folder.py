@@ -18,6 +18,8 @@ from pydantic import BaseModel
 from taxi_mlops.domain import MAIN
 from taxi_mlops.errors import RunFolderError, RunFolderInUseError, TaxiError
 
+_KILLED_SECONDS = 3.0
+"""The lock of a process that was killed is let go once the kernel is done with it, and with what it was starting."""
 _LEAST_BYTES = 1 << 16
 """With less left a disk counts as full: not every library says that this is why it could not write."""
 
@@ -130,15 +132,15 @@ class RunFolder:
     def is_held(self) -> bool:
         """Whether another process holds the folder at this moment."""
         try:
-            with self.locked():
+            with held(self._lock, self.path):
                 return False
         except RunFolderInUseError:
             return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder. Raises RunFolderInUseError where another process holds it."""
-        with held(self._lock, self.path):
+        """Hold the folder. Raises RunFolderInUseError where another process holds it, and is not just being killed."""
+        with held(self._lock, self.path, _KILLED_SECONDS):
             yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from taxi_mlops.trials.workload_folder import write_workload
 
 OUTSIDE_PACKAGE = Path(__file__).parent / "outside_package"
 N = 2000
+
+
+KILLED_SECONDS = 20.0
+"""How long what was killed may take to be gone on a busy host."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,10 @@ def drills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drills]:
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.setenv("DRILL_PIDS", str(drills.pids_file))
     yield drills
-    assert drills.running() == []
+    deadline = time.monotonic() + KILLED_SECONDS
+    while (left := drills.running()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
     assert not drills.scratch.exists() or list(drills.scratch.iterdir()) == []
 
 
