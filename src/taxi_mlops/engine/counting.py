@@ -144,7 +144,8 @@ def _look_at_points(
     """
     count = 0
     centre = np.uintp(first)
-    one, other = centre, centre
+    one: Whole = centre
+    other: Whole = centre
     for i in range(np.uintp(first), np.uintp(last)):
         if i > centre:
             if x[i] == x[one] and y[i] == y[one]:
