@@ -25,7 +25,7 @@ from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load, cached_points, cached_samples
 from taxi_mlops.flows.resolve import resolve
 from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
+from taxi_mlops.recording.run_folder import RunFolder, held, to_json, write_atomically
 from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepFolder, SweepHeader
 from taxi_mlops.recording.sweep_result import SweepResult, assemble_sweep, read_sweep
 from taxi_mlops.settings import Settings
@@ -207,13 +207,11 @@ def _done(
 ) -> bool:
     """Whether the cell has ended, here or elsewhere; False where another process is at it."""
     run = folder.cell(cell)
-    if run.comparison.is_file():
-        return True
-    if run.is_held():
-        return False
-    observer.stage(f"Cell {header.cells.index(cell) + 1} of {len(header.cells)}: {cell}")
     try:
-        run_cell(cell, run, load)
+        with held(run.path / ".claim", run.path):
+            if not run.comparison.is_file():
+                observer.stage(f"Cell {header.cells.index(cell) + 1} of {len(header.cells)}: {cell}")
+                run_cell(cell, run, load)
     except RunFolderInUseError:
         return False
     return True

@@ -129,14 +129,6 @@ class RunFolder:
     def _lock(self) -> Path:
         return self.path / ".lock"
 
-    def is_held(self) -> bool:
-        """Whether another process holds the folder at this moment."""
-        try:
-            with held(self._lock, self.path):
-                return False
-        except RunFolderInUseError:
-            return True
-
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder. Raises RunFolderInUseError where another process holds it, and is not just being killed."""

@@ -8,8 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 
 class Webhook(ThreadingHTTPServer):
     """Keeps the alerts that it is told."""

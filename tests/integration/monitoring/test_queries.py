@@ -20,8 +20,6 @@ from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.testing.sample_runs import make_run
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 DEPLOY = Path(__file__).parents[3] / "deploy"
 DEPLOYMENT = "nightly"
 WATCHERS = ("prometheus", "pushgateway", "alertmanager", "loki", "jaeger", "exporter")

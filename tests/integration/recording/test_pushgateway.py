@@ -18,8 +18,6 @@ from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.recorders import RecorderContract
 from taxi_mlops.testing.sample_runs import BEGUN, make_run
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 OTHER = {"adapter": "other"}
 
 
