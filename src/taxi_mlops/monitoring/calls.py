@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
@@ -20,7 +21,7 @@ def traced_calls(step: str, tracer: Tracer) -> AbstractContextManager[None]:
     """Trace SQL while the store records, and HTTP while MLflow does; MLflow's own SQL, where it has any, is its own."""
     if step == "record.store":
         return _traced_sql(tracer)
-    if step == "record.mlflow":
+    if step == "record.mlflow" and find_spec("requests") is not None:  # it comes with MLflow
         return _traced_http(tracer)
     return nullcontext()
 
