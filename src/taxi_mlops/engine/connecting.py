@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from taxi_mlops.engine.arrays import FloatArray, IndexArray, IntArray
 from taxi_mlops.engine.cores import CoreCells
-from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Pair, Whole, pair_of_rows
-from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
+from taxi_mlops.engine.frame import Frame, Metric, Pair, Whole, pair_of_rows
+from taxi_mlops.engine.layout import Layout
 from taxi_mlops.engine.threads import Range
 from taxi_mlops.engine.touching import FEW_PAIRS, any_within
 from taxi_mlops.engine.window import PositionArray, Width, fill_tables, window

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
+from taxi_mlops.engine.arrays import BoolArray, IndexArray, IntArray
+from taxi_mlops.engine.layout import Layout
 from taxi_mlops.engine.threads import Range, Run
-
-BoolArray = NDArray[np.bool_]
 
 
 class CoreCells(NamedTuple):

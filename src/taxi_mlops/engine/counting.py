@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, IndexArray
 from taxi_mlops.engine.crowded import (
     MOST_GATHERED,
     PADDING,
@@ -20,13 +20,11 @@ from taxi_mlops.engine.crowded import (
     gather,
     single_scale,
 )
-from taxi_mlops.engine.frame import FloatArray, Frame, Metric, Whole
-from taxi_mlops.engine.layout import IndexArray, Layout
+from taxi_mlops.engine.frame import Frame, Metric, Whole
+from taxi_mlops.engine.layout import Layout
 from taxi_mlops.engine.threads import Range
 from taxi_mlops.engine.window import Width, fill_tables, rows_in_reach, window
 from taxi_mlops.engine.within import count_within, weigh_within
-
-BoolArray = NDArray[np.bool_]
 
 _CROWDED = 8
 """A cell of so many points is worth gathering its neighbours in single precision."""

@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, Frame, Whole
+from taxi_mlops.engine.arrays import FloatArray, IndexArray
+from taxi_mlops.engine.frame import Frame, Whole
 from taxi_mlops.engine.lanes import LANES, count_block
-from taxi_mlops.engine.layout import IndexArray
 
 SingleArray = NDArray[np.float32]
 

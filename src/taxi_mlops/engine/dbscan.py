@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, LabelArray
 from taxi_mlops.engine.cores import gather_core_points
 from taxi_mlops.engine.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
 from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
@@ -21,10 +21,6 @@ from taxi_mlops.engine.resolution import COARSE, choose_resolution
 from taxi_mlops.engine.steps import connect_cells, find_core, label_points
 from taxi_mlops.engine.threads import Range, Run, even_ranges, workers, worthwhile_threads
 from taxi_mlops.engine.worldwide import cluster_worldwide
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
-LabelArray = NDArray[np.int32]
 
 
 def dbscan(

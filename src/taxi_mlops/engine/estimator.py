@@ -12,10 +12,9 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from taxi_mlops.engine.arrays import IntArray, LabelArray
 from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
 from taxi_mlops.engine.nearest import NearestCore
-
-LabelArray = NDArray[np.int32]
 
 
 class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -57,7 +56,7 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     labels_: LabelArray
-    core_sample_indices_: NDArray[np.int64]
+    core_sample_indices_: IntArray
     components_: NDArray[Any]
 
     def __init__(

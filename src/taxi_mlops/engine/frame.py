@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import FloatArray, IntArray
 from taxi_mlops.engine.geodesy import degrees_of_distance
 from taxi_mlops.engine.haversine import RADIANS, haversine_of_distance
 from taxi_mlops.engine.resolution import COARSE
-
-FloatArray = NDArray[np.float64]
 
 Whole = int | np.integer[Any]
 """A whole number in compiled code, of any width and sign."""
@@ -174,7 +172,7 @@ def _frame(extent: Extent, eps: float, resolution: float, largest: float, curvat
     )
 
 
-def with_rows(frame: Frame, row_number: NDArray[np.int64]) -> Frame:
+def with_rows(frame: Frame, row_number: IntArray) -> Frame:
     """Return the frame with the cosines of its rows; `row_number` counts rows from the origin, int64 (R,)."""
     if frame.metric.spherical is None:
         return frame._replace(smallest_cosine=np.ones(len(row_number)), largest_cosine=np.ones(len(row_number)))

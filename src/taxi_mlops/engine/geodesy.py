@@ -6,9 +6,9 @@ Everything here is plain numpy. The earth is a sphere of its mean radius, as eve
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from taxi_mlops.engine.arrays import FloatArray
 
 EARTH_RADIUS_METRES = 6_371_008.8
 """Mean radius (2a + b) / 3 of the GRS 80 ellipsoid, as the IUGG adopted it (Moritz 2000, doi:10.1007/s001900050278)."""

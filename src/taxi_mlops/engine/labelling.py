@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import BoolArray, IndexArray, IntArray, LabelArray
 from taxi_mlops.engine.cores import CoreCells
 from taxi_mlops.engine.frame import Frame, Whole
-from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
+from taxi_mlops.engine.layout import Layout
 from taxi_mlops.engine.threads import Range
 from taxi_mlops.engine.window import PositionArray, Width, fill_tables, rows_in_reach, window
 from taxi_mlops.engine.within import any_near
-
-BoolArray = NDArray[np.bool_]
-LabelArray = NDArray[np.int32]
 
 _NO_LABEL = np.int32(2**31 - 1)
 

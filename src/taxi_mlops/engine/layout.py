@@ -10,14 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import FloatArray, IndexArray, IntArray
 from taxi_mlops.engine.frame import Frame, Whole, with_rows
 from taxi_mlops.engine.threads import Range, Run, balanced_ranges, even_ranges
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-IndexArray = NDArray[np.int32]
 
 _ROWS_AT_LEAST = 65_536
 _DENSE_COLUMNS = 1024

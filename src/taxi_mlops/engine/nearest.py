@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import FloatArray, IntArray, LabelArray
 from taxi_mlops.engine.frame import (
     SPHERE_SCALE,
     Extent,
-    FloatArray,
     Frame,
     UnframedError,
     Whole,
@@ -28,13 +27,11 @@ from taxi_mlops.engine.frame import (
     zone_frame,
 )
 from taxi_mlops.engine.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
-from taxi_mlops.engine.layout import IntArray, Layout, lay_out
+from taxi_mlops.engine.layout import Layout, lay_out
 from taxi_mlops.engine.pairwise import find_nearest_pairwise
 from taxi_mlops.engine.resolution import COARSE, crowding
 from taxi_mlops.engine.threads import Range, Run, even_ranges, workers
 from taxi_mlops.engine.zones import Zone, zones_of
-
-LabelArray = NDArray[np.int32]
 
 _POINTS_PER_CELL = 8.0
 _FINEST = 8.0

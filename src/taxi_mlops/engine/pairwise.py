@@ -12,12 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from taxi_mlops.engine.haversine import cosine_of_latitude, haversine, haversine_of_distance
 from taxi_mlops.engine.threads import Range, Run, even_ranges
-
-BoolArray = NDArray[np.bool_]
-LabelArray = NDArray[np.int32]
 
 
 def cluster_pairwise(
@@ -132,8 +129,8 @@ def reach_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,
     limit: float,
-    members: NDArray[np.int64],
-    border: NDArray[np.int64],
+    members: IntArray,
+    border: IntArray,
     labels: LabelArray,
     part: Range,
 ) -> None:

@@ -6,19 +6,16 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, Frame, UnframedError, extent_of, sphere_frame, zone_frame
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from taxi_mlops.engine.frame import Frame, UnframedError, extent_of, sphere_frame, zone_frame
 from taxi_mlops.engine.haversine import cosine_of_latitude, haversine, haversine_of_distance
-from taxi_mlops.engine.layout import IntArray, Layout, lay_out
+from taxi_mlops.engine.layout import Layout, lay_out
 from taxi_mlops.engine.nearest import columns_within
 from taxi_mlops.engine.pairwise import find_label_pairwise
 from taxi_mlops.engine.resolution import COARSE
 from taxi_mlops.engine.threads import workers
 from taxi_mlops.engine.zones import zones_of
-
-BoolArray = NDArray[np.bool_]
-LabelArray = NDArray[np.int32]
 
 
 def has_neighbour_of_label(

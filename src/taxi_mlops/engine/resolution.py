@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+
+from taxi_mlops.engine.arrays import FloatArray
 
 COARSE = math.sqrt(2.0)
 """Cells per eps: the points of a cell are within eps of each other, and no other cells surely are."""
@@ -18,9 +19,7 @@ _MANY_SAMPLES = 200
 _CROWDED = 64
 
 
-def choose_resolution(
-    x: NDArray[np.float64], y: NDArray[np.float64], width: float, height: float, min_samples: float
-) -> float:
+def choose_resolution(x: FloatArray, y: FloatArray, width: float, height: float, min_samples: float) -> float:
     """Return how many cells per eps suit the points; `width` and `height` are those of a coarse cell.
 
     Fine cells pay where many neighbours would be looked at: min_samples is high, and cells hold many points.
@@ -35,7 +34,7 @@ def choose_resolution(
     return min(FINE * max(math.sqrt(min_samples / 500.0), 1.0), _FINEST)
 
 
-def crowding(x: NDArray[np.float64], y: NDArray[np.float64], width: float, height: float) -> float:
+def crowding(x: FloatArray, y: FloatArray, width: float, height: float) -> float:
     """Return an estimate of how many points share the cell of a point, on average, from the pairs in a sample."""
     step = max(len(x) // _SAMPLE, 1)
     column = np.floor(np.asarray(x[::step], dtype=np.float64) / width)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, IndexArray, LabelArray
 from taxi_mlops.engine.connecting import ADJACENT, ALL, SURE, connect, find_roots, find_runs
 from taxi_mlops.engine.cores import CoreCells
 from taxi_mlops.engine.counting import find_core_points, find_weighted_core_points
-from taxi_mlops.engine.frame import FloatArray, Frame
+from taxi_mlops.engine.frame import Frame
 from taxi_mlops.engine.labelling import write_labels
-from taxi_mlops.engine.layout import IndexArray, Layout
+from taxi_mlops.engine.layout import Layout
 from taxi_mlops.engine.threads import Range, Run
 from taxi_mlops.engine.window import table_width
-
-BoolArray = NDArray[np.bool_]
-LabelArray = NDArray[np.int32]
 
 
 def find_core(

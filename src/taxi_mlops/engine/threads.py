@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 import numpy as np
-from numpy.typing import NDArray
+
+from taxi_mlops.engine.arrays import IntArray
 
 Range = tuple[int, int]
 Run = Callable[[Callable[[Range], None], Sequence[Range]], None]
@@ -77,7 +78,7 @@ def even_ranges(n: int, parts: int) -> list[Range]:
     return [(begin, end) for begin, end in itertools.pairwise(edges) if end > begin]
 
 
-def balanced_ranges(offsets: NDArray[np.int64], parts: int) -> list[Range]:
+def balanced_ranges(offsets: IntArray, parts: int) -> list[Range]:
     """Cut the m items between m + 1 increasing offsets into at most `parts` ranges of about equal extent."""
     edges = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], parts + 1)[1:-1])
     edges = np.unique(np.concatenate(([0], edges, [len(offsets) - 1])))

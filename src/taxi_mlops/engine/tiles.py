@@ -11,21 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, UnframedError, extent_of, zone_frame
+from taxi_mlops.engine.arrays import FloatArray, IntArray
+from taxi_mlops.engine.frame import UnframedError, extent_of, zone_frame
 from taxi_mlops.engine.geodesy import degrees_of_distance
 from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.resolution import COARSE
 from taxi_mlops.engine.threads import workers
 from taxi_mlops.engine.zones import Part, reach_of_longitude, zones_of
 
-PositionArray = NDArray[np.int64]
-
 
 class Tile(NamedTuple):
     """Indices of points, int64: `owned` by this tile alone, and `halo`, all others within eps of one of them."""
 
-    owned: PositionArray
-    halo: PositionArray
+    owned: IntArray
+    halo: IntArray
 
 
 def estimate_neighbours(latitude: NDArray[Any], longitude: NDArray[Any], eps_metres: float) -> FloatArray:
@@ -90,7 +89,7 @@ def _split_part(part: Part, neighbours: FloatArray, eps: float, budget: float) -
     return tiles
 
 
-def _near(part: Part, owned: PositionArray, candidates: PositionArray, eps: float) -> PositionArray:
+def _near(part: Part, owned: IntArray, candidates: IntArray, eps: float) -> IntArray:
     """Keep the candidates within eps of the box around the owned points, in each coordinate."""
     box = extent_of(part.x[owned], part.y[owned])
     reach = reach_of_longitude(eps, max(abs(box.low_y), abs(box.high_y)))

@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numba import njit
 
-from taxi_mlops.engine.frame import FloatArray, Metric, Pair, Whole
+from taxi_mlops.engine.arrays import FloatArray
+from taxi_mlops.engine.frame import Metric, Pair, Whole
 from taxi_mlops.engine.within import any_near
 
 FEW_PAIRS = 2048

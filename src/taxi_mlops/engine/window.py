@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, Frame, Whole, pair_of_rows
-from taxi_mlops.engine.layout import IndexArray, IntArray, Layout
+from taxi_mlops.engine.arrays import FloatArray, IndexArray, IntArray
+from taxi_mlops.engine.frame import Frame, Whole, pair_of_rows
+from taxi_mlops.engine.layout import Layout
 
 PositionArray = NDArray[np.uintp]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from taxi_mlops.engine.frame import FloatArray, Metric, Whole
+from taxi_mlops.engine.arrays import FloatArray
+from taxi_mlops.engine.frame import Metric, Whole
 from taxi_mlops.engine.haversine import cosine_of_latitude, haversine
 from taxi_mlops.engine.lanes import LANES, count_block
 

@@ -14,18 +14,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, IndexArray, LabelArray
 from taxi_mlops.engine.connecting import find_root, find_roots
 from taxi_mlops.engine.cores import CoreCells, gather_core_points
-from taxi_mlops.engine.frame import FloatArray, Frame, extent_of, zone_frame
+from taxi_mlops.engine.frame import Frame, extent_of, zone_frame
 from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters
-from taxi_mlops.engine.layout import IndexArray, Layout, lay_out
+from taxi_mlops.engine.layout import Layout, lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
 from taxi_mlops.engine.steps import connect_cells, find_core, label_points
 from taxi_mlops.engine.threads import Run, even_ranges
 from taxi_mlops.engine.zones import Part, zones_of
-
-BoolArray = NDArray[np.bool_]
-LabelArray = NDArray[np.int32]
 
 
 class _Piece(NamedTuple):

@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.engine.frame import FloatArray, UnframedError
+from taxi_mlops.engine.arrays import BoolArray, FloatArray, IndexArray
+from taxi_mlops.engine.frame import UnframedError
 from taxi_mlops.engine.geodesy import degrees_of_distance
-from taxi_mlops.engine.layout import IndexArray
-
-BoolArray = NDArray[np.bool_]
 
 _EDGE, _EDGE_FOR_FAR = 70.0, 45.0
 """Degrees of latitude where the caps begin, and where they do when eps is more than `_FAR` degrees."""
