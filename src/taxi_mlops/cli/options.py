@@ -15,7 +15,7 @@ class Side(StrEnum):
     DROPOFF = "dropoff"
 
 
-SOURCES = "CSV or Parquet file or glob, http(s) URL, s3://bucket/key, or tlc:yellow/2010-01"
+SOURCES = "CSV or Parquet file or glob, http(s) URL, s3://bucket/key, tlc:yellow/2010-01, or synthetic:rows=1000000"
 
 Data = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{SOURCES}; without it, the synthetic city.")]
 Points = Annotated[Side | None, typer.Option(help="Which end of the trips. [default: pickup]")]

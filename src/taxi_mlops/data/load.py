@@ -18,7 +18,7 @@ from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.data.schemas import SYNTHETIC, TripEnd, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
-from taxi_mlops.data.synthetic import CITY_VERSION, SyntheticCity
+from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity
 from taxi_mlops.domain import FloatArray, Points, Provenance
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -35,8 +35,8 @@ _NO_POINTS = (
 class LoadRequest(BaseModel):
     """Which points are wanted.
 
-    source: a file, glob, http(s) or s3 address, or `tlc:` month; None for the synthetic city of `synthetic_rows` and
-    `seed`.
+    source: a file, glob, http(s) or s3 address, `tlc:` month, or synthetic city as `synthetic:rows=20000,seed=0`; None
+    for that of `synthetic_rows` and `seed`.
     points: which end of the trips; columns named by latitude_column and longitude_column win over it.
     zones: a zipped shapefile of zones, named as a source is, for trips of the zone era.
     bbox: min_lat, min_lon, max_lat, max_lon in degrees; None finds a robust region from the data.
@@ -165,7 +165,9 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
     """Find the files (downloading them if need be) and their schema; nothing but headers is read yet."""
     options = CleaningOptions(region=BoundingBox(*request.bbox) if request.bbox else None)
     if request.source is None:
-        return _open_city(request, options, on_progress)
+        return _open_city(CityAddress(request.synthetic_rows, request.seed), request, options, on_progress)
+    if request.source.startswith(f"{SCHEME}:"):
+        return _open_city(CityAddress.parse(request.source, request.seed), request, options, on_progress)
     source = resolve(request.source, settings, on_progress)
     zones = resolve_file(request.zones, settings, on_progress) if request.zones else None
     loader = DataLoader(
@@ -199,18 +201,20 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
     )
 
 
-def _open_city(request: LoadRequest, options: CleaningOptions, on_progress: Progress | None) -> OpenedTrips:
+def _open_city(
+    address: CityAddress, request: LoadRequest, options: CleaningOptions, on_progress: Progress | None
+) -> OpenedTrips:
     if request.zones or request.latitude_column or request.longitude_column:
         raise DataError("--zones, --lat and --lon need a file: the synthetic city has points and columns of its own")
-    city = SyntheticCity(request.seed)
+    city = SyntheticCity(address.seed)
 
     def coordinates() -> Iterator[tuple[FloatArray, FloatArray]]:
-        for batch in city.batches(request.synthetic_rows):
+        for batch in city.batches(address.rows):
             yield batch.ends(request.points)
             if on_progress:
-                on_progress("Synthesizing", batch.first_row + len(batch), request.synthetic_rows)
+                on_progress("Synthesizing", batch.first_row + len(batch), address.rows)
 
-    uri = f"synthetic:rows={request.synthetic_rows},seed={request.seed}"
+    uri = str(address)
     columns = tuple(sorted(SYNTHETIC.required))
     return OpenedTrips(
         uri,
@@ -219,7 +223,7 @@ def _open_city(request: LoadRequest, options: CleaningOptions, on_progress: Prog
         CITY_VERSION,
         identity=lambda: f"{uri} {CITY_VERSION}",
         read=lambda: _cleaned(coordinates(), options),
-        count_rows=lambda: request.synthetic_rows,
+        count_rows=lambda: address.rows,
     )
 
 

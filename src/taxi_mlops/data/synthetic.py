@@ -9,6 +9,7 @@ a shorter one, and no batch depends on how the others were made.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CITY_VERSION = "synthetic-city-1"
 """Changes whenever the same seed would give other trips."""
 
+SCHEME = "synthetic"
 BATCH_ROWS = 65_536
 CENTRE_LATITUDE = 45.0
 CENTRE_LONGITUDE = -30.0
@@ -100,6 +102,25 @@ class TripBatch:
         if points == "pickup":
             return self.pickup_latitude, self.pickup_longitude
         return self.dropoff_latitude, self.dropoff_longitude
+
+
+@dataclass(frozen=True, slots=True)
+class CityAddress:
+    """How outputs and users name trips of a city: `synthetic:rows=20000,seed=0`."""
+
+    rows: int
+    seed: int
+
+    @classmethod
+    def parse(cls, text: str, seed: int) -> CityAddress:
+        """Read an address; seed: where it names none. Raises DataError for anything else."""
+        match = re.fullmatch(rf"{SCHEME}:rows=([1-9][0-9]{{0,11}})(?:,seed=([0-9]{{1,18}}))?", text)
+        if match is None:
+            raise DataError(f"{text}: a synthetic city is named like {cls(20_000, 0)}, or without the seed")
+        return cls(int(match[1]), seed if match[2] is None else int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{SCHEME}:rows={self.rows},seed={self.seed}"
 
 
 class SyntheticCity:

@@ -99,7 +99,8 @@ def comparison(
     """Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.
 
     Args:
-        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Empty: a synthetic city.
+        data: Trips: a file on the worker, an http(s) or s3 address, tlc:yellow/2010-01, or synthetic:rows=1000000.
+            Empty: a synthetic city of 20,000 trips.
         points: Which end of the trips.
         sample: Draw so many points. None: all.
         eps: Radius in metres, or auto.
@@ -157,7 +158,8 @@ def sweep(
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best.
 
     Args:
-        data: Trips: a file on the worker, an http(s) or s3 address, or tlc:yellow/2010-01. Empty: a synthetic city.
+        data: Trips: a file on the worker, an http(s) or s3 address, tlc:yellow/2010-01, or synthetic:rows=1000000.
+            Empty: a synthetic city of 20,000 trips.
         points: Which end of the trips.
         eps: Radii in metres. Empty: half to twice what the points suggest.
         min_samples: Points within eps, itself included.

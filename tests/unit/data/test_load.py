@@ -126,6 +126,22 @@ def test_the_synthetic_city_takes_no_columns(settings):
         load_points(LoadRequest(latitude_column="y", longitude_column="x"), settings)
 
 
+def test_a_synthetic_city_is_taken_by_the_name_that_outputs_show(settings):
+    shown = load_points(LoadRequest(synthetic_rows=300, seed=5), settings)
+    assert shown.provenance.uri == "synthetic:rows=300,seed=5"
+    again = load_points(LoadRequest(source=shown.provenance.uri), settings)
+    assert (again.fingerprint, again.provenance) == (shown.fingerprint, shown.provenance)
+    seeded = load_points(LoadRequest(source="synthetic:rows=300", seed=5), settings)
+    assert seeded.provenance.uri == shown.provenance.uri
+    assert seeded.fingerprint == shown.fingerprint
+
+
+@pytest.mark.parametrize("wrong", ["synthetic:", "synthetic:rows=0", "synthetic:rows=9,seed=-1", "synthetic:seed=1"])
+def test_what_names_no_synthetic_city_is_told_how_one_is_named(wrong, settings):
+    with pytest.raises(DataError, match=f"^{wrong}: a synthetic city is named like synthetic:rows=20000,seed=0"):
+        load_points(LoadRequest(source=wrong), settings)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"sample": 0}, {"seed": -1}, {"synthetic_rows": 0}, {"points": "both"}, {"lat": "y"}]
 )
