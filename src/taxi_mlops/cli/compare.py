@@ -169,7 +169,7 @@ def succeeded(comparison: Comparison) -> bool:
 def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:
     from rich.console import Console
 
-    from taxi_mlops.recording.run_folder import to_json
+    from taxi_mlops.recording.documents import to_json
     from taxi_mlops.reports.terminal import render
 
     if json:

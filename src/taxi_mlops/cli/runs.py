@@ -170,7 +170,7 @@ def analyze_several(
 
 def _write_page(path: Path, page: str) -> None:
     from taxi_mlops.errors import UsageError
-    from taxi_mlops.recording.run_folder import write_atomically
+    from taxi_mlops.files import write_atomically
 
     try:
         write_atomically(path, page)

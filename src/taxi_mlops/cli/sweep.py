@@ -132,7 +132,7 @@ def _execute(document: Sweep | None, folder: SweepFolder, settings: Settings, js
 def _show(result: SweepResult, folder: SweepFolder, json: bool) -> None:
     from rich.console import Console
 
-    from taxi_mlops.recording.run_folder import to_json
+    from taxi_mlops.recording.documents import to_json
     from taxi_mlops.reports.sweep_terminal import render
 
     if json:

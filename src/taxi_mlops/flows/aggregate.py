@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from taxi_mlops.errors import UsageError
-from taxi_mlops.recording.run_folder import write_atomically
+from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.trends import Trends, read_trends
 from taxi_mlops.reports.trends import page

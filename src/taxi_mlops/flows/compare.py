@@ -18,6 +18,7 @@ from taxi_mlops.domain import MAIN, Points, Resources, Trial, TrialOutcome, Tria
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
+from taxi_mlops.files import write_atomically
 from taxi_mlops.flows.conductor import DIRECT, Conductor, Step
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load, cached_points
@@ -28,11 +29,12 @@ from taxi_mlops.flows.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.flows.workloads import wanted_points, write_further
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
-from taxi_mlops.monitoring.tracing import current_traceparent
+from taxi_mlops.monitoring.spans import current_traceparent
 from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.recording.comparison import Comparison, read_comparison
+from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
+from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO, Specification
 from taxi_mlops.trials.host_lock import host_lock, untimed_work

@@ -20,12 +20,14 @@ from taxi_mlops.data.load import LoadRequest
 from taxi_mlops.domain import Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
+from taxi_mlops.files import write_atomically
 from taxi_mlops.flows.compare import resume as resume_run
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load, cached_points, cached_samples
 from taxi_mlops.flows.resolve import resolve
 from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.run_folder import RunFolder, held, to_json, write_atomically
+from taxi_mlops.recording.documents import to_json
+from taxi_mlops.recording.run_folder import RunFolder, held
 from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepFolder, SweepHeader
 from taxi_mlops.recording.sweep_result import SweepResult, assemble_sweep, read_sweep
 from taxi_mlops.settings import Settings

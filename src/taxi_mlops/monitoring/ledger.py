@@ -16,6 +16,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 
+from taxi_mlops.files import write_atomically
 from taxi_mlops.monitoring.catalogue import METRICS, Kind, Source
 
 REMEMBERED = 10_000
@@ -96,8 +97,6 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[Kind, Series]]:
 
 def count(path: Path, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
     """Add a run's metrics to the ledger at `path`, and return it. One process at a time."""
-    from taxi_mlops.recording.run_folder import write_atomically
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         ledger = Ledger.read(path).with_run(run_id, content, registry)

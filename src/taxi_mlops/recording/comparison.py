@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.errors import RunFolderError
@@ -19,15 +19,11 @@ from taxi_mlops.evaluation.performance import Speedup
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.statistics import PairwiseTest
 from taxi_mlops.evaluation.workloads import AcrossWorkloads
-from taxi_mlops.specification import validate
+from taxi_mlops.recording.documents import ResultDocument, read_document
 from taxi_mlops.trials.machine import Machine
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
-
-
-class Dataset(_Document):
+class Dataset(ResultDocument):
     """The points, and what cleaning did to the trips that they came from."""
 
     uri: str = Field(description="File, URL or name of the trips.")
@@ -43,7 +39,7 @@ class Dataset(_Document):
     from_cache: bool = Field(default=False, description="Whether the points were prepared earlier, and kept.")
 
 
-class ClusteringParametersUsed(_Document):
+class ClusteringParametersUsed(ResultDocument):
     """The parameters of DBSCAN with their metric."""
 
     eps_metres: float = Field(gt=0, description="Great-circle radius in metres.")
@@ -51,7 +47,7 @@ class ClusteringParametersUsed(_Document):
     metric: Literal["great_circle"] = "great_circle"
 
 
-class AdapterResult(_Document):
+class AdapterResult(ResultDocument):
     """One adapter. A field that is null is explained in `undefined` under its name."""
 
     name: str
@@ -89,7 +85,7 @@ class AdapterResult(_Document):
     undefined: dict[str, str] = Field(default_factory=dict, description="Why a field is null, by its name.")
 
 
-class RankingEntry(_Document):
+class RankingEntry(ResultDocument):
     """One adapter's place. Those without a rank say why."""
 
     rank: int | None = Field(
@@ -104,7 +100,7 @@ class RankingEntry(_Document):
     reason: str | None = Field(default=None, description="Why the adapter has no rank; null where it has one.")
 
 
-class Findings(_Document):
+class Findings(ResultDocument):
     """What was found on one workload."""
 
     parameters: ClusteringParametersUsed
@@ -142,14 +138,7 @@ class Comparison(Findings):
 
 def read_comparison(path: Path) -> Comparison:
     """Read a `comparison.json`. Raises RunFolderError where it is missing, UsageError where it is something else."""
-    import json
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{path} is missing: the run has not ended; go on with it by --resume {path.parent}"
-        ) from None
-    except ValueError as error:
-        raise RunFolderError(f"{path} is not a comparison: {error}") from None
-    return validate(Comparison, document, str(path))
+    found = read_document(Comparison, path)
+    if found is None:
+        raise RunFolderError(f"{path} is missing: the run has not ended; go on with it by --resume {path.parent}")
+    return found

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 from taxi_mlops.domain import MAIN, Provenance, Trial, TrialOutcome
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.recording.run_folder import write_atomically
+from taxi_mlops.files import write_atomically
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import Machine
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from taxi_mlops.errors import RunFolderError
+from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.base import RecordedRun, Recorder
-from taxi_mlops.recording.run_folder import RunFolder, to_json, write_atomically
-from taxi_mlops.specification import validate
+from taxi_mlops.recording.documents import read_document, to_json
+from taxi_mlops.recording.run_folder import RunFolder
 
 
 class RecordingState(StrEnum):
@@ -44,13 +43,7 @@ class Recordings(BaseModel):
     @classmethod
     def read(cls, folder: RunFolder) -> Recordings:
         """What the folder notes; nothing where nothing was recorded yet. Raises RunFolderError for a broken file."""
-        try:
-            document = json.loads(folder.recordings.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return cls()
-        except ValueError as error:
-            raise RunFolderError(f"{folder.recordings} is broken ({error}); remove it and record again") from None
-        return validate(cls, document, str(folder.recordings))
+        return read_document(cls, folder.recordings, "remove it and record again") or cls()
 
     def holds(self, recorder: Recorder, run: RecordedRun) -> bool:
         """Whether the run is recorded there as it is now."""

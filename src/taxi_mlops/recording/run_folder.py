@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
 
 from taxi_mlops.domain import MAIN
 from taxi_mlops.errors import RunFolderError, RunFolderInUseError, TaxiError
@@ -148,19 +145,3 @@ def held(path: Path, folder: Path, patience_seconds: float = 0.0) -> Iterator[No
         yield
     finally:
         lock.release()
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Write a text file that is either whole or not there, also after a crash."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def to_json(document: BaseModel) -> str:
-    """Indented JSON with a final newline; NaN and infinity are refused, since they are not JSON."""
-    values: Any = document.model_dump(mode="json")
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -12,8 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.evaluation.eps_choice import EpsChoice
+from taxi_mlops.recording.documents import read_document
 from taxi_mlops.recording.run_folder import RunFolder, held
-from taxi_mlops.specification import validate
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.trials.machine import Machine
 
@@ -94,12 +94,4 @@ class SweepFolder:
 
     def read_header(self) -> SweepHeader | None:
         """What was decided, None before. Raises RunFolderError for a broken file."""
-        import json
-
-        try:
-            document = json.loads(self.header.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise RunFolderError(f"{self.header} is broken ({error}); start a new sweep") from None
-        return validate(SweepHeader, document, str(self.header))
+        return read_document(SweepHeader, self.header, "start a new sweep")

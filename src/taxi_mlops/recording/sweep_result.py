@@ -6,14 +6,13 @@ History of the schema:
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.errors import RunFolderError
@@ -22,17 +21,13 @@ from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.evaluation.pareto import pareto_front
 from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
 from taxi_mlops.recording.comparison import AdapterResult, Comparison, Dataset
+from taxi_mlops.recording.documents import ResultDocument, read_document
 from taxi_mlops.recording.sweep_folder import SweepHeader
-from taxi_mlops.specification import validate
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.trials.machine import Machine
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
-
-
-class CellAdapter(_Document):
+class CellAdapter(ResultDocument):
     """One adapter in one cell. The rest stands in the cell's own `comparison.json`."""
 
     name: str
@@ -47,7 +42,7 @@ class CellAdapter(_Document):
     quality: QualityMetrics | None
 
 
-class CellResult(_Document):
+class CellResult(ResultDocument):
     """One cell: a comparison."""
 
     name: str = Field(description="Of its folder below cells/.")
@@ -64,7 +59,7 @@ class CellResult(_Document):
     warnings: tuple[str, ...]
 
 
-class Candidate(_Document):
+class Candidate(ResultDocument):
     """A clustering with what it costs: what the front is taken from.
 
     Adapters that gave one clustering equally fast, as far as the timings tell, are one candidate.
@@ -81,7 +76,7 @@ class Candidate(_Document):
     on_front: bool
 
 
-class SweepResult(_Document):
+class SweepResult(ResultDocument):
     """Everything that a sweep found."""
 
     schema_version: Literal[1] = 1
@@ -124,15 +119,10 @@ def assemble_sweep(header: SweepHeader, comparisons: Mapping[Cell, Comparison]) 
 
 def read_sweep(path: Path) -> SweepResult:
     """Read a `sweep.json`. Raises RunFolderError where it is missing, UsageError where it is something else."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{path} is missing: the sweep has not ended; go on with it by --resume {path.parent}"
-        ) from None
-    except ValueError as error:
-        raise RunFolderError(f"{path} is not a sweep: {error}") from None
-    return validate(SweepResult, document, str(path))
+    found = read_document(SweepResult, path)
+    if found is None:
+        raise RunFolderError(f"{path} is missing: the sweep has not ended; go on with it by --resume {path.parent}")
+    return found
 
 
 def index_of(quality: QualityMetrics | None, name: str) -> Estimate | None:

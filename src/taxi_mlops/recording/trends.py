@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 from sqlalchemy import Select, select
 
 from taxi_mlops.domain import MAIN
@@ -23,6 +23,7 @@ from taxi_mlops.evaluation.trend import (
     change_point,
     predict_last,
 )
+from taxi_mlops.recording.documents import ResultDocument
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.stored_runs import conditions
 from taxi_mlops.storage.database import Database
@@ -68,11 +69,7 @@ class Verdict(StrEnum):
     TOO_FEW = "too few runs"
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SeriesKey(_Document):
+class SeriesKey(ResultDocument):
     """What must be alike for runs to be followed as one series."""
 
     adapter: str
@@ -84,7 +81,7 @@ class SeriesKey(_Document):
     host: str
 
 
-class FigureTrend(_Document):
+class FigureTrend(ResultDocument):
     """One figure over the runs of a series. Tests of figures that are ratios are on their logarithms."""
 
     measure: str
@@ -99,7 +96,7 @@ class FigureTrend(_Document):
     prediction: Prediction | None = Field(description="Where the last value was expected, from those before it.")
 
 
-class SeriesTrend(_Document):
+class SeriesTrend(ResultDocument):
     """One adapter on one workload, over time."""
 
     key: SeriesKey
@@ -111,7 +108,7 @@ class SeriesTrend(_Document):
     remarks: tuple[str, ...] = Field(description="What the last run did otherwise: another status, another verdict.")
 
 
-class Trends(_Document):
+class Trends(ResultDocument):
     """All series of the store that a filter takes."""
 
     schema_version: Literal[1] = 1

@@ -10,8 +10,9 @@ import numpy as np
 
 from taxi_mlops.domain import NOISE
 from taxi_mlops.errors import RunFolderError
+from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.comparison import AdapterResult, Comparison, read_comparison
-from taxi_mlops.recording.run_folder import RunFolder, write_atomically
+from taxi_mlops.recording.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from taxi_mlops.reports.hotspots import Hotspots

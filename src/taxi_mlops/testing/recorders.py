@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.base import RecordedRun, Recorder
-from taxi_mlops.recording.run_folder import write_atomically
 from taxi_mlops.testing.sample_runs import BEGUN, make_run
 
 PASSWORD = "p4ss/w@rd"  # noqa: S105 - it opens nothing

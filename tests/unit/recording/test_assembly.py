@@ -6,8 +6,8 @@ from taxi_mlops.domain import AdapterInfo, Trial, TrialKind, TrialOutcome, Trial
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
 from taxi_mlops.recording.assembly import Verdicts, assemble
 from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
-from taxi_mlops.recording.run_folder import to_json
 from taxi_mlops.reports.terminal import sentence
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.errors import RunFolderError
-from taxi_mlops.recording.run_folder import RunFolder, write_atomically
+from taxi_mlops.recording.run_folder import RunFolder
 
 
 def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:
@@ -38,11 +38,3 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with folder.locked():
         assert folder.path.is_dir()
     folder.create()  # the lock itself does not make the folder taken
-
-
-def test_an_atomic_write_replaces_the_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.txt"
-    write_atomically(path, "a long first text")
-    write_atomically(path, "short")
-    assert path.read_text(encoding="utf-8") == "short"
-    assert list(tmp_path.iterdir()) == [path]

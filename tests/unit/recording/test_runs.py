@@ -5,8 +5,9 @@ from pathlib import Path
 
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.recording.assembly import Verdicts, assemble
+from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.recording.run_folder import RunFolder, to_json
+from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.runs import list_runs
 
 

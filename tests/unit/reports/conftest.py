@@ -23,7 +23,8 @@ from taxi_mlops.recording.comparison import (
     Dataset,
     RankingEntry,
 )
-from taxi_mlops.recording.run_folder import RunFolder, to_json
+from taxi_mlops.recording.documents import to_json
+from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
 

@@ -1,0 +1,40 @@
+"""The JSON documents of a run: what they have in common, and how they are written and read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from taxi_mlops.errors import RunFolderError
+from taxi_mlops.specification import validate
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ResultDocument(BaseModel):
+    """A document of results, or a part of one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+def to_json(document: BaseModel) -> str:
+    """Indented JSON with a final newline; NaN and infinity are refused, since they are not JSON."""
+    values: Any = document.model_dump(mode="json")
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_document(model: type[Model], path: Path, advice: str = "") -> Model | None:
+    """Read a document back; None where the file is not there. advice: what to do where it is broken, if anything.
+
+    Raises RunFolderError where it is no JSON, UsageError where it is another document.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunFolderError(f"{path} is broken ({error}){advice and f'; {advice}'}") from None
+    return validate(model, values, str(path))
