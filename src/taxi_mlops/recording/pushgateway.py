@@ -19,8 +19,7 @@ from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.ledger import LedgerCollector, count
 from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.patience import NoAnswerError, patience_or
-from taxi_mlops.monitoring.spans import client_span
-from taxi_mlops.monitoring.tracing import trace_id_of
+from taxi_mlops.monitoring.tracing import client_span, trace_id_of
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.recordings import Recordings, RecordingState
@@ -74,8 +73,7 @@ class PushgatewayRecorder:
         import httpx
 
         deadline = time.monotonic() + seconds
-        # Reading the authorities' certificates takes longer than a push, which without TLS needs none of them.
-        verify = _trusted(self._ca_file) if self._base.startswith("https") else False
+        verify = ssl.create_default_context(cafile=str(self._ca_file)) if self._ca_file else True
         for attempt in range(1, _ATTEMPTS + 1):
             left = max(deadline - time.monotonic(), 0.01) / (_ATTEMPTS + 1 - attempt)
             try:
@@ -105,10 +103,6 @@ class PushgatewayRecorder:
         # `job` stands first in the address of a group.
         ordered = {"job": labels["job"], **labels}
         return f"{self._base}/metrics/" + "/".join(f"{name}/{quote(value, safe='')}" for name, value in ordered.items())
-
-
-def _trusted(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
 def _pushed_at(group: Mapping[str, Any]) -> float:

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.monitoring.patience import Patience
-from taxi_mlops.monitoring.spans import client_span, current_traceparent
-from taxi_mlops.monitoring.tracing import links_to_caller, run_trace, trace_id_of
+from taxi_mlops.monitoring.tracing import (
+    client_span,
+    current_traceparent,
+    links_to_caller,
+    run_trace,
+    trace_id_of,
+)
 
 
 @pytest.fixture(autouse=True)
