@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import typer
-
 from taxi_mlops.cli.options import Json
+from taxi_mlops.cli.printing import plain_table, print_json
 
 
 def adapters(json: Json = False) -> None:
     """List the DBSCAN implementations: installed or missing, and what each supports."""
-    from pydantic import TypeAdapter
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from taxi_mlops.adapters.registry import AdapterListing, list_adapters
 
     listings = list_adapters()
     if json:
-        typer.echo(TypeAdapter(tuple[AdapterListing, ...]).dump_json(listings, indent=2).decode())
+        print_json(tuple[AdapterListing, ...], listings)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("adapter", "version", "exact", "weights", "parallel", "device", "what it is"):
-        table.add_column(name, overflow="fold")
+    table = plain_table("adapter", "version", "exact", "weights", "parallel", "device", "what it is")
     for listing in listings:
         info = listing.info
         if info is None:

@@ -25,10 +25,13 @@ from taxi_mlops.cli.options import (
     Threads,
     Timeout,
     Zones,
-    parse_bbox,
+    check_resume_alone,
+    dataset_section,
+    new_folder,
+    trials_section,
     values_of,
 )
-from taxi_mlops.errors import UsageError
+from taxi_mlops.cli.printing import print_files, warn
 
 if TYPE_CHECKING:
     from taxi_mlops.recording.comparison import Comparison
@@ -86,39 +89,20 @@ def compare(
     from taxi_mlops.specification import Specification
 
     changes: dict[str, dict[str, Any]] = {
-        "dataset": {
-            "source": data,
-            "points": points.value if points else None,
-            "latitude_column": lat,
-            "longitude_column": lon,
-            "zones": zones,
-            "bbox": parse_bbox(bbox),
-            "sample": sample,
-            "seed": seed,
-        },
+        "dataset": dataset_section(data, points, lat, lon, zones, bbox, seed) | {"sample": sample},
         "parameters": {"eps_metres": eps, "min_samples": min_samples},
         "workloads": {"sizes": values_of(sizes)},
-        "trials": {
-            "adapters": values_of(adapters),
-            "reference": reference,
-            "repeats": repeats,
-            "timeout_seconds": timeout,
-            "memory_limit": memory_limit,
-            "threads": threads,
-            "seed": seed,
-        },
+        "trials": trials_section(adapters, reference, repeats, timeout, memory_limit, threads, seed),
     }
     if not cache:
         os.environ["TAXI_POINTS_CACHE"] = "false"  # so that it holds for a flow, too
     settings = load_settings()
     if resume is not None:
-        given = [value for section in changes.values() for value in section.values() if value is not None]
-        if given or spec or output:
-            raise UsageError("--resume takes everything from the run's own specification; give it no other options")
+        check_resume_alone(changes, spec, output)
         _execute(None, RunFolder(resume), settings, flow, json, quiet, verbose)
         return
     specification = (Specification.from_file(spec) if spec else Specification()).merged(changes, _FLAGS)
-    _execute(specification, RunFolder(output or _new_folder(settings)), settings, flow, json, quiet, verbose)
+    _execute(specification, RunFolder(output or new_folder(settings)), settings, flow, json, quiet, verbose)
 
 
 def _execute(
@@ -147,12 +131,11 @@ def _execute(
                 comparison = steps.compare(specification, folder, settings, observer, verbose)
     except KeyboardInterrupt:
         if folder.specification.is_file():
-            typer.secho(f"stopped; go on with: taxi compare --resume {folder.path}", fg=typer.colors.YELLOW, err=True)
+            warn(f"stopped; go on with: taxi compare --resume {folder.path}")
         raise
     _show(comparison, folder, json)
     if not folder.report.is_file():
-        line = f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}"
-        typer.secho(line, fg=typer.colors.YELLOW, err=True)
+        warn(f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}")
     tell_failures(Recordings.read(folder).failed, folder.path)
     if not succeeded(comparison):
         raise typer.Exit(1)
@@ -175,22 +158,13 @@ def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:
     if json:
         typer.echo(to_json(comparison), nl=False)
         return
-    console = Console(highlight=False)
-    console.print(render(comparison))
-    console.print(f"\nResults in {folder.path}/", soft_wrap=True)
-    for path, what in (
+    Console(highlight=False).print(render(comparison))
+    files = (
         (folder.report, "the report: open it in a browser"),
         (folder.hotspots, "the clusters, for QGIS or geojson.io"),
         (folder.comparison, "all figures"),
         (folder.journal, "the journal, a line a trial"),
         (folder.labels, "the labels of every point"),
         (folder.specification, "runs the same again: taxi compare --spec …"),
-    ):
-        if path.exists():
-            console.print(f"  {path.name:<20} {what}", soft_wrap=True)
-
-
-def _new_folder(settings: Settings) -> Path:
-    from datetime import UTC, datetime
-
-    return settings.runs_dir / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+    )
+    print_files(folder.path, files)

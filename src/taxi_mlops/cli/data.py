@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxi_mlops.cli.options import SOURCES, Bbox, Json, Latitude, Longitude, Points, Zones, parse_bbox
+from taxi_mlops.cli.printing import plain_table, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,7 +29,6 @@ def inspect_file(
     json: Json = False,
 ) -> None:
     """Show what a file of trips holds, and what cleaning would drop."""
-    from pydantic import TypeAdapter
     from rich.console import Console
 
     from taxi_mlops.cli.progress import watched
@@ -47,7 +47,7 @@ def inspect_file(
     with watched(quiet=json) as observer:
         inspection = inspect(request, load_settings(), observer.loading)
     if json:
-        typer.echo(TypeAdapter(Inspection).dump_json(inspection, indent=2).decode())
+        print_json(Inspection, inspection)
     else:
         Console(highlight=False).print(_rendered(inspection))
 
@@ -74,8 +74,6 @@ def push(
     json: Json = False,
 ) -> None:
     """Put a file into the object store. What was broken off goes on where it stopped."""
-    from pydantic import TypeAdapter
-
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.settings import load_settings
     from taxi_mlops.storage.objects import Pushed
@@ -84,7 +82,7 @@ def push(
     with watched(quiet=json) as observer:
         pushed = push_file(file, target, load_settings(), observer.loading)
     if json:
-        typer.echo(TypeAdapter(Pushed).dump_json(pushed, indent=2).decode())
+        print_json(Pushed, pushed)
         return
     there = pushed.size - pushed.sent_bytes
     what = f"sent {pushed.sent_bytes:,} bytes" + (f", {there:,} were there already" if there else "")
@@ -100,9 +98,7 @@ def list_trips(
     json: Json = False,
 ) -> None:
     """List what the object store holds."""
-    from pydantic import TypeAdapter
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from taxi_mlops.data.objects import ObjectEntry
@@ -111,11 +107,9 @@ def list_trips(
 
     entries = list_objects(prefix, load_settings())
     if json:
-        typer.echo(TypeAdapter(tuple[ObjectEntry, ...]).dump_json(entries, indent=2).decode())
+        print_json(tuple[ObjectEntry, ...], entries)
         return
-    table = Table("object", "bytes", "changed", box=None, pad_edge=False, header_style="bold")
-    table.columns[0].overflow = "fold"
-    table.columns[1].justify = "right"
+    table = plain_table("object", "bytes", "changed", right=("bytes",))
     for entry in entries:
         table.add_row(Text(str(entry.address)), f"{entry.size:,}", f"{entry.modified.astimezone():%Y-%m-%d %H:%M}")
     Console(highlight=False).print(table if entries else "no objects")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import typer
 
 from taxi_mlops.cli.options import Json
+from taxi_mlops.cli.printing import print_json
 
 
 def doctor(json: Json = False) -> None:
     """Check this machine and its settings, and say what to do about what is wrong."""
-    from pydantic import TypeAdapter
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -19,7 +19,7 @@ def doctor(json: Json = False) -> None:
 
     findings = diagnose(load_settings())
     if json:
-        typer.echo(TypeAdapter(tuple[Finding, ...]).dump_json(findings, indent=2).decode())
+        print_json(tuple[Finding, ...], findings)
     else:
         colours = {Health.OK: "green", Health.WARNING: "yellow", Health.PROBLEM: "red"}
         table = Table(box=None, pad_edge=False, show_header=False)

@@ -1,11 +1,19 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they say of a document."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from taxi_mlops.errors import UsageError
+
+if TYPE_CHECKING:
+    from taxi_mlops.settings import Settings
 
 
 class Side(StrEnum):
@@ -56,6 +64,59 @@ TRIAL_FLAGS = {
 def values_of(text: str | None) -> tuple[str, ...] | None:
     """What a list with commas holds; None for none."""
     return tuple(text.split(",")) if text else None
+
+
+def dataset_section(
+    data: str | None,
+    points: Side | None,
+    lat: str | None,
+    lon: str | None,
+    zones: str | None,
+    bbox: str | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """What the options say of the document's section `dataset`; None where they say nothing."""
+    return {
+        "source": data,
+        "points": points.value if points else None,
+        "latitude_column": lat,
+        "longitude_column": lon,
+        "zones": zones,
+        "bbox": parse_bbox(bbox),
+        "seed": seed,
+    }
+
+
+def trials_section(
+    adapters: str | None,
+    reference: str | None,
+    repeats: int | None,
+    timeout: float | None,
+    memory_limit: str | None,
+    threads: int | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """What the options say of the document's section `trials`; None where they say nothing."""
+    return {
+        "adapters": values_of(adapters),
+        "reference": reference,
+        "repeats": repeats,
+        "timeout_seconds": timeout,
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "seed": seed,
+    }
+
+
+def check_resume_alone(sections: Mapping[str, Mapping[str, Any]], *others: Path | None) -> None:
+    """Raise UsageError where more than --resume is given."""
+    if any(others) or any(value is not None for section in sections.values() for value in section.values()):
+        raise UsageError("--resume takes everything from the folder's own document; give it no other options")
+
+
+def new_folder(settings: Settings, beginning: str = "") -> Path:
+    """Where results go that are given no folder."""
+    return settings.runs_dir / f"{beginning}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
 
 
 def parse_bbox(text: str | None) -> tuple[float, float, float, float] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxi_mlops.cli.options import Json
+from taxi_mlops.cli.printing import print_json, warn
 
 if TYPE_CHECKING:
     from taxi_mlops.recording.recordings import Recording
@@ -21,8 +22,6 @@ def record(
     json: Json = False,
 ) -> None:
     """Record runs in MLflow, the experiment store and the Pushgateway. What is recorded already stays as it is."""
-    from pydantic import TypeAdapter
-
     from taxi_mlops.flows.observer import Observer
     from taxi_mlops.flows.record import record_again
     from taxi_mlops.recording.recordings import Recording, RecordingState
@@ -40,7 +39,7 @@ def record(
             if recording.state is RecordingState.RECORDED and not json:
                 typer.echo(f"{folder}: recorded in {recording.recorder} ({recording.target})")
     if json:
-        typer.echo(TypeAdapter(list[Recording]).dump_json(done, indent=2).decode())
+        print_json(list[Recording], done)
     if any(recording.state is RecordingState.FAILED for recording in done):
         raise typer.Exit(1)
 
@@ -52,4 +51,4 @@ def tell_failures(recordings: tuple[Recording, ...], folder: Path) -> None:
     for recording in recordings:
         if recording.state is RecordingState.FAILED:
             line = f"not recorded in {recording.recorder}: {recording.reason}; try again with: taxi record {folder}"
-            typer.secho(line, fg=typer.colors.YELLOW, err=True)
+            warn(line)

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from taxi_mlops.cli.options import Json
+from taxi_mlops.cli.printing import plain_table, print_json, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,9 @@ class _ListByDefault(TyperGroup):
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
 ]
+DataLike = Annotated[
+    str | None, typer.Option("--data", metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
+]
 
 app = typer.Typer(
     cls=_ListByDefault, help="List the runs (as `list` does), compare two, analyze several, or follow all over time."
@@ -47,26 +51,23 @@ def list_runs(
         typer.Argument(metavar="DIR", help="Only the runs in this folder. [default: the store and the runs folder]"),
     ] = None,
     adapter: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this adapter.")] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
-    ] = None,
+    data: DataLike = None,
     since: Since = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="The newest N. [default: all]")] = None,
     json: Json = False,
 ) -> None:
     """List runs, the newest first: those of the experiment store, and those of the runs folder."""
-    from pydantic import TypeAdapter
     from rich.console import Console
 
     from taxi_mlops.recording.runs import RunFilter, RunSummary
     from taxi_mlops.recording.runs import list_runs as runs_in
     from taxi_mlops.settings import load_settings
 
-    wanted = RunFilter(adapter, data, since.replace(tzinfo=UTC) if since else None, limit)
+    wanted = RunFilter(adapter, data, _utc(since), limit)
     settings = load_settings()
     found = runs_in(folder, wanted) if folder else _known(settings, wanted)
     if json:
-        typer.echo(TypeAdapter(tuple[RunSummary, ...]).dump_json(found, indent=2).decode())
+        print_json(tuple[RunSummary, ...], found)
     elif found:
         Console(highlight=False).print(_listing(found))
     elif wanted == RunFilter(limit=limit):
@@ -83,7 +84,6 @@ def list_trials(
     json: Json = False,
 ) -> None:
     """List an adapter's trials over all runs of the experiment store, the newest first."""
-    from pydantic import TypeAdapter
     from rich.console import Console
 
     from taxi_mlops.errors import UsageError
@@ -94,9 +94,9 @@ def list_trials(
     store = experiments_url(load_settings())
     if store is None:
         raise UsageError("the experiment store is turned off by the settings (TAXI_EXPERIMENTS_URL=off)")
-    found = stored_trials(store, adapter, since.replace(tzinfo=UTC) if since else None, limit)
+    found = stored_trials(store, adapter, _utc(since), limit)
     if json:
-        typer.echo(TypeAdapter(tuple[StoredTrial, ...]).dump_json(found, indent=2).decode())
+        print_json(tuple[StoredTrial, ...], found)
     elif found:
         Console(highlight=False).print(_trials(found))
     else:
@@ -112,7 +112,7 @@ def compare_two(
     """Put two runs of the same data on the same machine side by side. Unlike ones are refused."""
     from rich.console import Console
 
-    from taxi_mlops.recording.run_pair import compare_runs
+    from taxi_mlops.recording.run_pair import RunPair, compare_runs
     from taxi_mlops.recording.stored_runs import find_comparison
     from taxi_mlops.settings import load_settings
     from taxi_mlops.storage.urls import experiments_url
@@ -120,7 +120,7 @@ def compare_two(
     store = experiments_url(load_settings())
     pair = compare_runs(find_comparison(store, first), find_comparison(store, second))
     if json:
-        typer.echo(pair.model_dump_json(indent=2))
+        print_json(RunPair, pair)
         return
     console = Console(highlight=False)
     console.print(f"1st: {pair.first}\n2nd: {pair.second}\n")
@@ -143,7 +143,6 @@ def analyze_several(
     json: Json = False,
 ) -> None:
     """Take runs on one machine together: how cost grows with points, and who is fast on all workloads."""
-    from pydantic import TypeAdapter
     from rich.console import Console
 
     from taxi_mlops.evaluation.workloads import AcrossWorkloads
@@ -159,7 +158,7 @@ def analyze_several(
     if output is not None:
         _write_page(output, render_analysis(several, tuple(runs.values())))
     if json:
-        typer.echo(TypeAdapter(AcrossWorkloads).dump_json(several, indent=2).decode())
+        print_json(AcrossWorkloads, several)
         return
     from taxi_mlops.reports.several import render
 
@@ -181,12 +180,8 @@ def _write_page(path: Path, page: str) -> None:
 @app.command("trends")
 def follow(
     adapter: Annotated[str | None, typer.Option(metavar="NAME", help="Only this adapter.")] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
-    ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
-    ] = None,
+    data: DataLike = None,
+    since: Since = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the page with all plots.")] = None,
     json: Json = False,
 ) -> None:
@@ -195,17 +190,22 @@ def follow(
 
     from taxi_mlops.flows.aggregate import write_trends
     from taxi_mlops.recording.runs import RunFilter
+    from taxi_mlops.recording.trends import Trends
     from taxi_mlops.reports.trends import render
     from taxi_mlops.settings import load_settings
 
-    wanted = RunFilter(adapter=adapter, data=data, since=since.replace(tzinfo=UTC) if since else None)
+    wanted = RunFilter(adapter=adapter, data=data, since=_utc(since))
     trends = write_trends(load_settings(), wanted, output)
     if json:
-        typer.echo(trends.model_dump_json(indent=2))
+        print_json(Trends, trends)
         return
     Console(highlight=False).print(render(trends))
     if output is not None:
         typer.echo(f"the plots are in {output}: open it in a browser")
+
+
+def _utc(since: datetime | None) -> datetime | None:
+    return since.replace(tzinfo=UTC) if since else None
 
 
 def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:
@@ -217,16 +217,13 @@ def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:
     try:
         return known_runs(experiments_url(settings), settings.runs_dir, wanted)
     except ServiceError as error:
-        typer.secho(f"only the runs in {settings.runs_dir}/ are shown: {error}", fg=typer.colors.YELLOW, err=True)
+        warn(f"only the runs in {settings.runs_dir}/ are shown: {error}")
         return runs_in(settings.runs_dir, wanted)
 
 
 def _listing(runs: Sequence[RunSummary]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("begun (UTC)", "data", "points", "eps", "min", "fastest", "state", "folder"):
-        table.add_column(name, justify="right" if name in ("points", "eps", "min") else "left", overflow="fold")
+    columns = ("begun (UTC)", "data", "points", "eps", "min", "fastest", "state", "folder")
+    table = plain_table(*columns, right=("points", "eps", "min"))
     for run in runs:
         table.add_row(
             f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "",
@@ -242,13 +239,10 @@ def _listing(runs: Sequence[RunSummary]) -> Table:
 
 
 def _trials(trials: Sequence[StoredTrial]) -> Table:
-    from rich.table import Table
-
     from taxi_mlops.reports.units import UNDEFINED, memory, seconds
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("ended (UTC)", "run", "workload", "trial", "fit", "memory", "clusters", "status"):
-        table.add_column(name, justify="right" if name in ("fit", "memory", "clusters") else "left", overflow="fold")
+    columns = ("ended (UTC)", "run", "workload", "trial", "fit", "memory", "clusters", "status")
+    table = plain_table(*columns, right=("fit", "memory", "clusters"))
     for trial in trials:
         table.add_row(
             f"{trial.finished_at:%Y-%m-%d %H:%M:%S}",
@@ -269,12 +263,9 @@ def _relative(folder: Path) -> str:
 
 
 def _side_by_side(pair: RunPair) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("adapter", no_wrap=True)
-    for name in ("fit, 1st", "fit, 2nd", "2nd : 1st [95 %]", "memory", "clusters"):
-        table.add_column(name, justify="right", overflow="fold")
+    figures = ("fit, 1st", "fit, 2nd", "2nd : 1st [95 %]", "memory", "clusters")
+    table = plain_table("adapter", *figures, right=figures)
+    table.columns[0].no_wrap = True
     for adapter in pair.adapters:
         table.add_row(*_cells(adapter))
     return table

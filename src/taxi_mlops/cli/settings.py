@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from taxi_mlops.cli.printing import plain_table
+
 
 def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference: docs/settings.md.")] = False,
@@ -19,11 +21,9 @@ def settings(
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("variable", "in force", "meaning"):
-        table.add_column(name, overflow="fold", no_wrap=name == "variable")
+    table = plain_table("variable", "in force", "meaning")
+    table.columns[0].no_wrap = True
     for line in settings_reference.setting_lines(load_settings()):
         table.add_row(line.variable, escape(line.value), escape(line.meaning))
     Console(highlight=False).print(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxi_mlops.cli.options import Json
+from taxi_mlops.cli.printing import print_json
 
 if TYPE_CHECKING:
     from taxi_mlops.stack.native import Stack
@@ -47,7 +48,6 @@ def down(folder: Folder = DEFAULT) -> None:
 @app.command()
 def status(folder: Folder = DEFAULT, json: Json = False) -> None:
     """Show how each service is. Ends with 1 where one is not up."""
-    from pydantic import TypeAdapter
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -56,7 +56,7 @@ def status(folder: Folder = DEFAULT, json: Json = False) -> None:
 
     found = _stack(folder).status()
     if json:
-        typer.echo(TypeAdapter(tuple[ServiceStatus, ...]).dump_json(found, indent=2).decode())
+        print_json(tuple[ServiceStatus, ...], found)
     else:
         table = Table(
             "service", "", "version", "address", "latency", "memory", "what is wrong", box=None, pad_edge=False

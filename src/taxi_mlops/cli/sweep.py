@@ -23,10 +23,13 @@ from taxi_mlops.cli.options import (
     Threads,
     Timeout,
     Zones,
-    parse_bbox,
+    check_resume_alone,
+    dataset_section,
+    new_folder,
+    trials_section,
     values_of,
 )
-from taxi_mlops.errors import UsageError
+from taxi_mlops.cli.printing import print_files, warn
 
 if TYPE_CHECKING:
     from taxi_mlops.recording.sweep_folder import SweepFolder
@@ -73,41 +76,22 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best."""
-    from taxi_mlops.flows.sweep import new_folder
     from taxi_mlops.recording.sweep_folder import SweepFolder
     from taxi_mlops.settings import load_settings
     from taxi_mlops.sweep import Sweep
 
     changes: dict[str, dict[str, Any]] = {
-        "dataset": {
-            "source": data,
-            "points": points.value if points else None,
-            "latitude_column": lat,
-            "longitude_column": lon,
-            "zones": zones,
-            "bbox": parse_bbox(bbox),
-            "seed": seed,
-        },
+        "dataset": dataset_section(data, points, lat, lon, zones, bbox, seed),
         "grid": {"eps_metres": values_of(eps), "min_samples": values_of(min_samples), "sizes": values_of(sizes)},
-        "trials": {
-            "adapters": values_of(adapters),
-            "reference": reference,
-            "repeats": repeats,
-            "timeout_seconds": timeout,
-            "memory_limit": memory_limit,
-            "threads": threads,
-            "seed": seed,
-        },
+        "trials": trials_section(adapters, reference, repeats, timeout, memory_limit, threads, seed),
     }
     settings = load_settings()
     if resume is not None:
-        given = [value for section in changes.values() for value in section.values() if value is not None]
-        if given or spec or output:
-            raise UsageError("--resume takes everything from the sweep's own document; give it no other options")
+        check_resume_alone(changes, spec, output)
         _execute(None, SweepFolder(resume), settings, json, quiet)
         return
     document = (Sweep.from_file(spec) if spec else Sweep()).merged(changes, _FLAGS)
-    _execute(document, SweepFolder(output or new_folder(settings)), settings, json, quiet)
+    _execute(document, SweepFolder(output or new_folder(settings, "sweep-")), settings, json, quiet)
 
 
 def _execute(document: Sweep | None, folder: SweepFolder, settings: Settings, json: bool, quiet: bool) -> None:
@@ -122,7 +106,7 @@ def _execute(document: Sweep | None, folder: SweepFolder, settings: Settings, js
                 result = steps.sweep(document, folder, settings, observer)
     except KeyboardInterrupt:
         if folder.document.is_file():
-            typer.secho(f"stopped; go on with: taxi sweep --resume {folder.path}", fg=typer.colors.YELLOW, err=True)
+            warn(f"stopped; go on with: taxi sweep --resume {folder.path}")
         raise
     _show(result, folder, json)
     if not result.candidates:
@@ -138,13 +122,11 @@ def _show(result: SweepResult, folder: SweepFolder, json: bool) -> None:
     if json:
         typer.echo(to_json(result), nl=False)
         return
-    console = Console(highlight=False)
-    console.print(render(result))
-    console.print(f"\nResults in {folder.path}/", soft_wrap=True)
-    for path, what in (
+    Console(highlight=False).print(render(result))
+    files = (
         (folder.report, "heat maps and the front: open it in a browser"),
         (folder.result, "all figures"),
-        (folder.path / "cells", "a run folder for each cell, with its report"),
+        (folder.cells, "a run folder for each cell, with its report"),
         (folder.document, "runs the same again: taxi sweep --spec …"),
-    ):
-        console.print(f"  {path.name:<20} {what}", soft_wrap=True)
+    )
+    print_files(folder.path, files)

@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -229,8 +228,3 @@ def _finish(header: SweepHeader, folder: SweepFolder, observer: Observer) -> Non
     write_atomically(folder.report, render(result, folder.document.read_text(encoding="utf-8")))
     write_atomically(folder.result, to_json(result))
     shutil.rmtree(folder.points, ignore_errors=True)
-
-
-def new_folder(settings: Settings) -> Path:
-    """Where a sweep goes that names no folder."""
-    return settings.runs_dir / f"sweep-{datetime.now(UTC):%Y-%m-%d-%H%M%S}"

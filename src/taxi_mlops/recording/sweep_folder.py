@@ -77,8 +77,12 @@ class SweepFolder:
         """A workload folder for each size, while the sweep lasts."""
         return self.path / "points"
 
+    @property
+    def cells(self) -> Path:
+        return self.path / "cells"
+
     def cell(self, cell: Cell) -> RunFolder:
-        return RunFolder(self.path / "cells" / cell.name)
+        return RunFolder(self.cells / cell.name)
 
     def create(self) -> None:
         """Make the folder. Raises RunFolderError where it cannot be made, or holds anything already."""
