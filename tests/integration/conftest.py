@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +108,24 @@ def own_services() -> Iterator[StartServices]:
             return services
 
         yield start
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Callable[[], AbstractContextManager[list[dict[str, Any]]]]:
+    """`with traced() as spans:` traces as a run is; `spans` are there, as OTLP's JSON, once the context is left."""
+    from taxi_mlops.monitoring.tracing import run_trace
+
+    @contextmanager
+    def trace() -> Iterator[list[dict[str, Any]]]:
+        spans: list[dict[str, Any]] = []
+        path = tmp_path / "trace.jsonl"
+        with run_trace(path, "run-1", None, print) as tracer, tracer.start_as_current_span("step"):
+            yield spans
+        for line in path.read_text(encoding="utf-8").splitlines():
+            [span] = json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+            told = {pair["key"]: next(iter(pair["value"].values())) for pair in span.get("attributes", [])}
+            spans.append({"status": {}, **span, "attributes": told})
+        [*_, step] = spans
+        assert {span["parentSpanId"] for span in spans[:-1]} <= {step["spanId"]}
+
+    return trace

@@ -37,6 +37,11 @@ def list_adapters() -> tuple[AdapterListing, ...]:
     return tuple(_listing(name, entries) for name, entries in _declared().items())
 
 
+def declared_names() -> frozenset[str]:
+    """The names alone, for which no adapter is loaded."""
+    return frozenset(entry.name for entry in entry_points(group=GROUP))
+
+
 def load_adapter(name: str) -> Adapter:
     """Construct the adapter of this name.
 

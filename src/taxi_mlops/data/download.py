@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.errors import DataError, DownloadError
+from taxi_mlops.monitoring.spans import bare, client_span
 from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class _Download:
                 if attempt:
                     time.sleep(min(0.25 * 2**attempt, timeout))
                 try:
-                    self._transfer(client)
+                    with client_span("HTTP GET", {"http.request.method": "GET", "url.full": bare(self._url)}):
+                        self._transfer(client)
                     break
                 except httpx.ReadTimeout:
                     cause = f"the server sent nothing for {timeout:g} s"

@@ -21,6 +21,7 @@ from pydantic import PlainSerializer, SecretStr
 
 from taxi_mlops.data.download import displayed
 from taxi_mlops.errors import DataError, DownloadError, UsageError
+from taxi_mlops.monitoring.spans import trace_requests
 from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class ObjectStore:
             )
         except (ValueError, BotoCoreError) as error:
             raise UsageError(f"the object store {self.endpoint} cannot be used: {error}") from None
+        trace_requests(self.client)
 
     def find(self, address: ObjectAddress) -> tuple[StoredObject, ...]:
         """The object of this name, or those that match the pattern, by name.

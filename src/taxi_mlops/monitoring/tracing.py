@@ -6,36 +6,37 @@ Nothing is sent while trials run: whatever woke then would take time from what i
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
+from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
 from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_ENDPOINT,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from taxi_mlops import __version__
 from taxi_mlops.monitoring.patience import RUN_SECONDS, NoAnswerError, Patience
+from taxi_mlops.monitoring.spans import traced_by
 
 SERVICE = "taxi-mlops"
 TRACEPARENT = "TRACEPARENT"
 """Environment variable with the span that a process was started in, as W3C's Trace Context writes it."""
 
 _LIBRARY = logging.getLogger("opentelemetry")
-_OF_THIS_RUN: ContextVar[trace.Tracer | None] = ContextVar("tracer", default=None)
 
 
 def trace_id_of(run_id: str) -> str:
@@ -67,14 +68,13 @@ def run_trace(
         resource=resource_of(run_id), shutdown_on_exit=False, id_generator=_IdsOfOneTrace(trace_id_of(run_id))
     )
     kept = InMemorySpanExporter()
-    for exporter in (FileSpanExporter(path), kept):
+    for exporter in (_SpanFile(path), kept):
         provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer(SERVICE, __version__)
-    token = _OF_THIS_RUN.set(tracer)
     try:
-        yield tracer
+        with traced_by(tracer):
+            yield tracer
     finally:
-        _OF_THIS_RUN.reset(token)
         provider.shutdown()
         if endpoint or _named_by_environment():
             waiting = patience or Patience(RUN_SECONDS)
@@ -83,26 +83,34 @@ def run_trace(
                 on_failure(f"the run's spans were not sent, but are in {path}: {reason}")
 
 
-@contextmanager
-def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
-    """A span for a call to a service, where a run is traced."""
-    tracer = _OF_THIS_RUN.get() or trace.NoOpTracer()
-    with tracer.start_as_current_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes):
-        yield
-
-
-def current_traceparent() -> str | None:
-    """The span that we are in, for a process that is about to be started; None outside of any."""
-    carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
-    return carrier.get("traceparent")
-
-
 def links_to_caller() -> tuple[trace.Link, ...]:
     """A link to the span that the environment says this process was started in."""
     carrier = {"traceparent": os.environ.get(TRACEPARENT, "")}
     caller = trace.get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
     return (trace.Link(caller),) if caller.is_valid else ()
+
+
+class _SpanFile(SpanExporter):
+    """Appends spans to a file, one a line, as OTLP JSON.
+
+    OpenTelemetry has such an exporter too, whose import brings its metrics, and takes longer than all else of tracing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        line = json.dumps(encode_spans(spans).to_dict(), separators=(",", ":")) + "\n"
+        # A disk may be full, and what ends after the run is none of its spans.
+        with self._lock, suppress(OSError, ValueError):
+            self._file.write(line)
+            self._file.flush()
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        with self._lock, suppress(OSError):
+            self._file.close()
 
 
 class _IdsOfOneTrace(RandomIdGenerator):

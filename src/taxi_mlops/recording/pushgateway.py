@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from taxi_mlops.adapters.registry import list_adapters
+from taxi_mlops.adapters.registry import declared_names
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.ledger import LedgerCollector, count
 from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.patience import NoAnswerError, patience_or
-from taxi_mlops.monitoring.tracing import client_span, trace_id_of
+from taxi_mlops.monitoring.spans import client_span
+from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.recordings import Recordings, RecordingState
 from taxi_mlops.storage.urls import ServiceUrl
 
 if TYPE_CHECKING:
-    import httpx
+    import urllib3
 
 PUSHGATEWAY = "pushgateway"
 JOB = "taxi-mlops"
@@ -70,18 +70,20 @@ class PushgatewayRecorder:
 
     def _push(self, text: bytes, seconds: float) -> None:
         """Push the group, and remove old ones; again where that fails."""
-        import httpx
+        import urllib3
 
         deadline = time.monotonic() + seconds
-        verify = ssl.create_default_context(cafile=str(self._ca_file)) if self._ca_file else True
+        user_info = urlsplit(self._base).netloc.rpartition("@")[0]
+        headers = urllib3.make_headers(basic_auth=unquote(user_info)) if user_info else {}
+        ca_file = str(self._ca_file) if self._ca_file else None
         for attempt in range(1, _ATTEMPTS + 1):
             left = max(deadline - time.monotonic(), 0.01) / (_ATTEMPTS + 1 - attempt)
             try:
-                with httpx.Client(timeout=left, verify=verify, trust_env=False) as client:
-                    headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-                    client.put(self._group_url(self._group), content=text, headers=headers).raise_for_status()
-                    self._remove_old(client)
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                with urllib3.PoolManager(headers=headers, timeout=left, retries=False, ca_certs=ca_file) as pool:
+                    pushed = {**headers, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+                    _ask(pool, "PUT", self._group_url(self._group), body=text, headers=pushed)
+                    self._remove_old(pool)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
                 if attempt == _ATTEMPTS:
                     said = " ".join(str(error).split()) or type(error).__name__
                     raise ServiceError(f"{self.target}: {self._url.scrub(said)}") from None
@@ -89,11 +91,10 @@ class PushgatewayRecorder:
             else:
                 return
 
-    def _remove_old(self, client: httpx.Client) -> None:
-        groups = client.get(f"{self._base}/api/v1/metrics").raise_for_status().json()["data"]
-        for group in groups:
+    def _remove_old(self, pool: urllib3.PoolManager) -> None:
+        for group in _ask(pool, "GET", f"{self._base}/api/v1/metrics").json()["data"]:
             if group["labels"].get("job") == JOB and time.time() - _pushed_at(group) > KEEP_SECONDS:
-                client.delete(self._group_url(group["labels"])).raise_for_status()
+                _ask(pool, "DELETE", self._group_url(group["labels"]))
 
     @property
     def _base(self) -> str:
@@ -105,6 +106,16 @@ class PushgatewayRecorder:
         return f"{self._base}/metrics/" + "/".join(f"{name}/{quote(value, safe='')}" for name, value in ordered.items())
 
 
+def _ask(pool: urllib3.PoolManager, method: str, url: str, **content: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
+    """Raises HTTPError where that is refused."""
+    from urllib3.exceptions import HTTPError
+
+    answer = pool.request(method, url, **content)
+    if answer.status >= 400:
+        raise HTTPError(f"answers {answer.status} to {method}")
+    return answer
+
+
 def _pushed_at(group: Mapping[str, Any]) -> float:
     return float(group["push_time_seconds"]["metrics"][0]["value"])
 
@@ -112,7 +123,7 @@ def _pushed_at(group: Mapping[str, Any]) -> float:
 def metrics_of(run: RecordedRun) -> CollectorRegistry:
     """The metrics of one run alone, from what its folder tells."""
     registry = CollectorRegistry()
-    metrics = MetricsCollector(registry, {listing.name for listing in list_adapters()})
+    metrics = MetricsCollector(registry, declared_names())
     metrics.data_loaded(run.header.n_points, run.header.provenance)
     for record in run.trials:
         metrics.trial_ended(record.outcome, run.header.of(record.outcome.trial.workload).n_points)

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxi_mlops.errors import UsageError
+from taxi_mlops.monitoring.spans import client_span
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.shelves import DamagedEntryError, FullError, ShelfError, TooLargeError
 from taxi_mlops.storage.urls import ServiceUrl
@@ -87,7 +88,7 @@ class RedisShelf:
         self._delete([_PREFIX + key, *(entry.names(key) if entry else ())])
 
     def _entry(self, key: str) -> _Entry | None:
-        with self._errors():
+        with self._asking("GET"):
             found = self._redis.get(_PREFIX + key)
         try:
             return None if found is None else _Entry.model_validate_json(cast(bytes, found))
@@ -96,7 +97,7 @@ class RedisShelf:
             return None
 
     def _chunk(self, name: str) -> bytes:
-        with self._errors():
+        with self._asking("GET"):
             content = self._redis.get(name)
         if content is None:
             raise DamagedEntryError("a piece of it is gone")
@@ -104,12 +105,12 @@ class RedisShelf:
 
     def _append(self, key: str, entry: _Entry, chunk: memoryview) -> None:
         entry.chunks += 1
-        with self._errors():
+        with self._asking("SET"):
             self._redis.set(entry.names(key)[-1], chunk, ex=_UNFINISHED_SECONDS)
 
     def _publish(self, key: str, entry: _Entry) -> bool:
         """Let readers find the chunks, unless there is an entry by now. Killed in between, its chunks go soon."""
-        with self._errors():
+        with self._asking("SET"):
             if not self._redis.set(_PREFIX + key, entry.model_dump_json(), ex=self._ttl_seconds, nx=True):
                 return False
             with self._redis.pipeline(transaction=False) as pipeline:
@@ -119,16 +120,18 @@ class RedisShelf:
         return True
 
     def _delete(self, names: list[str]) -> None:
-        with self._errors():
-            if names:
+        if names:
+            with self._asking("DEL"):
                 self._redis.delete(*names)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _asking(self, command: str) -> Iterator[None]:
+        """A command of Redis', as a span; its errors become those of a shelf, in one line without the password."""
         from redis import exceptions
 
         try:
-            yield
+            with client_span(f"Redis {command}", {"db.system.name": "redis", "db.operation.name": command}):
+                yield
         except exceptions.OutOfMemoryError:
             raise FullError("Redis is full (its maxmemory); give it more, or let it evict") from None
         except exceptions.TimeoutError:

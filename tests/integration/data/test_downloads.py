@@ -193,6 +193,16 @@ def test_where_it_broke_off_it_is_resumed(server, settings, trips):
     assert asked == [(None, None), ("bytes=100000-", '"v1"'), ("bytes=150000-", '"v1"')]
 
 
+def test_each_attempt_is_a_span_without_the_query(server, settings, trips, traced):
+    server.behaviour = Behaviour(trips, breaks=[100_000])
+    with traced() as spans:
+        fetch(f"{server.url}/trips.parquet?token=hunter2", settings)
+    broken, whole, _ = spans
+    assert broken["name"] == whole["name"] == "HTTP GET"
+    assert (broken["status"]["code"], whole["status"]) == (2, {})
+    assert whole["attributes"] == {"http.request.method": "GET", "url.full": f"{server.url}/trips.parquet"}
+
+
 def test_a_later_run_goes_on_where_the_first_gave_up(server, settings, trips):
     server.behaviour = Behaviour(trips, breaks=[1000] * 4)
     with pytest.raises(DownloadError, match=r"the connection broke after 4,000 bytes, 4 times"):

@@ -111,6 +111,14 @@ def silent_port() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port that is taken, and nobody listens at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
 @dataclass
 class Bucket:
     """A folder of the test's own in the bucket of trips, and settings that lead there."""

@@ -81,6 +81,25 @@ def test_only_the_columns_that_are_needed_travel(bucket, parquet, start_proxy):
     assert 0 < proxy.from_service < 0.6 * parquet.stat().st_size
 
 
+def test_requests_are_spans_of_the_run_without_any_secret(bucket, parquet, unused_port, traced, tmp_path):
+    address = bucket.put("city.parquet", parquet.read_bytes())
+    with traced() as spans:
+        load_points(LoadRequest(source=address), bucket.settings)
+        with pytest.raises(DataError):
+            resolve(bucket.address("gone.parquet"), bucket.settings)
+        with pytest.raises(DownloadError):
+            resolve(address, bucket.by(unused_port))
+    names = [span["name"] for span in spans]
+    assert {"S3 HeadObject", "S3 GetObject", "S3 HeadBucket"} <= set(names)
+    got = spans[names.index("S3 GetObject")]
+    assert (got["kind"], got["attributes"]["http.response.status_code"]) == (3, "206")
+    assert got["attributes"]["url.full"].endswith(address.removeprefix("s3:/"))
+    statuses = [span["attributes"].get("http.response.status_code") for span in spans if span["status"].get("code")]
+    assert statuses == ["404", None, None]  # the last two: nobody was there, and was asked again
+    secret = bucket.settings.object_store_secret_key.get_secret_value()
+    assert not [word for word in (secret, "Signature", "?") if word in (tmp_path / "trace.jsonl").read_text()]
+
+
 def test_zones_may_lie_in_the_store_too(bucket, shared_data, tmp_path):
     trips = tmp_path / "trips.csv"
     trips.write_text("PULocationID,DOLocationID\n4,5\n4,7\n")

@@ -45,6 +45,16 @@ def names(client):
     return {name.decode() for name in client.scan_iter("taxi:points:*")}
 
 
+def test_commands_are_spans_of_the_run(redis_settings, trips, traced):
+    with traced() as spans:
+        for _ in range(2):
+            load(redis_settings, trips, [])
+    names = [span["name"] for span in spans[:-1]]
+    assert names[0] == names[-1] == "Redis GET"
+    assert "Redis SET" in names
+    assert {span["attributes"]["db.system.name"] for span in spans[:-1]} == {"redis"}
+
+
 def test_one_worker_prepares_and_the_others_take(redis_settings, trips, monkeypatch):
     monkeypatch.setattr(redis_shelf, "_CHUNK_BYTES", 1 << 14)
     with client_of(redis_settings) as client:

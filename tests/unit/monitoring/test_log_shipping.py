@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taxi_mlops.monitoring.log_shipping import logs_are_wanted, send_log
+from taxi_mlops.monitoring.log_records import send_log
+from taxi_mlops.monitoring.log_shipping import logs_are_wanted
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.tracing import run_trace, trace_id_of
 

@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.monitoring.patience import Patience
-from taxi_mlops.monitoring.tracing import (
-    client_span,
-    current_traceparent,
-    links_to_caller,
-    run_trace,
-    trace_id_of,
-)
+from taxi_mlops.monitoring.tracing import links_to_caller, run_trace, trace_id_of
 
 
 @pytest.fixture(autouse=True)
@@ -140,21 +134,6 @@ def test_a_run_is_one_trace_whichever_processes_it_ran_in(tmp_path: Path) -> Non
     assert {span["traceId"] for span in found} == {trace_id_of("run-1")}
     assert len({span["spanId"] for span in found}) == 4
     assert trace_id_of("run-1") != trace_id_of("run-2")
-
-
-def test_calls_to_services_are_spans_inside_of_the_step(tmp_path: Path) -> None:
-    path = tmp_path / "trace.jsonl"
-    with run_trace(path, "run-1", None, print) as tracer, tracer.start_as_current_span("record"):
-        with client_span("PUT pushgateway", {"http.request.method": "PUT"}):
-            pass
-        inside = current_traceparent()
-    call, step = in_file(path)
-    assert (call["name"], call["kind"], call["parentSpanId"]) == ("PUT pushgateway", 3, step["spanId"])
-    assert inside is not None
-    assert inside.startswith(f"00-{step['traceId']}-{step['spanId']}-")
-    with client_span("nobody traces", {}):
-        assert current_traceparent() is None
-    assert len(in_file(path)) == 2
 
 
 def test_a_run_is_linked_to_the_span_that_its_process_was_started_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,88 @@
+"""Spans of those who call services, where a run is traced: they need not know whether one is.
+
+Only OpenTelemetry's API is imported here. Its SDK is where somebody listens: `tracing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import get_current
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_OF_THIS_RUN: ContextVar[trace.Tracer | None] = ContextVar("tracer", default=None)
+_SPAN = "taxi_mlops.span"
+
+
+@contextmanager
+def traced_by(tracer: trace.Tracer) -> Iterator[None]:
+    """Whoever calls a service while this context lasts makes a span with this tracer."""
+    token = _OF_THIS_RUN.set(tracer)
+    try:
+        yield
+    finally:
+        _OF_THIS_RUN.reset(token)
+
+
+def current_traceparent() -> str | None:
+    """The span that we are in, for a process that is about to be started; None outside of any."""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent")
+
+
+def bare(url: str) -> str:
+    """An address for a span: without user, password and query, which may hold a token."""
+    scheme, mark, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
+@contextmanager
+def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
+    """A span for a call to a service, where a run is traced. Of an error it tells the type alone."""
+    tracer = _OF_THIS_RUN.get()
+    if tracer is None:
+        yield
+        return
+    with tracer.start_as_current_span(
+        name, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield
+        except Exception as error:
+            span.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
+
+
+def trace_requests(client: Any) -> None:  # noqa: ANN401 - botocore makes the class of a client as it runs
+    """Make a span of each request that a client of botocore's sends, again or not, where a run is traced.
+
+    The client's threads are strangers to the span that we are in, so it is kept here as the parent of all.
+    """
+    tracer, parent = _OF_THIS_RUN.get(), get_current()
+    if tracer is None:
+        return
+
+    def begin(request: Any, operation_name: str, **_: object) -> None:  # noqa: ANN401
+        attributes = {"http.request.method": request.method, "url.full": bare(request.url)}
+        request.context[_SPAN] = tracer.start_span(f"S3 {operation_name}", parent, SpanKind.CLIENT, attributes)
+
+    def end(
+        context: dict[str, Any], response_dict: dict[str, Any] | None, exception: Exception | None, **_: object
+    ) -> None:
+        span: trace.Span = context.pop(_SPAN)
+        status = response_dict["status_code"] if response_dict else None
+        if status is not None:
+            span.set_attribute("http.response.status_code", status)
+        if status is None or status >= 400:
+            span.set_status(StatusCode.ERROR, type(exception).__name__ if exception else None)
+        span.end()
+
+    client.meta.events.register("request-created.s3", begin)
+    client.meta.events.register("response-received.s3", end)
