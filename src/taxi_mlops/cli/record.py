@@ -22,7 +22,7 @@ def record(
     json: Json = False,
 ) -> None:
     """Record runs in MLflow, the experiment store and the Pushgateway. What is recorded already stays as it is."""
-    from taxi_mlops.flows.observer import Observer
+    from taxi_mlops.cli.progress import watched
     from taxi_mlops.flows.record import record_again
     from taxi_mlops.recording.recordings import Recording, RecordingState
     from taxi_mlops.recording.run_folder import RunFolder
@@ -32,7 +32,8 @@ def record(
     names = to.split(",") if to else []
     done: list[Recording] = []
     for folder in folders:
-        found = record_again(RunFolder(folder), names, settings, Observer())
+        with watched(quiet=True) as observer:
+            found = record_again(RunFolder(folder), names, settings, observer)
         done += found
         tell_failures(found, folder)
         for recording in found:

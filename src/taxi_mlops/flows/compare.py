@@ -24,7 +24,7 @@ from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load, cached_points
 from taxi_mlops.flows.quality import assess
 from taxi_mlops.flows.resolve import Resolved, resolve
-from taxi_mlops.flows.telemetry import watched_run
+from taxi_mlops.flows.telemetry import watched_afterwards, watched_run
 from taxi_mlops.flows.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.flows.workloads import wanted_points, write_further
 from taxi_mlops.monitoring.logs import get_logger, run_logs
@@ -90,8 +90,11 @@ def resume(
             return _run(resolved, folder, settings, observer, verbose, conductor, load)
         _clean_up(folder)
         comparison = read_comparison(folder.comparison)
-        with run_logs(folder.log, comparison.run_id, settings.log_level, verbose, secrets_of(settings)):
-            _publish(folder, settings, observer, conductor)
+        with (
+            run_logs(folder.log, comparison.run_id, settings.log_level, verbose, secrets_of(settings)),
+            watched_afterwards("resume", comparison.run_id, folder, settings, observer) as watcher,
+        ):
+            _publish(folder, settings, watcher, conductor)
         return comparison
 
 

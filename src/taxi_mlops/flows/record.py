@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
 from taxi_mlops.flows.observer import Observer
+from taxi_mlops.flows.telemetry import watched_afterwards
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.recording.base import RecordedRun, Recorder
@@ -88,8 +89,11 @@ def record_again(
         raise RunFolderError(f"{folder.path} is no folder, so it holds no run")
     with folder.locked():
         run_id = Journal.read(folder.journal).header.run_id
-        with run_logs(folder.log, run_id, settings.log_level, verbose=False, secrets=secrets_of(settings)):
-            return record(folder, recorders, observer)
+        with (
+            run_logs(folder.log, run_id, settings.log_level, verbose=False, secrets=secrets_of(settings)),
+            watched_afterwards("record", run_id, folder, settings, observer) as watcher,
+        ):
+            return record(folder, recorders, watcher)
 
 
 class NotRecordedError(Exception):

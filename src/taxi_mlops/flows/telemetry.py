@@ -18,7 +18,7 @@ from taxi_mlops.monitoring.calls import traced_calls
 from taxi_mlops.monitoring.log_shipping import sent_log
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.metrics import MetricsCollector
-from taxi_mlops.monitoring.patience import patience_of_a_run
+from taxi_mlops.monitoring.patience import Patience, patience_of_a_run
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.journal import RunHeader
@@ -39,6 +39,36 @@ def watched_run(
     Metrics, spans and log end as files of the run. `observer` is told everything too, and warned where a collector that
     the settings name did not take the spans or the log.
     """
+    metrics = MetricsCollector(CollectorRegistry(), adapters, folder.metrics)
+    with (
+        patience_of_a_run() as patience,
+        _watched(RUN, run_id, folder, metrics, settings, observer, patience) as watcher,
+    ):
+        yield watcher
+
+
+@contextmanager
+def watched_afterwards(
+    what: str, run_id: str, folder: RunFolder, settings: Settings, observer: Observer
+) -> Iterator[Observer]:
+    """As `watched_run`, of what is done with a run that has ended: it joins the run's trace, whose metrics stay."""
+    metrics = MetricsCollector(CollectorRegistry(), ())
+    patience = Patience(settings.service_timeout_seconds)
+    with _watched(what, run_id, folder, metrics, settings, observer, patience) as watcher:
+        yield watcher
+
+
+@contextmanager
+def _watched(
+    what: str,
+    run_id: str,
+    folder: RunFolder,
+    metrics: MetricsCollector,
+    settings: Settings,
+    observer: Observer,
+    patience: Patience,
+) -> Iterator[Observer]:
+    """`what` is the name of the span that holds all others."""
 
     def not_sent(reason: str) -> None:
         get_logger().warning("telemetry_not_sent", reason=reason)
@@ -46,11 +76,10 @@ def watched_run(
 
     spans_to, logs_to = (str(url) if url else None for url in (settings.otlp_endpoint, settings.otlp_logs_endpoint))
     with (
-        patience_of_a_run() as patience,
         run_trace(folder.trace, run_id, spans_to, not_sent, patience, settings.ca_file) as tracer,
         sent_log(folder.log, run_id, logs_to, not_sent, patience, settings.ca_file),
-        MetricsCollector(CollectorRegistry(), adapters, folder.metrics) as metrics,
-        tracer.start_as_current_span(RUN, links=links_to_caller()) as run,
+        metrics,
+        tracer.start_as_current_span(what, links=links_to_caller()) as run,
     ):
         run.set_attributes({"taxi.run_id": run_id, "taxi.deployment": settings.deployment, **_flow_run()})
         yield Observers(Telemetry(metrics, tracer), observer)

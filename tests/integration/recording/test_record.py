@@ -14,6 +14,7 @@ from taxi_mlops.errors import RunFolderError, UsageError
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.record import chosen_recorders, configured_recorders, record, record_again
 from taxi_mlops.monitoring.logs import run_logs
+from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder, installed
 from taxi_mlops.recording.recordings import Recordings, RecordingState
 from taxi_mlops.recording.run_folder import RunFolder
@@ -88,6 +89,20 @@ def test_the_settings_choose_the_recorders(tmp_path):
         chosen_recorders(elsewhere, ["store"])
     with pytest.raises(UsageError, match="there is no recorder 'excel'; known are: mlflow, store"):
         chosen_recorders(elsewhere, ["excel"])
+
+
+def test_recording_again_joins_the_trace_of_the_run_and_leaves_its_metrics(tmp_path):
+    run = make_run(tmp_path / "run")
+    settings = Settings(runs_dir=tmp_path, mlflow_uri=SecretStr("off"))
+    for _ in range(2):
+        record_again(run.folder, ["store"], settings, Observer())
+    lines = run.folder.trace.read_text(encoding="utf-8").splitlines()
+    spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in lines]
+    assert {span["traceId"] for span in spans} == {trace_id_of(run.run_id)}
+    names = [span["name"] for span in spans]
+    assert names.count("record") == names.count("record.store") == 2
+    assert "SQL INSERT" in names
+    assert not run.folder.metrics.exists()
 
 
 def test_what_cannot_be_recorded_is_a_mistake(tmp_path, settings):
