@@ -11,8 +11,6 @@ from pathlib import Path
 
 import tomli_w
 
-from taxi_mlops.stack.configuration import configuration
-
 _PRIVATE = 0o600
 _SECRET_BYTES = 16  # MinIO takes no secret key of more than 40 characters
 _HEADER = "# Written by `taxi stack up`: the settings of this stack. TAXI_SETTINGS=<this file> taxi …\n"
@@ -57,10 +55,6 @@ class StackFolder:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
-    def configuration(self, name: str) -> str:
-        """The text of a file of `deploy/`, as `redis/redis.conf`."""
-        return configuration(name)
-
     @property
     def identifier(self) -> str:
         """Of this stack, in the environment of all its processes."""
@@ -86,6 +80,10 @@ class StackFolder:
             ports[key] = _free_port(set(ports.values()))
             self._write_ports(ports)
         return ports[key]
+
+    def listens_at(self, service: str, name: str = "main") -> str:
+        """Where the service listens on this port: 127.0.0.1:port."""
+        return f"127.0.0.1:{self.port(service, name)}"
 
     def renew_ports(self, service: str) -> None:
         """Forget those of the service's ports that somebody else took meanwhile. For a service that is not running."""

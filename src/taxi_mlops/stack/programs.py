@@ -38,10 +38,10 @@ def program(*names: str) -> str:
 
 
 @cache
-def program_version(path: str, *arguments: str) -> str:
-    """What the program says its version is."""
+def program_version(path: str, option: str = "--version") -> str:
+    """What the program says its version is, given this option."""
     done = subprocess.run(  # noqa: S603 - a program that we found ourselves
-        [path, *(arguments or ("--version",))], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        [path, option], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
     )
     found = _VERSION.search(done.stdout + done.stderr)
     return found.group() if found else "unknown"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from taxi_mlops.stack.folder import StackFolder
+from taxi_mlops.stack.probes import get
+from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Service(ABC):
 
     def address(self, stack: StackFolder) -> str:
         """Where it is reached, without any secret."""
-        return f"127.0.0.1:{stack.port(self.name)}"
+        return stack.listens_at(self.name)
 
     def prepare(self, stack: StackFolder) -> None:  # noqa: B027 - most need nothing
         """Make what its first start needs. Called before every start; changes nothing the next time."""
@@ -64,3 +66,40 @@ class Service(ABC):
     def settings(self, stack: StackFolder) -> Mapping[str, object]:  # noqa: ARG002 - for those that have some
         """The settings of ours that point at it, by their names in `Settings`."""
         return {}
+
+
+class InstalledService(Service):
+    """A service whose program comes with the system, not with Python.
+
+    programs: as Debian calls it, and as its publisher does. how_to_get: where it is not installed.
+    version_option: what makes it tell its version.
+    """
+
+    programs: ClassVar[tuple[str, ...]]
+    how_to_get: ClassVar[str] = f"{INSTALL} gets it"
+    version_option: ClassVar[str] = "--version"
+
+    @property
+    def executable(self) -> str:
+        """The path of its program. Raises ServiceError where it is not installed."""
+        return program(*self.programs)
+
+    def missing(self) -> str | None:
+        if any(map(find_program, self.programs)):
+            return None
+        return f"{self.programs[0]} is not installed; {self.how_to_get}"
+
+    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
+        return program_version(self.executable, self.version_option)
+
+
+class HttpService(Service):
+    """A service that speaks HTTP. health: the path that is answered well only where it works."""
+
+    health: ClassVar[str]
+
+    def address(self, stack: StackFolder) -> str:
+        return f"http://{stack.listens_at(self.name)}"
+
+    def probe(self, stack: StackFolder) -> None:
+        get(f"{self.address(stack)}{self.health}")

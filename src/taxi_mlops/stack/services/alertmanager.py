@@ -6,48 +6,36 @@ from typing import Any
 
 import yaml
 
+from taxi_mlops.stack.configuration import configuration
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import get
-from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
-from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.service import HttpService, InstalledService, Program
 
-_PROGRAMS = ("prometheus-alertmanager", "alertmanager")
 WEBHOOK = "alert_webhook_url"
 EMAIL = ("alert_email_to", "alert_email_from", "smtp_smarthost", "smtp_username", "smtp_password")
 
 
-class Alertmanager(Service):
+class Alertmanager(InstalledService, HttpService):
     name = "alertmanager"
-
-    def missing(self) -> str | None:
-        return None if any(map(find_program, _PROGRAMS)) else f"Alertmanager is not installed; {INSTALL} gets it"
-
-    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
-        return program_version(program(*_PROGRAMS))
+    programs = ("prometheus-alertmanager", "alertmanager")
+    health = "/-/ready"
 
     def program(self, stack: StackFolder) -> Program:
         folder = stack.data(self.name)
         return Program(
             command=(
-                program(*_PROGRAMS),
+                self.executable,
                 f"--config.file={folder / 'alertmanager.yml'}",
                 f"--storage.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{stack.port(self.name)}",
+                f"--web.listen-address={stack.listens_at(self.name)}",
                 "--cluster.listen-address=",
             ),
             files={"alertmanager.yml": _with_receivers(stack)},
         )
 
-    def address(self, stack: StackFolder) -> str:
-        return f"http://127.0.0.1:{stack.port(self.name)}"
-
-    def probe(self, stack: StackFolder) -> None:
-        get(f"{self.address(stack)}/-/ready")
-
 
 def _with_receivers(stack: StackFolder) -> str:
     """The configuration with a webhook and e-mail where the stack's secrets tell of them."""
-    document: dict[str, Any] = yaml.safe_load(stack.configuration("alertmanager/alertmanager.yml"))
+    document: dict[str, Any] = yaml.safe_load(configuration("alertmanager/alertmanager.yml"))
     [people] = document["receivers"]
     webhook = stack.given_secret(WEBHOOK)
     if webhook:

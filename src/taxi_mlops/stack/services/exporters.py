@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import ClassVar
 
+from taxi_mlops.stack.configuration import configuration
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import get
-from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
-from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.service import HttpService, InstalledService, Program
 from taxi_mlops.stack.services.postgresql import ADMINISTRATOR, Postgresql, database_password
 from taxi_mlops.stack.services.redis import MESSAGES, Redis
 
 
-class _Exporter(Service):
-    """What all have in common: metrics at /metrics. programs: as Debian calls it, and as its publisher does."""
-
-    programs: ClassVar[tuple[str, ...]]
-
-    def missing(self) -> str | None:
-        if any(map(find_program, self.programs)):
-            return None
-        return f"{self.programs[0]} is not installed; {INSTALL} gets it"
-
-    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
-        return program_version(program(*self.programs))
-
-    def probe(self, stack: StackFolder) -> None:
-        get(f"http://{self.address(stack)}/metrics")
+class _Exporter(InstalledService, HttpService):
+    health = "/metrics"
 
 
 class NodeExporter(_Exporter):
@@ -36,7 +21,7 @@ class NodeExporter(_Exporter):
     programs = ("prometheus-node-exporter", "node_exporter")
 
     def program(self, stack: StackFolder) -> Program:
-        return Program(command=(program(*self.programs), f"--web.listen-address={self.address(stack)}"))
+        return Program(command=(self.executable, f"--web.listen-address={stack.listens_at(self.name)}"))
 
 
 class ProcessExporter(_Exporter):
@@ -45,11 +30,11 @@ class ProcessExporter(_Exporter):
 
     def program(self, stack: StackFolder) -> Program:
         # Threads apart, and shared memory to the page, would cost more than they tell.
-        options = ("-threads=false", "-gather-smaps=false", "-web.listen-address", self.address(stack))
-        configuration = stack.data(self.name) / "process-exporter.yml"
+        options = ("-threads=false", "-gather-smaps=false", "-web.listen-address", stack.listens_at(self.name))
+        file = stack.data(self.name) / "process-exporter.yml"
         return Program(
-            command=(program(*self.programs), "-config.path", str(configuration), *options),
-            files={"process-exporter.yml": stack.configuration("prometheus/process-exporter.yml")},
+            command=(self.executable, "-config.path", str(file), *options),
+            files={"process-exporter.yml": configuration("prometheus/process-exporter.yml")},
         )
 
 
@@ -60,9 +45,9 @@ class PostgresExporter(_Exporter):
 
     def program(self, stack: StackFolder) -> Program:
         password = database_password(stack, ADMINISTRATOR)
-        server = f"127.0.0.1:{stack.port(Postgresql.name)}"
+        server = stack.listens_at(Postgresql.name)
         return Program(
-            command=(program(*self.programs), f"--web.listen-address={self.address(stack)}"),
+            command=(self.executable, f"--web.listen-address={stack.listens_at(self.name)}"),
             environment={
                 "DATA_SOURCE_NAME": f"postgresql://{ADMINISTRATOR}:{password}@{server}/postgres?sslmode=disable"
             },
@@ -75,9 +60,9 @@ class RedisExporter(_Exporter):
     programs = ("prometheus-redis-exporter", "redis_exporter")
 
     def program(self, stack: StackFolder) -> Program:
-        server = f"redis://127.0.0.1:{stack.port(Redis.name)}/{MESSAGES}"
+        server = f"redis://{stack.listens_at(Redis.name)}/{MESSAGES}"
         return Program(
-            command=(program(*self.programs), "-web.listen-address", self.address(stack), "-redis.addr", server),
+            command=(self.executable, "-web.listen-address", stack.listens_at(self.name), "-redis.addr", server),
             environment={"REDIS_PASSWORD": stack.secret("redis_password")},
         )
 

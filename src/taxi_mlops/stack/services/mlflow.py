@@ -7,17 +7,17 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from taxi_mlops.stack.administration import ADMINISTRATOR, MLFLOW_USER, make_mlflow_user
-from taxi_mlops.stack.configuration import environment_file
+from taxi_mlops.stack.configuration import configuration, environment_file
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import get
 from taxi_mlops.stack.programs import INSTALL_SERVERS
-from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.service import HttpService, Program
 from taxi_mlops.stack.services.object_store import ObjectStore, object_store_url, secret_key
 from taxi_mlops.stack.services.postgresql import Postgresql, connection
 
 
-class Mlflow(Service):
+class Mlflow(HttpService):
     name = "mlflow"
+    health = "/health"
     depends_on = (Postgresql.name, ObjectStore.name)
     start_seconds = 180.0
 
@@ -47,14 +47,8 @@ class Mlflow(Service):
                 "AWS_SECRET_ACCESS_KEY": secret_key(stack, "mlflow"),
                 "AWS_DEFAULT_REGION": "us-east-1",
             },
-            files={"auth.ini": stack.configuration("mlflow/auth.ini")},
+            files={"auth.ini": configuration("mlflow/auth.ini")},
         )
-
-    def address(self, stack: StackFolder) -> str:
-        return f"http://127.0.0.1:{stack.port(self.name)}"
-
-    def probe(self, stack: StackFolder) -> None:
-        get(f"{self.address(stack)}/health")
 
     def bootstrap(self, stack: StackFolder) -> None:
         passwords = stack.secret("mlflow_admin_password"), stack.secret("mlflow_password")

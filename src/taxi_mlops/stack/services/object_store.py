@@ -23,11 +23,9 @@ class ObjectStore(Service):
     name = "object-store"
 
     def missing(self) -> str | None:
-        return (
-            None
-            if find_program("minio") or find_program("weed")
-            else f"no object store is installed; {INSTALL} gets one"
-        )
+        if find_program("minio") or find_program("weed"):
+            return None
+        return f"no object store is installed; {INSTALL} gets one"
 
     def version(self, stack: StackFolder) -> str:
         if self.kind(stack) == MINIO:
@@ -48,7 +46,7 @@ class ObjectStore(Service):
 
     def _minio(self, stack: StackFolder) -> Program:
         folder = stack.data(self.name)
-        ports = ("--address", self.address(stack), "--console-address", f"127.0.0.1:{stack.port(self.name, 'console')}")
+        ports = ("--address", self.address(stack), "--console-address", stack.listens_at(self.name, "console"))
         certificates = ("--certs-dir", str(folder / "certificates"))
         return Program(
             command=(program("minio"), "server", "--quiet", *ports, *certificates, str(folder / MINIO.lower())),
@@ -126,7 +124,7 @@ _SEAWEEDFS_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "
 
 def object_store_url(stack: StackFolder) -> str:
     """Where it is served."""
-    return f"http://127.0.0.1:{stack.port(ObjectStore.name)}"
+    return f"http://{stack.listens_at(ObjectStore.name)}"
 
 
 def secret_key(stack: StackFolder, user: str) -> str:

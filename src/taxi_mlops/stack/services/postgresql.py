@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.configuration import configuration
 from taxi_mlops.stack.folder import StackFolder, write_private
 from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
 from taxi_mlops.stack.service import Program, Service
@@ -82,7 +83,7 @@ class Postgresql(Service):
         options = tuple(word for name, value in given.items() for word in ("-c", f"{name}={value}"))
         return Program(
             command=(program("postgres"), "-D", str(folder / "data"), "-p", str(stack.port(self.name)), *options),
-            files={"postgresql.conf": stack.configuration("postgres/postgresql.conf")},
+            files={"postgresql.conf": configuration("postgres/postgresql.conf")},
             user=_ACCOUNT,
             stop_signal="INT",  # what is being done is rolled back, and the next start needs no recovery
         )
@@ -97,7 +98,7 @@ class Postgresql(Service):
         }
         done = subprocess.run(  # noqa: S603 - a program that we found ourselves
             [program("psql"), "--no-psqlrc", "--no-password", "--file", "-"],
-            input=stack.configuration("postgres/bootstrap.sql"),
+            input=configuration("postgres/bootstrap.sql"),
             env=environment,
             capture_output=True,
             text=True,

@@ -5,28 +5,32 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 
+from taxi_mlops.settings import Settings
 from taxi_mlops.stack.configuration import environment_file
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import get
 from taxi_mlops.stack.programs import INSTALL_SERVERS, find_program
-from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.service import HttpService, Program
 from taxi_mlops.stack.services.postgresql import Postgresql, database_password
 from taxi_mlops.stack.services.redis import DOCKET, MESSAGES, Redis, redis_url
 
 USER = "taxi"
+_PREFECT = (sys.executable, "-m", "prefect")
 _FLOW_RUNS_AT_ONCE = 4
 
 
-class PrefectServer(Service):
-    name = "prefect-server"
-    depends_on = (Postgresql.name, Redis.name)
-    start_seconds = 180.0
-
+class _Prefect(HttpService):
     def missing(self) -> str | None:
-        return _missing()
+        return None if find_program("prefect") else f"Prefect is not installed; get it with: {INSTALL_SERVERS}"
 
     def version(self, stack: StackFolder) -> str:  # noqa: ARG002
         return version("prefect")
+
+
+class PrefectServer(_Prefect):
+    name = "prefect-server"
+    depends_on = (Postgresql.name, Redis.name)
+    health = "/api/ready"
+    start_seconds = 180.0
 
     def program(self, stack: StackFolder) -> Program:
         port = str(stack.port(self.name))
@@ -35,7 +39,7 @@ class PrefectServer(Service):
             environment={
                 **environment_file("prefect/server.env"),
                 "PREFECT_HOME": str(stack.data(self.name)),
-                "PREFECT_UI_API_URL": f"{_url(stack)}/api",
+                "PREFECT_UI_API_URL": _api_url(stack),
                 "PREFECT_SERVER_API_AUTH_STRING": auth_string(stack),
                 "PREFECT_SERVER_DATABASE_HOST": "127.0.0.1",
                 "PREFECT_SERVER_DATABASE_PORT": str(stack.port(Postgresql.name)),
@@ -47,30 +51,17 @@ class PrefectServer(Service):
             },
         )
 
-    def address(self, stack: StackFolder) -> str:
-        return _url(stack)
-
-    def probe(self, stack: StackFolder) -> None:
-        get(f"{_url(stack)}/api/ready")
-
     def settings(self, stack: StackFolder) -> dict[str, object]:
-        return {"prefect_api_url": f"{_url(stack)}/api", "prefect_api_auth": auth_string(stack)}
+        return {"prefect_api_url": _api_url(stack), "prefect_api_auth": auth_string(stack)}
 
 
-class PrefectWorker(Service):
+class PrefectWorker(_Prefect):
     name = "prefect-worker"
     depends_on = (PrefectServer.name,)
+    health = "/health"
     start_seconds = 120.0
 
-    def missing(self) -> str | None:
-        return _missing()
-
-    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
-        return version("prefect")
-
     def program(self, stack: StackFolder) -> Program:
-        from taxi_mlops.settings import Settings
-
         pool = Settings.model_fields["prefect_work_pool"].default
         return Program(
             command=(
@@ -80,7 +71,7 @@ class PrefectWorker(Service):
             environment={
                 **environment_file("prefect/worker.env"),
                 "PREFECT_HOME": str(stack.data(self.name)),
-                "PREFECT_API_URL": f"{_url(stack)}/api",
+                "PREFECT_API_URL": _api_url(stack),
                 "PREFECT_API_AUTH_STRING": auth_string(stack),
                 "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
                 "PREFECT_WORKER_WEBSERVER_PORT": str(stack.port(self.name)),
@@ -91,21 +82,11 @@ class PrefectWorker(Service):
             stop_seconds=15,
         )
 
-    def probe(self, stack: StackFolder) -> None:
-        get(f"http://{self.address(stack)}/health")
-
-
-_PREFECT = (sys.executable, "-m", "prefect")
-
 
 def auth_string(stack: StackFolder) -> str:
     """user:password at Prefect's server."""
     return f"{USER}:{stack.secret('prefect_password')}"
 
 
-def _url(stack: StackFolder) -> str:
-    return f"http://127.0.0.1:{stack.port(PrefectServer.name)}"
-
-
-def _missing() -> str | None:
-    return None if find_program("prefect") else f"Prefect is not installed; get it with: {INSTALL_SERVERS}"
+def _api_url(stack: StackFolder) -> str:
+    return f"http://{stack.listens_at(PrefectServer.name)}/api"

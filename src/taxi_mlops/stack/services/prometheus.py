@@ -6,11 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from taxi_mlops.stack.configuration import deploy_folder
+from taxi_mlops.stack.configuration import configuration, deploy_folder
 from taxi_mlops.stack.folder import StackFolder
-from taxi_mlops.stack.probes import get
-from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
-from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.service import HttpService, InstalledService, Program
 from taxi_mlops.stack.services.object_store import MINIO, ObjectStore
 
 _TARGETS = {
@@ -29,39 +27,29 @@ _PORTS = {"jaeger": "metrics"}
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
 
-class Prometheus(Service):
+class Prometheus(InstalledService, HttpService):
     name = "prometheus"
-
-    def missing(self) -> str | None:
-        return None if find_program("prometheus") else f"Prometheus is not installed; {INSTALL} gets it"
-
-    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
-        return program_version(program("prometheus"))
+    programs = ("prometheus",)
+    health = "/-/ready"
 
     def program(self, stack: StackFolder) -> Program:
         folder = stack.data(self.name)
         return Program(
             command=(
-                program("prometheus"),
+                self.executable,
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--storage.tsdb.retention.time=30d",
                 "--storage.tsdb.retention.size=5GB",
-                f"--web.listen-address=127.0.0.1:{stack.port(self.name)}",
+                f"--web.listen-address={stack.listens_at(self.name)}",
             ),
             files={
-                "prometheus.yml": stack.configuration("prometheus/prometheus.yml"),
+                "prometheus.yml": configuration("prometheus/prometheus.yml"),
                 "prefect_password": stack.secret("prefect_password"),
                 **{f"rules/{path.name}": path.read_text(encoding="utf-8") for path in _rules()},
                 **_targets(stack),
             },
         )
-
-    def address(self, stack: StackFolder) -> str:
-        return f"http://127.0.0.1:{stack.port(self.name)}"
-
-    def probe(self, stack: StackFolder) -> None:
-        get(f"{self.address(stack)}/-/ready")
 
 
 def _rules() -> list[Path]:
@@ -86,8 +74,8 @@ def _object_store(stack: StackFolder) -> dict[str, object]:
     if ObjectStore().kind(stack) == MINIO:
         path = {"__metrics_path__": "/minio/v2/metrics/cluster"}
         return {"targets": [_listens_at(stack, ObjectStore.name)], "labels": {"job": "object-store", **path}}
-    return {"targets": [f"127.0.0.1:{stack.port(ObjectStore.name, 'metrics')}"], "labels": {"job": "object-store"}}
+    return {"targets": [stack.listens_at(ObjectStore.name, "metrics")], "labels": {"job": "object-store"}}
 
 
 def _listens_at(stack: StackFolder, name: str) -> str:
-    return f"127.0.0.1:{stack.port(name, _PORTS.get(name, 'main'))}"
+    return stack.listens_at(name, _PORTS.get(name, "main"))

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.stack.configuration import configuration
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import TIMEOUT_SECONDS
-from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
-from taxi_mlops.stack.service import Program, Service
+from taxi_mlops.stack.service import InstalledService, Program
 
 MESSAGES, DOCKET, POINTS = 0, 1, 2
 """Databases: Prefect's messages, its background work, and our points."""
 
 
-class Redis(Service):
+class Redis(InstalledService):
     name = "redis"
-
-    def missing(self) -> str | None:
-        return None if find_program("redis-server") else f"Redis is not installed; {INSTALL} gets it"
-
-    def version(self, stack: StackFolder) -> str:  # noqa: ARG002
-        return program_version(program("redis-server"))
+    programs = ("redis-server",)
 
     def program(self, stack: StackFolder) -> Program:
         folder = stack.data(self.name)
         given = ("--port", str(stack.port(self.name)), "--bind", "127.0.0.1", "--dir", str(folder))
         return Program(
             command=(
-                program("redis-server"),
+                self.executable,
                 str(folder / "redis.conf"),
                 *given,
                 "--include",
                 str(folder / "password.conf"),
             ),
             files={
-                "redis.conf": stack.configuration("redis/redis.conf"),
+                "redis.conf": configuration("redis/redis.conf"),
                 "password.conf": f"requirepass {stack.secret('redis_password')}\n",
             },
         )
@@ -55,4 +50,4 @@ class Redis(Service):
 
 def redis_url(stack: StackFolder, database: int) -> str:
     """The address of one of its databases, with the password."""
-    return f"redis://:{stack.secret('redis_password')}@127.0.0.1:{stack.port(Redis.name)}/{database}"
+    return f"redis://:{stack.secret('redis_password')}@{stack.listens_at(Redis.name)}/{database}"
