@@ -5,7 +5,9 @@ and asks for comparisons of synthetic cities of 20,000 trips all at once. While 
 sampled (what processes share counts once). Printed and written: memory in the first and last quarter of the time, with
 its trend, and how often each comparison stands in the journals, in PostgreSQL and in MLflow.
 
-    python benchmarks/soak.py [--comparisons 200] [--workers 3] [--output FILE]
+    python benchmarks/soak.py [--comparisons 200] [--workers 3] [--repeats 1] [--output FILE]
+
+Timed trials take turns on a host; with --repeats 0 nothing is timed, and the comparisons overlap.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -42,6 +46,7 @@ from taxi_mlops.trials.machine import describe_machine
 SERVICES = ("postgresql", "redis", "object-store", "mlflow", "prefect-server", "prefect-worker")
 WATCHED = ("prefect-server", "mlflow", "postgresql", "redis")
 SAMPLE_SECONDS = 5.0
+WORKER_STOP_SECONDS = 15.0
 MEGABYTE = 1e6
 
 
@@ -55,15 +60,17 @@ class Sample(NamedTuple):
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing of the stack is left
     with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), options.workers) as workers:
         settings = load_settings()
         for done in set_up(settings):
             print(f"{done.part}: {done.said}")
-        samples = _run(settings, Path(folder), workers, options.comparisons)
+        samples = _run(settings, Path(folder), workers, options.comparisons, options.repeats)
         result = {
             "machine": describe_machine().model_dump(mode="json"),
             "comparisons": options.comparisons,
             "workers": options.workers,
+            "repeats": options.repeats,
             "seconds": samples[-1].seconds,
             "memory": {name: _trend(samples, name) for name in samples[-1].memory},
             "recorded": _recorded(settings, StackFolder(Path(folder)).data("runs")),
@@ -103,24 +110,28 @@ def _another_worker(folder: StackFolder, number: int) -> Iterator[subprocess.Pop
         try:
             yield worker
         finally:
-            worker.kill()
-            worker.wait()
+            worker.send_signal(signal.SIGINT)
+            try:
+                worker.wait(WORKER_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
 
 
-def _run(settings: Settings, folder: Path, workers: dict[str, int], comparisons: int) -> list[Sample]:
+def _run(settings: Settings, folder: Path, workers: dict[str, int], comparisons: int, repeats: int) -> list[Sample]:
     """Ask for all comparisons, and sample until they have ended."""
     with named_server(settings):
         from prefect.client.orchestration import get_client
-        from prefect.client.schemas.filters import FlowRunFilter
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
         from taxi_mlops.flows.deployments import deployments
         from taxi_mlops.flows.prefect_trigger import start
 
         compare = next(one for one in deployments(settings) if one.name == "compare")
         begun = time.monotonic()
-        asked = {"adapters": ["grid"], "reference": "grid", "repeats": 1}
+        asked = {"adapters": ["grid"], "reference": "grid", "repeats": repeats}
         runs = [start(compare, asked | {"seed": number}).id for number in range(comparisons)]
-        ours = FlowRunFilter(id={"any_": runs})
+        ours = FlowRunFilter(id=FlowRunFilterId(any_=runs))
         samples: list[Sample] = []
         with get_client(sync_client=True) as client:
             while True:
@@ -199,6 +210,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", type=int, default=200)
     parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
 

@@ -103,42 +103,29 @@ class MlflowRecorder:
         self._describe = describe
         self._access = access or MlflowAccess()
 
-    def record(self, run: RecordedRun) -> None:
+    def record(self, run: RecordedRun) -> str | None:
         if not installed():
             raise ServiceError(f"MLflow is not installed; get it with: {INSTALL}")
         with _quietly(), temporary_environment(self._access.variables()):
             try:
-                self._record(run)
+                return self._record(run)
             except Exception as error:  # noqa: BLE001 - MLflow lets through whatever its many back ends raise
                 said = " ".join(str(error).split()) or type(error).__name__
                 raise ServiceError(f"{self.target}: {self._url.scrub(said)}") from None
-
-    def page(self, run_id: str) -> str | None:
-        """The address of a run's page at a server; None for a database, and where the run is not found."""
-        if not self._is_server or not installed():
-            return None
-        with _quietly(), temporary_environment(self._access.variables()), suppress(Exception):
-            from mlflow import MlflowClient
-
-            client = MlflowClient(tracking_uri=self._url.reveal())
-            experiment = self._experiment_id(client)
-            for found in client.search_runs([experiment], f"tags.run_id = '{run_id}'"):
-                if "mlflow.parentRunId" not in found.data.tags:
-                    return f"{self.target}/#/experiments/{experiment}/runs/{found.info.run_id}"
-        return None
 
     @property
     def _is_server(self) -> bool:
         return self._url.reveal().startswith(("http://", "https://"))
 
-    def _record(self, run: RecordedRun) -> None:
+    def _record(self, run: RecordedRun) -> str | None:
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=self._url.reveal())
         experiment = self._experiment_id(client)
-        earlier = client.search_runs([experiment], f"tags.run_id = '{run.run_id}'")
-        if any(found.data.tags.get(_CONTENT) == run.content for found in earlier):
-            return
+        ours = f"tags.run_id = '{run.run_id}'"
+        for found in client.search_runs([experiment], ours):
+            if found.data.tags.get(_CONTENT) == run.content:
+                return self._page(experiment, found.info.run_id)
         written: list[str] = []
         try:
             self._write(client, experiment, run, written)
@@ -147,8 +134,14 @@ class MlflowRecorder:
                 for run_id in written:
                     client.delete_run(run_id)
             raise
-        for found in earlier:
-            client.delete_run(found.info.run_id)
+        for found in client.search_runs([experiment], ours):
+            if found.info.run_id not in written:  # an earlier record, or one made for an answer that was lost
+                client.delete_run(found.info.run_id)
+        return self._page(experiment, written[0])
+
+    def _page(self, experiment: str, run_id: str) -> str | None:
+        """Of the parent; a database has no pages."""
+        return f"#/experiments/{experiment}/runs/{run_id}" if self._is_server else None
 
     def _write(self, client: MlflowClient, experiment: str, run: RecordedRun, written: list[str]) -> None:
         """Write all runs, the parent's mark last. written: their identifiers, as they come."""

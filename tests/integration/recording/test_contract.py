@@ -13,6 +13,7 @@ from taxi_mlops.storage.database import Database
 from taxi_mlops.storage.experiments import Base
 from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.recorders import RecorderContract
+from taxi_mlops.testing.sample_runs import make_run
 
 
 @pytest.fixture
@@ -82,6 +83,23 @@ class TestMlflow(RecorderContract):
     def broken(self, nobody, tmp_path):
         url = ServiceUrl(f"http://lab:p4ss%2Fw%40rd@{nobody}")
         return MlflowRecorder(url, "tests", tmp_path / "artifacts", lambda comparison: comparison.run_id)
+
+    def test_one_that_was_made_without_an_answer_and_asked_for_again_stands_once(self, url, contents, tmp_path):
+        from mlflow import MlflowClient
+
+        run = make_run(tmp_path / "run")
+
+        def describe(comparison):
+            """While the run is recorded, a server makes its entry and is cut off before it can say so."""
+            client = MlflowClient(tracking_uri=url.reveal())
+            experiment = client.get_experiment_by_name("tests")
+            client.create_run(experiment.experiment_id, tags={"run_id": comparison.run_id})
+            return comparison.run_id
+
+        MlflowRecorder(url, "tests", tmp_path / "artifacts", describe).record(run)
+        entries = contents()[run.run_id]
+        assert len(entries) == 5  # the comparison, and four adapters
+        assert "RUNNING" not in {entry["info"]["status"] for entry in entries}
 
 
 def _artifacts(client, run_id, folder=None):
