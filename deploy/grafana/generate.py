@@ -46,10 +46,8 @@ LOG_LINK = (
     "Log",
     _explore("loki", {"expr": '{service_name="taxi-mlops"} | taxi_run_id="${__data.fields.run_id}"'}),
 )
-MLFLOW_LINK = (
-    "MLflow",
-    "${mlflow_url}/#/experiments?searchFilter=" + quote("tags.run_id = '${__data.fields.run_id}'", safe="${}."),
-)
+MLFLOW_LINK = ("MLflow", "${mlflow_url}/#/${__data.fields.mlflow_page}")
+REPORT_LINK = ("Report", "${mlflow_url}/#/${__data.fields.mlflow_page}/artifacts/report.html")
 PREFECT_LINK = ("Prefect", "${prefect_url}/runs")
 EVERYWHERE = (
     ("Last comparisons", "/d/taxi-comparisons"),
@@ -88,7 +86,7 @@ def _built(panel: Any) -> Any:  # noqa: ANN401 - of any of the builders
             if panel.form is not form.RUNS
             else _target(expression, legend, "A", instant=True).format(PromQueryFormat.TABLE)
         )
-    links = (TRACE_LINK, LOG_LINK, MLFLOW_LINK, PREFECT_LINK) if panel.form is form.RUNS else EVERYWHERE
+    links = (TRACE_LINK, LOG_LINK, MLFLOW_LINK, REPORT_LINK, PREFECT_LINK) if panel.form is form.RUNS else EVERYWHERE
     return made.data_links([_link(*link) for link in links])
 
 

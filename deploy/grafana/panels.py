@@ -47,7 +47,7 @@ COMPARISONS = Page(
     (
         Panel(
             "Last comparisons",
-            "The newest comparison of each deployment and host; its links lead to trace, log, MLflow run and flow run.",
+            "The newest comparison of each deployment and host; its links lead to trace, log, MLflow run and report.",
             "string",
             ((f"taxi_last_run_info{WHERE}", ""),),
             Form.RUNS,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from taxi_mlops.flows.record import mlflow_page
 from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.sweep_folder import SweepFolder
 from taxi_mlops.recording.sweep_result import SweepResult
@@ -18,18 +18,18 @@ from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import markdown as trends_markdown
 from taxi_mlops.reports.trends import rows as trend_rows
 from taxi_mlops.reports.units import seconds
-from taxi_mlops.settings import Settings
 
 
-def show_comparison(comparison: Comparison, folder: RunFolder, settings: Settings) -> None:
+def show_comparison(comparison: Comparison, folder: RunFolder) -> None:
     """The ranking, the verdict in words, and links to the report and to MLflow."""
     create_table_artifact(ranking_rows(comparison), key="ranking", description=verdict(comparison))
     create_markdown_artifact(markdown(comparison), key="comparison", description=str(folder.path))
-    page = mlflow_page(comparison.run_id, settings)
     if folder.report.is_file():
         _link("report", folder.report, "The report of the run, on the host that ran it.")
-    if page is not None:
-        create_link_artifact(page, link_text="MLflow", key="mlflow-run", description="The run in MLflow.")
+    for noted in Recordings.read(folder).recordings:
+        if noted.page is not None:
+            page = f"{noted.target}/{noted.page}"
+            create_link_artifact(page, link_text="MLflow", key="mlflow-run", description="The run in MLflow.")
 
 
 def show_sweep(result: SweepResult, folder: SweepFolder) -> None:

@@ -137,5 +137,5 @@ def run_steps(
         comparison = steps.resume(folder, settings, observer, verbose, conductor, called_by.load)
     else:
         comparison = steps.compare(specification, folder, settings, observer, verbose, conductor, called_by.load)
-    show_comparison(comparison, folder, settings)
+    show_comparison(comparison, folder)
     return comparison

@@ -42,12 +42,6 @@ def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
     return tuple(recorders)
 
 
-def mlflow_page(run_id: str, settings: Settings) -> str | None:
-    """The address of the run at an MLflow server, or None."""
-    pages = (one.page(run_id) for one in configured_recorders(settings) if isinstance(one, MlflowRecorder))
-    return next(pages, None)
-
-
 def _pushgateway(settings: Settings, url: str) -> PushgatewayRecorder:
     return PushgatewayRecorder(
         ServiceUrl(url),
@@ -127,21 +121,21 @@ def record(
 def _record_in(recorder: Recorder, run: RecordedRun, observer: Observer) -> Recording:
     observer.stage(f"Recording in {recorder.name}")
     with observer.step(f"record.{recorder.name}"):
-        reason = _failure(recorder, run)
+        page, reason = _page_or_failure(recorder, run)
         observer.recorded(recorder.name, reason)
     get_logger().info("run_recorded", recorder=recorder.name, target=recorder.target, failure=reason)
-    return note(run, recorder, reason)
+    return note(run, recorder, reason, page)
 
 
-def _failure(recorder: Recorder, run: RecordedRun) -> str | None:
-    """Why the run could not be recorded, or None where it was."""
+def _page_or_failure(recorder: Recorder, run: RecordedRun) -> tuple[str | None, str | None]:
+    """Where the run is shown, if anywhere; and why it could not be recorded, or None where it was."""
     try:
-        recorder.record(run)
+        return recorder.record(run), None
     except TaxiError as error:
-        return str(error)
+        return None, str(error)
     except Exception as error:  # noqa: BLE001 - a comparison is never lost because of a place that records it
         # Only the type is told: the message of an unforeseen error may bear a password.
         frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
         get_logger().error("recorder_broke", recorder=recorder.name, kind=type(error).__name__, frames=frames)
-        return f"{recorder.target}: {type(error).__name__}, which its recorder did not foresee; see {run.folder.log}"
-    return None
+        reason = f"{recorder.target}: {type(error).__name__}, which its recorder did not foresee; see {run.folder.log}"
+        return None, reason

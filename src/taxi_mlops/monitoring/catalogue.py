@@ -104,7 +104,12 @@ NOISE = Metric("taxi_adapter_noise_ratio", Kind.GAUGE, "Share of noise in the la
 RUNS = Metric("taxi_runs_total", Kind.COUNTER, "Comparisons that have ended; `failed` ranked no adapter.", ("outcome",))
 RUN_SECONDS = Metric("taxi_run_trials_seconds", Kind.GAUGE, "Wall-clock seconds of all trials of the last comparison.")
 RUN_ENDED = Metric("taxi_run_ended_timestamp_seconds", Kind.GAUGE, "When the last trial of the last comparison ended.")
-LAST_RUN = Metric("taxi_last_run_info", Kind.INFO, "The last comparison, and its trace.", ("run_id", "trace_id"))
+LAST_RUN = Metric(
+    "taxi_last_run_info",
+    Kind.INFO,
+    "The last comparison, its trace, and the path of its page at MLflow's server.",
+    ("run_id", "trace_id", "mlflow_page"),
+)
 RECORDER_FAILURES = Metric(
     "taxi_recorder_failures_total", Kind.COUNTER, "Runs that a recorder did not take in.", ("recorder",)
 )

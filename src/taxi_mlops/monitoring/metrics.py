@@ -78,14 +78,22 @@ class MetricsCollector:
         self._counter(catalogue.VERDICTS, self._label(adapter), str(exact).lower(), verdict).inc()
 
     def run_ended(
-        self, run_id: str, trace_id: str, loaded: datetime, ended: datetime, seconds: float, *, ranked: bool
+        self,
+        run_id: str,
+        trace_id: str,
+        loaded: datetime,
+        ended: datetime,
+        seconds: float,
+        *,
+        ranked: bool,
+        mlflow_page: str = "",
     ) -> None:
         """A comparison has ended; `ranked` tells whether any adapter has a place in it. seconds: of all its trials."""
         self._gauge(catalogue.DATA_LOADED).set(loaded.timestamp())
         self._counter(catalogue.RUNS, "completed" if ranked else "failed").inc()
         self._gauge(catalogue.RUN_SECONDS).set(seconds)
         self._gauge(catalogue.RUN_ENDED).set(ended.timestamp())
-        self._gauge(catalogue.LAST_RUN, run_id, trace_id).set(1)
+        self._gauge(catalogue.LAST_RUN, run_id, trace_id, mlflow_page).set(1)
 
     def run_recorded(self, recorder: str, *, failed: bool) -> None:
         """A recorder has taken the run in, or not; either way its counter is there from now on."""

@@ -67,8 +67,8 @@ class Recorder(Protocol):
         """Where it records; bears no password."""
         ...
 
-    def record(self, run: RecordedRun) -> None:
-        """Take a run in whole, or leave what was there.
+    def record(self, run: RecordedRun) -> str | None:
+        """Take a run in whole, or leave what was there. Returns the path of its page at the target, where it has one.
 
         Recording the same run again changes nothing; one whose results have changed takes the place of its earlier
         record. The run folder is only read. Raises ServiceError, in one line without passwords.

@@ -127,16 +127,21 @@ def metrics_of(run: RecordedRun) -> CollectorRegistry:
     metrics.data_loaded(run.header.n_points, run.header.provenance)
     for record in run.trials:
         metrics.trial_ended(record.outcome, run.header.of(record.outcome.trial.workload).n_points)
-    for noted in Recordings.read(run.folder).recordings:
+    recordings = Recordings.read(run.folder).recordings
+    for noted in recordings:
         if noted.recorder != PUSHGATEWAY:
             metrics.run_recorded(noted.recorder, failed=noted.state is RecordingState.FAILED)
     ended = max((record.finished_at for record in run.trials), default=run.header.created_at)
-    tell_comparison(metrics, run.comparison, ended)
+    page = next((noted.page for noted in recordings if noted.page is not None), "")
+    tell_comparison(metrics, run.comparison, ended, page.removeprefix("#/"))
     return registry
 
 
-def tell_comparison(metrics: MetricsCollector, comparison: Comparison, ended: datetime) -> None:
-    """Tell a collector who won, by how much, and whose clustering is equal. ended: when the last trial had."""
+def tell_comparison(metrics: MetricsCollector, comparison: Comparison, ended: datetime, mlflow_page: str = "") -> None:
+    """Tell a collector who won, by how much, and whose clustering is equal.
+
+    ended: when the last trial had. mlflow_page: where MLflow shows it, as `experiments/1/runs/…`.
+    """
     ranks = {entry.name: entry.rank for entry in comparison.ranking}
     for result in comparison.adapters:
         metrics.adapter_compared(
@@ -158,4 +163,5 @@ def tell_comparison(metrics: MetricsCollector, comparison: Comparison, ended: da
         ended=ended,
         seconds=comparison.trials_seconds,
         ranked=any(entry.rank is not None for entry in comparison.ranking),
+        mlflow_page=mlflow_page,
     )

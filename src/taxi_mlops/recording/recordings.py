@@ -30,6 +30,7 @@ class Recording(BaseModel):
     reason: str | None = Field(default=None, description="Why it failed; null where it did not.")
     at: AwareDatetime
     content: str = Field(description="SHA-256 over the results that were recorded.")
+    page: str | None = Field(default=None, description="Path at the target that shows the run; null where none does.")
 
 
 class Recordings(BaseModel):
@@ -58,7 +59,7 @@ class Recordings(BaseModel):
         return tuple(noted for noted in self.recordings if noted.state is RecordingState.FAILED)
 
 
-def note(run: RecordedRun, recorder: Recorder, reason: str | None) -> Recording:
+def note(run: RecordedRun, recorder: Recorder, reason: str | None, page: str | None = None) -> Recording:
     """Note in the run folder that a recorder took the run in, or why it did not. The folder must be held."""
     recording = Recording(
         recorder=recorder.name,
@@ -67,6 +68,7 @@ def note(run: RecordedRun, recorder: Recorder, reason: str | None) -> Recording:
         reason=reason,
         at=datetime.now(UTC),
         content=run.content,
+        page=page,
     )
     others = [noted for noted in Recordings.read(run.folder).recordings if noted.recorder != recorder.name]
     write_atomically(run.folder.recordings, to_json(Recordings(recordings=(*others, recording))))

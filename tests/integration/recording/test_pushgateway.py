@@ -105,7 +105,7 @@ def test_counters_add_up_over_runs_and_gauges_are_the_newest_runs(make_recorder,
     assert scraped("taxi_equivalence_verdicts_total", **OTHER, exact="true", verdict="different") == 2
     assert scraped("taxi_adapter_median_fit_seconds", **OTHER) == median
     run_id, trace_id = newer.run_id, pushgateway.trace_id_of(newer.run_id)
-    assert scraped("taxi_last_run_info", run_id=run_id, trace_id=trace_id) == 1
+    assert scraped("taxi_last_run_info", run_id=run_id, trace_id=trace_id, mlflow_page="") == 1
 
 
 def test_a_push_that_failed_is_made_up_for_by_the_next(make_recorder, scraped, unused_address, tmp_path):

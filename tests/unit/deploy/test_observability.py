@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from taxi_mlops.monitoring.catalogue import METRICS
+from taxi_mlops.monitoring.catalogue import LAST_RUN, METRICS
 
 MetricsIn = Callable[[str], set[str]]
 
@@ -94,6 +95,14 @@ def test_every_panel_says_what_it_is_and_asks_for_metrics_that_exist(
             assert names
             assert names <= KNOWN
             assert panel["fieldConfig"]["defaults"]["links"]
+
+
+def test_the_table_of_runs_leads_to_all_that_is_known_of_a_run() -> None:
+    [table] = [panel for _, panel in PANELS if panel["type"] == "table"]
+    links = {link["title"]: link["url"] for link in table["fieldConfig"]["defaults"]["links"]}
+    assert set(links) == {"Trace", "Log", "MLflow", "Report", "Prefect"}
+    fields = re.findall(r"\$\{__data\.fields\.(\w+)\}", " ".join(links.values()))
+    assert set(fields) == set(LAST_RUN.labels)
 
 
 def test_every_metric_of_a_run_is_shown_somewhere(metrics_in: MetricsIn) -> None:

@@ -108,7 +108,9 @@ def test_a_comparison_is_told_in_gauges_and_verdicts_in_counters(registry, sampl
     metrics.verdict_given("fast", "equal", exact=True)
     metrics.verdict_given("sloppy", "different", exact=False)
     at = datetime(2026, 1, 2, tzinfo=UTC)
-    metrics.run_ended("run-1", "ab", at, at + timedelta(seconds=60), 42.0, ranked=True)
+    metrics.run_ended(
+        "run-1", "ab", at, at + timedelta(seconds=60), 42.0, ranked=True, mlflow_page="experiments/1/runs/8f"
+    )
     assert sample("taxi_adapter_rank", adapter="fast") == 1
     assert sample("taxi_adapter_rank", adapter="other") == 2
     assert sample("taxi_adapter_median_fit_seconds", adapter="fast") == 0.5
@@ -118,7 +120,7 @@ def test_a_comparison_is_told_in_gauges_and_verdicts_in_counters(registry, sampl
     assert sample("taxi_runs_total", outcome="completed") == 1
     assert sample("taxi_run_ended_timestamp_seconds") - sample("taxi_data_loaded_timestamp_seconds") == 60
     assert sample("taxi_run_trials_seconds") == 42.0
-    assert sample("taxi_last_run_info", run_id="run-1", trace_id="ab") == 1
+    assert sample("taxi_last_run_info", run_id="run-1", trace_id="ab", mlflow_page="experiments/1/runs/8f") == 1
 
 
 def test_two_registries_know_nothing_of_each_other() -> None:
