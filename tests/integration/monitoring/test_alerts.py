@@ -1,9 +1,11 @@
-"""The way of an alert: a service is killed, the webhook hears of it, and of its return."""
+"""The way of an alert: a service is killed, the webhook and a mailbox hear of it, and of its return."""
 
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -52,15 +54,59 @@ def webhook():
         thread.join()
 
 
-def test_a_service_that_is_killed_is_told_to_the_webhook_and_its_return_too(
-    own_services, webhook, shorten, wait_until, ask
+class Mailbox:
+    """Takes mail by SMTP. logins: user and password of each session that logged in."""
+
+    def __init__(self):
+        self.subjects, self.logins = [], []
+
+    async def handle_DATA(self, _server, _session, envelope):
+        self.subjects.append(message_from_bytes(envelope.content)["Subject"])
+        return "250 OK"
+
+    def authenticate(self, _server, _session, _envelope, _mechanism, login):
+        from aiosmtpd.smtp import AuthResult
+
+        self.logins.append((login.login.decode(), login.password.decode()))
+        return AuthResult(success=True)
+
+
+@pytest.fixture
+def mailbox():
+    controller = pytest.importorskip("aiosmtpd.controller", reason="aiosmtpd is in the group test")
+    mailbox = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        mailbox.port = free.getsockname()[1]
+    server = controller.Controller(
+        mailbox,
+        "127.0.0.1",
+        mailbox.port,
+        authenticator=mailbox.authenticate,
+        auth_require_tls=False,
+        auth_exclude_mechanism=["LOGIN"],  # its questions are not in the usual words
+    )
+    server.start()
+    yield mailbox
+    server.stop()
+
+
+def test_a_service_that_is_killed_is_told_to_the_webhook_and_by_mail_and_its_return_too(
+    own_services, webhook, mailbox, shorten, wait_until, ask
 ):
     from taxi_mlops.stack.folder import write_private
     from taxi_mlops.stack.supervision import Supervisor
 
     services = own_services("pushgateway")
     folder = services.stack.folder
-    write_private(folder.path / "secrets" / "alert_webhook_url", webhook.url)
+    secrets = {
+        "alert_webhook_url": webhook.url,
+        "alert_email_to": "lab@example.org",
+        "smtp_smarthost": f"127.0.0.1:{mailbox.port}",
+        "smtp_username": "taxi",
+        "smtp_password": "s3cr3tw0rd",
+    }
+    for name, value in secrets.items():
+        write_private(folder.path / "secrets" / name, value)
     services.up("alertmanager", "prometheus")
     configuration = folder.data("alertmanager") / "alertmanager.yml"
     assert webhook.url in configuration.read_text(encoding="utf-8")
@@ -76,6 +122,9 @@ def test_a_service_that_is_killed_is_told_to_the_webhook_and_its_return_too(
     assert alert["annotations"]["summary"] == "pushgateway does not answer"
     assert alert["annotations"]["runbook"] == "docs/runbooks/service-down.md"
     assert not webhook.told("resolved", "ServiceDown", job="pushgateway")
+    wait_until(lambda: any("FIRING" in subject and "ServiceDown" in subject for subject in mailbox.subjects), "a mail")
+    assert set(mailbox.logins) == {("taxi", "s3cr3tw0rd")}
 
     supervisor.start("pushgateway")
     wait_until(lambda: webhook.told("resolved", "ServiceDown", job="pushgateway"), "the end of it arrives")
+    wait_until(lambda: any("RESOLVED" in subject for subject in mailbox.subjects), "a mail of its end")

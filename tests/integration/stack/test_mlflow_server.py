@@ -64,6 +64,15 @@ class TestMlflowServer(RecorderContract):
         return MlflowRecorder(address, "broken", tmp_path, lambda comparison: comparison.run_id, wrong)
 
 
+    def test_tells_the_page_of_the_comparison(self, recorder, contents, tmp_path):
+        run = make_run(tmp_path / "run")
+        run.folder.report.write_text("<html></html>", encoding="utf-8")
+        pages = {recorder.record(run) for _ in range(2)}
+        [parent] = [one for one in contents()[run.run_id] if "mlflow.parentRunId" not in one["data"]["tags"]]
+        assert pages == {f"#/experiments/{parent['info']['experiment_id']}/runs/{parent['info']['run_id']}"}
+        assert run.folder.report.name in parent["artifacts"]
+
+
 def test_artifacts_lie_in_the_bucket_of_mlflow_alone(services, url, access, tmp_path):
     from botocore.exceptions import ClientError
 

@@ -61,6 +61,7 @@ def test_receivers_are_those_of_the_secret_files(tmp_path: Path, program: str) -
         "taxi@example.org",
         "smtp.example.org:587",
     )
+    assert email["require_tls"]
     assert (email["auth_username"], email["auth_password"]) == ("taxi", GIVEN["smtp_password"])
     path = tmp_path / "alertmanager.yml"
     path.write_text(text, encoding="utf-8")

@@ -47,6 +47,8 @@ def _with_receivers(stack: StackFolder) -> str:
             "from": given["alert_email_from"] or given["alert_email_to"],
             "smarthost": given["smtp_smarthost"],
             "send_resolved": True,
+            # To a relay on this host nothing travels that could be read on its way.
+            "require_tls": given["smtp_smarthost"].rpartition(":")[0] not in ("localhost", "127.0.0.1"),
         }
         login = {"auth_username": given["smtp_username"], "auth_password": given["smtp_password"]}
         people["email_configs"] = [email | {name: value for name, value in login.items() if value}]
