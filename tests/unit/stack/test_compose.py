@@ -13,11 +13,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
+
+from taxi_mlops.stack.services import SERVICES
+from taxi_mlops.stack.services.prometheus import TARGETS
 
 REPOSITORY = Path(__file__).parents[3]
 DEPLOY = REPOSITORY / "deploy"
 ONCE = {"postgres-bootstrap", "bucket-setup", "migrations", "setup"}
 STORES = {"postgres", "redis", "minio"}
+UNASKED = {"process-exporter"}
+"""There is nothing in its image that could ask it how it is."""
+CALLED = {"postgresql": "postgres", "object-store": "minio"}
+"""What services of plain processes are called here, where that is not the same."""
+CONTAINERS_ALONE = {"grafana", "alloy"}
+"""Of the one there is no package; the other reads what containers say."""
 
 
 def compose():
@@ -123,10 +133,21 @@ def test_each_service_runs_on_or_once_and_waits_for_what_it_needs(services):
             assert service["restart"] == "on-failure:5", name
         else:
             assert service["restart"] == "unless-stopped", name
-            assert service["healthcheck"]["test"], name
+            assert name in UNASKED or service["healthcheck"]["test"], name
         for needed, how in service.get("depends_on", {}).items():
             condition = "service_completed_successfully" if needed in ONCE else "service_healthy"
             assert how["condition"] == condition, f"{name} needs {needed}"
+
+
+def test_containers_and_plain_processes_are_the_same_services_and_are_scraped_alike(services, folder):
+    command = [*compose(), "--file", str(folder / "compose.yaml"), "--profile", "*", "config", "--services"]
+    bare = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    names = set(subprocess.run(command, capture_output=True, text=True, env=bare, check=True).stdout.split())
+    native = {CALLED.get(service.name, service.name) for service in SERVICES}
+    assert names - ONCE - CONTAINERS_ALONE == native
+    targets = yaml.safe_load((DEPLOY / "prometheus" / "targets" / "services.yml").read_text(encoding="utf-8"))
+    scraped = {target["labels"]["job"] for target in targets}
+    assert scraped - CONTAINERS_ALONE == {labels["job"] for labels in TARGETS.values()} | {"object-store"}
 
 
 def test_workers_can_be_several(services):

@@ -11,7 +11,7 @@ from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.service import HttpService, InstalledService, Program
 from taxi_mlops.stack.services.object_store import MINIO, ObjectStore
 
-_TARGETS = {
+TARGETS = {
     "prometheus": {"job": "prometheus"},
     "alertmanager": {"job": "alertmanager"},
     "exporter": {"job": "taxi-exporter"},
@@ -60,7 +60,7 @@ def _targets(stack: StackFolder) -> dict[str, str]:
     """The files that say what to scrape: those services that are part of this stack."""
     there = set(stack.services())
     services: list[dict[str, object]] = [
-        {"targets": [_listens_at(stack, name)], "labels": labels} for name, labels in _TARGETS.items() if name in there
+        {"targets": [_listens_at(stack, name)], "labels": labels} for name, labels in TARGETS.items() if name in there
     ]
     if ObjectStore.name in there:
         services.append(_object_store(stack))
