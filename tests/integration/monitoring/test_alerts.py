@@ -60,7 +60,7 @@ class Mailbox:
     def __init__(self):
         self.subjects, self.logins = [], []
 
-    async def handle_DATA(self, _server, _session, envelope):
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd looks for this name
         self.subjects.append(message_from_bytes(envelope.content)["Subject"])
         return "250 OK"
 
