@@ -86,14 +86,11 @@ def list_trials(
     """List an adapter's trials over all runs of the experiment store, the newest first."""
     from rich.console import Console
 
-    from taxi_mlops.errors import UsageError
     from taxi_mlops.recording.stored_trials import StoredTrial, stored_trials
     from taxi_mlops.settings import load_settings
-    from taxi_mlops.storage.urls import experiments_url
+    from taxi_mlops.storage.urls import needed_experiments_url
 
-    store = experiments_url(load_settings())
-    if store is None:
-        raise UsageError("the experiment store is turned off by the settings (TAXI_EXPERIMENTS_URL=off)")
+    store = needed_experiments_url(load_settings())
     found = stored_trials(store, adapter, _utc(since), limit)
     if json:
         print_json(tuple[StoredTrial, ...], found)

@@ -10,7 +10,7 @@ from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.trends import Trends, read_trends
 from taxi_mlops.reports.trends import page
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import OFF, experiments_url
+from taxi_mlops.storage.urls import needed_experiments_url
 
 
 def write_trends(settings: Settings, wanted: RunFilter, path: Path | None) -> Trends:
@@ -18,10 +18,7 @@ def write_trends(settings: Settings, wanted: RunFilter, path: Path | None) -> Tr
 
     Raises UsageError where there is no store or the page cannot be written, ServiceError where the store fails.
     """
-    url = experiments_url(settings)
-    if url is None:
-        raise UsageError(f"trends come from the experiment store, which is turned off (TAXI_EXPERIMENTS_URL={OFF})")
-    trends = read_trends(url, wanted)
+    trends = read_trends(needed_experiments_url(settings), wanted)
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

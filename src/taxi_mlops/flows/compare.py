@@ -6,7 +6,6 @@ on with.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -34,11 +33,11 @@ from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.recording.run_folder import RunFolder, new_id
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO, Specification
 from taxi_mlops.trials.host_lock import host_lock, untimed_work
-from taxi_mlops.trials.machine import describe_machine, usable_cpus
+from taxi_mlops.trials.machine import changed_since, describe_machine, usable_cpus
 from taxi_mlops.trials.processes import sweep_orphans
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
@@ -109,7 +108,7 @@ def _run(
 ) -> Comparison:
     begun = folder.journal.is_file()
     journal = Journal.open(folder.journal) if begun else None
-    run_id = journal.header.run_id if journal else _new_run_id()
+    run_id = journal.header.run_id if journal else new_id()
     started = time.perf_counter()
     with (
         run_logs(folder.log, run_id, settings.log_level, verbose, secrets_of(settings)),
@@ -139,10 +138,6 @@ def _run(
         _clean_up(folder)
         _publish(folder, settings, watcher, conductor)
     return comparison
-
-
-def _new_run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 @contextmanager
@@ -218,13 +213,11 @@ def _header(
 
 def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
     """Refuse to go on where timings of the two parts could not be compared."""
-    then, now = journal.header.machine, describe_machine()
-    unlike = [name for name, value in then if value != getattr(now, name)]
-    if unlike:
-        name = unlike[0]
+    changed = changed_since(journal.header.machine)
+    if changed is not None:
         raise RunFolderError(
-            f"{journal.path.parent} was begun on an unlike machine ({name}: {getattr(then, name)} then, "
-            f"{getattr(now, name)} now); timings of the two cannot be compared, so start a new run"
+            f"{journal.path.parent} was begun on an unlike machine ({changed}); timings of the two cannot be compared, "
+            "so start a new run"
         )
     for outcome in journal.outcomes:
         info = resolved.infos.get(outcome.trial.adapter)

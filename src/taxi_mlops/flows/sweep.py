@@ -7,7 +7,6 @@ its cell to the others.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -26,13 +25,13 @@ from taxi_mlops.flows.points import Load, cached_points, cached_samples
 from taxi_mlops.flows.resolve import resolve
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.run_folder import RunFolder, held
+from taxi_mlops.recording.run_folder import RunFolder, held, new_id
 from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepFolder, SweepHeader
 from taxi_mlops.recording.sweep_result import SweepResult, assemble_sweep, read_sweep
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import ALL, Specification
 from taxi_mlops.sweep import Cell, Sweep, SweepTrials
-from taxi_mlops.trials.machine import describe_machine
+from taxi_mlops.trials.machine import changed_since, describe_machine
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
 FACTORS = (0.5, 2.0**-0.5, 1.0, 2.0**0.5, 2.0)
@@ -110,7 +109,7 @@ def _prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> Swe
     )
     document = Sweep.model_validate(document.model_copy(update={"grid": grid}).model_dump())
     header = SweepHeader(
-        sweep_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        sweep_id=new_id(),
         created_at=datetime.now(UTC),
         sweep=document,
         sizes=tuple(
@@ -171,14 +170,12 @@ def _check_same_machine(folder: SweepFolder, header: SweepHeader) -> None:
     """Refuse to time cells on a machine where they could not be compared with the others."""
     if header.sweep.trials.repeats == 0:
         return
-    machine = describe_machine()
-    for name, then in header.machine:
-        now = getattr(machine, name)
-        if then != now:
-            raise RunFolderError(
-                f"{folder.path} was begun on an unlike machine ({name}: {then} then, {now} now); timings of the two "
-                "cannot be compared; only sweeps that time nothing (--repeats 0) go on elsewhere"
-            )
+    changed = changed_since(header.machine)
+    if changed is not None:
+        raise RunFolderError(
+            f"{folder.path} was begun on an unlike machine ({changed}); timings of the two cannot be compared; only "
+            "sweeps that time nothing (--repeats 0) go on elsewhere"
+        )
 
 
 def _shared(folder: SweepFolder) -> Load:

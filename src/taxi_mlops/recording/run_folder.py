@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -131,6 +133,11 @@ class RunFolder:
         """Hold the folder. Raises RunFolderInUseError where another process holds it, and is not just being killed."""
         with held(self._lock, self.path, _KILLED_SECONDS):
             yield
+
+
+def new_id() -> str:
+    """An identifier of a run or a sweep: those that begin later sort later."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.runs import RunFilter, RunSummary, list_runs, newest_first, unrecorded
 from taxi_mlops.specification import validate
-from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow
 from taxi_mlops.storage.urls import ServiceUrl
 
@@ -23,21 +23,20 @@ def known_runs(url: ServiceUrl | None, parent: Path, wanted: RunFilter) -> tuple
 
     url: of the store, None where there is none. Raises ServiceError where the store cannot be read.
     """
-    stored = stored_runs(url, wanted) if url else ()
+    stored = stored_runs(url, wanted)
     held = {run.run_id for run in stored}
     others = [run for run in list_runs(parent, wanted) if run.run_id is None or run.run_id not in held]
     return newest_first((*stored, *others), wanted.limit)
 
 
-def stored_runs(url: ServiceUrl, wanted: RunFilter) -> tuple[RunSummary, ...]:
-    """The runs of the store, the newest first; none where it is not there yet. Raises ServiceError."""
-    database = Database(url)
-    if not database.exists:
-        return ()
-    database.upgrade()
+def stored_runs(url: ServiceUrl | None, wanted: RunFilter) -> tuple[RunSummary, ...]:
+    """The runs of the store, the newest first; none where there is none, or not yet. Raises ServiceError."""
     query = _query(wanted).options(selectinload(ComparisonRow.adapters), selectinload(ComparisonRow.data_set))
-    with database.transaction() as connection, Session(connection) as session:
-        return tuple(_summary(row) for row in session.scalars(query))
+    with reading(url) as connection:
+        if connection is None:
+            return ()
+        with Session(connection) as session:
+            return tuple(_summary(row) for row in session.scalars(query))
 
 
 def find_comparison(url: ServiceUrl | None, named: str) -> Comparison:
@@ -57,15 +56,11 @@ def find_comparison(url: ServiceUrl | None, named: str) -> Comparison:
 
 
 def _documents(url: ServiceUrl | None, beginning: str) -> dict[str, object]:
-    database = Database(url) if url else None
-    if database is None or not database.exists:
-        return {}
-    database.upgrade()
     query = select(ComparisonRow.run_id, ComparisonRow.document).where(
         ComparisonRow.run_id.startswith(beginning, autoescape=True)
     )
-    with database.transaction() as connection:
-        return {row.run_id: row.document for row in connection.execute(query)}
+    with reading(url) as connection:
+        return {row.run_id: row.document for row in connection.execute(query)} if connection else {}
 
 
 def _query(wanted: RunFilter) -> Select[tuple[ComparisonRow]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Select, select
 
-from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import TrialRow
 from taxi_mlops.storage.urls import ServiceUrl
 
@@ -32,11 +32,9 @@ class StoredTrial(BaseModel):
 
 def stored_trials(url: ServiceUrl, adapter: str, since: datetime | None, limit: int) -> tuple[StoredTrial, ...]:
     """The newest trials of an adapter, the last first; none where there is no store yet. Raises ServiceError."""
-    database = Database(url)
-    if not database.exists:
-        return ()
-    database.upgrade()
-    with database.transaction() as connection:
+    with reading(url) as connection:
+        if connection is None:
+            return ()
         rows = connection.execute(trials_query(adapter, since, limit))
         return tuple(StoredTrial.model_validate(row) for row in rows)
 

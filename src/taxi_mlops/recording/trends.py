@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Select, select
 
-from taxi_mlops.domain import MAIN
+from taxi_mlops.domain import MAIN, FloatArray
 from taxi_mlops.evaluation.performance import CONFIDENCE
 from taxi_mlops.evaluation.statistics import holm
 from taxi_mlops.evaluation.trend import (
@@ -26,7 +26,7 @@ from taxi_mlops.evaluation.trend import (
 from taxi_mlops.recording.documents import ResultDocument
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.stored_runs import conditions
-from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow
 from taxi_mlops.storage.urls import ServiceUrl
 
@@ -143,38 +143,43 @@ class _Run:
     figures: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """A measure over those runs of a series that have it, the oldest first.
+
+    values: in its unit. scaled: the values, or their logarithms where levels are compared by their ratio. change: the
+    most likely lasting shift of these.
+    """
+
+    measure: Measure
+    values: tuple[float, ...]
+    runs: tuple[str, ...]
+    scaled: FloatArray
+    change: ChangePoint | None
+
+
 def read_trends(url: ServiceUrl, wanted: RunFilter) -> Trends:
     """Follow every adapter on every workload. Raises ServiceError where the store cannot be read."""
     found = _read(url, wanted)
-    figures = {key: list(_values(runs)) for key, runs in found.items()}
-    tested = [
-        (measure, values, change_point(_scaled(measure, values), SEED))
-        for followed in figures.values()
-        for measure, values, _ in followed
-    ]
-    adjusted = iter(holm([change.p_value for *_, change in tested if change is not None]))
-    last_tests = sum(len(values) > FEWEST_FOR_PREDICTION for _, values, _ in tested)
+    followed = {key: tuple(_followed(runs)) for key, runs in found.items()}
+    figures = [figure for of_series in followed.values() for figure in of_series]
+    adjusted = iter(holm([figure.change.p_value for figure in figures if figure.change is not None]))
+    last_tests = sum(len(figure.values) > FEWEST_FOR_PREDICTION for figure in figures)
     confidence = 1.0 - (1.0 - CONFIDENCE) / max(last_tests, 1)
-    changes = iter(tested)
     series = []
     for key, runs in found.items():
-        trends = []
-        for measure, values, run_ids in figures[key]:
-            _, _, change = next(changes)
-            p_adjusted = next(adjusted) if change is not None else None
-            trends.append(_figure(measure, values, run_ids, change, p_adjusted, confidence))
-        series.append(_series(key, runs, trends))
+        p_values = [None if figure.change is None else next(adjusted) for figure in followed[key]]
+        judged = [_judged(figure, p, confidence) for figure, p in zip(followed[key], p_values, strict=True)]
+        series.append(_series(key, runs, judged))
     return Trends(made_at=datetime.now(UTC), store=str(url), series=tuple(series))
 
 
 def _read(url: ServiceUrl, wanted: RunFilter) -> dict[SeriesKey, list[_Run]]:
     """The runs of each series, the oldest first; series in order of their names."""
-    database = Database(url)
-    if not database.exists:
-        return {}
-    database.upgrade()
     found: dict[SeriesKey, list[_Run]] = {}
-    with database.transaction() as connection:
+    with reading(url) as connection:
+        if connection is None:
+            return {}
         rows = connection.execute(_query(wanted)).all()
         values: dict[tuple[str, str], dict[str, float]] = {}
         for run_id, adapter, name, value in connection.execute(_figures_query(wanted)):
@@ -245,80 +250,66 @@ def _two_digits(points: int) -> int:
     return round(points, -digits)
 
 
-def _values(runs: Sequence[_Run]) -> Iterator[tuple[Measure, list[float], list[str]]]:
-    """Each measure that any run has, with its values and their runs."""
+def _followed(runs: Sequence[_Run]) -> Iterator[_Followed]:
+    """Each measure that any run has."""
     for measure in MEASURES:
         having = [run for run in runs if measure.name in run.figures]
         if having:
             factor = _FACTORS[measure.unit]
             values = [run.figures[measure.name] * factor / (run.n_points if measure.per_point else 1) for run in having]
-            yield measure, values, [run.run_id for run in having]
+            scaled = np.log(values) if measure.ratio else np.asarray(values, dtype=np.float64)
+            yield _Followed(
+                measure, tuple(values), tuple(run.run_id for run in having), scaled, change_point(scaled, SEED)
+            )
 
 
-def _scaled(measure: Measure, values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    array = np.asarray(values, dtype=np.float64)
-    return np.log(array) if measure.ratio else array
-
-
-def _figure(
-    measure: Measure,
-    values: Sequence[float],
-    run_ids: Sequence[str],
-    change: ChangePoint | None,
-    p_adjusted: float | None,
-    confidence: float,
-) -> FigureTrend:
-    scaled = _scaled(measure, values)
-    since = change.index if _counts(measure, change, p_adjusted) and change is not None else 0
-    prediction = predict_last(scaled[since:], confidence)
-    verdict, said = _judged(measure, values, run_ids, change if since else None, prediction, scaled)
+def _judged(figure: _Followed, p_adjusted: float | None, confidence: float) -> FigureTrend:
+    """p_adjusted: of its shift, None where it has none. confidence: of the interval that the last value is held to."""
+    shift = _lasting_shift(figure, p_adjusted)
+    prediction = predict_last(figure.scaled[shift.index if shift else 0 :], confidence)
+    verdict, said = _verdict(figure, shift, prediction)
     return FigureTrend(
-        measure=measure.name,
-        title=measure.title,
-        unit=measure.unit,
-        values=tuple(values),
-        runs=tuple(run_ids),
+        measure=figure.measure.name,
+        title=figure.measure.title,
+        unit=figure.measure.unit,
+        values=figure.values,
+        runs=figure.runs,
         verdict=verdict,
         said=said,
-        change=change,
+        change=figure.change,
         p_adjusted=p_adjusted,
         prediction=prediction,
     )
 
 
-def _counts(measure: Measure, change: ChangePoint | None, p_adjusted: float | None) -> bool:
-    """Whether a shift is both proven and large enough to matter."""
+def _lasting_shift(figure: _Followed, p_adjusted: float | None) -> ChangePoint | None:
+    """The shift, where it is both proven and large enough to matter."""
+    change = figure.change
     if change is None or p_adjusted is None or p_adjusted >= 1.0 - CONFIDENCE:
-        return False
-    return _matters(measure, change.after - change.before)
+        return None
+    return change if _matters(figure.measure, change.after - change.before) else None
 
 
 def _matters(measure: Measure, shift: float) -> bool:
     return abs(shift) >= (math.log(measure.least) if measure.ratio else measure.least)
 
 
-def _judged(
-    measure: Measure,
-    values: Sequence[float],
-    run_ids: Sequence[str],
-    change: ChangePoint | None,
-    prediction: Prediction | None,
-    scaled: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> tuple[Verdict, str]:
+def _verdict(figure: _Followed, change: ChangePoint | None, prediction: Prediction | None) -> tuple[Verdict, str]:
+    """The verdict, and what it is in a sentence. change: the lasting shift, if any."""
+    measure = figure.measure
     if change is not None:
         shift = change.after - change.before
-        return _worse_or_better(
-            measure, shift
-        ), f"{measure.title}: {_moved(measure, shift)} since {run_ids[change.index]}"
+        said = f"{measure.title}: {_moved(measure, shift)} since {figure.runs[change.index]}"
+        return _worse_or_better(measure, shift), said
     if prediction is None:
-        return Verdict.TOO_FEW, f"{measure.title}: {len(values)} runs are too few to tell"
-    shift = float(scaled[-1]) - (prediction.low + prediction.high) / 2.0
+        return Verdict.TOO_FEW, f"{measure.title}: {len(figure.values)} runs are too few to tell"
+    shift = float(figure.scaled[-1]) - (prediction.low + prediction.high) / 2.0
     if not prediction.within and _matters(measure, shift):
         return _worse_or_better(measure, shift), (
-            f"{measure.title}: {_moved(measure, shift)} in the last run, {run_ids[-1]}, beyond what the runs before it "
-            "let expect"
+            f"{measure.title}: {_moved(measure, shift)} in the last run, {figure.runs[-1]}, beyond what the runs "
+            "before it let expect"
         )
-    return Verdict.STEADY, f"{measure.title}: steady over {len(values)} runs"
+    return Verdict.STEADY, f"{measure.title}: steady over {len(figure.values)} runs"
 
 
 def _worse_or_better(measure: Measure, shift: float) -> Verdict:

@@ -91,6 +91,18 @@ class Database:
         return self.url.scrub(" ".join(str(error).split()))
 
 
+@contextmanager
+def reading(url: ServiceUrl | None) -> Iterator[Connection | None]:
+    """A connection to the database at the current schema; None where there is none, or not yet. Raises ServiceError."""
+    database = Database(url) if url is not None else None
+    if database is None or not database.exists:
+        yield None
+        return
+    database.upgrade()
+    with database.transaction() as connection:
+        yield connection
+
+
 def _engine(url: ServiceUrl) -> Engine:
     try:
         parsed = make_url(url.reveal())

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from taxi_mlops.errors import UsageError
 from taxi_mlops.settings import Settings
 
 MASK = "***"
@@ -62,6 +63,14 @@ def experiments_url(settings: Settings) -> ServiceUrl | None:
     if settings.ca_file is not None and "sslmode=" in url.reveal():
         options["sslrootcert"] = str(settings.ca_file)
     return ServiceUrl(url.reveal(), options)
+
+
+def needed_experiments_url(settings: Settings) -> ServiceUrl:
+    """Where the experiment store is, for what cannot be done without. Raises UsageError where it is turned off."""
+    url = experiments_url(settings)
+    if url is None:
+        raise UsageError(f"the experiment store is turned off by the settings (TAXI_EXPERIMENTS_URL={OFF})")
+    return url
 
 
 def mlflow_url(settings: Settings) -> ServiceUrl | None:

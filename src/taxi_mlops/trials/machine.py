@@ -41,6 +41,16 @@ def describe_machine() -> Machine:
     )
 
 
+def changed_since(then: Machine) -> str | None:
+    """What of this machine is not as it was then, as `python: CPython 3.11.2 then, CPython 3.12.1 now`, or None."""
+    machine = describe_machine()
+    for name, before in then:
+        now = getattr(machine, name)
+        if now != before:
+            return f"{name}: {before} then, {now} now"
+    return None
+
+
 def usable_cpus() -> tuple[int, ...]:
     """Identifiers of the CPUs that this process may run on, ascending."""
     if hasattr(os, "sched_getaffinity"):
