@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from taxi_mlops.testing.sample_runs import make_run
+from taxi_mlops.evaluation.eps_choice import EpsChoice
+from taxi_mlops.evaluation.performance import Interval
+from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
+from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepHeader
+from taxi_mlops.recording.sweep_result import assemble_sweep
+from taxi_mlops.reports.sweep_page import render as render_sweep
+from taxi_mlops.sweep import Cell, Sweep
+from taxi_mlops.testing.sample_runs import EQUAL, REFERENCE, make_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (
@@ -273,19 +281,61 @@ def several(tmp_path_factory) -> Path:
     return folder / "page.html"
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> Path:
+    """The page of a sweep of sample runs: with a clustering without a quality, and a min_samples without a knee."""
+    folder = tmp_path_factory.mktemp("swept")
+    comparison = make_run(folder / "run").comparison
+    sweep = Sweep.model_validate(
+        {"grid": {"eps_metres": (37.4, 52.9, 74.8, 105.8, 149.6), "min_samples": (5, 10, 20), "sizes": (1000,)}}
+    )
+    header = SweepHeader(
+        sweep_id="20260102T030405Z-abc123",
+        created_at=comparison.created_at,
+        sweep=sweep,
+        sizes=(SizeDrawn(trips=1000, points=1000, fingerprint="0" * 64),),
+        machine=comparison.machine,
+        curves=tuple(EpsChoice(20.0 * k, k, 1000, (0.0, 0.5, 0.9), (k, 2.0 * k, 90.0 * k), 0.6) for k in (5, 10)),
+        curves_missing=("min_samples 20: there is no knee",),
+    )
+
+    def at(cell: Cell) -> Comparison:
+        value = None if cell.eps_metres > 140 else 0.6 - cell.eps_metres / 300 + cell.min_samples / 100
+        index = Estimate(value, Interval(0.1, 0.7, 0.95), 1000) if value else Estimate(None, reason="one cluster")
+        quality = QualityMetrics(REFERENCE, 0.3, *[index] * 4, Estimate(0.9, None), None)
+        adapters = tuple(
+            adapter.model_copy(update={"quality": quality, "fit_seconds_median": cell.eps_metres * cell.size / 1e5})
+            if adapter.name in (REFERENCE, EQUAL)
+            else adapter
+            for adapter in comparison.adapters
+        )
+        return comparison.model_copy(update={"adapters": adapters})
+
+    page = folder / "sweep.html"
+    result = assemble_sweep(header, {cell: at(cell) for cell in header.cells})
+    page.write_text(render_sweep(result, sweep.to_toml()), encoding="utf-8")
+    return page
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESK, "dark")])
-def test_a_page_of_several_workloads_reads_well(browser, several, width, scheme):
+@pytest.mark.parametrize(
+    ("of", "heading", "picture"),
+    [("several", "Scaling", "^Mean ranks"), ("swept", "All cells", "^DBCV against the time of fit of 12 clusterings")],
+)
+def test_a_page_of_several_comparisons_reads_well(browser, request, of, heading, picture, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
+    address = request.getfixturevalue(of).as_uri()
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     watched = Watched(context.new_page())
     page = watched.page
-    page.goto(several.as_uri())
+    page.goto(address)
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(WIDER_THAN_THE_PAGE) == []
     assert page.evaluate(OVERLAPPING) == []
-    assert page.get_by_role("heading", name="Scaling").is_visible()
-    assert page.get_by_role("img", name=re.compile("^Mean ranks")).is_visible()
+    assert page.get_by_role("heading", name=heading, exact=True).is_visible()
+    assert page.get_by_role("img", name=re.compile(picture)).first.is_visible()
     assert Axe().run(page).response["violations"] == []
     assert watched.complaints == []
     assert watched.from_elsewhere == []

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 _CELL_HEIGHT = 38
 _BRIGHT = 0.6
 """The share of the colour scale above which text is dark."""
-_MOST_LABELS = 6
 _LINE_HEIGHT = 15
+_FRONT_HEIGHT = 240
+_LABEL_WIDTH = 80
 
 Place = tuple[float, int]
 """eps in metres and min_samples: a cell of one size."""
@@ -87,25 +88,26 @@ def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
     if not timed:
         return None
     front = sorted((one for one in timed if one.on_front), key=lambda one: one.fit_seconds or 0.0)
-    labelled = {one.cell for one in front[:: max(1, math.ceil(len(front) / _MOST_LABELS))]}
-    rows = [
-        {
-            "seconds": one.fit_seconds,
-            "quality": one.quality,
-            "front": one.on_front,
-            "text": f"{one.eps_metres:g} m, {one.min_samples}" if one.on_front and one.cell in labelled else "",
-        }
-        for one in timed
-    ]
 
     def build(width: int) -> Drawing:
         import altair as alt
 
+        labelled = _labelled(timed, front, width)
+        rows = [
+            {
+                "seconds": one.fit_seconds,
+                "quality": one.quality,
+                "front": one.on_front,
+                "text": f"{one.eps_metres:g} m, {one.min_samples}" if one in labelled else "",
+            }
+            for one in timed
+        ]
+        low, high = _with_room([one.fit_seconds or 0.0 for one in timed], width)
         x = alt.X(
             "seconds:Q",
             title="seconds of fit, median (logarithmic)",
-            scale=alt.Scale(type="log", nice=True, padding=30),
-            axis=alt.Axis(format=",~r", tickCount=max(2, width // 90), labelOverlap=True),
+            scale=alt.Scale(type="log", nice=False, domain=[low, high]),
+            axis=alt.Axis(format=",~r", values=_round_values(low, high), labelOverlap=True),
         )
         y = alt.Y("quality:Q", title=quality, scale=alt.Scale(zero=False, nice=True))
         all_of_them = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
@@ -115,7 +117,7 @@ def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
             best.mark_line(color=ACCENT, interpolate="step-after", strokeWidth=1.5),
             best.mark_circle(color=ACCENT, size=90, opacity=1),
             best.mark_text(color=INK, dy=-11, fontSize=11).encode(text="text:N"),
-        ).properties(width=width, height=240)
+        ).properties(width=width, height=_FRONT_HEIGHT)
 
     told = "; ".join(
         f"eps {one.eps_metres:g} m, min_samples {one.min_samples}, {' and '.join(one.adapters)}: {quality} "
@@ -123,6 +125,39 @@ def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
         for one in front
     )
     return rendered(build, f"{quality} against the time of fit of {len(timed)} clusterings. On the front: {told}.")
+
+
+def _with_room(seconds: Sequence[float], width: int) -> tuple[float, float]:
+    """Ends of a logarithmic axis that leaves room for half a label beside the first and the last value."""
+    low, high = min(seconds), max(seconds)
+    factor = (high / low) ** (_LABEL_WIDTH / 2 / (width - _LABEL_WIDTH)) if high > low else 2.0
+    return low / factor, high * factor
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten between two values above 0; where those are few, all digits."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), range(1, 10)):
+        found = [value for power in powers for digit in digits if low <= (value := digit * 10.0**power) <= high]
+        if len(found) > 2:
+            break
+    return found
+
+
+def _labelled(timed: Sequence[Candidate], front: Sequence[Candidate], width: int) -> list[Candidate]:
+    """Those of the front whose labels have room: the best first, then the fastest, then the others by time."""
+    seconds, qualities = [math.log(one.fit_seconds or 1.0) for one in timed], [one.quality for one in timed]
+    across = (width - _LABEL_WIDTH) / ((max(seconds) - min(seconds)) or 1.0)
+    up = _FRONT_HEIGHT / ((max(qualities) - min(qualities)) or 1.0)
+    chosen: list[Candidate] = []
+    for one in [*front[-1:], *front[:-1]]:
+        if all(
+            abs(math.log((one.fit_seconds or 1.0) / (other.fit_seconds or 1.0))) * across > _LABEL_WIDTH
+            or abs(one.quality - other.quality) * up > _LINE_HEIGHT
+            for other in chosen
+        ):
+            chosen.append(one)
+    return chosen
 
 
 def curves_chart(curves: Sequence[EpsChoice]) -> Chart | None:

@@ -45,6 +45,7 @@ def render(result: SweepResult, document: str) -> str:
             title=f"DBSCAN sweep: {file_name(result.dataset.uri)}",
             verdict=sentence(result),
             quality=INDICES[result.sweep.quality],
+            quality_heading=_heading(result.sweep.quality),
             best=[candidate for candidate in result.candidates if candidate.on_front],
             sizes=sizes,
             curves=curves_chart(result.curves),
@@ -78,6 +79,11 @@ def sentence(result: SweepResult) -> str:
     )
 
 
+def _heading(name: str) -> str:
+    index = INDICES[name]
+    return index[0].upper() + index[1:]
+
+
 def _named(candidate: Candidate) -> str:
     return f"eps {candidate.eps_metres:g} m with min_samples {candidate.min_samples}"
 
@@ -101,7 +107,7 @@ def _quality_maps(cells: list[CellResult], judged_by: str) -> Iterator[HeatMap]:
     others = [name for name in ("stability", "dbcv") if name != judged_by]
     for name in (judged_by, *others):
         values = {_place(cell): _index(cell, name) for cell in cells}
-        yield HeatMap(INDICES[name], heat_map(values, INDICES[name], "{:.3f}".format), "Brighter is better.")
+        yield HeatMap(_heading(name), heat_map(values, INDICES[name], "{:.3f}".format), "Brighter is better.")
     noise = {_place(cell): cell.noise_ratio for cell in cells}
     yield HeatMap("Noise", heat_map(noise, "Share of noise", "{:.0%}".format), "Share of the points.")
     clusters = {_place(cell): None if cell.n_clusters is None else float(cell.n_clusters) for cell in cells}
