@@ -23,7 +23,6 @@ from taxi_mlops.evaluation.quality.sampling import draw_clusters, mean_over_clus
 CLUSTER_PAIRS = 1_000_000_000
 _ROUNDING = 1.0 - 1e-9
 """Squared chords are rounded; what is that close is computed."""
-ALIKE = "needs two clusters with different centroids"
 
 
 class Centroids(NamedTuple):
