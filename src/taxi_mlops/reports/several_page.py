@@ -11,6 +11,7 @@ from taxi_mlops.evaluation.workloads import AcrossWorkloads, Growth, MeasuredWor
 from taxi_mlops.recording.assembly import workloads_of
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.reports.charts import Chart
+from taxi_mlops.reports.html import render_page
 from taxi_mlops.reports.several import (
     bytes_text,
     exponent_text,
@@ -102,23 +103,15 @@ def make_section(found: AcrossWorkloads, measured: Sequence[MeasuredWorkload]) -
 
 
 def render_analysis(found: AcrossWorkloads, runs: Sequence[Comparison]) -> str:
-    """A page on several runs alone. Everything that comes from data is escaped; it loads nothing and runs no script."""
-    from taxi_mlops.reports.page import environment, policy, style
-
+    """A page on several runs alone."""
     measured = [workload for run in runs for workload in workloads_of(run)]
-    page: str = (
-        environment()
-        .get_template("analysis.html.j2")
-        .render(
-            title=f"{len(measured)} workloads of {len(runs)} {'run' if len(runs) == 1 else 'runs'}",
-            section=make_section(found, measured),
-            runs=runs,
-            version=__version__,
-            style=style(),
-            policy=policy(),
-        )
+    return render_page(
+        "analysis.html.j2",
+        title=f"{len(measured)} workloads of {len(runs)} {'run' if len(runs) == 1 else 'runs'}",
+        section=make_section(found, measured),
+        runs=runs,
+        version=__version__,
     )
-    return page
 
 
 def _cells(growth: Growth, unit: Callable[[float], str], far: int | None) -> tuple[Figure, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.recording.sweep_result import Candidate, CellResult, SweepResult, index_of
 from taxi_mlops.reports.charts import Chart
-from taxi_mlops.reports.page import environment, file_name, policy, style
+from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.sweep_charts import Place, curves_chart, front_chart, heat_map
 from taxi_mlops.reports.units import seconds
 
@@ -35,28 +35,22 @@ class SizeSection:
 
 
 def render(result: SweepResult, document: str) -> str:
-    """The page. document: the text of `sweep.toml`. Everything that comes from data is escaped."""
+    """The page. document: the text of `sweep.toml`."""
     sizes = [_size(result, size) for size in sorted({cell.size for cell in result.cells}, reverse=True)]
-    page: str = (
-        environment()
-        .get_template("sweep.html.j2")
-        .render(
-            result=result,
-            title=f"DBSCAN sweep: {file_name(result.dataset.uri)}",
-            verdict=sentence(result),
-            quality=INDICES[result.sweep.quality],
-            quality_heading=_heading(result.sweep.quality),
-            best=[candidate for candidate in result.candidates if candidate.on_front],
-            sizes=sizes,
-            curves=curves_chart(result.curves),
-            points={cell.size: cell.points for cell in result.cells},
-            cells={cell.name: cell for cell in result.cells},
-            document=document,
-            style=style(),
-            policy=policy(),
-        )
+    return render_page(
+        "sweep.html.j2",
+        result=result,
+        title=f"DBSCAN sweep: {file_name(result.dataset.uri)}",
+        verdict=sentence(result),
+        quality=INDICES[result.sweep.quality],
+        quality_heading=_heading(result.sweep.quality),
+        best=[candidate for candidate in result.candidates if candidate.on_front],
+        sizes=sizes,
+        curves=curves_chart(result.curves),
+        points={cell.size: cell.points for cell in result.cells},
+        cells={cell.name: cell for cell in result.cells},
+        document=document,
     )
-    return page
 
 
 def sentence(result: SweepResult) -> str:

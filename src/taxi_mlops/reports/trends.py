@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from taxi_mlops.evaluation.trend import FEWEST_FOR_PREDICTION
 from taxi_mlops.recording.trends import FigureTrend, SeriesKey, SeriesTrend, Trends, Verdict
 from taxi_mlops.reports.charts import ACCENT, INK, SOFT, Chart, rendered
-from taxi_mlops.reports.page import environment, policy, style
+from taxi_mlops.reports.html import file_name, render_page
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,20 +33,9 @@ def page(trends: Trends) -> str:
     followed = _followed(trends)
     enough = [pair for pair in followed if len(pair[1].values) > 1]
     drawn = [Drawn(series, figure, _chart(series, figure)) for series, figure in enough[:MOST_DRAWN]]
-    html: str = (
-        environment()
-        .get_template("trends.html.j2")
-        .render(
-            trends=trends,
-            verdict=sentence(trends),
-            followed=followed,
-            drawn=drawn,
-            named=named,
-            style=style(),
-            policy=policy(),
-        )
+    return render_page(
+        "trends.html.j2", trends=trends, verdict=sentence(trends), followed=followed, drawn=drawn, named=named
     )
-    return html
 
 
 _ORDER = (Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.STEADY, Verdict.TOO_FEW)
@@ -71,9 +59,8 @@ def sentence(trends: Trends) -> str:
 
 def named(key: SeriesKey) -> str:
     """A series in words."""
-    file = PurePosixPath(key.data).name or key.data
     return (
-        f"{key.adapter} on {file}, about {key.points:,} points, eps {key.eps_metres:g} m, min_samples "
+        f"{key.adapter} on {file_name(key.data)}, about {key.points:,} points, eps {key.eps_metres:g} m, min_samples "
         f"{key.min_samples}, {key.threads} threads of {key.host}"
     )
 
@@ -89,7 +76,7 @@ def rows(trends: Trends) -> list[dict[str, str]]:
     return [
         {
             "adapter": series.key.adapter,
-            "data": PurePosixPath(series.key.data).name,
+            "data": file_name(series.key.data),
             "points": f"{series.key.points:,}",
             "eps, min_samples": f"{series.key.eps_metres:g} m, {series.key.min_samples}",
             "figure": figure.title,

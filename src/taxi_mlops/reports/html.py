@@ -1,0 +1,107 @@
+"""Pages of one file: templates, style sheet, the filters that write figures, and the content security policy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from taxi_mlops.evaluation.counterexamples import Example
+from taxi_mlops.recording.comparison import AdapterResult
+from taxi_mlops.reports.map import label_text, place_text
+from taxi_mlops.reports.units import UNDEFINED, factor, memory, p_value, seconds
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_page(template: str, scripts: Sequence[str] = (), **content: object) -> str:
+    """A page from a template of ours; everything that comes from data is escaped.
+
+    The page lets the browser load nothing, and run no scripts but these.
+    """
+    return (
+        _environment().get_template(template).render(content, scripts=scripts, style=_style(), policy=_policy(scripts))
+    )
+
+
+def _style() -> Markup:
+    """The style sheet of all pages."""
+    from markupsafe import Markup
+
+    return Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """The content security policy: nothing from elsewhere, no script but these, no `eval`.
+
+    Bokeh styles its elements from its script, so styles cannot be pinned as scripts are.
+    """
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii") for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """The templates of all pages, and the filters that write figures."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    # Bokeh reads a document in its order: what is referred to stands before.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":"), "allow_nan": False}
+    environment.filters.update(
+        seconds=seconds,
+        memory=memory,
+        factor=factor,
+        bare_factor=lambda value: factor(value)[:-1],
+        p_value=lambda value: p_value(value).removeprefix("= "),
+        interval=_interval,
+        index=lambda value: "1" if value == 1.0 else f"{value:.4f}",
+        bytes=lambda value: UNDEFINED if value is None else f"{value:,.0f} B",
+        metres=lambda value: UNDEFINED if value is None else f"{value:.3f} m",
+        figure=_figure,
+        label=label_text,
+        place=_place,
+        share=_share,
+        file_name=file_name,
+        svg=Markup,  # drawn by vl-convert, which escapes what it is given
+    )
+    return environment
+
+
+def _interval(result: AdapterResult) -> str:
+    if result.fit_seconds_ci is None or result.fit_seconds_ci_confidence is None:
+        return ""
+    low, high = result.fit_seconds_ci
+    low_value, low_unit = seconds(low).split(" ")
+    high_value, high_unit = seconds(high).split(" ")
+    between = "" if low_unit == high_unit else f"\N{NO-BREAK SPACE}{low_unit}"
+    return f"[{low_value}{between}–{high_value}\N{NO-BREAK SPACE}{high_unit}]"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}".replace("-", "−")
+
+
+def _place(example: Example) -> str:
+    return place_text(example.latitude, example.longitude)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.2%}" if whole else UNDEFINED
+
+
+def file_name(uri: str) -> str:
+    """The last part of an address."""
+    return PurePosixPath(uri).name or uri
