@@ -224,6 +224,7 @@ def _call_helpers(helpers: int, folder: SweepFolder) -> None:
             "sweep/sweep",
             parameters={"folder": str(folder.path.absolute())},
             flow_run_name=f"{flow_run.name}, helper {number}",
+            idempotency_key=f"{flow_run.id}, helper {number}",
             timeout=0,
             as_subflow=False,
         )

@@ -6,6 +6,7 @@ Import this module within `prefect_environment.named_server` alone: Prefect read
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,10 @@ def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
             found = client.read_deployment_by_name(deployment.full_name)
         except ObjectNotFound:
             raise UsageError(f"{deployment.name} is not deployed at {client.api_url}; run: taxi deploy") from None
-        run = client.create_flow_run_from_deployment(found.id, parameters=parameters)
+        # The client asks again where no answer comes in time; the key keeps that one run.
+        run = client.create_flow_run_from_deployment(
+            found.id, parameters=parameters, idempotency_key=secrets.token_hex()
+        )
     return StartedRun(run.id, run.name, f"{PREFECT_UI_URL.value()}/runs/flow-run/{run.id}")
 
 

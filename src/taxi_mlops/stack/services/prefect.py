@@ -65,7 +65,8 @@ class PrefectWorker(_Prefect):
         pool = Settings.model_fields["prefect_work_pool"].default
         return Program(
             command=(
-                *(*_PREFECT, "worker", "start", "--pool", pool, "--type", "process", "--name", "native"),
+                *(sys.executable, "-m", "taxi_mlops.flows.prefect_worker", stack.listens_at(self.name, "metrics")),
+                *("worker", "start", "--pool", pool, "--type", "process", "--name", "native"),
                 *("--limit", str(_FLOW_RUNS_AT_ONCE), "--with-healthcheck"),
             ),
             environment={

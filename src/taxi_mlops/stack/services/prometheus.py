@@ -15,6 +15,7 @@ TARGETS = {
     "prometheus": {"job": "prometheus"},
     "alertmanager": {"job": "alertmanager"},
     "exporter": {"job": "taxi-exporter"},
+    "prefect-worker": {"job": "prefect-worker"},
     "node-exporter": {"job": "node"},
     "process-exporter": {"job": "process"},
     "postgres-exporter": {"job": "postgres"},
@@ -23,7 +24,7 @@ TARGETS = {
     "jaeger": {"job": "jaeger"},
 }
 """As in deploy/prometheus/targets/services.yml, by the services' names here."""
-_PORTS = {"jaeger": "metrics"}
+_PORTS = {"jaeger": "metrics", "prefect-worker": "metrics"}
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
 
