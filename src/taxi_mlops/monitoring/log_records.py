@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,11 @@ from opentelemetry.trace.span import NonRecordingSpan
 
 from taxi_mlops import __version__
 from taxi_mlops.monitoring.tracing import SERVICE, exported, resource_of
+
+# The library says nothing of a failure that it told of in the last 20 seconds, though that was another run's.
+_LIBRARY = logging.getLogger(OTLPLogExporter.__module__)
+for _silencer in tuple(_LIBRARY.filters):
+    _LIBRARY.removeFilter(_silencer)
 
 _SEVERITIES = {
     "debug": SeverityNumber.DEBUG,
