@@ -43,7 +43,7 @@ ADAPTER = "sklearn"
 IMPORT = """
 import time
 import taxi_mlops.cli.main, taxi_mlops.specification, taxi_mlops.settings, taxi_mlops.recording.assembly
-import taxi_mlops.recording.journal, taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
+import taxi_mlops.recording.journal, taxi_mlops.recording.recordings, taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
 import structlog, rich.progress
 started = time.process_time()
 import taxi_mlops.flows.telemetry
@@ -51,8 +51,8 @@ import taxi_mlops.flows.telemetry
 print(time.process_time() - started)
 """
 SENDING = """
-import httpx
-import opentelemetry.exporter.otlp.json.http.trace_exporter, opentelemetry.exporter.otlp.json.http._log_exporter
+import urllib3
+import opentelemetry.exporter.otlp.json.http.trace_exporter, taxi_mlops.monitoring.log_records
 """
 
 
