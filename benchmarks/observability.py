@@ -43,7 +43,8 @@ ADAPTER = "sklearn"
 IMPORT = """
 import time
 import taxi_mlops.cli.main, taxi_mlops.specification, taxi_mlops.settings, taxi_mlops.recording.assembly
-import taxi_mlops.recording.journal, taxi_mlops.recording.recordings, taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
+import taxi_mlops.recording.journal, taxi_mlops.recording.recordings
+import taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
 import structlog, rich.progress
 started = time.process_time()
 import taxi_mlops.flows.telemetry
