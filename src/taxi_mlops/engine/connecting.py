@@ -46,7 +46,7 @@ def find_roots(parent: IndexArray, cells: Range) -> None:
 
 @njit(cache=True, nogil=True)
 def find_runs(row_cell: IntArray, of: IndexArray, rows: Range, run_end: IndexArray) -> None:
-    """Fill in where the run of each cell ends: cells side by side of a row with the same value in `of`."""
+    """Fill in where the run of each cell ends: cells one after the other in a row with the same value in `of`."""
     for row in range(rows[0], rows[1]):
         end = row_cell[row + 1]
         for cell in range(row_cell[row + 1] - 1, row_cell[row] - 1, -1):

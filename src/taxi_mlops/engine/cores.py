@@ -19,14 +19,15 @@ class CoreCells(NamedTuple):
     """The K cells with core points of a layout of R rows.
 
     column: int64 (K,), increasing in a row. row_cell: int64 (R + 1,), those of row r are row_cell[r]:row_cell[r + 1].
-    start, stop: int32 or int64 (K,), the core points of cell k are start[k]:stop[k] of the layout. cell: int32 or int64
-    (K,), which of the layout's cells each is.
+    start, stop: int32 or int64 (K,), the core points of cell k are start[k]:stop[k] of the layout. first, cell: int32
+    or int64 (K,), the lowest that `order` has for these points, and which of the layout's cells it is.
     """
 
     column: IntArray
     row_cell: IntArray
     start: IndexArray
     stop: IndexArray
+    first: IndexArray
     cell: IndexArray
 
 
@@ -36,14 +37,12 @@ def gather_core_points(layout: Layout, core: BoolArray, n_core: IndexArray, run:
     core: bool (n,), of the sorted points, looked at only in cells where some points are core and some are not; it is
     no longer in order then. n_core: (C,), how many points of each cell are core. O(n).
     """
-    rows = layout.row_ranges(8 * threads)
+    rows = layout.row_ranges(threads)
     row_cell = np.zeros(len(layout.row_cell), dtype=np.int64)
     run(lambda part: move_core_points_first(layout, part, core, n_core, row_cell[1:]), rows)
     np.cumsum(row_cell, out=row_cell)
-    index = layout.order.dtype
-    column, cell = np.empty(row_cell[-1], dtype=np.int64), np.empty(row_cell[-1], dtype=index)
-    start, stop = np.empty(row_cell[-1], dtype=index), np.empty(row_cell[-1], dtype=index)
-    cells = CoreCells(column, row_cell, start, stop, cell)
+    start, stop, first, cell = np.empty((4, row_cell[-1]), dtype=layout.order.dtype)
+    cells = CoreCells(np.empty(row_cell[-1], dtype=np.int64), row_cell, start, stop, first, cell)
     run(lambda part: list_core_cells(layout, part, n_core, cells), rows)
     return cells
 
@@ -85,14 +84,17 @@ def move_core_points_first(
 @njit(cache=True, nogil=True)
 def list_core_cells(layout: Layout, rows: Range, n_core: IndexArray, cells: CoreCells) -> None:
     """Fill in the cells with core points of a range of rows."""
-    column, start, stop, number = cells.column, cells.start, cells.stop, cells.cell
+    column, start, stop, first, number = cells.column, cells.start, cells.stop, cells.first, cells.cell
+    order = layout.order
     for row in range(rows[0], rows[1]):
         k = np.uintp(cells.row_cell[row])
         position = layout.cell_start[layout.row_cell[row]]
         for cell in range(np.uintp(layout.row_cell[row]), np.uintp(layout.row_cell[row + 1])):
             if n_core[cell] > 0:
                 column[k], number[k] = layout.cell_column[cell], cell
-                start[k] = position
-                position += n_core[cell]
-                stop[k] = position
+                start[k], stop[k] = position, position + n_core[cell]
+                lowest = order[np.uintp(position)]
+                for i in range(np.uintp(position), np.uintp(stop[k])):
+                    lowest = min(lowest, order[i])
+                first[k], position = lowest, stop[k]
                 k += np.uintp(1)

@@ -14,7 +14,7 @@ from taxi_mlops.engine.arrays import BoolArray, FloatArray, LabelArray
 from taxi_mlops.engine.cores import gather_core_points
 from taxi_mlops.engine.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
 from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
-from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters
+from taxi_mlops.engine.labelling import decode_labels, number_clusters
 from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.pairwise import cluster_pairwise
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
@@ -159,9 +159,8 @@ def _cluster(
     layout, frame = lay_out(x, y, frame, run, threads)
     n_core = find_core(frame, layout, weight, min_samples, core, run, threads)
     cores = gather_core_points(layout, core, n_core, run, threads)
-    root = connect_cells(frame, layout, cores, run, threads)
-    first = np.empty_like(root)
-    run(lambda part: first_core_points(cores, layout.order, part, first), even_ranges(len(root), threads))
-    label_points(frame, layout, cores, n_core, number_clusters(root, first), code, run, threads)
+    root, run_end = connect_cells(frame, layout, cores, run, threads)
+    label = number_clusters(root, cores.first)
+    label_points(frame, layout, cores, n_core, label, run_end, code, run, threads)
     run(lambda part: decode_labels(code, part, core), even_ranges(n, threads))
     return code, core

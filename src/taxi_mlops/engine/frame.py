@@ -54,8 +54,9 @@ class Frame(NamedTuple):
 
     origin_x, origin_y: the lowest coordinates. width, height: of a cell. slack: how far rounding may move a point
     across the edge of its cell. squared: eps² in units of y².
-    curvature: the least ratio of a squared distance on the sphere to the planar one. reach: how many rows eps reaches
-    up and down. smallest_cosine, largest_cosine: float64 (R,), of the latitudes of each row; ones in the plane.
+    curvature: the least ratio of a squared distance on the sphere to the planar one. rows, columns: from the lowest
+    point to the highest. reach: how many rows eps reaches up and down. smallest_cosine, largest_cosine: float64 (R,),
+    of the latitudes of each row; ones in the plane.
     """
 
     origin_x: float
@@ -65,6 +66,8 @@ class Frame(NamedTuple):
     slack: float
     squared: float
     curvature: float
+    rows: int
+    columns: int
     reach: int
     smallest_cosine: FloatArray
     largest_cosine: FloatArray
@@ -165,6 +168,8 @@ def _frame(extent: Extent, eps: float, resolution: float, largest: float, curvat
         slack=slack,
         squared=eps * eps,
         curvature=curvature,
+        rows=int((extent.high_y - extent.low_y) / height) + 1,
+        columns=int((extent.high_x - extent.low_x) / (height / largest)) + 1,
         reach=int((eps / math.sqrt(curvature) * (1.0 + 1e-9) + slack) / height + 1.0),
         smallest_cosine=_NO_ROWS[0],
         largest_cosine=_NO_ROWS[1],

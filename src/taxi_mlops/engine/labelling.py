@@ -16,38 +16,28 @@ from taxi_mlops.engine.within import any_near
 _NO_LABEL = np.int32(2**31 - 1)
 
 
-@njit(cache=True, nogil=True)
-def first_core_points(cores: CoreCells, order: IndexArray, cells: Range, first: IndexArray) -> None:
-    """Fill in, for each cell of a range, which of its core points was the first before sorting.
-
-    order: int32 or int64 (n,), where each sorted point was.
-    """
-    start, stop = cores.start, cores.stop
-    for cell in range(np.uintp(cells[0]), np.uintp(cells[1])):
-        lowest = order[np.uintp(start[cell])]
-        for i in range(np.uintp(start[cell]), np.uintp(stop[cell])):
-            lowest = min(lowest, order[i])
-        first[cell] = lowest
-
-
 def number_clusters(root: IndexArray, first: IndexArray) -> LabelArray:
     """Return int32 (K,): the cluster of each cell with core points, numbered by first core point.
 
     root: the cell that stands for the cluster of each. `first` is changed. O(K + c log c) for c clusters.
     """
-    lower_to_root(root, first)
-    roots = np.flatnonzero(root == np.arange(len(root), dtype=root.dtype))
+    roots = np.empty_like(root)
+    roots = roots[: lower_to_root(root, first, roots)]
     label = np.empty(len(root), dtype=np.int32)
     label[roots[np.argsort(first[roots])]] = np.arange(len(roots), dtype=np.int32)
     return label[root]
 
 
 @njit(cache=True, nogil=True)
-def lower_to_root(root: IndexArray, first: IndexArray) -> None:
-    """Lower the value of each root to the lowest of all that it stands for."""
+def lower_to_root(root: IndexArray, first: IndexArray, roots: IndexArray) -> int:
+    """Lower the value of each root to the lowest of all that it stands for; list the roots, and return how many."""
+    count = 0
     for cell in range(root.shape[0]):
         at = np.uintp(root[cell])
         first[at] = min(first[at], first[cell])
+        roots[count] = cell
+        count += at == np.uintp(cell)
+    return count
 
 
 @njit(cache=True, nogil=True)

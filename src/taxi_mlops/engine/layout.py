@@ -16,6 +16,8 @@ from taxi_mlops.engine.frame import Frame, Whole, with_rows
 from taxi_mlops.engine.threads import Range, Run, balanced_ranges, even_ranges
 
 _ROWS_AT_LEAST = 65_536
+_POINTS_PER_RANGE = 131_072
+"""Or about so many, of a range of rows; some rows are far more work than others."""
 _DENSE_COLUMNS = 1024
 _FEW = 24
 """Up to so many points of a row are sorted by insertion."""
@@ -26,8 +28,9 @@ class Layout(NamedTuple):
 
     x, y: float64 (n,), sorted. order: int32 or int64 (n,), where each sorted point was. cell_start: int32 or int64
     (C + 1,), the points of cell c are cell_start[c]:cell_start[c + 1]. cell_column: int64 (C,), increasing in a row.
-    row_cell: int64 (R + 1,), the cells of row r are row_cell[r]:row_cell[r + 1]. row_number: int64 (R,), how many rows
-    it is from the origin; meaningless for empty rows.
+    row_start, row_cell: int64 (R + 1,), the points of row r are row_start[r]:row_start[r + 1], and its cells
+    row_cell[r]:row_cell[r + 1]. row_number: int64 (R,), how many rows each is from the origin; meaningless for empty
+    ones.
     """
 
     x: FloatArray
@@ -35,12 +38,13 @@ class Layout(NamedTuple):
     order: IndexArray
     cell_start: IndexArray
     cell_column: IntArray
+    row_start: IntArray
     row_cell: IntArray
     row_number: IntArray
 
-    def row_ranges(self, parts: int) -> list[Range]:
-        """Cut the rows into ranges of about as many points."""
-        return balanced_ranges(self.cell_start[self.row_cell].astype(np.int64), parts)
+    def row_ranges(self, threads: int) -> list[Range]:
+        """Cut the rows into ranges of about as many points, enough of them for so many threads to end together."""
+        return _row_ranges(self.row_start, threads)
 
     def occupied_rows(self) -> tuple[IntArray, IntArray]:
         """Return the numbers of the rows that hold points, increasing, and where the cells of each begin (and end)."""
@@ -55,15 +59,19 @@ def lay_out(x: FloatArray, y: FloatArray, frame: Frame, run: Run, threads: int) 
     """
     index = np.dtype(np.int32 if len(x) < 2**31 else np.int64)
     row_start, row_number, sorted_x, sorted_y, order = _scatter(x, y, frame, index, run, threads)
-    ranges = balanced_ranges(row_start, 8 * threads)
+    ranges = _row_ranges(row_start, threads)
     cells = np.zeros(len(row_number) + 1, dtype=np.int64)
     run(lambda rows: sort_rows(row_start, rows, frame, sorted_x, sorted_y, order, cells[1:]), ranges)
     row_cell = np.cumsum(cells)
     cell_start, cell_column = np.empty(row_cell[-1] + 1, dtype=index), np.empty(row_cell[-1], dtype=np.int64)
     cell_start[-1] = len(x)
     run(lambda rows: find_cells(row_start, row_cell, rows, frame, sorted_x, cell_start, cell_column), ranges)
-    layout = Layout(sorted_x, sorted_y, order, cell_start, cell_column, row_cell, row_number)
+    layout = Layout(sorted_x, sorted_y, order, cell_start, cell_column, row_start, row_cell, row_number)
     return layout, with_rows(frame, row_number)
+
+
+def _row_ranges(row_start: IntArray, threads: int) -> list[Range]:
+    return balanced_ranges(row_start, max(8 * threads, int(row_start[-1]) // _POINTS_PER_RANGE))
 
 
 def _scatter(
@@ -95,16 +103,17 @@ def _rows(
     """Return the row of each point, the number of each row, and how many points of each range are in each row."""
     n = len(y)
     parts = even_ranges(n, threads)
-    highest = float(y.max())
-    rows = int((highest - frame.origin_y) / frame.height) + 1
     row_of = np.empty(n, dtype=np.int32)
-    if rows <= max(_ROWS_AT_LEAST, n // 8):
-        run(lambda part: number_rows(y, frame.origin_y, frame.height, part, row_of), parts)
-        row_number = np.arange(rows)
-    else:
-        row_number = _close_gaps(y, frame, row_of)
+    few = frame.rows <= max(_ROWS_AT_LEAST, n // 8)
+    row_number = np.arange(frame.rows) if few else _close_gaps(y, frame, row_of)
     histogram = np.zeros((len(parts), len(row_number)), dtype=index)
-    run(lambda part: count_rows(row_of, part, histogram[parts.index(part)]), parts)
+
+    def count(part: Range) -> None:
+        if few:
+            number_rows(y, frame.origin_y, frame.height, part, row_of)
+        count_rows(row_of, part, histogram[parts.index(part)])
+
+    run(count, parts)
     return row_of, row_number, histogram
 
 
@@ -274,12 +283,12 @@ def find_cells(
 ) -> None:
     """Fill in the cells of a range of sorted rows."""
     for row in range(rows[0], rows[1]):
-        cell = row_cell[row] - 1
+        cell = np.uintp(row_cell[row + 1])
         last = -1
-        for i in range(row_start[row], row_start[row + 1]):
+        # Backwards, so that of each cell the first point is written last: a test for a new cell would be guessed wrong.
+        for back in range(1, row_start[row + 1] - row_start[row] + 1):
+            i = np.uintp(row_start[row + 1] - back)
             column = column_of(frame, x[i])
-            if column != last:
-                cell += 1
-                cell_column[cell] = column
-                cell_start[cell] = i
-                last = column
+            cell -= np.uintp(column != last)
+            cell_column[cell], cell_start[cell] = column, i
+            last = column

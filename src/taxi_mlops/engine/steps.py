@@ -11,7 +11,7 @@ from taxi_mlops.engine.counting import find_core_points, find_weighted_core_poin
 from taxi_mlops.engine.frame import Frame
 from taxi_mlops.engine.labelling import write_labels
 from taxi_mlops.engine.layout import Layout
-from taxi_mlops.engine.threads import Range, Run
+from taxi_mlops.engine.threads import Range, Run, balanced_ranges
 from taxi_mlops.engine.window import table_width
 
 
@@ -29,7 +29,7 @@ def find_core(
     weight: of the points in their original order, (n,); or None, where each counts once. core: bool (n,), of the sorted
     points, False.
     """
-    rows, width = layout.row_ranges(8 * threads), table_width(frame, layout)
+    rows, width = layout.row_ranges(threads), table_width(frame, layout)
     n_core = np.empty(len(layout.cell_column), dtype=layout.order.dtype)
     if weight is None:
         enough = int(min(max(np.ceil(min_samples), 0), len(layout.order) + 1))
@@ -57,14 +57,17 @@ def _sums_before(weight: FloatArray, slices: int) -> tuple[FloatArray, float]:
     return below, float(slices * len(weight) * np.finfo(np.float64).eps * below[-1])
 
 
-def connect_cells(frame: Frame, layout: Layout, cores: CoreCells, run: Run, threads: int) -> IndexArray:
-    """Return, for each cell with core points, (K,), the one that stands for its cluster.
+def connect_cells(
+    frame: Frame, layout: Layout, cores: CoreCells, run: Run, threads: int
+) -> tuple[IndexArray, IndexArray]:
+    """Return, for each cell with core points, (K,), the one that stands for its cluster, and where a run of cells ends.
 
-    They are connected within ranges of rows, then across the seams of these.
+    They are connected within ranges of rows, then across the seams of these. Cells up to the end of a run lie side by
+    side, and in one cluster.
     """
     parent = np.arange(len(cores.cell), dtype=cores.cell.dtype)
     run_end = np.empty_like(parent)
-    ranges, width = layout.row_ranges(threads), table_width(frame, layout)
+    ranges, width = balanced_ranges(cores.row_cell, threads), table_width(frame, layout)
 
     def within(part: Range) -> None:
         for stage in (SURE, ADJACENT, ALL):
@@ -78,7 +81,7 @@ def connect_cells(frame: Frame, layout: Layout, cores: CoreCells, run: Run, thre
         for stage in (SURE, ADJACENT, ALL):
             connect(frame, layout, cores, width, parent, run_end, seam, beyond, stage)
     find_roots(parent, (0, len(parent)))
-    return parent
+    return parent, run_end
 
 
 def label_points(
@@ -87,12 +90,14 @@ def label_points(
     cores: CoreCells,
     n_core: IndexArray,
     label: LabelArray,
+    run_end: IndexArray,
     code: LabelArray,
     run: Run,
     threads: int,
 ) -> None:
-    """Fill in the code of each point in its original place, int32 (n,), as `write_labels` does; label: int32 (K,)."""
-    rows, width = layout.row_ranges(8 * threads), table_width(frame, layout)
-    run_end = np.empty_like(cores.cell)
-    run(lambda part: find_runs(cores.row_cell, label, part, run_end), rows)
+    """Fill in the code of each point in its original place, int32 (n,), as `write_labels` does.
+
+    label, run_end: (K,), of the cells with core points.
+    """
+    rows, width = layout.row_ranges(threads), table_width(frame, layout)
     run(lambda part: write_labels(frame, layout, cores, width, n_core, label, run_end, part, code), rows)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Thread
 
 import numpy as np
 
@@ -48,18 +49,44 @@ def workers(threads: int) -> Iterator[Run]:
 
         yield one_by_one
         return
-    with ThreadPoolExecutor(threads - 1) as pool:
+    # Plain queues, not an executor of futures: at each step of a small clustering, that takes twice as long.
+    tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    failures: SimpleQueue[BaseException | None] = SimpleQueue()
+    helpers = [Thread(target=_help, args=(tasks, failures)) for _ in range(threads - 1)]
+    for helper in helpers:
+        helper.start()
 
-        def share(work: Callable[[Range], None], ranges: Sequence[Range]) -> None:
-            waiting: SimpleQueue[Range] = SimpleQueue()
-            for one in ranges:
-                waiting.put(one)
-            helpers = [pool.submit(_drain, waiting, work) for _ in range(min(threads, len(ranges)) - 1)]
-            _drain(waiting, work)
-            for helper in helpers:
-                helper.result()
+    def share(work: Callable[[Range], None], ranges: Sequence[Range]) -> None:
+        waiting: SimpleQueue[Range] = SimpleQueue()
+        for one in ranges:
+            waiting.put(one)
+        drain = partial(_drain, waiting, work)
+        helping = min(threads, len(ranges)) - 1
+        for _ in range(helping):
+            tasks.put(drain)
+        drain()
+        for failure in [failures.get() for _ in range(helping)]:
+            if failure is not None:
+                raise failure
 
+    try:
         yield share
+    finally:
+        for _ in helpers:
+            tasks.put(None)
+        for helper in helpers:
+            helper.join()
+
+
+def _help(tasks: SimpleQueue[Callable[[], None] | None], failures: SimpleQueue[BaseException | None]) -> None:
+    """Do one task after the other until there is None; answer each with how it failed, or None."""
+    while (task := tasks.get()) is not None:
+        failure = None
+        try:
+            task()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            failure = error
+        failures.put(failure)
 
 
 def _drain(waiting: SimpleQueue[Range], work: Callable[[Range], None]) -> None:
@@ -79,7 +106,6 @@ def even_ranges(n: int, parts: int) -> list[Range]:
 
 
 def balanced_ranges(offsets: IntArray, parts: int) -> list[Range]:
-    """Cut the m items between m + 1 increasing offsets into at most `parts` ranges of about equal extent."""
-    edges = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], parts + 1)[1:-1])
-    edges = np.unique(np.concatenate(([0], edges, [len(offsets) - 1])))
-    return [(int(begin), int(end)) for begin, end in itertools.pairwise(edges)]
+    """Cut the m items between m + 1 increasing offsets from 0 into at most `parts` ranges of about equal extent."""
+    edges = np.searchsorted(offsets, [int(offsets[-1]) * part // parts for part in range(1, parts)]).tolist()
+    return [(begin, end) for begin, end in itertools.pairwise([0, *edges, len(offsets) - 1]) if end > begin]

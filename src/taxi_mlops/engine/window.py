@@ -39,15 +39,14 @@ class Width(NamedTuple):
 @njit(cache=True, nogil=True)
 def table_width(frame: Frame, layout: Layout) -> Width:
     """Return how wide the table of a row is. O(R)."""
-    smallest, columns, rows = 1.0, np.int64(0), 0
+    smallest, rows = 1.0, 0
     for row in range(layout.row_cell.shape[0] - 1):
         if layout.row_cell[row] < layout.row_cell[row + 1]:
             rows += 1
-            columns = max(columns, layout.cell_column[layout.row_cell[row + 1] - 1] + 1)
             smallest = min(smallest, frame.smallest_cosine[row])
     farthest = math.sqrt(frame.squared / frame.curvature) / smallest + frame.slack
     margin = int(farthest / frame.width) + 3
-    entries = int(columns + 2 * margin)
+    entries = frame.columns + 2 * margin
     if entries > _MOST_COLUMNS or entries * rows > _MOST_PER_POINT * layout.x.shape[0] + 2**18:
         entries = 0
     return Width(entries, margin)

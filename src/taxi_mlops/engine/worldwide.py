@@ -18,7 +18,7 @@ from taxi_mlops.engine.arrays import BoolArray, FloatArray, IndexArray, LabelArr
 from taxi_mlops.engine.connecting import find_root, find_roots
 from taxi_mlops.engine.cores import CoreCells, gather_core_points
 from taxi_mlops.engine.frame import Frame, extent_of, zone_frame
-from taxi_mlops.engine.labelling import decode_labels, first_core_points, number_clusters
+from taxi_mlops.engine.labelling import decode_labels, number_clusters
 from taxi_mlops.engine.layout import Layout, lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
 from taxi_mlops.engine.steps import connect_cells, find_core, label_points
@@ -37,10 +37,11 @@ class _Piece(NamedTuple):
 
 
 class _Gathered(NamedTuple):
-    """A piece whose core points are apart. first: of its K cells with core points, the number among all pieces'."""
+    """A piece whose core points are apart. run_end: of its K cells with core points. first: their number among all."""
 
     piece: _Piece
     cores: CoreCells
+    run_end: IndexArray
     first: int
 
     @property
@@ -68,16 +69,14 @@ def cluster_worldwide(
         if part.owned:
             pieces.append(_find_core(part, eps_metres, min_samples, weight, core, run, threads))
     gathered, root = _connect(pieces, core, run, threads)
-    first = np.empty_like(root)
-    for one in gathered:
-        original = one.piece.member[one.piece.layout.order]
-        first_core_points(one.cores, original, (0, len(one.cores.cell)), first[one.numbers])
-    label = number_clusters(root, first)
+    # A zone's own points come first, in their order; so the first point of a cluster is one where it is at home.
+    label = number_clusters(root, np.concatenate([one.piece.member[one.cores.first] for one in gathered]))
     code = np.empty(len(latitude), dtype=np.int32)
-    for piece, cores, numbers in ((one.piece, one.cores, one.numbers) for one in gathered):
-        here = np.empty(len(piece.member), dtype=np.int32)
-        label_points(piece.frame, piece.layout, cores, piece.n_core, label[numbers], here, run, threads)
-        code[piece.member[: piece.owned]] = here[: piece.owned]
+    for one in gathered:
+        member, owned, frame, layout, n_core = one.piece
+        here = np.empty(len(member), dtype=np.int32)
+        label_points(frame, layout, one.cores, n_core, label[one.numbers], one.run_end, here, run, threads)
+        code[member[:owned]] = here[:owned]
     run(lambda part: decode_labels(code, part, core), even_ranges(len(code), threads))
     return code, core
 
@@ -117,13 +116,14 @@ def _connect(pieces: list[_Piece], core: BoolArray, run: Run, threads: int) -> t
         sorted_flags, cell_of = np.empty_like(flags), np.empty(len(flags), dtype=index)
         take_core_points(piece.layout, flags, sorted_flags, piece.n_core, cell_of)
         cores = gather_core_points(piece.layout, sorted_flags, piece.n_core, run, threads)
-        roots.append(first + connect_cells(piece.frame, piece.layout, cores, run, threads))
+        root, run_end = connect_cells(piece.frame, piece.layout, cores, run, threads)
+        roots.append(first + root)
         number = np.empty(len(piece.n_core), dtype=index)
         number[cores.cell] = np.arange(first, first + len(cores.cell), dtype=index)
         home[piece.member[: piece.owned]] = number[cell_of[: piece.owned]]
         halo = piece.owned + np.flatnonzero(flags[piece.owned :])
         away.append((piece.member[halo], number[cell_of[halo]]))
-        gathered.append(_Gathered(piece, cores, first))
+        gathered.append(_Gathered(piece, cores, run_end, first))
         first += len(cores.cell)
     root = np.concatenate(roots)
     for member, cell in away:
