@@ -1,9 +1,10 @@
 """Soak the stack: many comparisons on several workers; is memory flat, and is each recorded exactly once?
 
 Brings up PostgreSQL, Redis, the object store, Prefect's server and MLflow as processes of this machine, with workers,
-and asks for comparisons of synthetic cities of 20,000 trips all at once. While they run, the memory of each service is
-sampled (what processes share counts once). Printed and written: memory in the first and last quarter of the time, with
-its trend, and how often each comparison stands in the journals, in PostgreSQL and in MLflow.
+and asks for comparisons of synthetic cities of 20,000 trips, never for many more than the workers can take. While they
+run, the memory of each service is sampled (what processes share counts once; what PostgreSQL's share, its buffers above
+all, is told apart). Printed and written: memory in each quarter of the comparisons, its trend over the second half, and
+how often each comparison stands in the journals, in PostgreSQL and in MLflow.
 
     python benchmarks/soak.py [--comparisons 200] [--workers 3] [--repeats 1] [--output FILE]
 
@@ -22,9 +23,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 import numpy as np
 import psutil
@@ -45,7 +47,12 @@ from taxi_mlops.trials.machine import describe_machine
 
 SERVICES = ("postgresql", "redis", "object-store", "mlflow", "prefect-server", "prefect-worker")
 WATCHED = ("prefect-server", "mlflow", "postgresql", "redis")
-SAMPLE_SECONDS = 5.0
+SHARED = "postgresql-shared"
+CITIES = 20
+"""The cities take turns, so that the cache of points has all that it will ever hold after a tenth of the time."""
+OUTSTANDING = 4
+"""Comparisons asked for and not ended, by worker."""
+SAMPLE_SECONDS = 3.0
 WORKER_STOP_SECONDS = 15.0
 MEGABYTE = 1e6
 
@@ -104,7 +111,8 @@ def _another_worker(folder: StackFolder, number: int) -> Iterator[subprocess.Pop
         "PREFECT_HOME": str(folder.data(name)),
         "PREFECT_WORKER_WEBSERVER_PORT": str(folder.port(name)),
     }
-    command = [name if word == "native" else word for word in program.command]
+    own = {"native": name, folder.listens_at(PrefectWorker.name, "metrics"): folder.listens_at(name, "metrics")}
+    command = [own.get(word, word) for word in program.command]
     with folder.log(name).open("wb") as log:
         worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -119,56 +127,78 @@ def _another_worker(folder: StackFolder, number: int) -> Iterator[subprocess.Pop
 
 
 def _run(settings: Settings, folder: Path, workers: dict[str, int], comparisons: int, repeats: int) -> list[Sample]:
-    """Ask for all comparisons, and sample until they have ended."""
+    """Ask for all comparisons, a few at a time, and sample until they have ended."""
     with named_server(settings):
-        from prefect.client.orchestration import get_client
+        from prefect.client.orchestration import SyncPrefectClient, get_client
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+        from prefect.client.schemas.objects import State
 
         from taxi_mlops.flows.deployments import deployments
         from taxi_mlops.flows.prefect_trigger import start
 
         compare = next(one for one in deployments(settings) if one.name == "compare")
-        begun = time.monotonic()
         asked = {"adapters": ["grid"], "reference": "grid", "repeats": repeats}
-        runs = [start(compare, asked | {"seed": number}).id for number in range(comparisons)]
-        ours = FlowRunFilter(id=FlowRunFilterId(any_=runs))
+        outstanding: set[UUID] = set()
+        ended: list[State] = []
         samples: list[Sample] = []
+
+        def end_some(client: SyncPrefectClient) -> None:
+            """Move runs that have ended from the outstanding ones to the ended ones."""
+            chosen = FlowRunFilter(id=FlowRunFilterId(any_=list(outstanding)))
+            for run in client.read_flow_runs(flow_run_filter=chosen, limit=200):
+                # A crashed run is begun again within half a minute; one that is not shows as outstanding for ever.
+                if run.state is not None and run.state.is_final() and not run.state.is_crashed():
+                    outstanding.remove(run.id)
+                    ended.append(run.state)
+
+        begun = time.monotonic()
         with get_client(sync_client=True) as client:
-            while True:
-                found = [
-                    run.state
-                    for first in range(0, comparisons, 200)
-                    for run in client.read_flow_runs(flow_run_filter=ours, limit=200, offset=first)
-                    if run.state is not None
-                ]
-                states = Counter(state.type.value for state in found)
-                ended = sum(states[name] for name in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
-                samples.append(Sample(time.monotonic() - begun, ended, _memory(folder, workers)))
-                print(f"{samples[-1].seconds:6.0f} s  {dict(states)}", flush=True)
-                if ended == comparisons:
-                    for said in {state.message for state in found if not state.is_completed()}:
-                        print(f"not completed: {said}")
-                    return samples
+            while len(ended) < comparisons:
+                while (number := len(ended) + len(outstanding)) < comparisons and (
+                    len(outstanding) < OUTSTANDING * len(workers)
+                ):
+                    outstanding.add(start(compare, asked | {"seed": number % CITIES}).id)
                 time.sleep(SAMPLE_SECONDS)
+                end_some(client)
+                samples.append(Sample(time.monotonic() - begun, len(ended), _memory(folder, workers)))
+                print(f"{samples[-1].seconds:6.0f} s  {len(ended)} ended, {len(outstanding)} outstanding", flush=True)
+        for said in {state.message for state in ended if not state.is_completed()}:
+            print(f"not completed: {said}")
+        return samples
 
 
 def _memory(folder: Path, workers: dict[str, int]) -> dict[str, int]:
     """Bytes of the servers with their processes, and of the workers without the runs that they have started."""
-    servers = {one.name: one.memory_bytes or 0 for one in Stack.at(folder).status() if one.name in WATCHED}
-    return servers | {name: proportional_bytes(pid) or 0 for name, pid in workers.items() if psutil.pid_exists(pid)}
+    servers = {one.name: one for one in Stack.at(folder).status() if one.name in WATCHED}
+    memory = {name: one.memory_bytes or 0 for name, one in servers.items()}
+    memory[SHARED] = _shared_bytes(servers["postgresql"].pid)
+    memory["postgresql"] -= memory[SHARED]
+    return memory | {name: proportional_bytes(pid) or 0 for name, pid in workers.items() if psutil.pid_exists(pid)}
 
 
-def _trend(samples: list[Sample], name: str) -> dict[str, float]:
-    """Medians of the first and the last quarter of the samples; the slope of the second half by comparisons ended."""
+def _shared_bytes(pid: int | None) -> int:
+    """What a process and its children hold in segments that they share, each page counted once."""
+    process = psutil.Process(pid)
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(OSError):  # it has ended meanwhile
+            fields = dict(
+                line.split()[:2] for line in Path(f"/proc/{one.pid}/smaps_rollup").read_text().splitlines()[1:]
+            )
+            total += int(fields["Pss_Shmem:"]) * 1024
+    return total
+
+
+def _trend(samples: list[Sample], name: str) -> dict[str, object]:
+    """Medians by quarter of the comparisons that ended, in MB; the slope over their second half."""
     values = np.array([sample.memory.get(name, 0) for sample in samples]) / MEGABYTE
     ended = np.array([sample.ended for sample in samples])
-    quarter, half = max(1, len(values) // 4), len(values) // 2
-    moved = ended[-1] > ended[half]
-    slope = float(np.polyfit(ended[half:], values[half:], 1)[0]) if moved else 0.0
+    quarters = np.minimum(4 * ended // max(ended[-1], 1), 3)
+    half = quarters >= 2
+    medians = [float(np.median(values[quarters == number])) for number in range(4) if np.any(quarters == number)]
     return {
-        "first_quarter_mb": float(np.median(values[:quarter])),
-        "last_quarter_mb": float(np.median(values[-quarter:])),
-        "slope_mb_per_comparison": slope,
+        "quarters_mb": [round(median, 1) for median in medians],
+        "slope_mb_per_100_comparisons": round(100 * float(np.polyfit(ended[half], values[half], 1)[0]), 2),
     }
 
 
