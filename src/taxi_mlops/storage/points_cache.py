@@ -71,11 +71,8 @@ class ShelfCache:
     def _read(self, key: str) -> Points | None:
         """The points, or None where there are none, or none that could be relied on; those are removed."""
         try:
-            stream = self._shelf.open(key)
-            if stream is None:
-                return None
-            with stream:
-                return read_points(stream, key)
+            with self._shelf.open(key) as stream:
+                return None if stream is None else read_points(stream, key)
         except DamagedEntryError as error:
             get_logger().warning("cached_points_damaged", cache=self._shelf.name, reason=str(error))
             self._shelf.remove(key)

@@ -2,18 +2,20 @@
 
 One stream for each column: latitude, longitude and, where there is one, weight; in batches compressed with LZ4.
 Coordinates that are whole millionths of a degree, as most are published, travel as int32: half the bytes, and exactly
-the same numbers.
+the same numbers. The label on each stream tells the SHA-256 of itself and of all columns as they travel, which takes
+half the time of the points' own fingerprint.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, Annotated, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from taxi_mlops.data.fingerprint import Fingerprint
 from taxi_mlops.domain import FloatArray, Points, Provenance
 from taxi_mlops.storage.shelves import DamagedEntryError
 
@@ -23,20 +25,25 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 1 << 18
 _MILLIONTHS = 1e6
 _LABEL = b"taxi-mlops"
-_NAMES = ("latitude", "longitude", "weight")
+
+_Values: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int32 | np.float64]]"
 
 
 class _Label(BaseModel):
-    """What the stream says about itself."""
+    """What each stream says. content: the digest of the columns in their order, and of the label without it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     key: str
     n: Annotated[int, Field(ge=1)]
     weighted: bool
     fingerprint: str
     provenance: Provenance
+    content: str = ""
+
+    def without_content(self) -> bytes:
+        return self.model_dump_json(exclude={"content"}).encode()
 
 
 def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
@@ -45,7 +52,7 @@ def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
 
     columns = {"latitude": _packed(points.latitude), "longitude": _packed(points.longitude)}
     if points.weight is not None:
-        columns["weight"] = points.weight
+        columns["weight"] = np.ascontiguousarray(points.weight)
     label = _Label(
         key=key,
         n=len(points),
@@ -53,6 +60,11 @@ def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
         fingerprint=points.fingerprint,
         provenance=points.provenance,
     )
+    digest = hashlib.sha256()
+    for values in columns.values():
+        digest.update(values.data)
+    digest.update(label.without_content())
+    label = label.model_copy(update={"content": digest.hexdigest()})
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     target = pa.PythonFile(sink, "w")
     for name, values in columns.items():
@@ -70,67 +82,63 @@ def read_points(source: IO[bytes], key: str) -> Points:
     """
     import pyarrow as pa
 
-    stream, columns = pa.PythonFile(source, "r"), {}
-    label, digest = None, Fingerprint()
     try:
-        # The digest of what has come is computed while more comes.
-        with ThreadPoolExecutor(1) as digesting:
-            for name in _NAMES:
-                with pa.ipc.open_stream(stream) as reader:
-                    label = _checked(reader.schema, name, key)
-                    columns[name] = _column(reader, name, label.n, digest, digesting)
-                if name == _NAMES[1] and not label.weighted:
-                    break
+        return _read(pa.PythonFile(source, "r"), key)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedEntryError(" ".join(str(error).split())[:200]) from None
-    if label is None or digest.hexdigest() != label.fingerprint:
-        raise DamagedEntryError("its content does not have its fingerprint")
-    return Points(columns["latitude"], columns["longitude"], columns.get("weight"), label.fingerprint, label.provenance)
 
 
-def _checked(schema: pa.Schema, name: str, key: str) -> _Label:
-    """The label of a stream that holds just this column of these points."""
-    label = _Label.model_validate_json((schema.metadata or {}).get(_LABEL, b""))
-    if label.key != key:
-        raise DamagedEntryError("it is of other points")
-    if schema.names != [name]:
-        raise DamagedEntryError(f"it has the columns {', '.join(schema.names)} in place of {name}")
-    return label
+def _read(stream: pa.PythonFile, key: str) -> Points:
+    digest = hashlib.sha256()
+    # What has come is unpacked and digested while more comes.
+    with ThreadPoolExecutor(1) as unpacking:
+
+        def unpack(values: _Values, target: FloatArray) -> None:
+            np.divide(values, _MILLIONTHS if values.dtype == np.int32 else 1.0, out=target)
+            digest.update(values.data)
+
+        def begin(values: _Values, target: FloatArray) -> None:
+            unpacking.submit(unpack, values, target)
+
+        label, latitude = _column(stream, "latitude", key, begin)
+        _, longitude = _column(stream, "longitude", key, begin)
+        weight = _column(stream, "weight", key, begin)[1] if label.weighted else None
+    digest.update(label.without_content())
+    if digest.hexdigest() != label.content:
+        raise DamagedEntryError("its content is not what was written")
+    return Points(latitude, longitude, weight, label.fingerprint, label.provenance)
 
 
 def _column(
-    reader: pa.ipc.RecordBatchStreamReader, name: str, n: int, digest: Fingerprint, digesting: ThreadPoolExecutor
-) -> FloatArray:
-    """One column: float64 of shape (n,)."""
-    values = np.empty(n)
-    first = 0
-    digesting.submit(digest.begin, name, n)
-    for batch in reader:
-        batch.validate()  # that its buffers are as long as it says
-        after = first + batch.num_rows
-        if after > n:
-            break
-        _unpack(batch.column(0), values[first:after])
-        digesting.submit(digest.update, values[first:after])
-        first = after
-    if first != n:
-        raise DamagedEntryError(f"it does not hold the {n:,} points that it tells of")
-    return values
+    stream: pa.PythonFile, name: str, key: str, unpack: Callable[[_Values, FloatArray], None]
+) -> tuple[_Label, FloatArray]:
+    """The label of the next stream and its column, float64 of shape (n,), whose batches are left to `unpack`."""
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(stream) as reader:
+        label = _Label.model_validate_json((reader.schema.metadata or {}).get(_LABEL, b""))
+        if label.key != key:
+            raise DamagedEntryError("it is of other points")
+        (field,) = reader.schema
+        if field.name != name or field.type not in (pa.int32(), pa.float64()):
+            raise DamagedEntryError(f"it has {field} in place of {name}")
+        degrees = np.empty(label.n)
+        first = 0
+        for batch in reader:
+            batch.validate()  # that its buffers are as long as it says
+            after = first + batch.num_rows
+            if after > label.n:
+                break
+            unpack(batch.column(0).to_numpy(zero_copy_only=True), degrees[first:after])
+            first = after
+    if first != label.n:
+        raise DamagedEntryError(f"it does not hold the {label.n:,} points that it tells of")
+    return label, degrees
 
 
-def _packed(degrees: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.int32 | np.float64]]:
+def _packed(degrees: FloatArray) -> _Values:
     """As int32 of millionths where that loses nothing, else as they are."""
     packed = np.rint(degrees * _MILLIONTHS).astype(np.int32)
     # Compared as bits: -0.0 equals 0.0, and has another fingerprint.
     same = np.array_equal((packed / _MILLIONTHS).view(np.int64), np.ascontiguousarray(degrees).view(np.int64))
-    return packed if same else degrees
-
-
-def _unpack(column: pa.Array, target: FloatArray) -> None:
-    values = column.to_numpy(zero_copy_only=True)
-    if values.dtype == np.int32:
-        np.divide(values, _MILLIONTHS, out=target)
-    elif values.dtype == np.float64:
-        target[:] = values
-    else:
-        raise DamagedEntryError(f"it has a column of {values.dtype}")
+    return packed if same else np.ascontiguousarray(degrees)

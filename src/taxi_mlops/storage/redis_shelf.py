@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 _PREFIX = "taxi:points:"
-_CHUNK_BYTES = 4 << 20
-"""Redis holds at most 512 MB in a value, and moves those of a few MiB fastest."""
+_CHUNK_BYTES = 256 << 10
+"""For larger ones the client makes its copies in fresh memory, whose first touch costs more than all else; smaller ones
+wait for more answers."""
 _UNFINISHED_SECONDS = 600
 """How long chunks stay whose writer was killed before an entry told of them."""
 
@@ -60,23 +61,30 @@ class RedisShelf:
                 url.reveal(),
                 socket_timeout=self._timeout,
                 socket_connect_timeout=self._timeout,
+                socket_read_size=_CHUNK_BYTES,
                 retry=Retry(NoBackoff(), 0),
                 **({"ssl_ca_certs": str(settings.ca_file)} if tls else {}),
             )
         except ValueError:
             raise UsageError(f"{url} is no URL of a Redis; it looks like redis://:password@host:6379/0") from None
 
-    def open(self, key: str) -> BinaryIO | None:
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO | None]:
         entry = self._entry(key)
-        return None if entry is None else cast(BinaryIO, io.BufferedReader(_Reader(self._chunk, entry.names(key))))
+        if entry is None:
+            yield None
+            return
+        with self._asking("GET", entry.chunks), io.BufferedReader(_Reader(self._chunk, entry.names(key))) as stream:
+            yield cast(BinaryIO, stream)
 
     def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
         entry = _Entry(token=secrets.token_hex(8))
         writer = _Writer(lambda chunk: self._append(key, entry, chunk), self._most_bytes)
         try:
-            with io.BufferedWriter(writer, _CHUNK_BYTES) as buffered:
-                write(cast(IO[bytes], buffered))
-            kept = self._publish(key, entry)
+            with self._asking("SET"):
+                with io.BufferedWriter(writer, _CHUNK_BYTES) as buffered:
+                    write(cast(IO[bytes], buffered))
+                kept = self._publish(key, entry)
         except (FullError, TooLargeError):
             self._delete(entry.names(key))
             raise
@@ -97,26 +105,23 @@ class RedisShelf:
             return None
 
     def _chunk(self, name: str) -> bytes:
-        with self._asking("GET"):
-            content = self._redis.get(name)
+        content = self._redis.get(name)
         if content is None:
             raise DamagedEntryError("a piece of it is gone")
         return cast(bytes, content)
 
     def _append(self, key: str, entry: _Entry, chunk: memoryview) -> None:
         entry.chunks += 1
-        with self._asking("SET"):
-            self._redis.set(entry.names(key)[-1], chunk, ex=_UNFINISHED_SECONDS)
+        self._redis.set(entry.names(key)[-1], chunk, ex=_UNFINISHED_SECONDS)
 
     def _publish(self, key: str, entry: _Entry) -> bool:
         """Let readers find the chunks, unless there is an entry by now. Killed in between, its chunks go soon."""
-        with self._asking("SET"):
-            if not self._redis.set(_PREFIX + key, entry.model_dump_json(), ex=self._ttl_seconds, nx=True):
-                return False
-            with self._redis.pipeline(transaction=False) as pipeline:
-                for name in entry.names(key):
-                    pipeline.expire(name, self._ttl_seconds)
-                pipeline.execute()
+        if not self._redis.set(_PREFIX + key, entry.model_dump_json(), ex=self._ttl_seconds, nx=True):
+            return False
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name in entry.names(key):
+                pipeline.expire(name, self._ttl_seconds)
+            pipeline.execute()
         return True
 
     def _delete(self, names: list[str]) -> None:
@@ -125,12 +130,17 @@ class RedisShelf:
                 self._redis.delete(*names)
 
     @contextmanager
-    def _asking(self, command: str) -> Iterator[None]:
-        """A command of Redis', as a span; its errors become those of a shelf, in one line without the password."""
+    def _asking(self, command: str, times: int = 1) -> Iterator[None]:
+        """One command or many, as a span; Redis' errors become those of a shelf, in one line without the password."""
         from redis import exceptions
 
+        attributes: dict[str, str | int] = {
+            "db.system.name": "redis",
+            "db.operation.name": command,
+            "db.operation.batch.size": times,
+        }
         try:
-            with client_span(f"Redis {command}", {"db.system.name": "redis", "db.operation.name": command}):
+            with client_span(f"Redis {command}", attributes):
                 yield
         except exceptions.OutOfMemoryError:
             raise FullError("Redis is full (its maxmemory); give it more, or let it evict") from None
@@ -153,7 +163,7 @@ class _Writer(io.RawIOBase):
         return True
 
     def write(self, content: ReadableBuffer, /) -> int:
-        chunk = memoryview(content).cast("B")
+        chunk = memoryview(content).cast("B")[:_CHUNK_BYTES]
         if not self._works:
             return len(chunk)
         self._works = False

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -40,7 +40,7 @@ class Shelf(Protocol):
     fewest: int
     """Points that are worth a place; fewer are prepared again as soon."""
 
-    def open(self, key: str) -> BinaryIO | None:
+    def open(self, key: str) -> AbstractContextManager[BinaryIO | None]:
         """The stream of this key, or None. Reading too raises ShelfError; DamagedEntryError where a piece is gone."""
         ...
 
@@ -64,16 +64,16 @@ class FolderShelf:
         self._most_bytes = settings.points_cache_max_bytes
         self.name = str(self._folder)
 
-    def open(self, key: str) -> BinaryIO | None:
+    def open(self, key: str) -> AbstractContextManager[BinaryIO | None]:
         path = self._path(key)
         with self._errors():
             try:
                 if time.time() - path.stat().st_mtime > self._ttl:
-                    return None
+                    return nullcontext()
                 os.utime(path)
                 return path.open("rb")
             except FileNotFoundError:
-                return None
+                return nullcontext()
 
     def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
         with self._errors():

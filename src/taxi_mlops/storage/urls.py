@@ -20,7 +20,7 @@ OFF = "off"
 
 # Greedy up to the last @, so that a password with unescaped characters is hidden whole.
 _USER_INFO = re.compile(r"(?<=://)([^:/@]*):(.*)@")
-_QUERY = re.compile(r"(?i)([?&][^&=]*(?:password|passwd|secret|token)[^&=]*=)([^&]*)")
+_QUERY = re.compile(r"(?i)([?&](?:sig|[^&=]*(?:password|passwd|secret|token|signature)[^&=]*)=)([^&]*)")
 
 
 class ServiceUrl:

@@ -108,23 +108,23 @@ def arrow(label, **columns):
 
 
 def test_what_only_looks_like_points_is_refused():
-    points = make(np.array([1.0]), np.array([2.0]))
+    points = make(np.array([np.pi]), np.array([np.e]))
     label = pa.ipc.open_stream(written(points)).schema.metadata[b"taxi-mlops"]
     more = label.replace(b'"n":1,', b'"n":999999999999,')
     assert more != label
     for content in (
         b"",
         b"\x80\x04\x95pickle",
-        arrow(None, latitude=[1.0], longitude=[2.0]),
-        arrow(b"{}", latitude=[1.0], longitude=[2.0]),
-        arrow(label, latitude=[1.0]),
-        arrow(label, longitude=[2.0], latitude=[1.0]),
+        arrow(None, latitude=[np.pi], longitude=[np.e]),
+        arrow(b"{}", latitude=[np.pi], longitude=[np.e]),
+        arrow(label, latitude=[np.pi]),
+        arrow(label, longitude=[np.e], latitude=[np.pi]),
         arrow(label, latitude=["1"], longitude=["2"]),
-        arrow(label, latitude=[1.0, 1.0], longitude=[2.0, 2.0]),
-        arrow(label, latitude=[None], longitude=[2.0]),
-        arrow(label, latitude=[1.0], longitude=[2.5]),
-        arrow(more, latitude=[1.0], longitude=[2.0]),
+        arrow(label, latitude=[np.pi] * 2, longitude=[np.e] * 2),
+        arrow(label, latitude=[None], longitude=[np.e]),
+        arrow(label, latitude=[np.pi], longitude=[2.5]),
+        arrow(more, latitude=[np.pi], longitude=[np.e]),
     ):
         with pytest.raises(DamagedEntryError):
             read(content)
-    assert len(read(arrow(label, latitude=[1.0], longitude=[2.0]))) == 1
+    assert len(read(arrow(label, latitude=[np.pi], longitude=[np.e]))) == 1

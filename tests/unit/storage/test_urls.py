@@ -20,6 +20,8 @@ from taxi_mlops.storage.urls import ServiceUrl, experiments_url, mlflow_url
         ("postgresql://lab:hun@ter/2@host/taxi", "postgresql://lab:***@host/taxi"),
         ("postgresql:///taxi?user=lab&password=hunter2&host=h", "postgresql:///taxi?user=lab&password=***&host=h"),
         ("http://host/mlflow?access_token=hunter2", "http://host/mlflow?access_token=***"),
+        ("http://host/x?se=1&sig=hun%2Fter2&design=a", "http://host/x?se=1&sig=***&design=a"),
+        ("http://host/x?X-Amz-Signature=hunter2&X-Amz-Date=1", "http://host/x?X-Amz-Signature=***&X-Amz-Date=1"),
     ],
 )
 def test_what_is_shown_bears_no_password(given: str, shown: str) -> None:
