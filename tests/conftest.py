@@ -21,6 +21,13 @@ def pytest_configure() -> None:
     settings.load_profile("taxi")
 
 
+def pytest_report_header() -> str:
+    """Which object store the tests that need one run on."""
+    from taxi_mlops.stack.services.object_store import installed_kind
+
+    return f"object store: {installed_kind() or 'none is installed, so that tests on it skip'}"
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real trips (`$TAXI_TEST_DATA`, or `shared/data` beside the repository); skips without it."""

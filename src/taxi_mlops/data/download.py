@@ -24,6 +24,8 @@ from taxi_mlops.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_QUERY = re.compile(r"(?i)(https?://[^\s?#\"']*\?)[^\s#\"']+")
 _ATTEMPTS = 4
 _MAX_REDIRECTS = 5
 
@@ -57,9 +59,12 @@ def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> 
     return target
 
 
-def displayed(url: str) -> str:
-    """The address without the user name and password that it may hold."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+def displayed(text: str) -> str:
+    """An address, or what is said of one, without what may be secret: user and password, and the query of http(s).
+
+    A query may be a signature that lets whoever has it read the file.
+    """
+    return _QUERY.sub(r"\1***", _USER.sub("", text))
 
 
 def _cache_name(url: str) -> str:
@@ -123,7 +128,7 @@ class _Download:
                 except (httpx.ReadError, httpx.RemoteProtocolError):
                     cause = "the connection broke"
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
-                    raise DownloadError(f"{self._shown}: cannot be fetched: {error}") from error
+                    raise DownloadError(f"{self._shown}: cannot be fetched: {displayed(str(error))}") from error
             else:
                 raise DownloadError(
                     f"{self._shown}: {cause} after {self._received():,} bytes, {_ATTEMPTS} times; try again later"

@@ -42,7 +42,8 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
             return Source(name, ObjectStore(settings).find(ObjectAddress.parse(name)))
         if scheme not in {"http", "https"}:
             raise DataError(
-                f"{name}: {scheme}:// is not supported; use a file, http(s)://, s3://bucket/key or tlc:yellow/2010-01"
+                f"{displayed(name)}: {scheme}:// is not supported; use a file, http(s)://, s3://bucket/key or "
+                "tlc:yellow/2010-01"
             )
         return Source(displayed(name), (fetch(name, settings, on_progress),))
     return Source(name, _local(name))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import HttpUrl
 
-from taxi_mlops.data.download import fetch
+from taxi_mlops.data.download import displayed, fetch
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.errors import DataError, DownloadError
@@ -168,6 +168,34 @@ def test_a_password_comes_from_netrc_and_never_from_the_address(server, settings
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     fetch(f"{server.url}/t.parquet", settings)
     assert server.behaviour.requests[0]["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
+
+
+def test_a_signed_address_is_shown_without_its_signature(server, settings, trips):
+    address = f"{server.url}/t.parquet?expires=1&X-Amz-Signature=hunter2"
+    server.behaviour = Behaviour(trips, status=403)
+    with pytest.raises(DownloadError, match=r"t\.parquet\?\*\*\*: the server answered 403") as caught:
+        load_points(LoadRequest(source=address), settings)
+    server.behaviour = Behaviour(trips)
+    points = load_points(LoadRequest(source=address), settings)
+    assert server.behaviour.paths == ["/t.parquet?expires=1&X-Amz-Signature=hunter2"]
+    assert points.provenance.uri == f"{server.url}/t.parquet?***"
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https://lab:hunter2@host/t.csv?sig=hunter2#top", "https://host/t.csv?***#top"),
+        (
+            'no answer: "HTTP://host:1/a?b=hunter2", at https://host/?',
+            'no answer: "HTTP://host:1/a?***", at https://host/?',
+        ),
+        ("s3://bucket/what?.csv", "s3://bucket/what?.csv"),
+        ("ftp://lab:hunter2@host/t.csv", "ftp://host/t.csv"),
+    ],
+)
+def test_what_is_said_of_an_address_bears_no_secret(said, shown):
+    assert displayed(said) == shown
 
 
 def test_a_month_of_new_york_comes_from_the_set_address(server, settings, trips):

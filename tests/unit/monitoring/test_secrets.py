@@ -29,6 +29,7 @@ def test_passwords_in_addresses_and_headers_are_masked_and_nothing_else() -> Non
         "seconds": 1.5,
         "ok": None,
     }
+    assert masked(event="read https://host/t.csv?expires=1&X-Amz-Signature=hunter2")["event"].endswith("Signature=***")
     assert masked(event="sent Bearer abcdef123456", lines=["s3://bucket/key"]) == {
         "event": "sent Bearer ***",
         "lines": ["s3://bucket/key"],

@@ -23,9 +23,7 @@ class ObjectStore(Service):
     name = "object-store"
 
     def missing(self) -> str | None:
-        if find_program("minio") or find_program("weed"):
-            return None
-        return f"no object store is installed; {INSTALL} gets one"
+        return None if installed_kind() else f"no object store is installed; {INSTALL} gets one"
 
     def version(self, stack: StackFolder) -> str:
         if self.kind(stack) == MINIO:
@@ -36,7 +34,7 @@ class ObjectStore(Service):
         """Which of the two this folder has."""
         folder = stack.data(self.name)
         began = next((kind for kind in (MINIO, SEAWEEDFS) if (folder / kind.lower()).is_dir()), None)
-        return began or (MINIO if find_program("minio") else SEAWEEDFS)
+        return began or installed_kind() or SEAWEEDFS
 
     def prepare(self, stack: StackFolder) -> None:
         (stack.data(self.name) / self.kind(stack).lower()).mkdir(exist_ok=True)
@@ -51,6 +49,7 @@ class ObjectStore(Service):
         return Program(
             command=(program("minio"), "server", "--quiet", *ports, *certificates, str(folder / MINIO.lower())),
             environment={
+                "HOME": str(folder),  # it makes a folder there, whatever it is told
                 "MINIO_ROOT_USER": ADMINISTRATOR,
                 "MINIO_ROOT_PASSWORD": secret_key(stack, ADMINISTRATOR),
                 "MINIO_UPDATE": "off",
@@ -120,6 +119,11 @@ class ObjectStore(Service):
 
 
 _SEAWEEDFS_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3-grpc")
+
+
+def installed_kind() -> str | None:
+    """Which of the two a new folder gets; None where neither is installed."""
+    return MINIO if find_program("minio") else SEAWEEDFS if find_program("weed") else None
 
 
 def object_store_url(stack: StackFolder) -> str:
