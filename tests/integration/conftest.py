@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from taxi_mlops.settings import Settings
@@ -47,6 +50,14 @@ class Services:
         self.stack.up(names, launcher=["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else [])
         if "postgresql" in self.stack.folder.services():
             self._forget_disk()
+
+    def kill(self, name: str) -> None:
+        """End a service for good: first who would start it again, then itself, without a chance to clean up."""
+        (status,) = [status for status in self.stack.status() if status.name == name]
+        os.kill(int((self.stack.folder.runtime / "session").read_text()), signal.SIGKILL)
+        process = psutil.Process(status.pid)
+        process.kill()
+        process.wait(timeout=10)
 
     def administrator(self, database: str = "postgres") -> str:
         """The URL of a database for PostgreSQL's administrator."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from pydantic import HttpUrl, SecretStr
 
@@ -32,16 +32,6 @@ class Watching(Observer):
 
     def warning(self, text):
         self.warnings.append(text)
-
-
-def kill(services, name):
-    """End a service for good: first who would start it again, then itself, without a chance to clean up."""
-    stack = services.stack
-    (status,) = [status for status in stack.status() if status.name == name]
-    os.kill(int((stack.folder.runtime / "session").read_text()), signal.SIGKILL)
-    process = psutil.Process(status.pid)
-    process.kill()
-    process.wait(timeout=10)
 
 
 def trial_keys(folder):
@@ -72,7 +62,7 @@ def test_a_store_that_is_killed_while_trips_are_loaded(own_services, specify, tr
     class Killing(Observer):
         def loading(self, what, done, total):
             if done == 300:
-                kill(services, "object-store")
+                services.kill("object-store")
 
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(DownloadError, match="cannot be reached") as caught:
@@ -182,7 +172,7 @@ def test_a_store_that_is_killed_before_mlflow_stores_artifacts(own_services, spe
     class Killing(Observer):
         def stage(self, text):
             if text == "Recording in mlflow":
-                kill(services, "object-store")
+                services.kill("object-store")
 
     folder = RunFolder(tmp_path / "run")
     compare(specify("light-exact"), folder, tracked, Killing())
@@ -211,3 +201,49 @@ def recorded_in_mlflow(settings, folder):
         found = client.search_runs([experiment.experiment_id], f"tags.run_id = '{run_id}'")
         assert all(client.list_artifacts(run.info.run_id) for run in found)
         return [run.info.status for run in found]
+
+
+def test_a_postgresql_that_is_killed_in_the_middle_of_a_record(own_services, specify, settings, tmp_path):
+    """The run's rows are half written then: the record waits for the table of trials, which the test holds."""
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
+    from taxi_mlops.storage.database import Database
+    from taxi_mlops.storage.urls import experiments_url
+
+    services = own_services("postgresql")
+    recorded = settings.model_copy(update={"experiments_url": services.settings.experiments_url})
+    Database(experiments_url(recorded)).upgrade()
+    address = services.administrator("experiments")
+
+    def kill_once_it_waits():
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE usename = 'experiments' AND wait_event_type = 'Lock'"
+        deadline = time.monotonic() + 60
+        with psycopg.connect(address, autocommit=True) as connection:
+            while connection.execute(waiting).fetchone() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+        services.kill("postgresql")
+
+    folder, observer = RunFolder(tmp_path / "run"), Watching()
+    killing = threading.Thread(target=kill_once_it_waits)
+    held = psycopg.connect(address)
+    held.execute("LOCK TABLE trials IN SHARE MODE")
+    killing.start()
+    try:
+        comparison = compare(specify("light-exact"), folder, recorded, observer)
+    finally:
+        killing.join()
+        held.close()
+    assert comparison.adapters[0].status == "ok"
+    (failed,) = Recordings.read(folder).failed
+    assert failed.recorder == "store"
+    assert "closed the connection" in failed.reason
+    assert_one_line(failed.reason)
+    finished = trial_keys(folder)
+
+    services.up("postgresql")
+    for _ in range(2):
+        (again,) = record_again(folder, ["store"], recorded, Observer())
+        assert again.state is RecordingState.RECORDED
+    with psycopg.connect(address) as connection:
+        rows = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("comparisons", "trials")]
+    assert rows == [(1,), (len(finished),)]
+    assert trial_keys(folder) == finished

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import inspect, select, text
 
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.recording.store import StoreRecorder
 from taxi_mlops.recording.stored_trials import stored_trials, trials_query
 from taxi_mlops.storage.database import VERSION_TABLE, Database, scripts
-from taxi_mlops.storage.experiments import AdapterRow, Base, ComparisonRow, DataSetRow, TrialRow
+from taxi_mlops.storage.experiments import Base, ComparisonRow
 from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
+from taxi_mlops.testing.sample_store import fill_store
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_every_revision_goes_up_and_down(database, tmp_path):
 def test_trials_of_an_adapter_are_found_by_an_index(database):
     database.upgrade()
     with database.transaction() as connection:
-        fill(connection, comparisons=50, adapters=10, trials=10)
+        fill_store(connection, comparisons=50, adapters=10, trials=10)
     query = trials_query("adapter3", datetime(2026, 1, 2, tzinfo=UTC), 100)
     with database.engine.connect() as connection:
         connection.execute(text("ANALYZE"))
@@ -67,37 +68,6 @@ def test_trials_of_an_adapter_are_found_by_an_index(database):
         plan = "\n".join(str(row) for row in connection.execute(text(f"{explain} {statement}".replace(":", r"\:"))))
     assert "ix_trials_adapter_finished_at" in plan
     assert "Seq Scan" not in plan
-
-
-def fill(connection, *, comparisons, adapters, trials):
-    """So many runs, an hour apart, of that many adapters with that many trials each."""
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-    common = {
-        "recorded_at": begin,
-        "content": "",
-        "folder": "",
-        "data_set_id": 1,
-        "metric": "haversine",
-        "document": {},
-    }
-    machine = {"host": "", "system": "", "processor": "", "logical_cpus": 1, "memory_bytes": 1, "python": ""}
-    plan = {"eps_metres": 1.0, "min_samples": 1, "threads": 1, "repeats": trials, "seed": 0, "trials_seconds": 1.0}
-    about = {"trip_schema": "", "weighted": False, "dropped": {}, "rows_read": 1, "rows_used": 1, "points": 1}
-    rows = {DataSetRow: [{"id": 1, "fingerprint": "", "uri": "", "data_version": "", **about}]}
-    rows |= {row: [] for row in (ComparisonRow, AdapterRow, TrialRow)}
-    for run in range(comparisons):
-        key, at = {"run_id": f"run{run}"}, begin + timedelta(hours=run)
-        version = {"taxi_mlops": "", "schema_version": 1}
-        rows[ComparisonRow].append({**key, "created_at": at, **common, **machine, **plan, **version})
-        for adapter in range(adapters):
-            mine = {**key, "adapter": f"adapter{adapter}"}
-            rows[AdapterRow].append({**mine, "created_at": at, "status": "ok"})
-            rows[TrialRow] += [
-                {**mine, "workload": "main", "kind": "timed", "block": block, "finished_at": at, "status": "ok"}
-                for block in range(trials)
-            ]
-    for row, values in rows.items():
-        connection.execute(insert(row), values)
 
 
 def test_trials_are_listed_by_adapter_and_date(database, tmp_path):

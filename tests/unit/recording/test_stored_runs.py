@@ -36,6 +36,15 @@ def runs(tmp_path: Path, url: ServiceUrl) -> Path:
     return parent
 
 
+def test_what_is_stored_and_asked_for_is_no_sql(url: ServiceUrl, tmp_path: Path) -> None:
+    uri = "/data/o'hare; DROP TABLE trials; --.csv"
+    StoreRecorder(url).record(make_run(tmp_path / "run", uri=uri))
+    (found,) = stored_runs(url, RunFilter(data="o'hare; drop table"))
+    assert found.uri == uri
+    with pytest.raises(UsageError, match="no recorded run is called"):
+        find_comparison(url, "' OR '' = '")
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
@@ -45,6 +54,8 @@ def runs(tmp_path: Path, url: ServiceUrl) -> Path:
         (RunFilter(adapter="nobody"), []),
         (RunFilter(data="CHICAGO"), [FEBRUARY]),
         (RunFilter(data="_hicago"), []),
+        (RunFilter(adapter="' OR '1' = '1"), []),
+        (RunFilter(data="' OR 1 = 1 --"), []),
         (RunFilter(data="abab"), [FEBRUARY, JANUARY]),
         (RunFilter(since=datetime(2026, 1, 20, tzinfo=UTC)), [FEBRUARY]),
         (RunFilter(adapter=EQUAL, data="santiago", since=BEGUN), [JANUARY]),
