@@ -49,10 +49,8 @@ LOG_LINK = (
 MLFLOW_LINK = ("MLflow", "${mlflow_url}/#/${__data.fields.mlflow_page}")
 REPORT_LINK = ("Report", "${mlflow_url}/#/${__data.fields.mlflow_page}/artifacts/report.html")
 PREFECT_LINK = ("Prefect", "${prefect_url}/runs")
-EVERYWHERE = (
-    ("Last comparisons", "/d/taxi-comparisons"),
-    ("Log", _explore("loki", {"expr": '{service_name="taxi-mlops"}'})),
-)
+OF_THAT_TIME = "/d/taxi-comparisons?${__url_time_range}"
+LOGS_LINK = ("Log", _explore("loki", {"expr": '{service_name="taxi-mlops"}'}))
 
 
 def _link(title: str, url: str) -> dashboard.DashboardLink:
@@ -64,7 +62,15 @@ def _target(expression: str, legend: str, letter: str, *, instant: bool) -> prom
     return query.instant() if instant else query.range()
 
 
-def _built(panel: Any) -> Any:  # noqa: ANN401 - of any of the builders
+def _links(panel: Any, *, by_deployment: bool) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 - a `Panel`
+    """Of a table of runs, to all that is known of each; of other panels, to the runs of the time that they show."""
+    if panel.form is panels.Form.RUNS:
+        return (TRACE_LINK, LOG_LINK, MLFLOW_LINK, REPORT_LINK, PREFECT_LINK)
+    runs = OF_THAT_TIME + ("&${deployment:queryparam}" if by_deployment else "")
+    return (("Last comparisons", runs), LOGS_LINK)
+
+
+def _built(panel: Any, *, by_deployment: bool) -> Any:  # noqa: ANN401 - of any of the builders
     form = panels.Form
     kinds = {
         form.LINES: timeseries.Panel,
@@ -86,8 +92,7 @@ def _built(panel: Any) -> Any:  # noqa: ANN401 - of any of the builders
             if panel.form is not form.RUNS
             else _target(expression, legend, "A", instant=True).format(PromQueryFormat.TABLE)
         )
-    links = (TRACE_LINK, LOG_LINK, MLFLOW_LINK, REPORT_LINK, PREFECT_LINK) if panel.form is form.RUNS else EVERYWHERE
-    return made.data_links([_link(*link) for link in links])
+    return made.data_links([_link(*link) for link in _links(panel, by_deployment=by_deployment)])
 
 
 def built(page: Any) -> str:  # noqa: ANN401 - a `Page` of panels.py
@@ -121,7 +126,7 @@ def built(page: Any) -> str:  # noqa: ANN401 - a `Page` of panels.py
             .multi(True)
         )
     for panel in page.panels:
-        made = made.with_panel(_built(panel))
+        made = made.with_panel(_built(panel, by_deployment=page.by_deployment))
     document = json.loads(JSONEncoder().encode(made.build()))
     return json.dumps(_without_nulls(document), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 

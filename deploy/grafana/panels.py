@@ -335,6 +335,17 @@ SYSTEM = Page(
         ),
         Panel("Redis: memory", "In use.", "bytes", (("redis_memory_used_bytes", "{{instance}}"),)),
         Panel(
+            "Object store: requests",
+            "Answered in a second, by MinIO or SeaweedFS.",
+            "reqps",
+            (
+                (
+                    "sum(rate(minio_s3_requests_total[5m])) or sum(rate(SeaweedFS_s3_request_total[5m]))",
+                    "requests",
+                ),
+            ),
+        ),
+        Panel(
             "Metrics: samples taken in",
             "By Prometheus, in a second.",
             "cps",

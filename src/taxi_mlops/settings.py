@@ -23,6 +23,8 @@ from pydantic_settings import (
 
 from taxi_mlops.errors import UsageError
 
+DEPLOYMENT_NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
+
 
 def _default_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
@@ -103,7 +105,7 @@ class Settings(BaseSettings):
     pushgateway_url: HttpUrl | None = Field(default=None, description="Prometheus Pushgateway that runs push to.")
     deployment: str = Field(
         default="none",
-        pattern="^[a-z0-9][a-z0-9-]{0,39}$",
+        pattern=DEPLOYMENT_NAME,
         description="Name of the deployment that runs belong to; a label of pushed metrics.",
     )
     service_timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for an answer of a service.")

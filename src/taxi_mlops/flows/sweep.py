@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
+from structlog.contextvars import bound_contextvars
 
 from taxi_mlops.data.load import LoadRequest
 from taxi_mlops.domain import Parameters, Points
@@ -23,6 +24,7 @@ from taxi_mlops.flows.compare import resume as resume_run
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load, cached_points, cached_samples
 from taxi_mlops.flows.resolve import resolve
+from taxi_mlops.monitoring.logs import SWEEP_ID
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.run_folder import RunFolder, held, new_id
@@ -68,7 +70,8 @@ def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell
     def directly(_cell: Cell, run: RunFolder, load: Load) -> Comparison:
         return resume_run(run, settings, observer, load=load)
 
-    _run_cells(header, folder, observer, run_cell or directly)
+    with bound_contextvars(**{SWEEP_ID: header.sweep_id}):  # each cell is a trace; this is what they have in common
+        _run_cells(header, folder, observer, run_cell or directly)
     with folder.locked():
         if not folder.result.is_file():
             _finish(header, folder, observer)

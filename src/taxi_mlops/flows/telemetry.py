@@ -11,12 +11,13 @@ from itertools import accumulate
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry
+from structlog.contextvars import get_contextvars
 
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.flows.observer import Observer, Observers
 from taxi_mlops.monitoring.calls import traced_calls
 from taxi_mlops.monitoring.log_shipping import sent_log
-from taxi_mlops.monitoring.logs import get_logger
+from taxi_mlops.monitoring.logs import SWEEP_ID, get_logger
 from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.patience import Patience, patience_of_a_run
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
@@ -81,7 +82,7 @@ def _watched(
         metrics,
         tracer.start_as_current_span(what, links=links_to_caller()) as run,
     ):
-        run.set_attributes({"taxi.run_id": run_id, "taxi.deployment": settings.deployment, **_flow_run()})
+        run.set_attributes({"taxi.run_id": run_id, "taxi.deployment": settings.deployment, **_flow_run(), **_sweep()})
         yield Observers(Telemetry(metrics, tracer), observer)
 
 
@@ -92,6 +93,12 @@ def _flow_run() -> dict[str, str]:
     from prefect.runtime import flow_run
 
     return {"prefect.flow_run.id": flow_run.id, "prefect.flow_run.name": flow_run.name} if flow_run.id else {}
+
+
+def _sweep() -> dict[str, str]:
+    """The sweep that the run is a cell of, if it is one."""
+    sweep_id = get_contextvars().get(SWEEP_ID)
+    return {f"taxi.{SWEEP_ID}": sweep_id} if sweep_id else {}
 
 
 class Telemetry(Observer):

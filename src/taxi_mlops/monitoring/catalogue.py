@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-FIT_BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+FIT_BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+"""Two for each power of ten, from a millisecond to more than an hour. Python's client makes no native histograms."""
 BEGIN, END = "<!-- made by taxi_mlops.monitoring.catalogue -->\n", "<!-- end -->\n"
 
 
@@ -187,13 +188,37 @@ CERTIFICATE = Metric(
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
+LABELS = {
+    "adapter": "the name of an adapter that an installed package declares, else `other`",
+    "deployment": "up to 40 of a-z, 0-9 and -, as `TAXI_DEPLOYMENT`; at Prefect also `other`; `none` without one",
+    "exact": "true or false",
+    "kind": "memory or timing",
+    "mlflow_page": "the path of MLflow's page, made of the ids that MLflow gave; of the last run alone",
+    "outcome": "completed or failed",
+    "pool": "the work pool of the settings",
+    "python": "the version of Python",
+    "recorder": "store, mlflow or pushgateway",
+    "result": "hit or miss",
+    "rule": "the name of a rule of cleaning",
+    "run_id": "made of time and chance; of the last run alone",
+    "service": "the name of a service of the settings",
+    "state": "a type of state of Prefect's",
+    "status": "ok, timeout, out_of_memory, crashed, error, invalid or skipped; of workers: online or offline",
+    "trace_id": "made of the run id; of the last run alone",
+    "verdict": "equal, equal_within_rounding or different",
+    "version": "the version of taxi-mlops",
+}
+"""What bounds the values of each label: nothing that a user types becomes one."""
+
 
 def markdown(metrics: Sequence[Metric] = METRICS) -> str:
-    """The table of all metrics."""
+    """The table of all metrics, and that of their labels."""
     lines = ["| metric | kind | labels | what it is | from |", "| --- | --- | --- | --- | --- |"]
     for metric in metrics:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} | {metric.source} |")
+    lines += ["", "| label | its values |", "| --- | --- |"]
+    lines += [f"| `{label}` | {values} |" for label, values in LABELS.items()]
     return "\n".join(lines) + "\n"
 
 

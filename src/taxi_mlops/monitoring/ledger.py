@@ -6,7 +6,8 @@ makes up for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.files import write_atomically
-from taxi_mlops.monitoring.catalogue import METRICS, Kind, Source
+from taxi_mlops.monitoring.catalogue import METRICS, Kind, Metric, Source
 
 REMEMBERED = 10_000
 """Runs that are known to be counted; older ones are forgotten, by their run id."""
@@ -53,13 +54,14 @@ class Ledger(BaseModel):
     def read(cls, path: Path) -> Ledger:
         """An empty one where there is none, or none that can be read: then counters begin anew, as after a reset.
 
-        Metrics that another version had, and this one has not, are left out.
+        Metrics that another version had, and this one has not, or in other buckets, are left out.
         """
         try:
             ledger = cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValueError):
             return cls()
-        known = tuple(series for series in ledger.series if series.name in _KINDS)
+        strange = {name for metric in METRICS if not _fits(metric, ledger.series) for name in metric.samples}
+        known = tuple(series for series in ledger.series if series.name in _KINDS.keys() - strange)
         return ledger.model_copy(update={"series": known})
 
     def with_run(self, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
@@ -83,6 +85,12 @@ class Ledger(BaseModel):
 
 
 _KINDS = {name: metric.kind for metric in METRICS if metric.source is Source.RUN for name in metric.samples}
+
+
+def _fits(metric: Metric, held: Collection[Series]) -> bool:
+    """Whether the buckets that are held of it, if any, are those of this version."""
+    bounds = {float(series.labels["le"]) for series in held if series.name == f"{metric.name}_bucket"}
+    return bounds in (set(), {*metric.buckets, inf})
 
 
 def _series(registry: CollectorRegistry) -> Iterator[tuple[Kind, Series]]:

@@ -21,6 +21,9 @@ LOGGER = "taxi_mlops"
 LISTENED_TO = ("prefect", "prefect.flow_runs", "prefect.task_runs")
 """Loggers of others that a run listens to; they keep their own handlers."""
 
+SWEEP_ID = "sweep_id"
+"""Of structlog's context: the sweep that a run is a cell of. Its log lines bear it, and its spans."""
+
 _WARNINGS = "py.warnings"
 
 

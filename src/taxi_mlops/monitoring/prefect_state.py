@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from taxi_mlops.settings import DEPLOYMENT_NAME, Settings
+
 if TYPE_CHECKING:
     import httpx
-
-    from taxi_mlops.settings import Settings
 
 TAG = "taxi"
 """Of our deployments; a server may have others."""
 NO_DEPLOYMENT = "none"
+OTHER = "other"
+"""A deployment of a name that no run of ours can bear (see the setting `deployment`): names become labels."""
 WINDOW = timedelta(hours=24)
 STATES = ("scheduled", "pending", "running", "completed", "failed", "crashed", "cancelled", "paused", "cancelling")
 
@@ -37,7 +40,7 @@ class DeploymentState:
 
 @dataclass
 class PoolState:
-    """Workers of one pool by status, and when one was last heard of."""
+    """Workers of our pool by status, and when one was last heard of."""
 
     workers: Counter[str] = field(default_factory=Counter)
     heartbeat: float | None = None
@@ -61,21 +64,25 @@ def prefect_state(settings: Settings, timeout_seconds: float) -> PrefectState:
     with httpx.Client(base_url=address, auth=auth, timeout=timeout_seconds, trust_env=False) as client:
         ours = {"deployments": {"tags": {"all_": [TAG]}}}
         found = list(_all(client, "/deployments/filter", ours))
-        names = {each["id"]: each["name"] for each in found}
-        deployments = {each["name"]: DeploymentState(created=_seconds(each["created"])) for each in found}
+        names = {each["id"]: _label(each["name"]) for each in found}
         names[None] = NO_DEPLOYMENT
-        deployments[NO_DEPLOYMENT] = DeploymentState()
+        deployments = {name: DeploymentState() for name in names.values()}
         now = datetime.now(UTC)
         due = {"after_": (now - WINDOW).isoformat(), "before_": now.isoformat()}
         query = {"flow_runs": {"expected_start_time": due}, "sort": "EXPECTED_START_TIME_DESC"}
         for run in _all(client, "/flow_runs/filter", query):
             if run["deployment_id"] in names:
                 _add(deployments[names[run["deployment_id"]]], run)
-        for deployment_id, name in names.items():
-            if deployment_id is not None:
-                _complete(client, deployment_id, deployments[name])
-        pools = {each["name"]: _pool(client, each["name"]) for each in _all(client, "/work_pools/filter", {})}
+        for each in found:
+            if names[each["id"]] != OTHER:
+                _complete(client, each, deployments[names[each["id"]]])
+        pool = {"work_pools": {"name": {"any_": [settings.prefect_work_pool]}}}
+        pools = {each["name"]: _pool(client, each["name"]) for each in _all(client, "/work_pools/filter", pool)}
     return PrefectState(deployments, pools)
+
+
+def _label(name: str) -> str:
+    return name if re.fullmatch(DEPLOYMENT_NAME, name) else OTHER
 
 
 def _add(state: DeploymentState, run: dict[str, Any]) -> None:
@@ -85,8 +92,10 @@ def _add(state: DeploymentState, run: dict[str, Any]) -> None:
         state.queue_wait_seconds = max(0.0, _seconds(run["start_time"]) - _seconds(run["expected_start_time"]))
 
 
-def _complete(client: httpx.Client, deployment_id: str, state: DeploymentState) -> None:
+def _complete(client: httpx.Client, deployment: dict[str, Any], state: DeploymentState) -> None:
     """What the window does not show: the last success and failure ever, and the two runs that come next."""
+    deployment_id = deployment["id"]
+    state.created = _seconds(deployment["created"])
     state.last_success = _last(client, deployment_id, ["COMPLETED"])
     state.last_failure = _last(client, deployment_id, ["FAILED", "CRASHED"])
     query = {

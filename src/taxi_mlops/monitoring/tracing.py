@@ -21,7 +21,7 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_ENDPOINT,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
 )
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -46,7 +46,9 @@ def trace_id_of(run_id: str) -> str:
 
 def resource_of(run_id: str) -> Resource:
     """What all spans and log records of a run have in common."""
-    return Resource.create({"service.name": SERVICE, "service.version": __version__, "taxi.run_id": run_id})
+    made = Resource.create({"service.name": SERVICE, "service.version": __version__, "taxi.run_id": run_id})
+    # Of each process the library makes another instance, and Loki would make a label of that.
+    return Resource({name: value for name, value in made.attributes.items() if name != SERVICE_INSTANCE_ID})
 
 
 @contextmanager

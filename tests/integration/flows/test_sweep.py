@@ -75,6 +75,9 @@ def test_a_sweep_is_a_comparison_for_each_cell_and_what_they_say_together(ask, s
     assert read_sweep(folder.result) == result
     for cell in result.cells:
         run = folder.path / "cells" / cell.name
+        assert f'"sweep_id": "{result.sweep_id}"' in (run / "log.jsonl").read_text(encoding="utf-8")
+        root = (run / "trace.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        assert f'{{"key":"taxi.sweep_id","value":{{"stringValue":"{result.sweep_id}"}}}}' in root
         comparison = read_comparison(run / "comparison.json")
         assert (run / "report.html").is_file()
         assert comparison.dataset.points == cell.points == cell.size

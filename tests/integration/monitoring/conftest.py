@@ -52,6 +52,10 @@ class Asked:
         assert answer["status"] == "success", (expression, answer)
         return answer["data"]["result"]
 
+    def rules(self) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{self._prometheus}/api/v1/rules").json()
+        return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+
     def targets(self) -> dict[str, str]:
         answer = httpx.get(f"{self._prometheus}/api/v1/targets").json()
         return {target["labels"]["job"]: target["health"] for target in answer["data"]["activeTargets"]}
@@ -61,6 +65,10 @@ class Asked:
         answer = httpx.get(f"{self._loki}/loki/api/v1/query_range", params={"query": expression, "since": "1h"})
         assert answer.status_code == 200, (expression, answer.text)
         return answer.json()["data"]["result"]
+
+    def labels_of_lines(self) -> list[str]:
+        """The labels that Loki's streams have; whatever else a line bears is structured metadata."""
+        return httpx.get(f"{self._loki}/loki/api/v1/labels", params={"since": "1h"}).json()["data"]
 
     def spans(self, trace_id: str) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self._jaeger}/api/traces/{trace_id}")

@@ -8,6 +8,7 @@ import threading
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 
@@ -128,3 +129,25 @@ def test_a_service_that_is_killed_is_told_to_the_webhook_and_by_mail_and_its_ret
     supervisor.start("pushgateway")
     wait_until(lambda: webhook.told("resolved", "ServiceDown", job="pushgateway"), "the end of it arrives")
     wait_until(lambda: any("RESOLVED" in subject for subject in mailbox.subjects), "a mail of its end")
+
+
+def test_a_store_that_is_down_silences_what_follows_from_it(own_services, wait_until):
+    folder = own_services("alertmanager").stack.folder
+    address = f"http://127.0.0.1:{folder.port('alertmanager')}/api/v2/alerts"
+    alerts = {
+        "DatabaseDown": {"severity": "critical", "service": "experiment_store"},
+        "RunFailed": {"severity": "warning", "deployment": "nightly"},
+        "DiskFull": {"severity": "critical", "mountpoint": "/"},
+    }
+    told = [{"labels": {"alertname": name, **labels}} for name, labels in alerts.items()]
+    assert httpx.post(address, json=told).is_success
+
+    def states():
+        found = {alert["labels"]["alertname"]: alert["status"]["state"] for alert in httpx.get(address).json()}
+        return found if len(found) == len(alerts) and "unprocessed" not in found.values() else None
+
+    assert wait_until(states, "all alerts are looked at") == {
+        "DatabaseDown": "active",
+        "RunFailed": "suppressed",
+        "DiskFull": "active",
+    }

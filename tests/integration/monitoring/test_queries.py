@@ -24,8 +24,9 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 DEPLOYMENT = "nightly"
 WATCHERS = ("prometheus", "pushgateway", "alertmanager", "loki", "jaeger", "exporter")
 WATCHED = ("node-exporter", "process-exporter", "postgres-exporter", "redis-exporter", "object-store", "prefect-server")
-WITHOUT_DATA = {"RunFailed", "CertificateExpires"}
-"""Alerts whose metrics may be absent: where nothing ever failed, and where nothing speaks TLS."""
+TYPED = "What a Person Typed, for 2026!"
+WITHOUT_DATA = {"CertificateExpires"}
+"""Alerts whose metrics may be absent: where nothing speaks TLS."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,9 @@ def services(start_services, shorten):
 
 
 def flow_runs(settings):
-    """A deployment at Prefect's server that has completed a run, and has two to come; and a worker that said so."""
+    """A deployment at Prefect's server that has failed, then completed a run, and has two to come; and a worker that
+    said so. Beside them, another deployment and another pool, of names that are no labels.
+    """
     user, password = settings.prefect_api_auth.get_secret_value().split(":")
     now = datetime.now(UTC)
     with httpx.Client(base_url=str(settings.prefect_api_url), auth=(user, password), timeout=30) as client:
@@ -47,14 +50,18 @@ def flow_runs(settings):
             assert answer.is_success, answer.text
             return answer.json() if answer.content else None
 
-        if client.get("/work_pools/watched").status_code == 404:
-            post("/work_pools/", name="watched", type="process", base_job_template={})
-        post("/work_pools/watched/workers/heartbeat", name="one")
+        for pool in (settings.prefect_work_pool, TYPED):
+            if client.get(f"/work_pools/{pool}").status_code == 404:
+                post("/work_pools/", name=pool, type="process", base_job_template={})
+            post(f"/work_pools/{pool}/workers/heartbeat", name="one")
         flow = post("/flows/", name="compare")
-        deployment = post("/deployments/", name=DEPLOYMENT, flow_id=flow["id"], tags=["taxi"])
-        done = post(f"/deployments/{deployment['id']}/create_flow_run", state={"type": "SCHEDULED"})
-        for kind in ("RUNNING", "COMPLETED"):
-            post(f"/flow_runs/{done['id']}/set_state", state={"type": kind}, force=True)
+        deployment, other = (
+            post("/deployments/", name=name, flow_id=flow["id"], tags=["taxi"]) for name in (DEPLOYMENT, TYPED)
+        )
+        for of, end in ((other, "COMPLETED"), (deployment, "FAILED"), (deployment, "COMPLETED")):
+            done = post(f"/deployments/{of['id']}/create_flow_run", state={"type": "SCHEDULED"})
+            for kind in ("RUNNING", end):
+                post(f"/flow_runs/{done['id']}/set_state", state={"type": kind}, force=True)
         for minutes in (10, 20):
             at = (now + timedelta(minutes=minutes)).isoformat()
             state = {"type": "SCHEDULED", "state_details": {"scheduled_time": at}}
@@ -124,6 +131,23 @@ def test_a_rule_rests_on_data(run, services, ask, wait_until, metrics_in, rule):
         wait_until(lambda name=name: asked.metrics(name), name)
 
 
+def test_every_rule_is_evaluated_without_an_error(services, ask, wait_until):
+    def evaluated():
+        found = ask(services).rules()
+        assert not [rule for rule in found if rule.get("lastError")]
+        return all(rule["health"] == "ok" for rule in found) and found
+
+    found = wait_until(evaluated, "all rules are evaluated")
+    assert {rule["name"] for rule in found} == {rule.get("alert") or rule["record"] for rule in rules()}
+
+
+def test_what_a_person_typed_at_prefect_is_no_label(services, ask, wait_until):
+    asked = ask(services)
+    wait_until(lambda: asked.metrics('taxi_flow_runs{deployment="other", state="completed"} > 0'), "others are counted")
+    assert {found["metric"]["pool"] for found in asked.metrics("taxi_workers")} == {services.settings.prefect_work_pool}
+    assert asked.metrics(f'{{__name__=~"taxi_.+", deployment="{TYPED}"}}') == []
+
+
 def test_nothing_is_said_to_be_down_on_a_stack_that_is_up(run, services, ask):
     firing = ask(services).metrics('ALERTS{alertstate="firing", area=~"services|stores"}')
     assert [alert["metric"] for alert in firing] == []
@@ -148,3 +172,4 @@ def test_from_the_metric_of_a_run_to_its_trace_and_its_log(run, services, ask, w
     assert events.count("trial_finished") == 6
     assert {"run_started", "points_loaded", "run_finished", "run_recorded"} <= set(events)
     assert {stream["stream"]["taxi_run_id"] for stream in streams} == {run_id}
+    assert asked.labels_of_lines() == ["service_name"]

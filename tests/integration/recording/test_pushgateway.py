@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -85,6 +87,49 @@ def unused_address():
         yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
+class Hesitant(ThreadingHTTPServer):
+    """A gateway that refuses what it is asked first. methods: of all that it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), HesitantHandler)
+        self.methods = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class HesitantHandler(BaseHTTPRequestHandler):
+    server: Hesitant
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.methods.append(self.command)
+        self.send_response(503 if len(self.server.methods) == 1 else 200)
+        self.end_headers()
+
+    def do_GET(self):
+        self.server.methods.append(self.command)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "success", "data": []}')
+
+    def log_message(self, *_):
+        """Say nothing on standard error."""
+
+
+@pytest.fixture
+def hesitant():
+    with Hesitant() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 def later(tmp_path, number=2, **changes):
     begun = BEGUN + timedelta(days=number)
     return make_run(tmp_path / f"run-{number}", f"{begun:%Y%m%dT%H%M%SZ}-00000{number}", begun=begun, **changes)
@@ -113,6 +158,11 @@ def test_a_push_that_failed_is_made_up_for_by_the_next(make_recorder, scraped, u
         make_recorder(url=f"http://{unused_address}").record(later(tmp_path, 1))
     make_recorder().record(later(tmp_path, 2))
     assert scraped("taxi_runs_total", outcome="completed") == 2
+
+
+def test_a_push_that_is_refused_is_tried_again(make_recorder, hesitant, tmp_path):
+    make_recorder(url=hesitant.url).record(later(tmp_path, 1))
+    assert hesitant.methods == ["PUT", "PUT", "GET"]  # the last one looks for old groups
 
 
 def test_hosts_do_not_overwrite_each_other_and_old_groups_go(make_recorder, scraped, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -97,6 +98,14 @@ def test_the_password_does_not_stay_in_the_environment(url, access, tmp_path):
         make_run(tmp_path / "run")
     )
     assert access.password.get_secret_value() not in os.environ.values()
+
+
+def test_its_metrics_are_shown_without_a_password_and_beside_its_pages_to_nobody_but_its_administrator(services, url):
+    metrics = httpx.get(f"http://{services.stack.folder.listens_at('mlflow', 'metrics')}/metrics").text
+    assert 'mlflow_http_request_total{method="GET",status="200"}' in metrics
+    user = (services.settings.mlflow_username, services.settings.mlflow_password.get_secret_value())
+    assert httpx.get(f"{url.reveal()}/metrics", auth=user).status_code == 403
+    assert httpx.get(f"{url.reveal()}/metrics").status_code == 401
 
 
 def _artifacts(services):

@@ -41,6 +41,8 @@ OTHERS = {
     "pg_database_size_bytes": "the PostgreSQL exporter",
     "redis_up": "the Redis exporter",
     "redis_memory_used_bytes": "the Redis exporter",
+    "minio_s3_requests_total": "MinIO",
+    "SeaweedFS_s3_request_total": "SeaweedFS",
     "loki_distributor_lines_received_total": "Loki",
     "otelcol_receiver_accepted_spans_total": "Jaeger",
 }
@@ -105,6 +107,17 @@ def test_the_table_of_runs_leads_to_all_that_is_known_of_a_run() -> None:
     assert set(fields) == set(LAST_RUN.labels)
 
 
+@pytest.mark.parametrize("page", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_panel_leads_to_the_runs_of_the_time_and_deployment_that_it_shows(page: Path) -> None:
+    document = json.loads(page.read_text(encoding="utf-8"))
+    variables = {variable["name"] for variable in document["templating"]["list"]}
+    wanted = "/d/taxi-comparisons?${__url_time_range}" + "&${deployment:queryparam}" * ("deployment" in variables)
+    for panel in document["panels"]:
+        if panel["type"] not in ("logs", "table"):
+            links = {link["title"]: link["url"] for link in panel["fieldConfig"]["defaults"]["links"]}
+            assert links["Last comparisons"] == wanted, panel["title"]
+
+
 def test_every_metric_of_a_run_is_shown_somewhere(metrics_in: MetricsIn) -> None:
     asked = {name for _, panel in PANELS for target in panel["targets"] for name in metrics_in(target["expr"])}
     asked |= {name for rule in rules() for name in metrics_in(rule["expr"])}
@@ -154,7 +167,8 @@ def check(*command: object, **environment: str) -> None:
 def test_prometheus_takes_its_configuration_and_rules(tmp_path: Path) -> None:
     program = checker("promtool")
     folder = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
-    (folder / "prefect_password").touch()
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "prefect_password").touch()
     check(program, "check", "config", folder / "prometheus.yml")
     check(program, "test", "rules", *sorted((DEPLOY / "prometheus" / "tests").glob("*.yml")))
 
@@ -174,3 +188,14 @@ def test_loki_takes_its_configuration(tmp_path: Path) -> None:
 
 def test_jaeger_takes_its_configuration() -> None:
     check(checker("jaeger"), "validate", "--config", DEPLOY / "jaeger" / "config.yaml")
+
+
+def test_what_was_seen_is_kept_for_thirty_days() -> None:
+    loki = yaml.safe_load((DEPLOY / "loki" / "loki.yaml").read_text(encoding="utf-8"))
+    assert (loki["limits_config"]["retention_period"], loki["compactor"]["retention_enabled"]) == ("720h", True)
+    jaeger = yaml.safe_load((DEPLOY / "jaeger" / "config.yaml").read_text(encoding="utf-8"))
+    assert jaeger["extensions"]["jaeger_storage"]["backends"]["disk"]["badger"]["ttl"] == {"spans": "720h"}
+    for place in (DEPLOY / "compose.yaml", REPOSITORY / "src" / "taxi_mlops" / "stack" / "services" / "prometheus.py"):
+        text = place.read_text(encoding="utf-8")
+        assert "--storage.tsdb.retention.time=30d" in text
+        assert "--storage.tsdb.retention.size=5GB" in text

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from taxi_mlops.monitoring.catalogue import METRICS, Kind, Metric, updated
+from taxi_mlops.monitoring.catalogue import FIT_BUCKETS_SECONDS, LABELS, METRICS, Kind, Metric, updated
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 UNITS = ("_seconds", "_bytes", "_ratio", "_per_second", "_points", "_rank", "_clusters", "_runs", "_workers", "_up")
@@ -21,6 +24,34 @@ def test_a_name_ends_in_its_unit_or_kind(metric: Metric) -> None:
 
 def test_names_are_unique() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS) > 25
+
+
+def test_the_table_says_what_bounds_each_label() -> None:
+    assert {label for metric in METRICS for label in metric.labels} == set(LABELS)
+
+
+def test_the_buckets_of_fit_tell_a_millisecond_from_an_hour() -> None:
+    assert FIT_BUCKETS_SECONDS[0] <= 0.001
+    assert FIT_BUCKETS_SECONDS[-2] <= 3600 <= FIT_BUCKETS_SECONDS[-1]
+    steps = [after / before for before, after in pairwise(FIT_BUCKETS_SECONDS)]
+    assert max(steps) == pytest.approx(10 / 3)
+
+
+def exposed(metric: Metric) -> str:
+    kind = Kind.GAUGE if metric.kind is Kind.INFO else metric.kind
+    values = {
+        sample: f'{sample}{{le="+Inf"}} 1' if sample.endswith("_bucket") else f"{sample} 1" for sample in metric.samples
+    }
+    return "\n".join([f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {kind}", *values.values(), ""])
+
+
+def test_names_are_as_prometheus_own_checker_likes_them() -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed; deploy/native/install.sh gets it")
+    text = "".join(map(exposed, METRICS))
+    done = subprocess.run([program, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_table_of_the_documentation_is_up_to_date() -> None:

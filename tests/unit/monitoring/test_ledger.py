@@ -54,3 +54,16 @@ def test_what_another_version_counted_and_nobody_knows_any_more_is_left_out(tmp_
     document["series"].append({"name": "taxi_gone_total", "labels": {}, "value": 1.0})
     path.write_text(json.dumps(document), encoding="utf-8")
     assert "taxi_gone" not in exposed(count(path, "2", "y", metrics(1, 0.5)))
+
+
+def test_a_histogram_of_other_buckets_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "none@here.json"
+    count(path, "1", "x", metrics(1, 0.5))
+    kept = '"le":"3000.0"'
+    text = path.read_text(encoding="utf-8")
+    assert kept in text
+    path.write_text(text.replace(kept, '"le":"2500.0"'), encoding="utf-8")
+    lines = exposed(count(path, "2", "y", metrics(1, 0.5))).splitlines()
+    assert 'taxi_trial_fit_seconds_count{adapter="fast"} 1.0' in lines
+    assert 'taxi_trials_total{adapter="fast",kind="timing",status="ok"} 2.0' in lines
+    assert not [line for line in lines if "2500" in line]

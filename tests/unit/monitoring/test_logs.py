@@ -2,12 +2,24 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import warnings
 from pathlib import Path
 
 import pytest
 
 from taxi_mlops.monitoring.logs import LOGGER, get_logger, redirected, run_logs
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def test_every_event_is_documented() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "src" / "taxi_mlops").rglob("*.py")]
+    calls = r"\b(?:get_logger\(\)|log)\.(?:debug|info|warning|error)\(\s*\"(\w+)\""
+    logged = {event for text in sources for event in re.findall(calls, text)}
+    page = (REPOSITORY / "docs" / "observability.md").read_text(encoding="utf-8")
+    assert logged == set(re.findall(r"^\| `(\w+)` \|", page.partition("## Log\n")[2].partition("\n## ")[0], re.M))
+    assert len(logged) > 10
 
 
 def test_a_run_writes_json_lines_with_its_id(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_spans_are_lines_of_the_file(tmp_path: Path) -> None:
     attributes = {entry["key"]: entry["value"]["stringValue"] for entry in resource["attributes"]}
     assert attributes["service.name"] == "taxi-mlops"
     assert attributes["taxi.run_id"] == "run-1"
+    assert "service.instance.id" not in attributes  # Loki would make a label of it
 
 
 def test_spans_that_had_ended_are_there_when_the_run_breaks(tmp_path: Path) -> None:

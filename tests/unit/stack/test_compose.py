@@ -49,13 +49,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def services(folder):
+def document(folder):
     command = [*compose(), "--file", str(folder / "compose.yaml"), "config", "--format", "json"]
     bare = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
     assert told.returncode == 0, told.stderr
     assert "warn" not in told.stderr
-    return json.loads(told.stdout)["services"]
+    return json.loads(told.stdout)
+
+
+@pytest.fixture(scope="module")
+def services(document):
+    return document["services"]
 
 
 def secrets(folder):
@@ -83,18 +88,18 @@ def test_no_secret_stands_in_a_file():
             )
 
 
-@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "OBJECT_STORE_MLFLOW_SECRET_KEY"])
-def test_without_a_secret_nothing_starts(folder, tmp_path, name):
+def test_without_any_one_of_its_secrets_nothing_starts(folder, tmp_path):
     there = tmp_path / "deploy"
     shutil.copytree(folder, there)
     subprocess.run(["sh", str(there / "make-secrets.sh")], check=True)
-    kept = [line for line in (there / ".env").read_text().splitlines() if not line.startswith(f"{name}=")]
-    (there / ".env").write_text("\n".join(kept))
+    lines = (there / ".env").read_text().splitlines()
     bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     command = [*compose(), "--file", str(there / "compose.yaml"), "config", "--quiet"]
-    told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
-    assert told.returncode
-    assert f"{name} is missing a value: make stack-up makes it" in told.stderr
+    for missing in lines:
+        (there / ".env").write_text("\n".join(line for line in lines if line != missing))
+        told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
+        assert told.returncode
+        assert f"{missing.partition('=')[0]} is missing a value: make stack-up makes it" in told.stderr
 
 
 def test_no_secret_is_on_a_command_line(services, folder):
@@ -117,9 +122,11 @@ def test_services_are_confined(services):
         assert int(service["mem_limit"]) > 0, name
         assert float(service["cpus"]) > 0, name
         assert not service.get("privileged"), name
+        assert not service.get("secrets"), f"{name}: Compose copies none into a container that is read-only"
 
 
-def test_only_loopback_is_published_and_data_stores_not_at_all(services):
+def test_only_loopback_is_published_and_data_stores_not_at_all(document, services):
+    assert document["networks"]["data"]["internal"]
     for name, service in services.items():
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())), name
     for name in STORES:
@@ -146,13 +153,42 @@ def test_containers_and_plain_processes_are_the_same_services_and_are_scraped_al
     native = {CALLED.get(service.name, service.name) for service in SERVICES}
     assert names - ONCE - CONTAINERS_ALONE == native
     targets = yaml.safe_load((DEPLOY / "prometheus" / "targets" / "services.yml").read_text(encoding="utf-8"))
-    scraped = {target["labels"]["job"] for target in targets}
+    scraped = {target["labels"]["job"] for target in targets} | {job["job_name"] for job in found_by_dns()}
     assert scraped - CONTAINERS_ALONE == {labels["job"] for labels in TARGETS.values()} | {"object-store"}
 
 
-def test_workers_can_be_several(services):
-    assert "container_name" not in services["prefect-worker"]
-    assert not services["prefect-worker"].get("ports")
+def found_by_dns():
+    configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    return [job for job in configuration["scrape_configs"] if "dns_sd_configs" in job]
+
+
+def test_all_of_ours_is_one_image(services):
+    """Of the version of this package, so that an upgrade builds a new one."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    built = {name: service["image"] for name, service in services.items() if "build" in service}
+    assert built.keys() >= {"prefect-server", "prefect-worker", "mlflow", "migrations", "bucket-setup", "setup"}
+    assert set(built.values()) == {f"taxi-mlops:{project['version']}"}
+
+
+def test_data_lie_in_named_volumes(services):
+    for name in STORES:
+        assert "volume" in {mount["type"] for mount in services[name]["volumes"]}, name
+
+
+def test_workers_can_be_several_and_each_is_scraped(services):
+    worker = services["prefect-worker"]
+    assert "container_name" not in worker
+    assert not worker.get("ports")
+    [job] = found_by_dns()
+    assert job["dns_sd_configs"] == [{"names": ["prefect-worker"], "type": "A", "port": 9465}]
+    assert "0.0.0.0:9465" in worker["command"]
+    assert set(worker["networks"]) & set(services["prometheus"]["networks"])
+
+
+def test_nobody_enters_grafana_without_the_password_that_was_made(services, folder):
+    environment = services["grafana"]["environment"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == secrets(folder)["GRAFANA_PASSWORD"]
+    assert environment["GF_USERS_ALLOW_SIGN_UP"] == environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
 
 
 def test_what_is_mounted_is_there_and_what_is_packaged_too(services):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 from taxi_mlops.stack.administration import ADMINISTRATOR, MLFLOW_USER, make_mlflow_user
 from taxi_mlops.stack.configuration import configuration, environment_file
@@ -22,18 +24,22 @@ class Mlflow(HttpService):
     start_seconds = 180.0
 
     def missing(self) -> str | None:
-        if find_spec("mlflow") and find_spec("flask_wtf"):
+        if all(map(find_spec, ("mlflow", "flask_wtf", "prometheus_flask_exporter"))):
             return None
-        return f"MLflow is not installed with its authentication; get it with: {INSTALL_SERVERS}"
+        return f"MLflow is not installed with its authentication and metrics; get it with: {INSTALL_SERVERS}"
 
     def version(self, stack: StackFolder) -> str:  # noqa: ARG002
         return version("mlflow")
 
+    def prepare(self, stack: StackFolder) -> None:
+        # Each process leaves files there; it counts from zero anyway.
+        shutil.rmtree(_metrics(stack), ignore_errors=True)
+
     def program(self, stack: StackFolder) -> Program:
         return Program(
             command=(
-                *(sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"),
-                *("--host", "127.0.0.1", "--port", str(stack.port(self.name))),
+                *(sys.executable, "-m", "taxi_mlops.stack.mlflow_server", stack.listens_at(self.name, "metrics")),
+                *("server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(stack.port(self.name))),
             ),
             environment={
                 **environment_file("mlflow/server.env"),
@@ -42,6 +48,7 @@ class Mlflow(HttpService):
                 "MLFLOW_AUTH_ADMIN_USERNAME": ADMINISTRATOR,
                 "MLFLOW_AUTH_ADMIN_PASSWORD": stack.secret("mlflow_admin_password"),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": stack.secret("mlflow_flask_secret_key"),
+                "MLFLOW_EXPOSE_PROMETHEUS": str(_metrics(stack)),
                 "MLFLOW_S3_ENDPOINT_URL": object_store_url(stack),
                 "AWS_ACCESS_KEY_ID": "mlflow",
                 "AWS_SECRET_ACCESS_KEY": secret_key(stack, "mlflow"),
@@ -60,3 +67,7 @@ class Mlflow(HttpService):
             "mlflow_username": MLFLOW_USER,
             "mlflow_password": stack.secret("mlflow_password"),
         }
+
+
+def _metrics(stack: StackFolder) -> Path:
+    return stack.data(Mlflow.name) / "metrics"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,7 @@ TARGETS = {
     "prometheus": {"job": "prometheus"},
     "alertmanager": {"job": "alertmanager"},
     "exporter": {"job": "taxi-exporter"},
+    "mlflow": {"job": "mlflow"},
     "prefect-worker": {"job": "prefect-worker"},
     "node-exporter": {"job": "node"},
     "process-exporter": {"job": "process"},
@@ -23,8 +25,8 @@ TARGETS = {
     "loki": {"job": "loki"},
     "jaeger": {"job": "jaeger"},
 }
-"""As in deploy/prometheus/targets/services.yml, by the services' names here."""
-_PORTS = {"jaeger": "metrics", "prefect-worker": "metrics"}
+"""As in deploy/prometheus/targets/services.yml, by the services' names here; and the worker, found by DNS there."""
+_PORTS = {"jaeger": "metrics", "mlflow": "metrics", "prefect-worker": "metrics"}
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
 
@@ -45,12 +47,21 @@ class Prometheus(InstalledService, HttpService):
                 f"--web.listen-address={stack.listens_at(self.name)}",
             ),
             files={
-                "prometheus.yml": configuration("prometheus/prometheus.yml"),
-                "prefect_password": stack.secret("prefect_password"),
+                "prometheus.yml": _without_dns(configuration("prometheus/prometheus.yml")),
+                "secrets/prefect_password": stack.secret("prefect_password"),
                 **{f"rules/{path.name}": path.read_text(encoding="utf-8") for path in _rules()},
                 **_targets(stack),
             },
         )
+
+
+def _without_dns(text: str) -> str:
+    """The configuration without those jobs whose targets only a network of containers knows by name."""
+    document: dict[str, Any] = yaml.safe_load(text)
+    jobs = document["scrape_configs"]
+    return yaml.safe_dump(
+        document | {"scrape_configs": [job for job in jobs if "dns_sd_configs" not in job]}, sort_keys=False
+    )
 
 
 def _rules() -> list[Path]:

@@ -1,0 +1,32 @@
+"""MLflow's command, whose server shows its metrics where it is told to, to whoever can reach that:
+
+    MLFLOW_EXPOSE_PROMETHEUS=FOLDER python -m taxi_mlops.stack.mlflow_server 127.0.0.1:9466 server --app-name basic-auth
+
+MLflow shows them beside its pages too, but with authentication to its administrator alone, and who scrapes metrics
+need not be that. Its server leaves them in the folder, as files that any process can read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from mlflow.cli import cli
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+
+def main() -> None:
+    """The first argument is where to listen; the others are MLflow's."""
+    host, _, port = sys.argv.pop(1).rpartition(":")
+    folder = Path(os.environ["MLFLOW_EXPOSE_PROMETHEUS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))
+    start_http_server(int(port), addr=host, registry=registry)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
