@@ -4,7 +4,8 @@ Measured on their own, since a busy host disturbs whole runs by more than that: 
 libraries in a fresh process, of a run's files, and of a trial's metrics and spans; then a run of the synthetic city,
 which these are a share of. And for a timed trial: how often this process was woken while one ran, and what it used,
 with telemetry and without. Where the settings name collectors (TAXI_OTLP_ENDPOINT, TAXI_OTLP_LOGS_ENDPOINT,
-TAXI_PUSHGATEWAY_URL), spans, log and metrics are sent to them, and that is counted too.
+TAXI_PUSHGATEWAY_URL), spans, log and metrics are sent to them, and that is counted too. And how many seconds longer
+than without any a run takes whose collectors are absent, never answer, answer byte by byte, or refuse.
 
     python benchmarks/observability.py [--rows 20000] [--repeats 5] [--trials 2000] [--output FILE]
 """
@@ -13,15 +14,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import SecretStr
 
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
@@ -82,7 +89,8 @@ def _measure(folder: Path, settings: Settings, arguments: argparse.Namespace) ->
             "trials": {"adapters": [ADAPTER], "repeats": arguments.repeats},
         }
     )
-    quiet = settings.model_copy(update={"runs_dir": folder / "runs"})
+    own = {"runs_dir": folder / "runs", "cache_dir": folder / "cache", "deployment": "benchmark"}
+    quiet = settings.model_copy(update=own)
     started = time.perf_counter()
     compare(specification, RunFolder(folder / "run"), quiet, Observer())
     run_seconds = time.perf_counter() - started
@@ -101,9 +109,10 @@ def _measure(folder: Path, settings: Settings, arguments: argparse.Namespace) ->
         "cpu_seconds": {"imports": imports, "files": files, "each_trial": trial, "push": pushing, "in_all": cost},
         "share_of_run": cost / run_seconds,
         "while_a_timed_trial_ran": {
-            "without": _while_timing(folder / "without", settings, arguments, watched=False),
-            "with": _while_timing(folder / "with", settings, arguments, watched=True),
+            "without": _while_timing(folder / "without", quiet, arguments, watched=False),
+            "with": _while_timing(folder / "with", quiet, arguments, watched=True),
         },
+        "seconds_longer_where_collectors_are": _longer(folder / "collectors", quiet, arguments.repeats),
     }
 
 
@@ -174,6 +183,71 @@ def _while_timing(path: Path, settings: Settings, arguments: argparse.Namespace,
         else:
             measured_trial()
     return {"cpu_seconds": statistics.median(used), "voluntary_switches": statistics.median(woken)}
+
+
+class _Bad(BaseHTTPRequestHandler):
+    """A collector that refuses, or answers a byte at a time. Tells apart by its server's `slow`."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        with suppress(OSError):  # they did not wait
+            if self.server.slow:  # type: ignore[attr-defined]
+                for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}":
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.2)
+            else:
+                self.send_error(503)
+
+    def do_PUT(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on standard error."""
+
+
+@contextmanager
+def _collectors() -> Iterator[dict[str, str | None]]:
+    """Addresses of collectors by what is wrong with them; none has no address."""
+    with (
+        socket.socket() as absent,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ThreadingHTTPServer(("127.0.0.1", 0), _Bad) as slow,
+        ThreadingHTTPServer(("127.0.0.1", 0), _Bad) as refusing,
+    ):
+        absent.bind(("127.0.0.1", 0))
+        for server in (slow, refusing):
+            server.daemon_threads = True
+            server.slow = server is slow  # type: ignore[attr-defined]
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        sockets = {"absent": absent, "silent": silent, "slow": slow.socket, "refusing": refusing.socket}
+        yield {"none": None} | {name: f"http://127.0.0.1:{one.getsockname()[1]}" for name, one in sockets.items()}
+        for server in (slow, refusing):
+            server.shutdown()
+
+
+def _longer(folder: Path, settings: Settings, repeats: int) -> dict[str, float]:
+    """Medians over interleaved runs, after one that imports everything."""
+    seconds: dict[str, list[float]] = {}
+    with _collectors() as collectors:
+        _seconds_beside_trials(folder / "first", settings, collectors["refusing"])
+        for repeat in range(repeats):
+            for name, address in collectors.items():
+                taken = _seconds_beside_trials(folder / f"{name}-{repeat}", settings, address)
+                seconds.setdefault(name, []).append(taken)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    return {name: median - medians["none"] for name, median in medians.items() if name != "none"}
+
+
+def _seconds_beside_trials(path: Path, settings: Settings, address: str | None) -> float:
+    """Wall-clock seconds of a small run with all collectors at this address, without those of its trials."""
+    specification = Specification.model_validate(
+        {"dataset": {"synthetic_rows": 2000}, "trials": {"adapters": [ADAPTER], "repeats": 1}}
+    )
+    named = dict.fromkeys(("otlp_endpoint", "otlp_logs_endpoint", "pushgateway_url"), address)
+    chosen = settings.model_copy(update={**named, "mlflow_uri": SecretStr("off")})
+    started = time.perf_counter()
+    done = compare(specification, RunFolder(path), chosen, Observer())
+    return time.perf_counter() - started - done.trials_seconds
 
 
 if __name__ == "__main__":
