@@ -46,9 +46,9 @@ LOG_LINK = (
     "Log",
     _explore("loki", {"expr": '{service_name="taxi-mlops"} | taxi_run_id="${__data.fields.run_id}"'}),
 )
-MLFLOW_LINK = ("MLflow", "${mlflow_url}/#/${__data.fields.mlflow_page}")
-REPORT_LINK = ("Report", "${mlflow_url}/#/${__data.fields.mlflow_page}/artifacts/report.html")
-PREFECT_LINK = ("Prefect", "${prefect_url}/runs")
+MLFLOW_LINK = ("MLflow", "${mlflow_url:raw}/#/${__data.fields.mlflow_page}")
+REPORT_LINK = ("Report", "${mlflow_url:raw}/#/${__data.fields.mlflow_page}/artifacts/report.html")
+PREFECT_LINK = ("Prefect", "${prefect_url:raw}/runs")
 OF_THAT_TIME = "/d/taxi-comparisons?${__url_time_range}"
 LOGS_LINK = ("Log", _explore("loki", {"expr": '{service_name="taxi-mlops"}'}))
 
@@ -112,8 +112,8 @@ def built(page: Any) -> str:  # noqa: ANN401 - a `Page` of panels.py
             .tags(["taxi-mlops"])
             .keep_time(True)
         )
-        .with_variable(dashboard.ConstantVariable("mlflow_url").value("http://localhost:5000"))
-        .with_variable(dashboard.ConstantVariable("prefect_url").value("http://localhost:4200"))
+        .with_variable(dashboard.TextBoxVariable("mlflow_url").label("MLflow").default_value("http://localhost:5000"))
+        .with_variable(dashboard.TextBoxVariable("prefect_url").label("Prefect").default_value("http://localhost:4200"))
     )
     if page.by_deployment:
         made = made.with_variable(

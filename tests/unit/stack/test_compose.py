@@ -185,6 +185,37 @@ def test_workers_can_be_several_and_each_is_scraped(services):
     assert set(worker["networks"]) & set(services["prometheus"]["networks"])
 
 
+@pytest.mark.parametrize("sender", ["", "taxi@example.org"])
+def test_alerts_go_where_the_environment_says_and_secrets_into_files(services, tmp_path, sender):
+    environment = {
+        "ALERT_WEBHOOK_URL": "http://example.org/s3cr3t",
+        "ALERT_EMAIL_TO": "lab@example.org",
+        "ALERT_EMAIL_FROM": sender,
+        "SMTP_SMARTHOST": "mail.example.org:587",
+        "SMTP_USERNAME": "taxi",
+        "SMTP_PASSWORD": "p4ssw0rd",
+    }
+    assert set(environment) == set(services["alertmanager"]["environment"])
+    [shell, option, script] = services["alertmanager"]["entrypoint"]
+    script = (
+        script.replace("$$", "$").replace("/run/alertmanager", str(tmp_path)).replace("exec alertmanager", "exit; #")
+    )
+    script = script.replace("/etc/alertmanager", str(DEPLOY / "alertmanager"))
+    subprocess.run([shell, option, script], check=True, env={"PATH": os.environ["PATH"], **environment})
+    [people] = yaml.safe_load((tmp_path / "alertmanager.yml").read_text(encoding="utf-8"))["receivers"]
+    [webhook], [mail] = people["webhook_configs"], people["email_configs"]
+    assert Path(webhook["url_file"]).read_text(encoding="utf-8") == environment["ALERT_WEBHOOK_URL"]
+    assert Path(mail.pop("auth_password_file")).read_text(encoding="utf-8") == environment["SMTP_PASSWORD"]
+    assert mail == {
+        "to": "lab@example.org",
+        "from": sender or "lab@example.org",
+        "smarthost": "mail.example.org:587",
+        "send_resolved": True,
+        "auth_username": "taxi",
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
 def test_nobody_enters_grafana_without_the_password_that_was_made(services, folder):
     environment = services["grafana"]["environment"]
     assert environment["GF_SECURITY_ADMIN_PASSWORD"] == secrets(folder)["GRAFANA_PASSWORD"]
