@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -20,6 +20,8 @@ from taxi_mlops.monitoring.log_shipping import sent_log
 from taxi_mlops.monitoring.logs import SWEEP_ID, get_logger
 from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.patience import Patience, patience_of_a_run
+from taxi_mlops.monitoring.secrets import SecretFilter, secrets_of
+from taxi_mlops.monitoring.spans import step_span
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.journal import RunHeader
@@ -75,15 +77,16 @@ def _watched(
         get_logger().warning("telemetry_not_sent", reason=reason)
         observer.warning(reason)
 
+    masked = SecretFilter(secrets_of(settings)).text
     spans_to, logs_to = (str(url) if url else None for url in (settings.otlp_endpoint, settings.otlp_logs_endpoint))
     with (
         run_trace(folder.trace, run_id, spans_to, not_sent, patience, settings.ca_file) as tracer,
         sent_log(folder.log, run_id, logs_to, not_sent, patience, settings.ca_file),
         metrics,
-        tracer.start_as_current_span(what, links=links_to_caller()) as run,
+        step_span(tracer, what, masked, links_to_caller()) as run,
     ):
         run.set_attributes({"taxi.run_id": run_id, "taxi.deployment": settings.deployment, **_flow_run(), **_sweep()})
-        yield Observers(Telemetry(metrics, tracer), observer)
+        yield Observers(Telemetry(metrics, tracer, masked), observer)
 
 
 def _flow_run() -> dict[str, str]:
@@ -106,17 +109,19 @@ class Telemetry(Observer):
 
     The process of a trial makes no spans: it tells when its phases were over, as it does anyway, and its spans are made
     from that here, once it has ended. So nothing of OpenTelemetry is imported, or runs, where fit is timed.
+    masked: hides secrets in what errors say.
     """
 
-    def __init__(self, metrics: MetricsCollector, tracer: trace.Tracer) -> None:
+    def __init__(self, metrics: MetricsCollector, tracer: trace.Tracer, masked: Callable[[str], str] = str) -> None:
         self._metrics = metrics
         self._tracer = tracer
+        self._masked = masked
         self._header: RunHeader | None = None
         self._trial_started = 0
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        with self._tracer.start_as_current_span(name), traced_calls(name, self._tracer):
+        with step_span(self._tracer, name, self._masked), traced_calls(name, self._tracer):
             yield
 
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
@@ -144,7 +149,7 @@ class Telemetry(Observer):
             }
         )
         if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
-            span.set_status(trace.StatusCode.ERROR, f"{outcome.status}: {outcome.cause}")
+            span.set_status(trace.StatusCode.ERROR, self._masked(f"{outcome.status}: {outcome.cause}"))
         self._trace_phases(outcome)
 
     def _trace_phases(self, outcome: TrialOutcome) -> None:
@@ -168,7 +173,7 @@ class Telemetry(Observer):
     def recorded(self, recorder: str, failure: str | None) -> None:
         self._metrics.run_recorded(recorder, failed=failure is not None)
         if failure is not None:
-            trace.get_current_span().set_status(trace.StatusCode.ERROR, failure)
+            trace.get_current_span().set_status(trace.StatusCode.ERROR, self._masked(failure))
 
 
 def _attributes(workload: RunHeader) -> dict[str, str | int | float]:

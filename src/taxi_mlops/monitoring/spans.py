@@ -5,7 +5,8 @@ Only OpenTelemetry's API is imported here. Its SDK is where somebody listens: `t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -57,6 +58,24 @@ def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None
             yield
         except Exception as error:
             span.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
+
+
+@contextmanager
+def step_span(
+    tracer: trace.Tracer, name: str, masked: Callable[[str], str], links: tuple[trace.Link, ...] = ()
+) -> Iterator[trace.Span]:
+    """A span that we are in while the context lasts. Of an error it tells everything, without what `masked` hides."""
+    with tracer.start_as_current_span(name, links=links, record_exception=False, set_status_on_exception=False) as span:
+        try:
+            yield span
+        except Exception as error:
+            told = {
+                "exception.message": masked(str(error)),
+                "exception.stacktrace": masked("".join(traceback.format_exception(error))),
+            }
+            span.record_exception(error, told)
+            span.set_status(StatusCode.ERROR, masked(f"{type(error).__name__}: {error}"))
             raise
 
 

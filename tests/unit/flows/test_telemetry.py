@@ -14,6 +14,7 @@ from taxi_mlops.domain import Provenance, Trial, TrialKind, TrialOutcome, TrialS
 from taxi_mlops.flows.observer import Observer, Observers
 from taxi_mlops.flows.telemetry import Telemetry
 from taxi_mlops.monitoring.metrics import MetricsCollector
+from taxi_mlops.monitoring.secrets import SecretFilter
 from taxi_mlops.recording.journal import RunHeader
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
@@ -116,6 +117,26 @@ def test_a_step_that_raises_is_an_error(telemetry, spans) -> None:
     [load] = spans.get_finished_spans()
     assert load.status.status_code is StatusCode.ERROR
     assert load.events[0].attributes["exception.message"] == "one too many"
+
+
+def test_what_is_secret_is_masked_in_what_errors_say(spans) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    masked = SecretFilter({"hunter2hunter2"}).text
+    telemetry = Telemetry(MetricsCollector(CollectorRegistry(), ()), provider.get_tracer("tests"), masked)
+    with pytest.raises(ValueError, match="hunter2"), telemetry.step("load"):
+        raise ValueError("the key hunter2hunter2 is not known at http://lab:word@host/x")
+    run_trial(telemetry, TrialOutcome(TIMING, TrialStatus.ERROR, cause="said hunter2hunter2"))
+    with telemetry.step("record.store"):
+        telemetry.recorded("store", "no user with hunter2hunter2")
+    provider.shutdown()
+    load, trial, record = spans.get_finished_spans()
+    assert load.status.description == "ValueError: the key *** is not known at http://lab:***@host/x"
+    assert load.events[0].attributes["exception.type"] == "ValueError"
+    assert (trial.status.description, record.status.description) == ("error: said ***", "no user with ***")
+    assert not [
+        span.name for span in (load, trial, record) if "hunter2" in span.to_json() or ":word@" in span.to_json()
+    ]
 
 
 def test_a_recorder_that_fails_is_an_error_and_counted(telemetry, spans, registry) -> None:
