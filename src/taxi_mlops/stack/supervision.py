@@ -9,9 +9,10 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,10 @@ class Supervisor:
         self._call("startProcess", name, False, fine=Faults.ALREADY_STARTED)
 
     def stop(self, name: str) -> None:
-        """Stop a program, with all its processes, and wait for it."""
-        self._call("stopProcess", name, True)
+        """Stop a program, with all its processes, and wait for it; fine if it does not run."""
+        from supervisor.xmlrpc import Faults
+
+        self._call("stopProcess", name, True, fine=Faults.NOT_RUNNING)
 
     def processes(self) -> dict[str, Process]:
         """Each program's process, by name."""
@@ -169,9 +172,17 @@ class Supervisor:
         }
 
     def shut_down(self) -> None:
-        """Stop everything, the last started first, and then whatever is left of it."""
+        """Stop everything, the last started first, and then whatever is left of it.
+
+        What a program had started in a session of its own, as Prefect's worker its flow runs, ends with the program:
+        while the services that it needs still answer.
+        """
         if self.alive:
             supervisor = psutil.Process(self._call("getPID"))
+            programs = sorted(self._call("getAllConfigInfo"), key=lambda program: program["group_prio"], reverse=True)
+            for program in programs:
+                self.stop(program["name"])
+                self._end(partial(self._strays, supervisor))
             self._call("shutdown")
             supervisor.wait()  # every program is killed when its own time is over
         self.sweep()
@@ -180,18 +191,30 @@ class Supervisor:
 
     def sweep(self) -> None:
         """End the processes that a supervisor left behind that was killed."""
-        left = self._left()
+        self._end(self._left)
+
+    def _end(self, found: Callable[[], list[psutil.Process]]) -> None:
+        """End these processes: gently at first, and then whatever is found once more."""
+        left = found()
+        if not left:
+            return
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
         _, stubborn = psutil.wait_procs(left, timeout=_KILL_AFTER_SECONDS)
-        for process in (*stubborn, *self._left()):
+        for process in (*stubborn, *found()):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
     def _left(self) -> list[psutil.Process]:
         session = int(self._session.read_text(encoding="utf-8")) if self._session.is_file() else None
         return [process for process in psutil.process_iter() if self._is_ours(process, session)]
+
+    def _strays(self, supervisor: psutil.Process) -> list[psutil.Process]:
+        """Those of our processes that no program of the supervisor's is a parent of any more."""
+        ours = self._left()  # first: what is started meanwhile is not in it
+        supervised = {supervisor, *supervisor.children(recursive=True)}
+        return [process for process in ours if process not in supervised]
 
     def _is_ours(self, process: psutil.Process, session: int | None) -> bool:
         """By the marker. PostgreSQL and Redis write their titles over it: by the session and the folder then."""

@@ -7,11 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from pydantic import HttpUrl, SecretStr
 
@@ -247,3 +250,48 @@ def test_a_postgresql_that_is_killed_in_the_middle_of_a_record(own_services, spe
         rows = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("comparisons", "trials")]
     assert rows == [(1,), (len(finished),)]
     assert trial_keys(folder) == finished
+
+
+def end_of(process):
+    """When it ends."""
+    process.wait(timeout=60)
+    return time.monotonic()
+
+
+def test_a_stack_that_is_brought_down_during_a_run_ends_it_and_it_is_gone_on_with(
+    own_services, specify, settings, tmp_path
+):
+    """The run is in a session of its own, as those of Prefect's worker, which no signal of the stack reaches."""
+    from taxi_mlops.stack.service import Program
+    from taxi_mlops.stack.services.redis import Redis
+    from taxi_mlops.stack.supervision import Supervisor
+
+    services, folder = own_services("redis"), RunFolder(tmp_path / "run")
+    stack = services.stack
+    specification = tmp_path / "specification.toml"
+    specification.write_text(specify("light-exact", "light-slow").to_toml(), encoding="utf-8")
+    start = "import signal, subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True); signal.pause()"
+    taxi = (sys.executable, "-m", "taxi_mlops.cli")
+    run = (*taxi, "compare", "--spec", str(specification), "--output", str(folder.path))
+    handed_on = {name: value for name, value in os.environ.items() if name.startswith(("TAXI_", "PYTHONPATH"))}
+    worker = Program(command=(sys.executable, "-c", start, *run), environment=handed_on)
+    supervisor = Supervisor(stack.folder)
+    supervisor.configure({"redis": Redis().program(stack.folder), "worker": worker})
+    supervisor.start("worker")
+    deadline = time.monotonic() + 60
+    while not folder.journal.is_file() or folder.journal.read_bytes().count(b"\n") < 3:
+        assert time.monotonic() < deadline, stack.folder.log("worker").read_text(encoding="utf-8")
+        time.sleep(0.02)
+    pids = {name: process.pid for name, process in supervisor.processes().items()}
+    (in_its_session,) = psutil.Process(pids["worker"]).children()
+    with ThreadPoolExecutor() as watching:
+        ends = [watching.submit(end_of, process) for process in (in_its_session, psutil.Process(pids["redis"]))]
+        stack.down()
+    assert ends[0].result() < ends[1].result(), "the run goes before the services that it needs"
+    running = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert [line for line in running if str(folder.path) in line or str(stack.folder.path) in line] == []
+    finished = trial_keys(folder)
+    resume(folder, settings, Observer())
+    assert trial_keys(folder)[: len(finished)] == finished
+    outcomes = Journal.read(folder.journal).outcomes
+    assert len({outcome.trial.key for outcome in outcomes}) == len(outcomes) == 6
