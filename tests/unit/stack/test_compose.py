@@ -185,6 +185,21 @@ def test_workers_can_be_several_and_each_is_scraped(services):
     assert set(worker["networks"]) & set(services["prometheus"]["networks"])
 
 
+def test_prometheus_finds_its_password_in_a_file(services, folder, tmp_path):
+    prometheus = services["prometheus"]
+    assert prometheus["tmpfs"] == ["/etc/prometheus/secrets:mode=1777"]
+    [shell, option, script] = prometheus["entrypoint"]
+    script = script.replace("$$", "$").replace("/etc/prometheus/secrets", str(tmp_path))
+    script = script.replace("exec prometheus", "exit; #")
+    subprocess.run([shell, option, script], check=True, env={"PATH": os.environ["PATH"], **prometheus["environment"]})
+    [password] = tmp_path.iterdir()
+    assert password.read_text(encoding="utf-8") == secrets(folder)["PREFECT_PASSWORD"]
+    assert stat.S_IMODE(password.stat().st_mode) == 0o600
+    configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    asked = [job["basic_auth"]["password_file"] for job in configuration["scrape_configs"] if "basic_auth" in job]
+    assert asked == [f"secrets/{password.name}"]
+
+
 @pytest.mark.parametrize("sender", ["", "taxi@example.org"])
 def test_alerts_go_where_the_environment_says_and_secrets_into_files(services, tmp_path, sender):
     environment = {
