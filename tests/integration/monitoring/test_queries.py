@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -146,6 +150,35 @@ def test_what_a_person_typed_at_prefect_is_no_label(services, ask, wait_until):
     wait_until(lambda: asked.metrics('taxi_flow_runs{deployment="other", state="completed"} > 0'), "others are counted")
     assert {found["metric"]["pool"] for found in asked.metrics("taxi_workers")} == {services.settings.prefect_work_pool}
     assert asked.metrics(f'{{__name__=~"taxi_.+", deployment="{TYPED}"}}') == []
+
+
+def test_a_worker_shows_its_own_metrics_where_it_is_told_to(services, wait_until, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_API_URL": str(services.settings.prefect_api_url),
+        "PREFECT_API_AUTH_STRING": services.settings.prefect_api_auth.get_secret_value(),
+    }
+    command = ["worker", "start", "--pool", "of-this-test-alone", "--type", "process"]
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "taxi_mlops.flows.prefect_worker", address, *command],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def shown():
+        try:
+            return httpx.get(f"http://{address}/metrics").text
+        except httpx.TransportError:
+            return ""
+
+    try:
+        wait_until(lambda: "prefect_events_emitted_total{" in shown(), "the worker has told of an event")
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def test_nothing_is_said_to_be_down_on_a_stack_that_is_up(run, services, ask):
