@@ -19,7 +19,7 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from taxi_mlops.domain import TrialOutcome, TrialStatus
+from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows import sweep as sweeping
@@ -32,6 +32,7 @@ from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.sweep_folder import SweepFolder
+from taxi_mlops.reports import units
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import sentence as trends_sentence
@@ -63,13 +64,20 @@ class RunLogObserver(Observer):
 
     def __init__(self) -> None:
         self._log = get_run_logger()
+        self._place = ""
 
     def stage(self, text: str) -> None:
         self._log.info(text)
 
+    def trial_started(self, trial: Trial, number: int, total: int) -> None:  # noqa: ARG002
+        self._place = f"{number} of {total}"
+
     def trial_finished(self, outcome: TrialOutcome) -> None:
         level = "info" if outcome.status is TrialStatus.OK else "warning"
-        getattr(self._log, level)("trial %s: %s %s", outcome.trial.key, outcome.status, outcome.cause or "")
+        figures = [units.seconds(outcome.fit_seconds)] if outcome.fit_seconds is not None else []
+        figures += [units.memory(outcome.peak_memory_bytes)] if outcome.peak_memory_bytes is not None else []
+        said = ", ".join((outcome.status, *figures, *filter(None, [outcome.cause])))
+        getattr(self._log, level)("trial %s: %s (%s)", outcome.trial.key, said, self._place)
 
     def recorded(self, recorder: str, failure: str | None) -> None:
         if failure is not None:

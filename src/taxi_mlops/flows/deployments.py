@@ -24,6 +24,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.flows import deployed
+from taxi_mlops.flows.prefect_compare import TIMED_TRIALS
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.objects import TRIPS_BUCKET
@@ -103,13 +104,16 @@ def find_deployment(name: str, settings: Settings) -> Deployed:
 
 
 def deploy_all(settings: Settings) -> Iterator[str]:
-    """Bring work pool, deployments, schedules and automations to what the settings say; yields what is done, in words.
+    """Bring work pool, limit, deployments, schedules and automations to what the settings say; yields what is done.
 
     Doing it again changes nothing; a schedule that was paused stays so. Raises what Prefect's client does where the
     server fails.
     """
     with get_client(sync_client=True) as client:
         yield _make_pool(client, settings.prefect_work_pool)
+        # Of this host; a worker on another makes its own with its first timed trials.
+        client.upsert_global_concurrency_limit_by_name(TIMED_TRIALS, limit=1)
+        yield f"concurrency limit {TIMED_TRIALS}, 1"
         environment = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
         if settings.object_store_url is not None:
             environment["PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"] = _save_results_block()

@@ -25,6 +25,8 @@ from taxi_mlops.flows.deployments import Deployed
 _POLL_SECONDS = 0.5
 _LOGS_AT_ONCE = 200
 _SECOND_LIFE_SECONDS = 30.0
+_WITHOUT_NEWS = "Finished in state Completed()"
+"""What Prefect itself logs of every task that went well, without its name."""
 _LAST_LOGS_SECONDS = 2.0
 """How long to wait for the log of a run that has ended: it comes by another way than its state."""
 
@@ -108,7 +110,8 @@ def _tell_logs(client: SyncPrefectClient, run: StartedRun, told: set[UUID], tell
         for record in records:
             if record.id not in told:
                 told.add(record.id)
-                tell(record.message)
+                if record.message != _WITHOUT_NEWS:
+                    tell(record.message)
         first += len(records)
 
 

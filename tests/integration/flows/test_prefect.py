@@ -23,8 +23,12 @@ from taxi_mlops.flows import prefect_run
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.prefect_server import start_server
 from taxi_mlops.recording.journal import Journal
+from taxi_mlops.recording.mlflow_recorder import MlflowRecorder
+from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings
+from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.testing.sample_runs import make_run
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.workload_folder import write_workload
 
@@ -147,6 +151,30 @@ def test_the_flow_gives_the_same_comparison_as_the_plain_steps(specify, run, tax
     assert [row["adapter"] for row in ranking] == [entry["name"] for entry in documents[1]["ranking"]]
     assert "light-exact" in shown["comparison"]["data"]
     assert flow.report.as_uri() in shown["report"]["data"]
+
+
+@needs_prefect
+def test_the_run_in_mlflow_is_linked(server, prefect_home, tmp_path):
+    """Where it is recorded at a server, which has pages. In a process of its own: Prefect reads settings on import."""
+    run = make_run(tmp_path / "run")
+    recorder = MlflowRecorder(
+        ServiceUrl("http://tracking:5000"), "tests", tmp_path, lambda comparison: comparison.run_id
+    )
+    note(run, recorder, None, "#/experiments/1/runs/abc")
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from taxi_mlops.flows.prefect_artifacts import show_comparison\n"
+        "from taxi_mlops.recording.base import RecordedRun\n"
+        "from taxi_mlops.recording.run_folder import RunFolder\n"
+        "folder = RunFolder(Path(sys.argv[1]))\n"
+        "show_comparison(RecordedRun.read(folder).comparison, folder)\n"
+    )
+    environment = os.environ | {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": server}
+    subprocess.run([sys.executable, "-c", program, run.folder.path], env=environment, check=True, timeout=120)
+    wanted = {"artifacts": {"key": {"any_": ["mlflow-run"]}}}
+    [shown] = httpx.post(f"{server}/artifacts/filter", json=wanted).json()
+    assert "(http://tracking:5000/#/experiments/1/runs/abc)" in shown["data"]
 
 
 @needs_prefect

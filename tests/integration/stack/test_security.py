@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+from base64 import b64encode
+from http.client import HTTPConnection
 from itertools import permutations
 
 import httpx
@@ -13,7 +15,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from taxi_mlops.data.objects import ObjectStore
+from taxi_mlops.data.objects import ObjectAddress, ObjectStore
 from taxi_mlops.stack.administration import BUCKETS
 from taxi_mlops.stack.services.object_store import secret_key
 from taxi_mlops.stack.services.postgresql import database_password
@@ -102,13 +104,37 @@ def test_a_user_of_the_object_store_has_its_own_bucket_only(own_services, kind):
                 ask(**where)
 
 
-@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "%2e%2e/outside", "..%2foutside", "/etc/outside"])
-def test_an_uploaded_artifact_cannot_leave_its_folder(start_services, name):
-    settings = start_services("mlflow").settings
-    url = f"{settings.mlflow_uri.get_secret_value()}/api/2.0/mlflow-artifacts/artifacts/{name}"
+OUTSIDE = ("../../outside", "a/../../../outside", "%2e%2e/%2e%2e/outside", "..%2f..%2foutside", "//etc/outside")
+
+
+def test_an_uploaded_artifact_cannot_leave_its_folder(start_services):
+    services = start_services("mlflow")
+    settings = services.settings
+    address = settings.mlflow_uri.get_secret_value()
     user = (settings.mlflow_username, settings.mlflow_password.get_secret_value())
-    answer = httpx.put(url, content=b"x", auth=user, timeout=10)
-    assert answer.status_code in (400, 401, 403, 404, 405)
+    with httpx.Client(base_url=f"{address}/api/2.0/mlflow", auth=user, timeout=10) as client:
+        experiment = client.post("/experiments/create", json={"name": "artifacts' folders"}).json()["experiment_id"]
+        run = client.post("/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
+    place = f"{experiment}/{run}/artifacts"
+
+    def put(name):
+        """As it stands: clients of HTTP tidy addresses up."""
+        connection = HTTPConnection(address.removeprefix("http://"), timeout=10)
+        authorization = f"Basic {b64encode(':'.join(user).encode()).decode()}"
+        path = f"/api/2.0/mlflow-artifacts/artifacts/{place}/{name}"
+        connection.request("PUT", path, b"x", {"Authorization": authorization})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert put("inside") == 200
+    assert [name for name in OUTSIDE if put(name) < 400] == []
+    key = SecretStr(secret_key(services.stack.folder, "mlflow"))
+    given = {"object_store_access_key": "mlflow", "object_store_secret_key": key}
+    store = ObjectStore(settings.model_copy(update=given))
+    stored = {entry.address.key for entry in store.entries(ObjectAddress(BUCKETS["mlflow"], ""))}
+    assert f"{place}/inside" in stored
+    assert not [name for name in stored if "outside" in name]
 
 
 class CommandLines:
