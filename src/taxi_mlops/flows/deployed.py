@@ -27,6 +27,7 @@ from taxi_mlops.flows.aggregate import write_trends
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load
 from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
+from taxi_mlops.flows.prefect_environment import is_away
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
@@ -276,11 +277,13 @@ def _check_alone(of: Flow[..., Any], *allowed: str) -> None:
 
 
 def _through_restarts(go_on: Callable[[], R]) -> R:
-    """Go on, from the journal, where Prefect's server was away for a moment."""
+    """Go on, from the journal, where Prefect's server was away for a moment, or its database."""
     for seconds in RESTART_SECONDS:
         try:
             return go_on()
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
+            if not is_away(error):
+                raise
             get_run_logger().warning("Prefect's server is away (%s); going on in %s s", error, seconds)
             time.sleep(seconds)
     return go_on()

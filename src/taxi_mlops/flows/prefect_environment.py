@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.flows.prefect_server import NO_CALLS_HOME
 from taxi_mlops.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 API_URL = "PREFECT_API_URL"
 INSTALL = "pip install 'taxi-mlops[flow]'"
@@ -99,3 +102,12 @@ def check_server() -> None:
                 f"no Prefect server answers at {client.api_url} ({type(error).__name__}); "
                 "start it, correct PREFECT_API_URL, or use --no-flow"
             ) from None
+
+
+def is_away(error: httpx.HTTPError) -> bool:
+    """Whether waiting may mend it: no server answers, or one that fails itself, as while its database is away."""
+    import httpx
+
+    return isinstance(error, httpx.TransportError) or (
+        isinstance(error, httpx.HTTPStatusError) and error.response.is_server_error
+    )

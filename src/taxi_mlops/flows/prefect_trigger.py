@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.sorting import LogSort
@@ -21,10 +22,13 @@ from prefect.settings import PREFECT_UI_URL
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.flows.deployments import Deployed
+from taxi_mlops.flows.prefect_environment import is_away
 
 _POLL_SECONDS = 0.5
 _LOGS_AT_ONCE = 200
 _SECOND_LIFE_SECONDS = 30.0
+_AWAY_SECONDS = 120.0
+"""How long a server may be away from those who watch."""
 _WITHOUT_NEWS = "Finished in state Completed()"
 """What Prefect itself logs of every task that went well, without its name."""
 _LAST_LOGS_SECONDS = 2.0
@@ -85,17 +89,30 @@ def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
 
 
 def watched(run: StartedRun, tell: Callable[[str], None]) -> RunEnd:
-    """Tell the run's log until it has ended. One that crashed has `_SECOND_LIFE_SECONDS` to be begun again."""
+    """Tell the run's log until it has ended. One that crashed has `_SECOND_LIFE_SECONDS` to be begun again.
+
+    A server that is away is waited for, since the run goes on without it.
+    """
     told: set[UUID] = set()
     state: str | None = None
-    ended_at = 0.0
+    ended_at = away_since = 0.0
     with get_client(sync_client=True) as client:
         while True:
-            now = client.read_flow_run(run.id).state
-            if now is not None and now.name != state:
-                state, ended_at = now.name, time.monotonic()
-                tell(f"· {state}")
-            _tell_logs(client, run, told, tell)
+            try:
+                now = client.read_flow_run(run.id).state
+                if now is not None and now.name != state:
+                    state, ended_at = now.name, time.monotonic()
+                    tell(f"· {state}")
+                _tell_logs(client, run, told, tell)
+            except httpx.HTTPError as error:
+                if not is_away(error) or (away_since and time.monotonic() > away_since + _AWAY_SECONDS):
+                    raise
+                if not away_since:
+                    away_since = time.monotonic()
+                    tell("· Prefect's server is away; the run goes on without it")
+                time.sleep(_POLL_SECONDS)
+                continue
+            away_since = 0.0
             patience = _SECOND_LIFE_SECONDS if now is not None and now.is_crashed() else _LAST_LOGS_SECONDS
             if now is not None and now.is_final() and time.monotonic() > ended_at + patience:
                 return RunEnd(now.name or now.type.value, " ".join((now.message or "").split()), now.is_completed())

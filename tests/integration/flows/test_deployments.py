@@ -89,18 +89,19 @@ class Prefect:
         self.processes.append(process)
         return process
 
-    def restart_server(self):
-        """Kill it; its supervisor starts it again."""
-        [server] = [status for status in self.stack.status() if status.name == "prefect-server"]
-        psutil.Process(server.pid).kill()
-        wait_for(lambda: not self.answers(), "the end of Prefect's server")
-        wait_for(self.answers, "Prefect's server")
+    def restart(self, name):
+        """Kill a service; its supervisor starts it again."""
+        [service] = [status for status in self.stack.status() if status.name == name]
+        psutil.Process(service.pid).kill()
 
-    def answers(self):
-        try:
-            return self.client.get(f"{self.url}/ready", timeout=5).is_success
-        except httpx.TransportError:
-            return False
+        def is_back():
+            return [
+                status
+                for status in self.stack.status()
+                if status.name == name and status.pid != service.pid and status.up
+            ]
+
+        wait_for(is_back, f"{name} to be back")
 
     def start_worker(self, name):
         options = ("--pool", POOL, "--type", "process", "--name", name)
@@ -415,15 +416,37 @@ def test_trends_are_a_page_and_artifacts(deployed):
     assert shown >= {"regressions", "trends", "trends-report"}
 
 
-def test_a_server_that_is_restarted_costs_a_run_nothing(deployed, ask):
+@pytest.fixture
+def watch(deployed, ask):
+    """Asks for a run of some trials, watches it, and waits for the first of them to end."""
+
+    def watch(folder, repeats):
+        asked = ask("light-exact", "light-slow", repeats=repeats)
+        watching = deployed.start("-m", "taxi_mlops.cli", "run", "compare", asked, f"folder={folder}", "--watch")
+        journal_of(folder, 2)
+        return watching
+
+    return watch
+
+
+def test_a_server_that_is_restarted_costs_a_run_nothing(deployed, watch):
     folder = deployed.folder / "restarted"
-    flow_run_id = deployed.started("compare", ask("light-exact", "light-slow", repeats=3), f"folder={folder}")
-    journal_of(folder, 3)
-    deployed.restart_server()
-    assert deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]["type"] == "COMPLETED"
+    watching = watch(folder, repeats=3)
+    deployed.restart("prefect-server")
+    assert watching.wait(timeout=PATIENCE_SECONDS) == 0
     outcomes = Journal.read(RunFolder(folder).journal).outcomes
     assert [outcome.status for outcome in outcomes] == [TrialStatus.OK] * 8
     assert [limit["active_slots"] for limit in timed_trials(deployed)] == [0]
+
+
+def test_a_database_and_a_redis_that_are_killed_beneath_the_server_cost_a_run_nothing(deployed, watch):
+    folder = deployed.folder / "beneath"
+    watching = watch(folder, repeats=0)
+    for name in ("postgresql", "redis"):
+        deployed.restart(name)
+    assert watching.wait(timeout=PATIENCE_SECONDS) == 0
+    outcomes = Journal.read(RunFolder(folder).journal).outcomes
+    assert [outcome.status for outcome in outcomes] == [TrialStatus.OK] * 2
 
 
 def test_a_run_whose_host_died_is_gone_on_with_elsewhere(deployed, lost):
