@@ -173,7 +173,12 @@ def _memory(folder: Path, workers: dict[str, int]) -> dict[str, int]:
     memory = {name: one.memory_bytes or 0 for name, one in servers.items()}
     memory[SHARED] = _shared_bytes(servers["postgresql"].pid)
     memory["postgresql"] -= memory[SHARED]
-    return memory | {name: proportional_bytes(pid) or 0 for name, pid in workers.items() if psutil.pid_exists(pid)}
+    for name, pid in workers.items():
+        if (worker := proportional_bytes(pid)) is None:
+            log = StackFolder(folder).log(name).read_text(errors="replace")
+            sys.exit(f"{name} has ended:\n" + "\n".join(log.splitlines()[-30:]))
+        memory[name] = worker
+    return memory
 
 
 def _shared_bytes(pid: int | None) -> int:
