@@ -89,8 +89,10 @@ def check_server() -> None:
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    with get_client(sync_client=True) as client:
+    # Asked once: Prefect's client would ask a server that is silent, or not there, for a minute and more.
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
         try:
             client.request("GET", "/admin/version")
         except PrefectHTTPStatusError as error:

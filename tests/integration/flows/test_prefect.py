@@ -216,10 +216,17 @@ def test_a_host_that_is_taken_is_waited_for_no_longer_than_the_settings_say(spec
 
 @needs_prefect
 def test_a_server_that_does_not_answer_is_one_line(taxi, tmp_path):
-    process = taxi("--output", tmp_path / "run", PREFECT_API_URL="http://127.0.0.1:9/api")
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert re.fullmatch(r"error: no Prefect server answers at http://127\.0\.0\.1:9/api.*--no-flow\n", stderr)
+    """One that is not there, and one that takes connections and says nothing, which is asked but once."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        places = ("127.0.0.1:9", f"127.0.0.1:{silent.getsockname()[1]}")
+        environments = [
+            {"PREFECT_API_URL": f"http://{place}/api", "TAXI_SERVICE_TIMEOUT_SECONDS": "1"} for place in places
+        ]
+        processes = [taxi("--output", tmp_path / "run", **environment) for environment in environments]
+        for place, process in zip(places, processes, strict=True):
+            _, stderr = process.communicate(timeout=60)
+            assert process.returncode == 1
+            assert re.fullmatch(rf"error: no Prefect server answers at http://{place}/api.*--no-flow\n", stderr)
 
 
 def wait_for_server(process):

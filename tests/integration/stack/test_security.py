@@ -9,6 +9,7 @@ import threading
 from base64 import b64encode
 from http.client import HTTPConnection
 from itertools import permutations
+from pathlib import Path
 
 import httpx
 import psutil
@@ -73,19 +74,23 @@ def test_only_loopback_is_listened_on(start_services):
 
 
 @pytest.mark.parametrize("kind", ["MinIO", "SeaweedFS"])
-def test_a_user_of_the_object_store_has_its_own_bucket_only(own_services, kind):
+def test_a_user_of_the_object_store_has_its_own_bucket_only(own_services, kind, tmp_path, monkeypatch):
     from botocore.exceptions import ClientError
 
     from taxi_mlops.stack.programs import find_program
 
-    if not find_program("minio" if kind == "MinIO" else "weed"):
+    program = find_program("minio" if kind == "MinIO" else "weed")
+    if program is None:
         pytest.skip(f"{kind} is not installed")
+    monkeypatch.setenv("PATH", os.pathsep.join((str(Path(program).parent), os.environ["PATH"])))
+    monkeypatch.setenv("HOME", str(tmp_path))
     services = own_services()
     services.stack.folder.make()
     (services.stack.folder.data("object-store") / kind.lower()).mkdir()
     services.up("object-store")
     assert kind in services.stack.status()[0].version
     assert listening(services) <= {"127.0.0.1", "::1"}
+    assert list(tmp_path.iterdir()) == [], "it keeps its files in the stack's folder"
     for user, own in BUCKETS.items():
         key = SecretStr(secret_key(services.stack.folder, user))
         given = {"object_store_access_key": user, "object_store_secret_key": key}

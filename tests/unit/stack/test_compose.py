@@ -79,6 +79,13 @@ def test_secrets_are_made_once_and_are_nobody_elses(folder):
     assert set(after) == set(before)
 
 
+def test_make_makes_secrets_before_it_starts_containers():
+    told = subprocess.run(["make", "--dry-run", "stack-up"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    first, second, *_ = told.stdout.splitlines()
+    assert first == "sh deploy/make-secrets.sh"
+    assert second == "docker compose --file deploy/compose.yaml up --build --detach"
+
+
 def test_no_secret_stands_in_a_file():
     for path in DEPLOY.rglob("*"):
         if path.is_file() and path.name != ".env":
