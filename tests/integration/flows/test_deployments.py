@@ -252,6 +252,11 @@ def test_deploying_again_changes_nothing(deployed):
         assert "taxi" in deployment["tags"]
         form = deployment["parameter_openapi_schema"]["properties"]
         assert all(parameter.get("description") for parameter in form.values())
+        assert all("default" in parameter for parameter in form.values())
+    form = deployments["compare"]["parameter_openapi_schema"]["properties"]
+    assert form["points"]["enum"] == ["pickup", "dropoff"]
+    assert (form["repeats"]["type"], form["repeats"]["minimum"], form["repeats"]["default"]) == ("integer", 0, 5)
+    assert (form["adapters"]["type"], form["adapters"]["items"]) == ("array", {"type": "string"})
 
 
 def test_scheduled_runs_are_created(deployed):
