@@ -62,9 +62,9 @@ def push_timed(source: Path, prefix: str) -> str:
     return pushed.uri
 
 
-def measure_cache(source: Path, repeats: int) -> None:
+def measure_cache(place: str, source: str, repeats: int) -> None:
     """Load with and without the cache in turns, and print what each took, as median and least."""
-    settings, request = load_settings(), LoadRequest(source=str(source))
+    settings, request = load_settings(), LoadRequest(source=source)
     seconds: dict[bool, list[float]] = {False: [], True: []}
     load_points(request, settings, None, points_cache(settings, sys.exit))
     for cached in [False, True] * repeats:
@@ -75,7 +75,7 @@ def measure_cache(source: Path, repeats: int) -> None:
     for name, of in (("median", statistics.median), ("least", min)):
         prepared, taken = of(seconds[False]), of(seconds[True])
         times = f"{prepared / taken:.1f} times as fast"
-        print(f"{name}: prepared anew {prepared:.3f} s, taken from the cache {taken:.3f} s: {times}")
+        print(f"{place}, {name}: prepared anew {prepared:.3f} s, taken from the cache {taken:.3f} s: {times}")
 
 
 def load_apart(place: str, source: str) -> None:
@@ -121,7 +121,8 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for place, name in places.items():
                 load_apart(place, name)
-        measure_cache(source, arguments.repeats)
+        for place, name in places.items():
+            measure_cache(place, name, arguments.repeats)
 
 
 if __name__ == "__main__":
