@@ -80,7 +80,8 @@ def test_secrets_are_made_once_and_are_nobody_elses(folder):
 
 
 def test_make_makes_secrets_before_it_starts_containers():
-    told = subprocess.run(["make", "--dry-run", "stack-up"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    command = ["make", "--dry-run", "--no-print-directory", "stack-up"]  # the tests themselves run under make
+    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     first, second, *_ = told.stdout.splitlines()
     assert first == "sh deploy/make-secrets.sh"
     assert second == "docker compose --file deploy/compose.yaml up --build --detach"
