@@ -12,7 +12,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import httpx
 from prefect import flow, get_run_logger, tags
 from prefect.deployments import run_deployment
 from prefect.flows import Flow
@@ -202,9 +201,9 @@ def sweep(
             )
         sweeping.begin(asked, into)
         sweeping.prepare(into, settings, observer)
-        _call_helpers(helpers, into)
+        _through_restarts(lambda: _call_helpers(helpers, into))
     result = _through_restarts(lambda: sweeping.resume(into, settings, observer, _run_cell))
-    show_sweep(result, into)
+    _through_restarts(lambda: show_sweep(result, into))
     return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
 
 
@@ -222,7 +221,7 @@ def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, outpu
     since = datetime.now(UTC) - timedelta(days=days)
     page = Path(output) if output else settings.runs_dir / "trends.html"
     trends = write_trends(settings, RunFilter(adapter=adapter or None, data=data or None, since=since), page)
-    show_trends(trends, page)
+    _through_restarts(lambda: show_trends(trends, page))
     return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
 
 
@@ -277,11 +276,11 @@ def _check_alone(of: Flow[..., Any], *allowed: str) -> None:
 
 
 def _through_restarts(go_on: Callable[[], R]) -> R:
-    """Go on, from the journal, where Prefect's server was away for a moment, or its database."""
+    """Call it, and again where Prefect's server was away for a moment, or its database."""
     for seconds in RESTART_SECONDS:
         try:
             return go_on()
-        except httpx.HTTPError as error:
+        except Exception as error:
             if not is_away(error):
                 raise
             get_run_logger().warning("Prefect's server is away (%s); going on in %s s", error, seconds)

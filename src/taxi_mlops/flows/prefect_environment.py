@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from taxi_mlops.errors import ServiceError, UsageError
+from taxi_mlops.errors import ServiceError, TaxiError, UsageError
 from taxi_mlops.flows.prefect_server import NO_CALLS_HOME
 from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
-    import httpx
+    pass
 
 API_URL = "PREFECT_API_URL"
 INSTALL = "pip install 'taxi-mlops[flow]'"
@@ -106,10 +106,16 @@ def check_server() -> None:
             ) from None
 
 
-def is_away(error: httpx.HTTPError) -> bool:
-    """Whether waiting may mend it: no server answers, or one that fails itself, as while its database is away."""
+def is_away(error: BaseException | None) -> bool:
+    """Whether waiting may mend it: no server answers, or one that fails itself, as while its database is away.
+
+    Prefect wraps what its client raised where a limit is taken: causes are looked at too. What we raise ourselves is
+    of other servers, and was waited for already.
+    """
     import httpx
 
-    return isinstance(error, httpx.TransportError) or (
-        isinstance(error, httpx.HTTPStatusError) and error.response.is_server_error
-    )
+    if error is None or isinstance(error, TaxiError):
+        return False
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError) or is_away(error.__cause__)

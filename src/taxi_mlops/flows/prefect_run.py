@@ -33,6 +33,7 @@ def run_flow(
         raise UsageError(f"{asked_by}, but Prefect is not installed; get it with: {INSTALL} (or use --no-flow)")
     with prefect_settings(settings, verbose):
         import httpx
+        from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
         from prefect.exceptions import PrefectException
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -46,7 +47,7 @@ def run_flow(
             check_server()
             try:
                 return prefect_compare.compare(folder=folder, specification=specification, verbose=verbose)
-            except (httpx.HTTPError, PrefectException) as error:
+            except (httpx.HTTPError, PrefectException, ConcurrencySlotAcquisitionError) as error:
                 raise ServiceError(
                     f"Prefect's server failed during the run ({type(error).__name__}: {error}); no finished trial is "
                     f"lost: go on with: taxi compare --resume {folder} --no-flow"

@@ -89,6 +89,11 @@ class Prefect:
         self.processes.append(process)
         return process
 
+    def ends_well(self, process):
+        """Wait for a process that was started here, and let a failure tell what it printed."""
+        code = process.wait(timeout=PATIENCE_SECONDS)
+        assert code == 0, (self.folder / f"{self.processes.index(process)}.log").read_text(encoding="utf-8")
+
     def restart(self, name):
         """Kill a service; its supervisor starts it again."""
         [service] = [status for status in self.stack.status() if status.name == name]
@@ -214,8 +219,8 @@ def lost(deployed, ask):
 
 
 def our_deployments(prefect):
-    """Those of `taxi deploy`; other tests on the same server make their own."""
-    return {one["name"]: one for one in prefect.ask("deployments") if one["name"] != "nightly"}
+    """Those of `taxi deploy`; other tests on the same server make their own, for no pool or another."""
+    return {one["name"]: one for one in prefect.ask("deployments") if one["work_pool_name"] == POOL}
 
 
 def schedules(prefect):
@@ -438,7 +443,7 @@ def test_a_server_that_is_restarted_costs_a_run_nothing(deployed, watch):
     folder = deployed.folder / "restarted"
     watching = watch(folder, repeats=3)
     deployed.restart("prefect-server")
-    assert watching.wait(timeout=PATIENCE_SECONDS) == 0
+    deployed.ends_well(watching)
     outcomes = Journal.read(RunFolder(folder).journal).outcomes
     assert [outcome.status for outcome in outcomes] == [TrialStatus.OK] * 8
     assert [limit["active_slots"] for limit in timed_trials(deployed)] == [0]
@@ -449,7 +454,7 @@ def test_a_database_and_a_redis_that_are_killed_beneath_the_server_cost_a_run_no
     watching = watch(folder, repeats=0)
     for name in ("postgresql", "redis"):
         deployed.restart(name)
-    assert watching.wait(timeout=PATIENCE_SECONDS) == 0
+    deployed.ends_well(watching)
     outcomes = Journal.read(RunFolder(folder).journal).outcomes
     assert [outcome.status for outcome in outcomes] == [TrialStatus.OK] * 2
 
