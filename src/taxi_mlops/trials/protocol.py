@@ -6,6 +6,7 @@ Facts come as soon as they are known, so that a trial that is ended from outside
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,10 @@ CORE_MASK_FILE = "core_mask.npy"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the child is to do. Paths are absolute. traceparent: the span it belongs to, as in its environment."""
+    """What the child is to do. Paths are absolute. traceparent: the span it belongs to, as in its environment.
+
+    begun_again: whether a child of the same trial has warmed up before, so that what it compiled is on disk.
+    """
 
     adapter: str
     kind: TrialKind
@@ -30,6 +34,7 @@ class Request:
     scratch: Path
     resources: Resources
     traceparent: str | None = None
+    begun_again: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"workload": str(self.workload), "scratch": str(self.scratch)})
@@ -45,6 +50,7 @@ class Request:
             scratch=Path(values["scratch"]),
             resources=Resources(**resources | {"cpus": tuple(resources["cpus"])}),
             traceparent=values["traceparent"],
+            begun_again=values["begun_again"],
         )
 
 
@@ -52,12 +58,14 @@ class Request:
 class Report:
     """All that the parent has been told so far.
 
-    phase: what the child was last doing. ready_at: `time.monotonic()`, which all processes of a host share, once the
-    adapter had warmed up. status: how the child says that it ended, None until it answers. exit_code: of the child, as
-    in `subprocess`, None until it has ended. left_running: processes of the trial that outlived it.
+    phase: what the child was last doing. begun_again: whether it has become a new program. ready_at:
+    `time.monotonic()`, which all processes of a host share, once the adapter had warmed up. status: how the child says
+    that it ended, None until it answers. exit_code: of the child, as in `subprocess`, None until it has ended.
+    left_running: processes of the trial that outlived it.
     """
 
     phase: str = "start"
+    begun_again: bool = False
     adapter_version: str | None = None
     ready_at: float | None = None
     prepare_seconds: float | None = None
@@ -92,6 +100,12 @@ class Reporter:
         """Send facts, named as in `Report`, at once."""
         self._pipe.write(json.dumps(facts).encode() + b"\n")
         self._pipe.flush()
+
+    def handed_on(self) -> int:
+        """The descriptor of the pipe, for a program that takes this one's place."""
+        descriptor = self._pipe.fileno()
+        os.set_inheritable(descriptor, True)
+        return descriptor
 
 
 def shorten(text: str) -> str:

@@ -189,7 +189,10 @@ class _RunningTrial:
         if descriptor == self._stderr:
             self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
         else:
+            begun_again = self._facts.report.begun_again
             self._facts.feed(data)
+            if self._memory is not None and self._facts.report.begun_again > begun_again:
+                self._memory.forget()
             if self._answered_at is None and self._facts.report.status is not None:
                 self._answered_at = time.monotonic()
         return bool(data)

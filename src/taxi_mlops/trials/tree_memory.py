@@ -19,6 +19,10 @@ class TreeMemory:
         self._root = psutil.Process(root)
         self.peak_bytes = 0
 
+    def forget(self) -> None:
+        """Let the peak be that of what comes from now on."""
+        self.peak_bytes = 0
+
     def sample(self) -> None:
         """Look once."""
         try:

@@ -40,6 +40,15 @@ def test_a_good_adapter_is_ok_and_its_answer_can_be_read_back(drills, n_points):
     assert stored.core_mask.tolist() == [False] + [True] * (n_points - 1)
 
 
+def test_what_compiling_takes_is_not_in_the_peak(drills):
+    measured = drills.run("compiles", TrialKind.MEMORY)
+    assert measured.status is TrialStatus.OK, measured
+    assert measured.peak_memory_bytes < 200 * 1024**2
+    warmed_up = (drills.folder / "compiled").read_text().split()
+    assert len(warmed_up) == 2
+    assert set(warmed_up) == {str(pid) for pid in drills.recorded()}  # the guardian still knows it
+
+
 def test_a_memory_trial_has_a_peak_and_no_times(drills):
     timed, measured = drills.run("good"), drills.run("good", TrialKind.MEMORY)
     assert measured.status is TrialStatus.OK
