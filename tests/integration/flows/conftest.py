@@ -1,13 +1,17 @@
-"""Comparisons of an outside package's adapters, which start fast, on a few points."""
+"""Comparisons of an outside package's adapters, which start fast, on a few points; here, or on Prefect's workers."""
 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -91,3 +95,139 @@ def run(settings: Settings) -> Callable[[Specification, Path], Comparison]:
         return compare(specification, RunFolder(folder), settings, Observer())
 
     return run
+
+
+class Prefect:
+    """A server on PostgreSQL and Redis, and workers of a pool of the tests' own."""
+
+    patience_seconds = 240
+    pool = "taxi-tests-of-deployments"
+    zone = "America/Santiago"
+
+    def __init__(self, services, folder):
+        self.folder = folder
+        self.stack = services.stack
+        self.url = str(services.settings.prefect_api_url)
+        password = services.settings.prefect_api_auth.get_secret_value()
+        self.client = httpx.Client(auth=tuple(password.split(":", 1)), timeout=60)
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
+            "PREFECT_HOME": str(folder / "home"),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "true",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(OUTSIDE_PACKAGE), os.environ.get("PYTHONPATH")])),
+            "TAXI_PREFECT_API_URL": self.url,
+            "TAXI_PREFECT_API_AUTH": password,
+            "TAXI_PREFECT_WORK_POOL": self.pool,
+            "TAXI_SCHEDULE_TIMEZONE": self.zone,
+            "TAXI_CACHE_DIR": str(folder / "cache"),
+            "TAXI_RUNS_DIR": str(folder / "runs"),
+            "TAXI_MLFLOW_URI": "off",
+        }
+        self.settings = services.settings
+        for name in ("object_store_url", "object_store_access_key", "object_store_secret_key", "object_store_region"):
+            value = getattr(self.settings, name)
+            self.environment[f"TAXI_{name.upper()}"] = str(getattr(value, "get_secret_value", lambda v=value: v)())
+        self.worker_environment = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": password}
+        self.processes = []
+
+    def start(self, *words, **environment):
+        with (self.folder / f"{len(self.processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *map(str, words)],
+                env=self.environment | environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def ends_well(self, process):
+        """Wait for a process that was started here, and let a failure tell what it printed."""
+        code = process.wait(timeout=self.patience_seconds)
+        assert code == 0, (self.folder / f"{self.processes.index(process)}.log").read_text(encoding="utf-8")
+
+    def wait_for(self, condition, what):
+        deadline = time.monotonic() + self.patience_seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"waited {self.patience_seconds} s for {what}"
+            time.sleep(0.1)
+        return found
+
+    def restart(self, name):
+        """Kill a service; its supervisor starts it again."""
+        [service] = [status for status in self.stack.status() if status.name == name]
+        psutil.Process(service.pid).kill()
+
+        def is_back():
+            return [
+                status
+                for status in self.stack.status()
+                if status.name == name and status.pid != service.pid and status.up
+            ]
+
+        self.wait_for(is_back, f"{name} to be back")
+
+    def start_worker(self, name):
+        options = ("--pool", self.pool, "--type", "process", "--name", name)
+        return self.start("-m", "prefect", "worker", "start", *options, **self.worker_environment)
+
+    def taxi(self, *words):
+        command = [sys.executable, "-m", "taxi_mlops.cli", *map(str, words)]
+        return subprocess.run(
+            command,
+            check=False,
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=self.patience_seconds,
+        )
+
+    def ask(self, what, **body):
+        return self.client.post(f"{self.url}/{what}/filter", json=body).json()
+
+    def run(self, flow_run_id):
+        return self.client.get(f"{self.url}/flow_runs/{flow_run_id}").json()
+
+    def started(self, *words):
+        """The id of a flow run that `taxi run` asked for."""
+        finished = self.taxi("run", *words)
+        assert finished.returncode == 0, finished.stderr
+        return re.search(r"flow-run/([0-9a-f-]{36})", finished.stdout)[1]
+
+    def wait_until(self, flow_run_id, *states):
+        return self.wait_for(
+            lambda: (run := self.run(flow_run_id)) and run["state"]["type"] in states and run, f"{states} of a run"
+        )
+
+    def processes_of(self, flow_run_id):
+        """The process that a worker runs the flow in."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run_id and "prefect" in process.cmdline()[2]:
+                    found.append(process)
+            except (psutil.Error, IndexError):
+                continue
+        return found
+
+    def stop(self):
+        """End everything that was started here, flow runs of workers too, which have sessions of their own."""
+        ours = str(self.folder / "home")
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("PREFECT_HOME") == ours:
+                    process.kill()
+        for process in self.processes:
+            process.wait()
+        self.client.close()
+
+
+@pytest.fixture(scope="module")
+def prefect(start_services, tmp_path_factory):
+    prefect = Prefect(start_services("prefect-server", "object-store"), tmp_path_factory.mktemp("prefect"))
+    yield prefect
+    prefect.stop()

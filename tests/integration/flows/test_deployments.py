@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
 import threading
-import time
-from contextlib import suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-import httpx
 import psutil
 import pytest
 
@@ -31,144 +26,6 @@ from taxi_mlops.stack.services.prefect import PrefectServer
 from taxi_mlops.stack.services.redis import DOCKET, MESSAGES, redis_url
 
 pytestmark = pytest.mark.skipif(not prefect_environment.is_installed(), reason="Prefect is not installed")
-
-OUTSIDE_PACKAGE = Path(__file__).parent / "outside_package"
-PATIENCE_SECONDS = 240
-POOL = "taxi-tests-of-deployments"
-ZONE = "America/Santiago"
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
-        time.sleep(0.1)
-    return found
-
-
-class Prefect:
-    """A server on PostgreSQL and Redis, and workers of a pool of the tests' own."""
-
-    def __init__(self, services, folder):
-        self.folder = folder
-        self.stack = services.stack
-        self.url = str(services.settings.prefect_api_url)
-        password = services.settings.prefect_api_auth.get_secret_value()
-        self.client = httpx.Client(auth=tuple(password.split(":", 1)), timeout=60)
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
-            "PREFECT_HOME": str(folder / "home"),
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "true",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(OUTSIDE_PACKAGE), os.environ.get("PYTHONPATH")])),
-            "TAXI_PREFECT_API_URL": self.url,
-            "TAXI_PREFECT_API_AUTH": password,
-            "TAXI_PREFECT_WORK_POOL": POOL,
-            "TAXI_SCHEDULE_TIMEZONE": ZONE,
-            "TAXI_CACHE_DIR": str(folder / "cache"),
-            "TAXI_RUNS_DIR": str(folder / "runs"),
-            "TAXI_MLFLOW_URI": "off",
-        }
-        self.settings = services.settings
-        for name in ("object_store_url", "object_store_access_key", "object_store_secret_key", "object_store_region"):
-            value = getattr(self.settings, name)
-            self.environment[f"TAXI_{name.upper()}"] = str(getattr(value, "get_secret_value", lambda v=value: v)())
-        self.worker_environment = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": password}
-        self.processes = []
-
-    def start(self, *words, **environment):
-        with (self.folder / f"{len(self.processes)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, *map(str, words)],
-                env=self.environment | environment,
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        return process
-
-    def ends_well(self, process):
-        """Wait for a process that was started here, and let a failure tell what it printed."""
-        code = process.wait(timeout=PATIENCE_SECONDS)
-        assert code == 0, (self.folder / f"{self.processes.index(process)}.log").read_text(encoding="utf-8")
-
-    def restart(self, name):
-        """Kill a service; its supervisor starts it again."""
-        [service] = [status for status in self.stack.status() if status.name == name]
-        psutil.Process(service.pid).kill()
-
-        def is_back():
-            return [
-                status
-                for status in self.stack.status()
-                if status.name == name and status.pid != service.pid and status.up
-            ]
-
-        wait_for(is_back, f"{name} to be back")
-
-    def start_worker(self, name):
-        options = ("--pool", POOL, "--type", "process", "--name", name)
-        return self.start("-m", "prefect", "worker", "start", *options, **self.worker_environment)
-
-    def taxi(self, *words):
-        command = [sys.executable, "-m", "taxi_mlops.cli", *map(str, words)]
-        return subprocess.run(
-            command,
-            check=False,
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-        )
-
-    def ask(self, what, **body):
-        return self.client.post(f"{self.url}/{what}/filter", json=body).json()
-
-    def run(self, flow_run_id):
-        return self.client.get(f"{self.url}/flow_runs/{flow_run_id}").json()
-
-    def started(self, *words):
-        """The id of a flow run that `taxi run` asked for."""
-        finished = self.taxi("run", *words)
-        assert finished.returncode == 0, finished.stderr
-        return re.search(r"flow-run/([0-9a-f-]{36})", finished.stdout)[1]
-
-    def wait_until(self, flow_run_id, *states):
-        return wait_for(
-            lambda: (run := self.run(flow_run_id)) and run["state"]["type"] in states and run, f"{states} of a run"
-        )
-
-    def processes_of(self, flow_run_id):
-        """The process that a worker runs the flow in."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run_id and "prefect" in process.cmdline()[2]:
-                    found.append(process)
-            except (psutil.Error, IndexError):
-                continue
-        return found
-
-    def stop(self):
-        """End everything that was started here, flow runs of workers too, which have sessions of their own."""
-        ours = str(self.folder / "home")
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get("PREFECT_HOME") == ours:
-                    process.kill()
-        for process in self.processes:
-            process.wait()
-        self.client.close()
-
-
-@pytest.fixture(scope="module")
-def prefect(start_services, tmp_path_factory):
-    prefect = Prefect(start_services("prefect-server", "object-store"), tmp_path_factory.mktemp("prefect"))
-    yield prefect
-    prefect.stop()
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +50,10 @@ def ask(trips, tmp_path_factory):
     return ask
 
 
-def journal_of(folder, lines):
+def journal_of(prefect, folder, lines):
     """The journal of the only run in a folder of runs, once it has so many lines."""
     path = folder / "trials.jsonl"
-    wait_for(lambda: path.is_file() and path.read_bytes().count(b"\n") >= lines, f"{lines} lines of {path}")
+    prefect.wait_for(lambda: path.is_file() and path.read_bytes().count(b"\n") >= lines, f"{lines} lines of {path}")
     return path
 
 
@@ -206,7 +63,7 @@ def lost(deployed, ask):
     worker = deployed.start_worker("lost")
     folder = deployed.folder / "lost"
     flow_run_id = deployed.started("compare", ask("light-exact", "light-slow", repeats=3), f"folder={folder}")
-    journal = journal_of(folder, 3)
+    journal = journal_of(deployed, folder, 3)
     running = deployed.processes_of(flow_run_id)
     assert running
     for process in (psutil.Process(worker.pid), *running):
@@ -220,7 +77,7 @@ def lost(deployed, ask):
 
 def our_deployments(prefect):
     """Those of `taxi deploy`; other tests on the same server make their own, for no pool or another."""
-    return {one["name"]: one for one in prefect.ask("deployments") if one["work_pool_name"] == POOL}
+    return {one["name"]: one for one in prefect.ask("deployments") if one["work_pool_name"] == prefect.pool}
 
 
 def schedules(prefect):
@@ -239,9 +96,9 @@ def test_deploying_again_changes_nothing(deployed):
     before, automations, limits = schedules(deployed), deployed.ask("automations"), timed_trials(deployed)
     assert [(limit["name"], limit["limit"]) for limit in limits] == [(f"taxi-timed-trials-{socket.gethostname()}", 1)]
     assert {name: (cron, zone) for name, (_, cron, zone) in before.items()} == {
-        "daily-comparison": ("0 2 * * *", ZONE),
-        "weekly-sweep": ("0 3 * * 1", ZONE),
-        "aggregate-results": ("0 4 * * *", ZONE),
+        "daily-comparison": ("0 2 * * *", deployed.zone),
+        "weekly-sweep": ("0 3 * * 1", deployed.zone),
+        "aggregate-results": ("0 4 * * *", deployed.zone),
     }
     deployments = our_deployments(deployed)
     assert deployments.keys() == before.keys() | {"compare", "sweep"}
@@ -268,8 +125,8 @@ def test_scheduled_runs_are_created(deployed):
     def upcoming():
         return deployed.ask("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
 
-    runs = wait_for(lambda: [run for run in upcoming() if run["auto_scheduled"]], "runs that schedules make")
-    starts = {datetime.fromisoformat(run["expected_start_time"]).astimezone(ZoneInfo(ZONE)) for run in runs}
+    runs = deployed.wait_for(lambda: [run for run in upcoming() if run["auto_scheduled"]], "runs that schedules make")
+    starts = {datetime.fromisoformat(run["expected_start_time"]).astimezone(ZoneInfo(deployed.zone)) for run in runs}
     assert {f"{start:%H:%M}" for start in starts} <= {"02:00", "03:00", "04:00"}
 
 
@@ -281,7 +138,7 @@ def test_a_run_that_died_while_the_server_was_away_is_still_seen_to_be_silent(de
         "assert get_current_settings().server.events.expired_bucket_buffer >= LONGEST_RUN\n"
     )
     environment = deployed.environment | PrefectServer().program(deployed.stack.folder).environment
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=PATIENCE_SECONDS)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=deployed.patience_seconds)
 
 
 def results_of(settings):
@@ -328,7 +185,7 @@ def test_workers_share_a_sweep(deployed, trips):
         ours = [one for one in runs if one["parameters"].get("folder") == str(folder)]
         return len(ours) == 2 and all(one["state"]["type"] == "COMPLETED" for one in ours) and ours
 
-    wait_for(sharers, "the helper of the sweep")
+    deployed.wait_for(sharers, "the helper of the sweep")
     journals = [Journal.read(found) for found in folder.glob("cells/*/trials.jsonl")]
     assert [len(journal.outcomes) for journal in journals] == [1, 1]
     cells = [one["name"] for one in deployed.ask("flow_runs") if one["name"].startswith("n300-eps")]
@@ -433,7 +290,7 @@ def watch(deployed, ask):
     def watch(folder, repeats):
         asked = ask("light-exact", "light-slow", repeats=repeats)
         watching = deployed.start("-m", "taxi_mlops.cli", "run", "compare", asked, f"folder={folder}", "--watch")
-        journal_of(folder, 2)
+        journal_of(deployed, folder, 2)
         return watching
 
     return watch
