@@ -79,7 +79,8 @@ class Stack:
                 self.folder.renew_ports(service.name)
                 service.prepare(self.folder)
             programs = {service.name: service.program(self.folder) for service in services}
-            for service in stopped:
+            # Of those that run, too: what Prometheus is to scrape is in a file that it reads again.
+            for service in services:
                 self._write_files(service, programs[service.name])
             self._write_settings(services)
             supervisor.configure(programs)

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import stat
+import time
 
+import httpx
 import psutil
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.stack.native import Stack
 from taxi_mlops.stack.supervision import MARKER
+
+PATIENCE_SECONDS = 60
 
 
 def processes_of(stack):
@@ -66,6 +70,20 @@ def test_a_service_that_dies_is_started_again(own_services):
     (status,) = stack.status()
     assert status.up
     assert status.pid != killed.pid
+
+
+def test_prometheus_scrapes_what_is_brought_up_later(own_services):
+    stack = own_services("prometheus").stack
+    [before] = stack.status()
+    stack.up(["pushgateway"])
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    jobs = set()
+    while "pushgateway" not in jobs and time.monotonic() < deadline:
+        time.sleep(0.1)
+        found = httpx.get(f"{before.address}/api/v1/targets", timeout=PATIENCE_SECONDS).json()
+        jobs = {target["scrapePool"] for target in found["data"]["activeTargets"]}
+    assert "pushgateway" in jobs
+    assert before.pid in {status.pid for status in stack.status()}
 
 
 def test_secrets_are_nobody_elses(own_services):
