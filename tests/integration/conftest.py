@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -140,3 +141,17 @@ def traced(tmp_path: Path) -> Callable[[], AbstractContextManager[list[dict[str,
         assert {span["parentSpanId"] for span in spans[:-1]} <= {step["spanId"]}
 
     return trace
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., Any]:
+    return until
+
+
+def until(condition: Callable[[], Any], what: str, within_seconds: float = 30.0) -> Any:
+    """What the condition gives, once that is true."""
+    deadline = time.monotonic() + within_seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {within_seconds:g} s"
+        time.sleep(0.1)
+    return found

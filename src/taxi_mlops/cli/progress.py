@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from taxi_mlops.domain import MAIN, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.flows.observer import Observer
-from taxi_mlops.reports.units import memory, seconds
+from taxi_mlops.reports.units import measured
 
 
 @contextmanager
@@ -71,8 +71,7 @@ class ProgressObserver(WarningObserver):
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
         trial = outcome.trial
-        measured = memory(outcome.peak_memory_bytes) if trial.kind is TrialKind.MEMORY else seconds(outcome.fit_seconds)
-        said = measured if outcome.status is TrialStatus.OK else f"{outcome.status}: {outcome.cause}"
+        said = measured(outcome) if outcome.status is TrialStatus.OK else f"{outcome.status}: {outcome.cause}"
         kind = "memory" if trial.kind is TrialKind.MEMORY else f"fit {trial.block}"
         where = "" if trial.workload == MAIN else f" ({trial.workload})"
         self._console.print(f"{self._of} {trial.adapter:<18} {kind:<8} {said}{where}", markup=False, soft_wrap=True)

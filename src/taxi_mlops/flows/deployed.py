@@ -74,9 +74,8 @@ class RunLogObserver(Observer):
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
         level = "info" if outcome.status is TrialStatus.OK else "warning"
-        figures = [units.seconds(outcome.fit_seconds)] if outcome.fit_seconds is not None else []
-        figures += [units.memory(outcome.peak_memory_bytes)] if outcome.peak_memory_bytes is not None else []
-        said = ", ".join((outcome.status, *figures, *filter(None, [outcome.cause])))
+        parts = (outcome.status, units.measured(outcome), outcome.cause)
+        said = ", ".join(part for part in parts if part and part != units.UNDEFINED)
         getattr(self._log, level)("trial %s: %s (%s)", outcome.trial.key, said, self._place)
 
     def recorded(self, recorder: str, failure: str | None) -> None:

@@ -6,14 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taxi_mlops.errors import ServiceError, TaxiError, UsageError
 from taxi_mlops.flows.prefect_server import NO_CALLS_HOME
 from taxi_mlops.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 API_URL = "PREFECT_API_URL"
 INSTALL = "pip install 'taxi-mlops[flow]'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taxi_mlops.domain import TrialKind, TrialOutcome
 from taxi_mlops.evaluation.performance import Speedup
 
 UNDEFINED = "–"
@@ -22,6 +23,13 @@ def memory(value: int | None) -> str:
     if value is None:
         return UNDEFINED
     return f"{value / 1e9:.3g} GB" if value >= 0.9995e9 else f"{value / 1e6:.3g} MB"
+
+
+def measured(outcome: TrialOutcome) -> str:
+    """What a trial is run for: its peak memory, or its time of fit."""
+    if outcome.trial.kind is TrialKind.MEMORY:
+        return memory(outcome.peak_memory_bytes)
+    return seconds(outcome.fit_seconds)
 
 
 def factor(value: float) -> str:

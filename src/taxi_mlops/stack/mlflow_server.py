@@ -23,7 +23,7 @@ def main() -> None:
     folder = Path(os.environ["MLFLOW_EXPOSE_PROMETHEUS"])
     folder.mkdir(parents=True, exist_ok=True)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # the library annotates none of it
     start_http_server(int(port), addr=host, registry=registry)
     cli.main()
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -104,8 +105,9 @@ class Prefect:
     pool = "taxi-tests-of-deployments"
     zone = "America/Santiago"
 
-    def __init__(self, services, folder):
+    def __init__(self, services, folder, wait_until):
         self.folder = folder
+        self.wait_for = partial(wait_until, within_seconds=self.patience_seconds)
         self.stack = services.stack
         self.url = str(services.settings.prefect_api_url)
         password = services.settings.prefect_api_auth.get_secret_value()
@@ -148,13 +150,6 @@ class Prefect:
         """Wait for a process that was started here, and let a failure tell what it printed."""
         code = process.wait(timeout=self.patience_seconds)
         assert code == 0, (self.folder / f"{self.processes.index(process)}.log").read_text(encoding="utf-8")
-
-    def wait_for(self, condition, what):
-        deadline = time.monotonic() + self.patience_seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, f"waited {self.patience_seconds} s for {what}"
-            time.sleep(0.1)
-        return found
 
     def restart(self, name):
         """Kill a service; its supervisor starts it again."""
@@ -227,7 +222,7 @@ class Prefect:
 
 
 @pytest.fixture(scope="module")
-def prefect(start_services, tmp_path_factory):
-    prefect = Prefect(start_services("prefect-server", "object-store"), tmp_path_factory.mktemp("prefect"))
+def prefect(start_services, tmp_path_factory, wait_until):
+    prefect = Prefect(start_services("prefect-server", "object-store"), tmp_path_factory.mktemp("prefect"), wait_until)
     yield prefect
     prefect.stop()

@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-
-WITHIN_SECONDS = 30.0
 
 
 def shorten_intervals(services: Any) -> None:
@@ -26,15 +22,6 @@ def shorten_intervals(services: Any) -> None:
     for status in services.stack.status():
         if status.name in ("prometheus", "alertmanager"):
             os.kill(status.pid, signal.SIGHUP)
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """What the condition gives, once that is true."""
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {WITHIN_SECONDS:g} s"
-        time.sleep(0.2)
-    return found
 
 
 class Asked:
@@ -78,11 +65,6 @@ class Asked:
 @pytest.fixture(scope="session")
 def shorten():
     return shorten_intervals
-
-
-@pytest.fixture(scope="session")
-def wait_until():
-    return until
 
 
 @pytest.fixture(scope="session")

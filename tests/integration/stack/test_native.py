@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import stat
-import time
 
 import httpx
 import psutil
@@ -17,13 +16,11 @@ from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.stack.native import Stack
 from taxi_mlops.stack.supervision import MARKER
 
-PATIENCE_SECONDS = 60
-
 
 def processes_of(stack):
     """All processes that work in the stack's folder, or bear its mark."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["name"]):
         try:
             marked = process.environ().get(MARKER) == stack.folder.identifier
             if marked or process.cwd().startswith(str(stack.folder.path)):
@@ -53,7 +50,7 @@ def test_what_a_killed_supervisor_left_is_ended(own_services):
     services = own_services("postgresql", "redis")
     stack = services.stack
     os.kill(int((stack.folder.runtime / "session").read_text()), signal.SIGKILL)
-    assert {process.name() for process in processes_of(stack)} >= {"postgres", "redis-server"}
+    assert {process.info["name"] for process in processes_of(stack)} >= {"postgres", "redis-server"}
     services.up("redis")
     assert all(status.up for status in stack.status())
     os.kill(int((stack.folder.runtime / "session").read_text()), signal.SIGKILL)
@@ -72,17 +69,17 @@ def test_a_service_that_dies_is_started_again(own_services):
     assert status.pid != killed.pid
 
 
-def test_prometheus_scrapes_what_is_brought_up_later(own_services):
+def test_prometheus_scrapes_what_is_brought_up_later(own_services, wait_until):
     stack = own_services("prometheus").stack
     [before] = stack.status()
+
+    def jobs():
+        found = httpx.get(f"{before.address}/api/v1/targets", timeout=30).json()
+        return {target["scrapePool"] for target in found["data"]["activeTargets"]}
+
+    assert "pushgateway" not in jobs()
     stack.up(["pushgateway"])
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    jobs = set()
-    while "pushgateway" not in jobs and time.monotonic() < deadline:
-        time.sleep(0.1)
-        found = httpx.get(f"{before.address}/api/v1/targets", timeout=PATIENCE_SECONDS).json()
-        jobs = {target["scrapePool"] for target in found["data"]["activeTargets"]}
-    assert "pushgateway" in jobs
+    wait_until(lambda: "pushgateway" in jobs(), "the Pushgateway is scraped", within_seconds=60)
     assert before.pid in {status.pid for status in stack.status()}
 
 

@@ -1,3 +1,7 @@
+"""What waiting for Prefect's server may mend."""
+
+from __future__ import annotations
+
 import httpx
 import pytest
 
