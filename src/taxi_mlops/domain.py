@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 LabelArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
+RowArray = NDArray[np.int64]
 
 NOISE = -1
 """The label of a point that belongs to no cluster."""
@@ -49,7 +50,9 @@ class Points:
 
     latitude, longitude: float64 of shape (n,), finite, in [-90, 90] and [-180, 180].
     weight: float64 of shape (n,), positive, or None where every point counts once.
-    fingerprint: hexadecimal SHA-256 of the content (see `taxi_mlops.data.fingerprint`).
+    fingerprint: hexadecimal SHA-256 of the content (see `taxi_mlops.data.fingerprint`), to which `row` adds nothing.
+    row: the 0-based position of each point's row in the input, counted over all files in the order in which they are
+    read (header and blank lines are no rows): int64 of shape (n,), ascending. None where points stand for many rows.
     """
 
     latitude: FloatArray
@@ -57,6 +60,7 @@ class Points:
     weight: FloatArray | None
     fingerprint: str
     provenance: Provenance
+    row: RowArray | None = None
 
     def __len__(self) -> int:
         return int(self.latitude.shape[0])

@@ -19,7 +19,7 @@ from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.data.schemas import SYNTHETIC, TripEnd, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
 from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity
-from taxi_mlops.domain import FloatArray, Points, Provenance
+from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
 
@@ -152,13 +152,17 @@ def _prepared(trips: OpenedTrips) -> Points:
         dropped=dict(cleaned.dropped),
         notes=tuple(note for note in (trips.schema.note, *cleaned.notes) if note),
     )
-    return _fingerprinted(cleaned.latitude, cleaned.longitude, cleaned.weight, provenance)
+    return _fingerprinted(cleaned.latitude, cleaned.longitude, cleaned.weight, provenance, cleaned.row)
 
 
 def _fingerprinted(
-    latitude: FloatArray, longitude: FloatArray, weight: FloatArray | None, provenance: Provenance
+    latitude: FloatArray,
+    longitude: FloatArray,
+    weight: FloatArray | None,
+    provenance: Provenance,
+    row: RowArray | None,
 ) -> Points:
-    return Points(latitude, longitude, weight, fingerprint(latitude, longitude, weight), provenance)
+    return Points(latitude, longitude, weight, fingerprint(latitude, longitude, weight), provenance, row)
 
 
 def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> OpenedTrips:
@@ -254,4 +258,5 @@ def _sampled(points: Points, size: int | None, seed: int) -> Points:
         dropped={**provenance.dropped, NOT_SAMPLED: provenance.rows_used - size},
         notes=(*provenance.notes, note),
     )
-    return _fingerprinted(points.latitude[chosen], points.longitude[chosen], weight, provenance)
+    row = None if points.row is None else points.row[chosen]
+    return _fingerprinted(points.latitude[chosen], points.longitude[chosen], weight, provenance, row)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxi_mlops.data.regions import BoundingBox, robust_region
-from taxi_mlops.domain import BoolArray, FloatArray
+from taxi_mlops.domain import BoolArray, FloatArray, RowArray
 
 _ROWS_FOR_QUARTILES = 1_000_000
+
+_Number = TypeVar("_Number", np.float64, np.int64)
 
 
 class Rule(StrEnum):
@@ -44,7 +48,9 @@ class CleanedCoordinates:
     """What is left, and the account of what was dropped.
 
     latitude, longitude: degrees, float64 of shape (n,), in the order of the rows. weight: trips that each point stands
-    for, float64 of shape (n,), or None where each stands for one. region: the box that was applied, or None for none.
+    for, float64 of shape (n,), or None where each stands for one. row: 0-based position of each point's row among all
+    rows read, int64 of shape (n,), or None where points stand for many rows. region: the box that was applied, or None
+    for none.
     """
 
     latitude: FloatArray
@@ -53,6 +59,7 @@ class CleanedCoordinates:
     dropped: Mapping[str, int]
     region: BoundingBox | None
     weight: FloatArray | None = None
+    row: RowArray | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,20 +79,23 @@ class TaxiTripPreprocessor:
         self._options = options or CleaningOptions()
         self._latitudes: list[FloatArray] = []
         self._longitudes: list[FloatArray] = []
+        self._rows: list[RowArray] = []
         self._rows_read = 0
         self._dropped = dict.fromkeys((str(rule) for rule in Rule), 0)
 
     def add(self, latitude: FloatArray, longitude: FloatArray) -> None:
         """Take one batch: float64 of shape (n,) each, in degrees, NaN where missing. The arrays are not changed."""
+        row = np.arange(self._rows_read, self._rows_read + latitude.size)
         self._rows_read += latitude.size
         for rule, applies in _RULES_OF_ONE_ROW:
             bad = applies(latitude, longitude)
             count = int(np.count_nonzero(bad))
             if count:
                 self._dropped[rule] += count
-                latitude, longitude = latitude[~bad], longitude[~bad]
+                latitude, longitude, row = latitude[~bad], longitude[~bad], row[~bad]
         self._latitudes.append(latitude)
         self._longitudes.append(longitude)
+        self._rows.append(row)
 
     def finish(self) -> CleanedCoordinates:
         """Apply the region and hand over what is left. The preprocessor is empty afterwards."""
@@ -95,14 +105,16 @@ class TaxiTripPreprocessor:
                 inside = self._inside(region, latitude, longitude)
                 if not inside.all():
                     self._latitudes[number], self._longitudes[number] = latitude[inside], longitude[inside]
-        latitude, longitude = _joined(self._latitudes), _joined(self._longitudes)
-        return CleanedCoordinates(latitude, longitude, self._rows_read, self._dropped, region)
+                    self._rows[number] = self._rows[number][inside]
+        latitude, longitude = _joined(self._latitudes, np.float64), _joined(self._longitudes, np.float64)
+        row = _joined(self._rows, np.int64)
+        return CleanedCoordinates(latitude, longitude, self._rows_read, self._dropped, region, row=row)
 
     def _found_region(self) -> BoundingBox | None:
         """The robust region of every k-th row, k such that a million or so tell: quartiles need no more."""
         step = 1 + self._rows_read // _ROWS_FOR_QUARTILES
-        latitude = _joined([batch[::step] for batch in self._latitudes])
-        longitude = _joined([batch[::step] for batch in self._longitudes])
+        latitude = _joined([batch[::step] for batch in self._latitudes], np.float64)
+        longitude = _joined([batch[::step] for batch in self._longitudes], np.float64)
         return robust_region(latitude, longitude)
 
     def _inside(self, region: BoundingBox, latitude: FloatArray, longitude: FloatArray) -> BoolArray:
@@ -132,8 +144,8 @@ def _out_of_range(latitude: FloatArray, longitude: FloatArray) -> BoolArray:
 _RULES_OF_ONE_ROW = ((Rule.MISSING, _missing), (Rule.ZERO, _zero), (Rule.OUT_OF_RANGE, _out_of_range))
 
 
-def _joined(batches: list[FloatArray]) -> FloatArray:
+def _joined(batches: list[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:
     """All batches as one array; the list is emptied, so that no second copy stays."""
-    whole: FloatArray = np.concatenate(batches) if batches else np.empty(0)
+    whole = np.concatenate(batches) if batches else np.empty(0, dtype)
     batches.clear()
     return whole

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.domain import Points
@@ -24,8 +25,9 @@ def nested_samples(points: Points, sizes: Sequence[int], seed: int) -> tuple[Poi
     return tuple(_chosen(points, np.sort(order[:size])) for size in sizes)
 
 
-def _chosen(points: Points, indices: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Points:
+def _chosen(points: Points, indices: NDArray[np.int64]) -> Points:
     latitude, longitude = points.latitude[indices], points.longitude[indices]
     note = f"A uniform sample of {len(indices):,} of {len(points):,} points"
     provenance = replace(points.provenance, notes=(*points.provenance.notes, note))
-    return Points(latitude, longitude, None, fingerprint(latitude, longitude, None), provenance)
+    row = None if points.row is None else points.row[indices]
+    return Points(latitude, longitude, None, fingerprint(latitude, longitude, None), provenance, row)

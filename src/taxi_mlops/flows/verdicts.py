@@ -74,17 +74,17 @@ def _worst(workload: Workload, reference: str, answers: Answers, folder: Path) -
 
 
 def write_labels(points: Points, answers: Answers, folder: Path, target: Path) -> None:
-    """Write `<adapter>.parquet`: latitude, longitude, weight where there is one, label and core of every point.
+    """Write `<adapter>.parquet`: row, latitude, longitude, weight where there is one, label and core of every point.
 
-    `core` is null where the implementation does not tell which points are core points.
+    `row` joins a point to its trip (see `Points`); zones, which stand for many rows, have none. `core` is null where
+    the implementation does not report core points.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     clustering = open_clustering(folder, answers.digests[0])
-    columns = {"latitude": points.latitude, "longitude": points.longitude}
-    if points.weight is not None:
-        columns["weight"] = points.weight
+    given = {"row": points.row, "latitude": points.latitude, "longitude": points.longitude, "weight": points.weight}
+    columns = {name: values for name, values in given.items() if values is not None}
     core = pa.nulls(len(points), pa.bool_()) if clustering.core_mask is None else pa.array(clustering.core_mask)
     table = pa.table({**columns, "label": pa.array(clustering.labels, pa.int32()), "core": core})
     table = table.replace_schema_metadata({"adapter": answers.adapter, "points_fingerprint": points.fingerprint})

@@ -38,7 +38,7 @@ def read_labels(adapter: str, path: Path) -> LabelledPoints:
     import pyarrow.parquet as pq
 
     try:
-        columns = [name for name in pq.read_schema(path).names if name != "core"]
+        columns = [name for name in pq.read_schema(path).names if name not in ("row", "core")]
         table = pq.read_table(path, columns=columns)
         weight = table["weight"].to_numpy() if "weight" in columns else None
         return LabelledPoints(

@@ -1,9 +1,11 @@
 """Prepared points as Arrow IPC streams, and back. What comes back is checked in full, and never unpickled.
 
-One stream for each column: latitude, longitude and, where there is one, weight; in batches compressed with LZ4.
-Coordinates that are whole millionths of a degree, as most are published, travel as int32: half the bytes, and exactly
-the same numbers. The label on each stream tells the SHA-256 of itself and of all columns as they travel, which takes
-half the time of the points' own fingerprint.
+One stream for each column: latitude, longitude and, where they are there, weight and row; in batches compressed with
+LZ4. Coordinates that are whole millionths of a degree, as most are published, travel as int32: half the bytes, and
+exactly the same numbers. Rows travel as steps from one to the next, which compress to almost nothing.
+
+The label on each stream holds the SHA-256 of itself and of all columns as they travel, which takes half the time of the
+points' own fingerprint.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from taxi_mlops.domain import FloatArray, Points, Provenance
+from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
 from taxi_mlops.storage.shelves import DamagedEntryError
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ _BATCH_ROWS = 1 << 18
 _MILLIONTHS = 1e6
 _LABEL = b"taxi-mlops"
 
-_Values: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int32 | np.float64]]"
+_Values: TypeAlias = "NDArray[np.int32] | NDArray[np.int64] | NDArray[np.float64]"
 
 
 class _Label(BaseModel):
@@ -34,10 +37,11 @@ class _Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     key: str
     n: Annotated[int, Field(ge=1)]
     weighted: bool
+    numbered: bool
     fingerprint: str
     provenance: Provenance
     content: str = ""
@@ -53,10 +57,13 @@ def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
     columns = {"latitude": _packed(points.latitude), "longitude": _packed(points.longitude)}
     if points.weight is not None:
         columns["weight"] = np.ascontiguousarray(points.weight)
+    if points.row is not None:
+        columns["row"] = _steps(points.row)
     label = _Label(
         key=key,
         n=len(points),
         weighted=points.weight is not None,
+        numbered=points.row is not None,
         fingerprint=points.fingerprint,
         provenance=points.provenance,
     )
@@ -93,26 +100,36 @@ def _read(stream: pa.PythonFile, key: str) -> Points:
     # What has come is unpacked and digested while more comes.
     with ThreadPoolExecutor(1) as unpacking:
 
-        def unpack(values: _Values, target: FloatArray) -> None:
-            np.divide(values, _MILLIONTHS if values.dtype == np.int32 else 1.0, out=target)
+        def unpack(values: _Values, target: NDArray[Any]) -> None:
+            if target.dtype == np.float64:
+                np.divide(values, _MILLIONTHS if values.dtype == np.int32 else 1.0, out=target)
+            else:
+                target[:] = values
             digest.update(values.data)
 
-        def begin(values: _Values, target: FloatArray) -> None:
+        def begin(values: _Values, target: NDArray[Any]) -> None:
             unpacking.submit(unpack, values, target)
 
         label, latitude = _column(stream, "latitude", key, begin)
         _, longitude = _column(stream, "longitude", key, begin)
         weight = _column(stream, "weight", key, begin)[1] if label.weighted else None
+        row = _column(stream, "row", key, begin, np.int64)[1] if label.numbered else None
     digest.update(label.without_content())
     if digest.hexdigest() != label.content:
         raise DamagedEntryError("its content is not what was written")
-    return Points(latitude, longitude, weight, label.fingerprint, label.provenance)
+    if row is not None:
+        np.cumsum(row, out=row)
+    return Points(latitude, longitude, weight, label.fingerprint, label.provenance, row)
 
 
 def _column(
-    stream: pa.PythonFile, name: str, key: str, unpack: Callable[[_Values, FloatArray], None]
-) -> tuple[_Label, FloatArray]:
-    """The label of the next stream and its column, float64 of shape (n,), whose batches are left to `unpack`."""
+    stream: pa.PythonFile,
+    name: str,
+    key: str,
+    unpack: Callable[[_Values, NDArray[Any]], None],
+    dtype: type[np.float64 | np.int64] = np.float64,
+) -> tuple[_Label, NDArray[Any]]:
+    """The label of the next stream and its column, of shape (n,), whose batches are left to `unpack`."""
     import pyarrow as pa
 
     with pa.ipc.open_stream(stream) as reader:
@@ -120,20 +137,20 @@ def _column(
         if label.key != key:
             raise DamagedEntryError("it is of other points")
         (field,) = reader.schema
-        if field.name != name or field.type not in (pa.int32(), pa.float64()):
+        if field.name != name or field.type not in (pa.int32(), pa.from_numpy_dtype(dtype)):
             raise DamagedEntryError(f"it has {field} in place of {name}")
-        degrees = np.empty(label.n)
+        column = np.empty(label.n, dtype)
         first = 0
         for batch in reader:
             batch.validate()  # that its buffers are as long as it says
             after = first + batch.num_rows
             if after > label.n:
                 break
-            unpack(batch.column(0).to_numpy(zero_copy_only=True), degrees[first:after])
+            unpack(batch.column(0).to_numpy(zero_copy_only=True), column[first:after])
             first = after
     if first != label.n:
         raise DamagedEntryError(f"it does not hold the {label.n:,} points that it tells of")
-    return label, degrees
+    return label, column
 
 
 def _packed(degrees: FloatArray) -> _Values:
@@ -142,3 +159,10 @@ def _packed(degrees: FloatArray) -> _Values:
     # Compared as bits: -0.0 equals 0.0, and has another fingerprint.
     same = np.array_equal((packed / _MILLIONTHS).view(np.int64), np.ascontiguousarray(degrees).view(np.int64))
     return packed if same else np.ascontiguousarray(degrees)
+
+
+def _steps(row: RowArray) -> _Values:
+    """The first row, then the step from each to the next: as int32 where they fit."""
+    steps = np.diff(row, prepend=0)
+    fits = steps.min() >= np.iinfo(np.int32).min and steps.max() <= np.iinfo(np.int32).max
+    return steps.astype(np.int32) if fits else steps

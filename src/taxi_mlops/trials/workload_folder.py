@@ -8,27 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from taxi_mlops.domain import FloatArray, Parameters, Points, Provenance, Workload
+from taxi_mlops.domain import Parameters, Points, Provenance, Workload
 
 _DESCRIPTION = "workload.json"
 _LATITUDE = "latitude.npy"
 _LONGITUDE = "longitude.npy"
 _WEIGHT = "weight.npy"
+_ROW = "row.npy"
 
 
 def write_workload(points: Points, parameters: Parameters, folder: Path) -> None:
     """Write points and parameters into `folder`, which is made where it is missing.
 
-    Arrays become `.npy` files of float64, the rest `workload.json`. What stood there before is replaced.
+    Arrays become `.npy` files of float64 (rows: int64), the rest `workload.json`. What stood there before is replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / _LATITUDE, points.latitude, allow_pickle=False)
     np.save(folder / _LONGITUDE, points.longitude, allow_pickle=False)
-    if points.weight is None:
-        (folder / _WEIGHT).unlink(missing_ok=True)
-    else:
-        np.save(folder / _WEIGHT, points.weight, allow_pickle=False)
+    for name, array in ((_WEIGHT, points.weight), (_ROW, points.row)):
+        if array is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            np.save(folder / name, array, allow_pickle=False)
     provenance = {
         "uri": points.provenance.uri,
         "schema": points.provenance.schema,
@@ -48,12 +51,12 @@ def write_workload(points: Points, parameters: Parameters, folder: Path) -> None
 
 
 def open_workload(folder: Path) -> Workload:
-    """Map the workload of `folder` into memory. The arrays are read-only float64 of shape (n,).
+    """Map the workload of `folder` into memory. The arrays are read-only, of shape (n,).
 
     Raises FileNotFoundError where the folder holds none.
     """
     description = _description(folder)
-    weight = folder / _WEIGHT
+    weight, row = folder / _WEIGHT, folder / _ROW
     provenance = description["provenance"]
     points = Points(
         latitude=_map(folder / _LATITUDE),
@@ -61,6 +64,7 @@ def open_workload(folder: Path) -> Workload:
         weight=_map(weight) if weight.exists() else None,
         fingerprint=description["fingerprint"],
         provenance=Provenance(**provenance | {"notes": tuple(provenance["notes"])}),
+        row=_map(row) if row.exists() else None,
     )
     return Workload(points, Parameters(**description["parameters"]))
 
@@ -75,7 +79,7 @@ def _description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _map(path: Path) -> FloatArray:
+def _map(path: Path) -> NDArray[Any]:
     # A plain array over the mapping: implementations meet no subclass of ndarray.
-    mapped: FloatArray = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    mapped: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return mapped

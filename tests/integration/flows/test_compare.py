@@ -64,7 +64,8 @@ def test_what_is_written_is_whole_and_follows_its_schema(specify, run, tmp_path)
         assert nulls == set(adapter["undefined"])
 
     labels = pq.read_table(folder.labels / "light-exact.parquet")
-    assert labels.column_names == ["latitude", "longitude", "label", "core"]
+    assert labels.column_names == ["row", "latitude", "longitude", "label", "core"]
+    assert labels.schema.field("row").type == "int64"
     assert labels.num_rows == 300 == comparison.dataset.points
     values = labels.column("label").to_numpy()
     result = by_name(comparison)["light-exact"]

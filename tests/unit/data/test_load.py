@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
@@ -167,3 +170,56 @@ def test_samples_of_one_reading_are_those_of_requests_of_their_own(trips, settin
         alone = load_points(request.model_copy(update={"sample": sample}), settings)
         assert points.fingerprint == alone.fingerprint
         assert points.provenance == alone.provenance
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def dirty_files(request, tmp_path):
+    """Three files, each with 20 times the six dirty rows, a little further on, and a number for each trip."""
+    for number in range(3):
+        frame = pa.table(
+            {
+                "trip": pa.array(range(1000 + number * 120, 1120 + number * 120)),
+                "lat": pa.array([-33.4, 0.0, None, -33.5, -70.6, -33.6] * 20),
+                "lon": pa.array([-70.6 - number / 100, 0.0, -70.5, -70.5, -33.4, -70.4] * 20),
+            }
+        )
+        path = tmp_path / f"{number}.{request.param}"
+        (pacsv.write_csv if request.param == "csv" else pq.write_table)(frame, path)
+    wanted = LoadRequest(
+        source=str(tmp_path / f"*.{request.param}"),
+        latitude_column="lat",
+        longitude_column="lon",
+        bbox=(-34, -71, -33, -70),
+    )
+    return wanted, frame_of(tmp_path, request.param)
+
+
+def frame_of(folder, kind):
+    files = sorted(folder.glob(f"*.{kind}"))
+    return pa.concat_tables([pacsv.read_csv(file) if kind == "csv" else pq.read_table(file) for file in files])
+
+
+def test_rows_join_points_to_their_trips_in_all_files(dirty_files, settings):
+    request, trips = dirty_files
+    points = load_points(request, settings)
+    assert len(points) == 180
+    assert points.row.dtype == np.int64
+    np.testing.assert_array_equal(points.row, [row for row in range(360) if row % 6 in (0, 3, 5)])
+    joined = trips.take(points.row)
+    np.testing.assert_array_equal(joined["lat"].to_numpy(), points.latitude)
+    np.testing.assert_array_equal(joined["lon"].to_numpy(), points.longitude)
+    np.testing.assert_array_equal(joined["trip"].to_numpy(), 1000 + points.row)
+
+
+def test_rows_of_a_sample_are_those_of_its_points(dirty_files, settings):
+    request, trips = dirty_files
+    points = load_points(request.model_copy(update={"sample": 41}), settings)
+    joined = trips.take(points.row)
+    assert len(points) == 41
+    np.testing.assert_array_equal(joined["lat"].to_numpy(), points.latitude)
+    np.testing.assert_array_equal(joined["lon"].to_numpy(), points.longitude)
+
+
+def test_rows_add_nothing_to_the_fingerprint(dirty_files, settings):
+    points = load_points(dirty_files[0], settings)
+    assert points.fingerprint == fingerprint(points.latitude, points.longitude, None)

@@ -48,6 +48,7 @@ def test_each_bad_row_counts_under_its_rule(row, rule):
     assert left(cleaned) == [TIMES_SQUARE, KENNEDY]
     assert cleaned.dropped == {**dict.fromkeys(map(str, Rule), 0), rule: 1}
     assert (cleaned.rows_read, cleaned.rows_used) == (3, 2)
+    np.testing.assert_array_equal(cleaned.row, [0, 2])
 
 
 def test_swapped_rows_are_not_repaired():
@@ -81,10 +82,10 @@ coordinate = st.one_of(
 def test_every_row_is_either_kept_unchanged_or_counted_once(rows, batch, region):
     cleaned = clean(rows, region, batch)
     assert cleaned.rows_read == len(rows)
-    assert cleaned.latitude.size == cleaned.longitude.size == cleaned.rows_used
-    remaining = iter(rows)
-    for pair in left(cleaned):
-        assert any(pair == row for row in remaining)  # a subsequence of what was read
+    assert cleaned.latitude.size == cleaned.longitude.size == cleaned.row.size == cleaned.rows_used
+    assert cleaned.row.dtype == np.int64
+    assert (np.diff(cleaned.row) > 0).all()
+    assert left(cleaned) == [rows[row] for row in cleaned.row]
     if cleaned.region is not None:
         assert cleaned.region.contains(cleaned.latitude, cleaned.longitude).all()
 
@@ -93,6 +94,7 @@ def test_every_row_is_either_kept_unchanged_or_counted_once(rows, batch, region)
 def test_batches_make_no_difference(rows, batch):
     whole, parts = clean(rows, None), clean(rows, None, batch)
     assert left(whole) == left(parts)
+    np.testing.assert_array_equal(whole.row, parts.row)
     assert whole.dropped == parts.dropped
 
 

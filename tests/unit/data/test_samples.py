@@ -15,7 +15,8 @@ from taxi_mlops.errors import UsageError
 def points() -> Points:
     latitude = np.linspace(-33.0, -32.0, 1000)
     longitude = np.linspace(-70.0, -71.0, 1000)
-    return Points(latitude, longitude, None, "whole", Provenance("file.csv", "columns", "1", 1000, 1000))
+    row = np.arange(0, 2000, 2)
+    return Points(latitude, longitude, None, "whole", Provenance("file.csv", "columns", "1", 2000, 1000), row)
 
 
 def test_each_sample_is_part_of_the_next_and_keeps_the_order(points):
@@ -26,6 +27,7 @@ def test_each_sample_is_part_of_the_next_and_keeps_the_order(points):
         assert np.all(np.diff(smaller.latitude) > 0)
         assert smaller.fingerprint == fingerprint(smaller.latitude, smaller.longitude, None)
         assert np.array_equal(np.diff(smaller.latitude) > 0, np.diff(smaller.longitude) < 0)
+        assert np.array_equal(points.latitude[smaller.row // 2], smaller.latitude)
     assert samples[0].provenance.notes == ("A uniform sample of 10 of 1,000 points",)
 
 

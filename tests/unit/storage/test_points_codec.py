@@ -20,7 +20,7 @@ from taxi_mlops.storage.shelves import DamagedEntryError
 KEY = "a" * 64
 
 
-def make(latitude, longitude, weight=None):
+def make(latitude, longitude, weight=None, row=None):
     provenance = Provenance(
         uri="s3://trips/ü.csv",
         schema="x",
@@ -30,7 +30,7 @@ def make(latitude, longitude, weight=None):
         dropped={"zero": 2},
         notes=("two", "notes"),
     )
-    return Points(latitude, longitude, weight, fingerprint(latitude, longitude, weight), provenance)
+    return Points(latitude, longitude, weight, fingerprint(latitude, longitude, weight), provenance, row)
 
 
 def written(points, key=KEY):
@@ -51,8 +51,11 @@ def test_any_points_come_back_to_the_last_bit(data):
     n = data.draw(st.integers(1, 60))
     latitude, longitude = (data.draw(arrays(np.float64, n, elements=degrees)) for _ in range(2))
     weight = data.draw(st.none() | arrays(np.float64, n, elements=st.floats(1, 1e9)))
-    points = make(latitude, longitude, weight)
+    row = data.draw(st.none() | arrays(np.int64, n, elements=st.integers(0, 1 << 62)).map(np.sort))
+    points = make(latitude, longitude, weight, row)
     found = read(written(points))
+    np.testing.assert_array_equal(found.row, row)
+    assert row is None or found.row.dtype == np.int64
     assert found.fingerprint == points.fingerprint == fingerprint(found.latitude, found.longitude, found.weight)
     assert found.provenance == points.provenance
     assert found.latitude.dtype == np.float64
@@ -60,8 +63,17 @@ def test_any_points_come_back_to_the_last_bit(data):
 
 def test_many_batches_come_back_in_order(monkeypatch):
     monkeypatch.setattr(points_codec, "_BATCH_ROWS", 7)
-    points = make(np.linspace(-89, 89, 100), np.linspace(0, 1, 100))
-    np.testing.assert_array_equal(read(written(points)).latitude, points.latitude)
+    points = make(np.linspace(-89, 89, 100), np.linspace(0, 1, 100), row=np.arange(3, 203, 2))
+    found = read(written(points))
+    np.testing.assert_array_equal(found.latitude, points.latitude)
+    np.testing.assert_array_equal(found.row, points.row)
+
+
+def test_rows_take_almost_no_bytes():
+    latitude, longitude = np.random.default_rng(0).uniform(-90, 90, (2, 100_000))
+    row = np.flatnonzero(np.random.default_rng(1).random(103_000) < 0.98)[:100_000]
+    without = len(written(make(latitude, longitude)))
+    assert len(written(make(latitude, longitude, row=row))) < 1.05 * without
 
 
 def test_millionths_of_degrees_take_half_the_bytes():
@@ -72,7 +84,7 @@ def test_millionths_of_degrees_take_half_the_bytes():
 
 
 def test_every_flipped_byte_is_noticed_or_harms_nothing():
-    points = make(np.array([1.5, 2.25, -3.125]), np.array([4.0, 5.0, 6.0]))
+    points = make(np.array([1.5, 2.25, -3.125]), np.array([4.0, 5.0, 6.0]), row=np.array([0, 2, 1 << 40]))
     content = written(points)
     for position in range(len(content)):
         damaged = bytearray(content)
@@ -83,6 +95,7 @@ def test_every_flipped_byte_is_noticed_or_harms_nothing():
             continue
         np.testing.assert_array_equal(found.latitude, points.latitude)
         np.testing.assert_array_equal(found.longitude, points.longitude)
+        np.testing.assert_array_equal(found.row, points.row)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
