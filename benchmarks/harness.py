@@ -24,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import bootstrap
 
-from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.load import load_points
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialStatus
 from taxi_mlops.settings import load_settings
 from taxi_mlops.trials.host_lock import host_lock

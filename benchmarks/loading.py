@@ -22,7 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.load import load_points
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.settings import load_settings
 from taxi_mlops.storage.objects import push

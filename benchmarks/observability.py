@@ -30,7 +30,8 @@ from typing import Any
 import psutil
 from pydantic import SecretStr
 
-from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.load import load_points
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.flows.compare import compare
 from taxi_mlops.flows.observer import Observer

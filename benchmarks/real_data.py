@@ -21,7 +21,8 @@ import numpy as np
 
 from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
-from taxi_mlops.data.load import LoadRequest, load_points
+from taxi_mlops.data.load import load_points
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Clustering, Parameters, Points, Resources
 from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.engine.tiles import estimate_neighbours

@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, PlainValidator, ValidationError, field_serializer
+from pydantic import ByteSize, Field, PlainValidator, WithJsonSchema, field_serializer
 from pydantic_core import PydanticCustomError
 
-from taxi_mlops.data.load import LoadRequest
-from taxi_mlops.domain import Parameters
+from taxi_mlops.data.request import LoadRequest, Seed
 from taxi_mlops.errors import UsageError
+from taxi_mlops.parameters import COMMA_SEPARATED, Named, Section, validate
+
+if TYPE_CHECKING:
+    from taxi_mlops.domain import Parameters
 
 MAX_SPECIFICATION_BYTES = 1_000_000
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class Section(BaseModel):
-    """A part of a document; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
 
 AUTO: Literal["auto"] = "auto"
 _HALF_CIRCUMFERENCE_METRES = 20_015_115.0
@@ -47,22 +39,25 @@ def _metres_or_auto(value: object) -> float | Literal["auto"]:
     return metres
 
 
-Metres = Annotated[float, Field(gt=0.0, lt=_HALF_CIRCUMFERENCE_METRES)]
+Metres = Annotated[float, Field(gt=0.0, lt=_HALF_CIRCUMFERENCE_METRES, description="Great-circle radius in metres.")]
 Eps = Annotated[
-    float | Literal["auto"], PlainValidator(_metres_or_auto, json_schema_input_type=float | Literal["auto"])
+    float | Literal["auto"], PlainValidator(_metres_or_auto, json_schema_input_type=Metres | Literal["auto"])
 ]
+MinSamples = Annotated[int, Field(ge=1, description="Points within eps, the point itself among them.")]
 
 
 class ClusteringParameters(Section):
     """The parameters of DBSCAN."""
 
-    eps_metres: Eps = Field(
+    eps_metres: Annotated[Eps, Named("eps", "METRES")] = Field(
         default=100.0, description='Great-circle radius in metres; "auto" takes the knee of the k-distance curve.'
     )
-    min_samples: int = Field(default=10, ge=1, description="Points within eps, the point itself among them.")
+    min_samples: Annotated[MinSamples, Named("min_samples", "N")] = 10
 
     def to_domain(self) -> Parameters:
         """Raises ValueError where eps is still to be chosen."""
+        from taxi_mlops.domain import Parameters
+
         if isinstance(self.eps_metres, str):
             raise ValueError("eps is still to be chosen from the points")  # noqa: TRY004 - of the right type
         return Parameters(self.eps_metres, self.min_samples)
@@ -86,44 +81,62 @@ def _size_or_all(value: object) -> int | Literal["all"]:
     return size
 
 
-Size = Annotated[int | Literal["all"], PlainValidator(_size_or_all, json_schema_input_type=int | Literal["all"])]
+_Count = Annotated[int, Field(ge=1)]
+Size = Annotated[int | Literal["all"], PlainValidator(_size_or_all, json_schema_input_type=_Count | Literal["all"])]
+Sizes = Annotated[
+    tuple[Size, ...],
+    COMMA_SEPARATED,
+    Field(description='Seeded samples of so many points, each part of the next; "all" for all of them.'),
+    Named("sizes", "N,M,…", "all"),
+]
 
 
 class FixedParameters(Section):
     """Another pair of parameters."""
 
-    eps_metres: float = Field(gt=0, lt=_HALF_CIRCUMFERENCE_METRES, description="Great-circle radius in metres.")
-    min_samples: int = Field(ge=1, description="Points within eps, the point itself among them.")
+    eps_metres: Metres
+    min_samples: MinSamples
 
 
 class Workloads(Section):
     """Several workloads in one comparison. The largest size, with the parameters above, is the main one."""
 
-    sizes: tuple[Size, ...] = Field(
-        default=(), description='Samples of the points, each part of the next; "all" for all of them.'
-    )
+    sizes: Sizes = ()
     parameters: tuple[FixedParameters, ...] = Field(
         default=(), description="Further pairs of parameters, each run on the largest size."
     )
 
 
+Repeats = Annotated[
+    int,
+    Field(ge=0, le=1000, description="Timed trials of each adapter; 0 times nothing: quality and memory alone."),
+    Named("repeats", "N"),
+]
+_Bytes = Annotated[
+    ByteSize, Field(gt=0), WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string"}]})
+]
+
+
 class TrialPlan(Section):
     """Which adapters are run, how often, and within which limits."""
 
-    adapters: tuple[AdapterName, ...] | None = Field(
-        default=None, min_length=1, description="Adapters to compare; none given takes all that are installed."
+    adapters: Annotated[tuple[AdapterName, ...] | None, COMMA_SEPARATED, Named("adapters", "A,B,…", "all")] = Field(
+        default=None, min_length=1, description="Adapters to compare."
     )
-    reference: AdapterName | None = Field(
-        default=None,
-        description="Whose clustering the others are held against; none given takes sklearn, or the first exact one.",
+    reference: Annotated[AdapterName | None, Named("reference", "NAME", "sklearn, or the first exact one")] = Field(
+        default=None, description="Adapter whose clustering the others are held against."
     )
-    repeats: int = Field(
-        default=5, ge=0, le=1000, description="Timed trials of each adapter; 0 times nothing: quality and memory alone."
+    repeats: Repeats = 5
+    timeout_seconds: Annotated[float, Named("timeout", "S")] = Field(
+        default=600.0, gt=0, description="Seconds that a trial may take, start to end."
     )
-    timeout_seconds: float = Field(default=600.0, gt=0, description="Longest a trial may take, start to end.")
-    memory_limit: ByteSize | None = Field(default=None, gt=0, description='Most a trial may use, e.g. "8GB".')
-    threads: int | None = Field(default=None, ge=1, description="Threads of each trial; none given takes all CPUs.")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="Of the order of trials and of every resampling.")
+    memory_limit: Annotated[_Bytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
+        default=None, description="Memory that a trial may use, as 8GB."
+    )
+    threads: Annotated[int | None, Named("threads", "N", "all CPUs")] = Field(
+        default=None, ge=1, description="Threads of each trial."
+    )
+    seed: Seed = 0
 
     @field_serializer("memory_limit")
     def _bytes(self, value: ByteSize | None) -> int | None:
@@ -143,16 +156,6 @@ class Document(Section):
 
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
-    def merged(self, changes: Mapping[str, Mapping[str, Any]], flags: Mapping[str, str] = MappingProxyType({})) -> Self:
-        """A copy with the given keys of each section replaced; what is None stays.
-
-        flags: what the user calls a key, by `section.key`. Raises UsageError that names it with its value.
-        """
-        document = self.model_dump(mode="python")
-        for section, values in changes.items():
-            document[section].update({key: value for key, value in values.items() if value is not None})
-        return validate(type(self), document, "", flags)
-
 
 class Specification(Document):
     """One comparison: data, parameters, further workloads, trials."""
@@ -165,22 +168,6 @@ class Specification(Document):
     parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
     workloads: Workloads = Field(default_factory=Workloads)
     trials: TrialPlan = Field(default_factory=TrialPlan)
-
-
-def validate(
-    model: type[Model], document: object, source: str, names: Mapping[str, str] = MappingProxyType({})
-) -> Model:
-    """Check a document against its model.
-
-    Raises UsageError naming the source, the key (as the user calls it, where `names` tells) and the value.
-    """
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the document"
-        where = f"{source}: " if source else ""
-        raise UsageError(f"{where}{names.get(key, key)} = {first['input']!r}: {first['msg']}") from None
 
 
 def _parse(path: Path) -> object:

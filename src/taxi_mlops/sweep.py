@@ -9,14 +9,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from taxi_mlops.data.load import LoadRequest
+from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.parameters import COMMA_SEPARATED, Named, Section, Without
 from taxi_mlops.specification import (
     ALL,
     ClusteringParameters,
     Document,
     Metres,
-    Section,
-    Size,
+    MinSamples,
+    Repeats,
+    Sizes,
     Specification,
     TrialPlan,
 )
@@ -30,25 +32,19 @@ QualityIndex = Literal["dbcv", "silhouette", "stability"]
 class Grid(Section):
     """What is varied; every combination is a cell."""
 
-    eps_metres: tuple[Metres, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="Great-circle radii in metres; none given takes half to twice what the points suggest.",
-    )
-    min_samples: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    eps_metres: Annotated[
+        tuple[Metres, ...] | None, COMMA_SEPARATED, Named("eps", "A,B,…", "half to twice what the points suggest")
+    ] = Field(default=None, min_length=1, description="Great-circle radii in metres.")
+    min_samples: Annotated[tuple[MinSamples, ...], COMMA_SEPARATED, Named("min_samples", "N,M,…")] = Field(
         default=(5, 10, 20), min_length=1, description="Points within eps, the point itself among them."
     )
-    sizes: tuple[Size, ...] = Field(
-        default=(ALL,), min_length=1, description='Seeded samples of so many points; "all" for all of them.'
-    )
+    sizes: Sizes = Field(default=(ALL,), min_length=1)
 
 
 class SweepTrials(TrialPlan):
     """The trials of every cell."""
 
-    repeats: int = Field(
-        default=3, ge=0, le=1000, description="Timed trials of each adapter; 0 times nothing: quality and memory alone."
-    )
+    repeats: Repeats = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +68,12 @@ class Sweep(Document):
     """Data, grid, trials, and what the cells are judged by."""
 
     schema_version: Literal[1] = 1
-    dataset: LoadRequest = Field(default_factory=LoadRequest)
+    dataset: Annotated[LoadRequest, Without("sample")] = Field(default_factory=LoadRequest)
     grid: Grid = Field(default_factory=Grid)
     trials: SweepTrials = Field(default_factory=SweepTrials)
-    quality: QualityIndex = Field(default="dbcv", description="The index of quality that cells are judged by.")
+    quality: Annotated[QualityIndex, Named("quality", "INDEX")] = Field(
+        default="dbcv", description="Index of quality that cells are judged by: dbcv, silhouette or stability."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

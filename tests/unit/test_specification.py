@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from taxi_mlops.cli.options import flag
 from taxi_mlops.errors import UsageError
 from taxi_mlops.specification import Specification
 
@@ -34,9 +35,9 @@ def test_the_default_specification_goes_to_toml_and_back(tmp_path: Path) -> None
 
 
 def test_given_values_replace_and_the_rest_stays(full: Specification) -> None:
-    merged = full.merged({"parameters": {"eps_metres": 75.0, "min_samples": None}})
-    assert (merged.parameters.eps_metres, merged.parameters.min_samples) == (75.0, 5)
-    assert merged.trials == full.trials
+    changed = full.with_parameters({"eps": 75.0, "min_samples": None})
+    assert (changed.parameters.eps_metres, changed.parameters.min_samples) == (75.0, 5)
+    assert changed.trials == full.trials
 
 
 @pytest.mark.parametrize(
@@ -77,15 +78,15 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 
 def test_eps_may_be_left_to_the_points() -> None:
-    specification = Specification().merged({"parameters": {"eps_metres": "auto"}})
+    specification = Specification().with_parameters({"eps": "auto"})
     assert specification.parameters.eps_metres == "auto"
     assert 'eps_metres = "auto"' in specification.to_toml()
     with pytest.raises(ValueError, match="still to be chosen"):
         specification.parameters.to_domain()
-    assert Specification().merged({"parameters": {"eps_metres": "75"}}).parameters.to_domain().eps_metres == 75.0
+    assert Specification().with_parameters({"eps": "75"}).parameters.to_domain().eps_metres == 75.0
 
 
 @pytest.mark.parametrize("eps", ["automatic", "", "-1", "nan", "inf", 0, True, 3e7])
 def test_an_eps_that_is_no_length_is_refused(eps: object) -> None:
     with pytest.raises(UsageError, match=r"--eps = .*a positive number of metres, or auto"):
-        Specification().merged({"parameters": {"eps_metres": eps}}, {"parameters.eps_metres": "--eps"})
+        Specification().with_parameters({"eps": eps}, flag)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from taxi_mlops.errors import UsageError
-from taxi_mlops.specification import validate
+from taxi_mlops.parameters import validate
 from taxi_mlops.sweep import Cell, Sweep
 
 FINGERPRINT = "a" * 64

@@ -3,34 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import (
-    TRIAL_FLAGS,
-    Adapters,
-    Bbox,
-    Cache,
-    Data,
-    Latitude,
-    Longitude,
-    MemoryLimit,
-    Points,
-    Quiet,
-    Reference,
-    Seed,
-    Sizes,
-    Threads,
-    Timeout,
-    Zones,
-    check_resume_alone,
-    dataset_section,
-    new_folder,
-    trials_section,
-    values_of,
-)
+from taxi_mlops.cli.options import Output, Quiet, Resume, Spec, check_resume_alone, flag, new_folder, takes
 from taxi_mlops.cli.printing import print_files, warn
 
 if TYPE_CHECKING:
@@ -40,45 +17,17 @@ if TYPE_CHECKING:
     from taxi_mlops.specification import Specification
 
 
-_FLAGS = TRIAL_FLAGS | {
-    "dataset.sample": "--sample",
-    "parameters.eps_metres": "--eps",
-    "parameters.min_samples": "--min-samples",
-}
-
-
+@takes("taxi_mlops.specification:Specification")
 def compare(
-    data: Data = None,
-    points: Points = None,
-    lat: Latitude = None,
-    lon: Longitude = None,
-    zones: Zones = None,
-    bbox: Bbox = None,
-    sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N points.")] = None,
-    sizes: Sizes = None,
-    eps: Annotated[str | None, typer.Option(metavar="METRES", help="Radius, or auto. [default: 100]")] = None,
-    min_samples: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Points within eps, itself included. [default: 10]"),
-    ] = None,
-    adapters: Adapters = None,
-    reference: Reference = None,
-    repeats: Annotated[int | None, typer.Option(metavar="N", help="Timed trials of each. [default: 5]")] = None,
-    timeout: Timeout = None,
-    memory_limit: MemoryLimit = None,
-    threads: Threads = None,
-    seed: Seed = None,
-    spec: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Experiment as TOML or YAML; flags go first."),
-    ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="New folder of the run. [default: runs/…]")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.")] = None,
+    given: dict[str, str | None],
+    spec: Spec = None,
+    output: Output = None,
+    resume: Resume = None,
     flow: Annotated[
         bool | None,
         typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: where PREFECT_API_URL is set]"),
     ] = None,
-    cache: Cache = True,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Take points prepared earlier.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
@@ -88,20 +37,14 @@ def compare(
     from taxi_mlops.settings import load_settings
     from taxi_mlops.specification import Specification
 
-    changes: dict[str, dict[str, Any]] = {
-        "dataset": dataset_section(data, points, lat, lon, zones, bbox, seed) | {"sample": sample},
-        "parameters": {"eps_metres": eps, "min_samples": min_samples},
-        "workloads": {"sizes": values_of(sizes)},
-        "trials": trials_section(adapters, reference, repeats, timeout, memory_limit, threads, seed),
-    }
     if not cache:
         os.environ["TAXI_POINTS_CACHE"] = "false"  # so that it holds for a flow, too
     settings = load_settings()
     if resume is not None:
-        check_resume_alone(changes, spec, output)
+        check_resume_alone(given, spec, output)
         _execute(None, RunFolder(resume), settings, flow, json, quiet, verbose)
         return
-    specification = (Specification.from_file(spec) if spec else Specification()).merged(changes, _FLAGS)
+    specification = (Specification.from_file(spec) if spec else Specification()).with_parameters(given, flag)
     _execute(specification, RunFolder(output or new_folder(settings)), settings, flow, json, quiet, verbose)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import SOURCES, Bbox, Json, Latitude, Longitude, Points, Zones, parse_bbox
+from taxi_mlops.cli.options import DocumentCommand, Json, flag, takes
 from taxi_mlops.cli.printing import plain_table, print_json
 
 if TYPE_CHECKING:
@@ -17,33 +17,21 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at trips, make synthetic ones, keep them in S3.", no_args_is_help=True)
 
+_OF_THE_SAMPLE = ("sample", "seed")
 
-@app.command("inspect")
-def inspect_file(
-    file: Annotated[str, typer.Argument(metavar="FILE", help=f"{SOURCES}.")],
-    points: Points = None,
-    lat: Latitude = None,
-    lon: Longitude = None,
-    zones: Zones = None,
-    bbox: Bbox = None,
-    json: Json = False,
-) -> None:
+
+@app.command("inspect", cls=DocumentCommand)
+@takes("taxi_mlops.data.request:LoadRequest", without=_OF_THE_SAMPLE, required=("data",))
+def inspect_file(given: dict[str, str | None], json: Json = False) -> None:
     """Show what a file of trips holds, and what cleaning would drop."""
     from rich.console import Console
 
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.data.inspect import Inspection, inspect
-    from taxi_mlops.data.load import LoadRequest
+    from taxi_mlops.data.request import LoadRequest
     from taxi_mlops.settings import load_settings
 
-    request = LoadRequest(
-        source=file,
-        points=points.value if points else "pickup",
-        latitude_column=lat,
-        longitude_column=lon,
-        zones=zones,
-        bbox=parse_bbox(bbox),
-    )
+    request = LoadRequest().with_parameters(given, flag, _OF_THE_SAMPLE)
     with watched(quiet=json) as observer:
         inspection = inspect(request, load_settings(), observer.loading)
     if json:

@@ -24,6 +24,7 @@ from taxi_mlops.cli import (
     stack,
     sweep,
 )
+from taxi_mlops.cli.options import DocumentCommand
 from taxi_mlops.errors import TaxiError
 
 INTERRUPTED = 130
@@ -36,8 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("compare")(compare.compare)
-app.command("sweep")(sweep.sweep)
+app.command("compare", cls=DocumentCommand)(compare.compare)
+app.command("sweep", cls=DocumentCommand)(sweep.sweep)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)

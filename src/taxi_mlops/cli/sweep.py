@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import (
-    TRIAL_FLAGS,
-    Adapters,
-    Bbox,
-    Data,
-    Latitude,
-    Longitude,
-    MemoryLimit,
-    Points,
-    Quiet,
-    Reference,
-    Seed,
-    Sizes,
-    Threads,
-    Timeout,
-    Zones,
-    check_resume_alone,
-    dataset_section,
-    new_folder,
-    trials_section,
-    values_of,
-)
+from taxi_mlops.cli.options import Output, Quiet, Resume, Spec, check_resume_alone, flag, new_folder, takes
 from taxi_mlops.cli.printing import print_files, warn
 
 if TYPE_CHECKING:
@@ -37,41 +15,13 @@ if TYPE_CHECKING:
     from taxi_mlops.settings import Settings
     from taxi_mlops.sweep import Sweep
 
-_FLAGS = TRIAL_FLAGS | {
-    "grid.eps_metres": "--eps",
-    "grid.min_samples": "--min-samples",
-    "grid.sizes": "--sizes",
-}
 
-
+@takes("taxi_mlops.sweep:Sweep")
 def sweep(
-    data: Data = None,
-    points: Points = None,
-    lat: Latitude = None,
-    lon: Longitude = None,
-    zones: Zones = None,
-    bbox: Bbox = None,
-    eps: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Radii in metres. [default: around what the points suggest]")
-    ] = None,
-    min_samples: Annotated[
-        str | None, typer.Option(metavar="N,M,…", help="Points within eps, itself included. [default: 5,10,20]")
-    ] = None,
-    sizes: Sizes = None,
-    adapters: Adapters = None,
-    reference: Reference = None,
-    repeats: Annotated[
-        int | None, typer.Option(metavar="N", help="Timed trials of each; 0 measures quality alone. [default: 3]")
-    ] = None,
-    timeout: Timeout = None,
-    memory_limit: MemoryLimit = None,
-    threads: Threads = None,
-    seed: Seed = None,
-    spec: Annotated[Path | None, typer.Option(metavar="FILE", help="Sweep as TOML or YAML; flags go first.")] = None,
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="New folder. [default: runs/sweep-…]")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with the sweep in this folder, beside others that do.")
-    ] = None,
+    given: dict[str, str | None],
+    spec: Spec = None,
+    output: Output = None,
+    resume: Resume = None,
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,17 +30,12 @@ def sweep(
     from taxi_mlops.settings import load_settings
     from taxi_mlops.sweep import Sweep
 
-    changes: dict[str, dict[str, Any]] = {
-        "dataset": dataset_section(data, points, lat, lon, zones, bbox, seed),
-        "grid": {"eps_metres": values_of(eps), "min_samples": values_of(min_samples), "sizes": values_of(sizes)},
-        "trials": trials_section(adapters, reference, repeats, timeout, memory_limit, threads, seed),
-    }
     settings = load_settings()
     if resume is not None:
-        check_resume_alone(changes, spec, output)
+        check_resume_alone(given, spec, output)
         _execute(None, SweepFolder(resume), settings, json, quiet)
         return
-    document = (Sweep.from_file(spec) if spec else Sweep()).merged(changes, _FLAGS)
+    document = (Sweep.from_file(spec) if spec else Sweep()).with_parameters(given, flag)
     _execute(document, SweepFolder(output or new_folder(settings, "sweep-")), settings, json, quiet)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taxi_mlops.data.load import LoadRequest, OpenedTrips, open_trips
+from taxi_mlops.data.load import OpenedTrips, open_trips
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import METRES_PER_DEGREE, BoundingBox
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.settings import Settings
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from taxi_mlops import __version__
 from taxi_mlops.data.fingerprint import fingerprint
@@ -16,7 +15,8 @@ from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox
-from taxi_mlops.data.schemas import SYNTHETIC, TripEnd, TripSchema, Zone
+from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.data.schemas import SYNTHETIC, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
 from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity
 from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
@@ -30,31 +30,6 @@ _NO_POINTS = (
     "these trips have zone numbers and no points, and the centroids of zones are not points to cluster; "
     "with --zones taxi_zones.zip they become one weighted point per zone"
 )
-
-
-class LoadRequest(BaseModel):
-    """Which points are wanted.
-
-    source: a file, glob, http(s) or s3 address, `tlc:` month, or synthetic city as `synthetic:rows=20000,seed=0`; None
-    for that of `synthetic_rows` and `seed`.
-    points: which end of the trips; columns named by latitude_column and longitude_column win over it.
-    zones: a zipped shapefile of zones, named as a source is, for trips of the zone era.
-    bbox: min_lat, min_lon, max_lat, max_lon in degrees; None finds a robust region from the data.
-    sample: how many of the cleaned points to draw, uniformly without replacement; None for all.
-    seed: of the sample and of the synthetic city.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str | None = None
-    points: TripEnd = "pickup"
-    latitude_column: str | None = None
-    longitude_column: str | None = None
-    zones: str | None = None
-    bbox: tuple[float, float, float, float] | None = None
-    sample: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
-    synthetic_rows: Annotated[int, Field(ge=1)] = 20_000
 
 
 @dataclass(frozen=True, slots=True)

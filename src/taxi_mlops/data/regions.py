@@ -9,7 +9,6 @@ import numpy as np
 
 from taxi_mlops.domain import BoolArray, FloatArray
 from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES
-from taxi_mlops.errors import DataError
 
 METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180
 """Of latitude, or of longitude on the equator."""
@@ -20,7 +19,7 @@ _REACH_METRES = 100_000.0
 
 @dataclass(frozen=True, slots=True)
 class BoundingBox:
-    """Degrees, inclusive."""
+    """Degrees, inclusive. Raises ValueError where they are out of range or out of order."""
 
     min_latitude: float
     min_longitude: float
@@ -32,18 +31,17 @@ class BoundingBox:
         in_range = self.min_latitude >= -90 and self.max_latitude <= 90
         in_range = in_range and self.min_longitude >= -180 and self.max_longitude <= 180
         if not (in_order and in_range):
-            raise DataError(
-                f"bounding box {self}: must be min_lat,min_lon,max_lat,max_lon in degrees, "
-                "latitudes in [-90, 90], longitudes in [-180, 180]"
+            raise ValueError(
+                "should be min_lat,min_lon,max_lat,max_lon: latitudes in [-90, 90], longitudes in [-180, 180] degrees"
             )
 
     @classmethod
     def parse(cls, text: str) -> BoundingBox:
-        """Read `min_lat,min_lon,max_lat,max_lon`. Raises DataError showing the text where it is not that."""
+        """Read `min_lat,min_lon,max_lat,max_lon`. Raises ValueError where the text is not that."""
         try:
             south, west, north, east = (float(part) for part in text.split(","))
         except ValueError:
-            raise DataError(f"bounding box {text!r}: must be four degrees, min_lat,min_lon,max_lat,max_lon") from None
+            raise ValueError("should be four degrees, min_lat,min_lon,max_lat,max_lon") from None
         return cls(south, west, north, east)
 
     def __str__(self) -> str:

@@ -127,11 +127,14 @@ def comparison(
         _check_alone(comparison, "specification", "folder")
         asked = Specification.from_file(Path(specification))
     else:
-        asked = _DEFAULTS.merged(
+        asked = _DEFAULTS.with_parameters(
             {
-                "dataset": {"source": data or None, "points": points, "sample": sample, "seed": seed},
-                "parameters": {"eps_metres": eps, "min_samples": min_samples},
-                "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
+                "data": data or None,
+                "points": points,
+                "sample": sample,
+                "eps": eps,
+                "min_samples": min_samples,
+                **_plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
             }
         )
     run = RunFolder(_folder(folder, "run"))
@@ -191,11 +194,14 @@ def sweep(
             _check_alone(sweep, "specification", "folder", "helpers")
             asked = Sweep.from_file(Path(specification))
         else:
-            asked = _SWEEP.merged(
+            asked = _SWEEP.with_parameters(
                 {
-                    "dataset": {"source": data or None, "points": points, "seed": seed},
-                    "grid": {"eps_metres": eps or None, "min_samples": min_samples, "sizes": sizes},
-                    "trials": _plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
+                    "data": data or None,
+                    "points": points,
+                    "eps": eps or None,
+                    "min_samples": min_samples,
+                    "sizes": sizes,
+                    **_plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
                 }
             )
         sweeping.begin(asked, into)
@@ -258,7 +264,7 @@ def _plan(
         "adapters": tuple(adapters) or None,
         "reference": reference or None,
         "repeats": repeats,
-        "timeout_seconds": timeout_seconds,
+        "timeout": timeout_seconds,
         "memory_limit": memory_limit or None,
         "threads": threads,
         "seed": seed,

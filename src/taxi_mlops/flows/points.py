@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from taxi_mlops.data.load import LoadRequest, load_samples
+from taxi_mlops.data.load import load_samples
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Points
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.settings import Settings

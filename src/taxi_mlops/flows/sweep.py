@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import numpy as np
 from structlog.contextvars import bound_contextvars
 
-from taxi_mlops.data.load import LoadRequest
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps

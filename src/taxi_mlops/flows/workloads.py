@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from taxi_mlops.data.load import LoadRequest
+from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.data.samples import nested_samples
 from taxi_mlops.domain import Parameters, Points, Workload
 from taxi_mlops.errors import UsageError

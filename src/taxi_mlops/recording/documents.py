@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.errors import RunFolderError
-from taxi_mlops.specification import validate
+from taxi_mlops.parameters import validate
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -107,7 +107,7 @@ def test_changed_data_is_not_taken_for_the_same(specify, run, tmp_path, trips):
     changed = tmp_path / "changed.csv"
     changed.write_text(trips.read_text(encoding="utf-8") + "\n-33.44,-70.65", encoding="utf-8")
     with pytest.raises(DataError, match="remove `fingerprint`"):
-        run(specification.merged({"dataset": {"source": str(changed)}}), tmp_path / "second")
+        run(specification.with_parameters({"data": str(changed)}), tmp_path / "second")
 
 
 def test_an_exact_adapter_takes_the_place_of_a_reference_that_fails(specify, run, tmp_path):

@@ -60,7 +60,7 @@ def test_a_store_that_is_killed_while_trips_are_loaded(own_services, specify, tr
 
     for number in range(2):
         push(trips, f"s3://taxi-data/drill/{number}.csv", at_store())
-    specification = specify("light-exact").merged({"dataset": {"source": "s3://taxi-data/drill/*.csv"}})
+    specification = specify("light-exact").with_parameters({"data": "s3://taxi-data/drill/*.csv"})
 
     class Killing(Observer):
         def loading(self, what, done, total):

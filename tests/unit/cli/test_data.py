@@ -54,7 +54,7 @@ def test_inspect_takes_columns_and_a_box(city):
 def test_mistakes_are_raised_for_the_command_to_show(tmp_path):
     for arguments, error in (
         (["inspect", str(tmp_path / "nowhere.csv")], DataError),
-        (["inspect", "x.csv", "--bbox", "1,2"], DataError),
+        (["inspect", "x.csv", "--bbox", "1,2"], UsageError),
         (["synthesize", str(tmp_path / "x.parquet"), "--rows", "0"], UsageError),
     ):
         with pytest.raises(error):

@@ -1,0 +1,73 @@
+"""Which points are wanted: the section `dataset` of every document."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from taxi_mlops.data.schemas import TripEnd
+from taxi_mlops.parameters import Named, Section
+
+Seed = Annotated[
+    int,
+    Field(ge=0, lt=2**63, description="Seed of every random choice: samples, the order of trials, resampling."),
+    Named("seed", "N"),
+]
+"""One parameter, which sets every seed of a document."""
+
+
+def _box(value: object) -> tuple[float, float, float, float]:
+    from taxi_mlops.data.regions import BoundingBox
+
+    try:
+        text = value if isinstance(value, str) else ",".join(map(str, value))  # type: ignore[call-overload]
+        return astuple(BoundingBox.parse(text.strip().removeprefix("[").removesuffix("]")))
+    except TypeError:
+        raise PydanticCustomError("box", "Input should be four degrees, min_lat,min_lon,max_lat,max_lon") from None
+    except ValueError as error:
+        raise PydanticCustomError("box", "Input {error}", {"error": str(error)}) from None
+
+
+_DEGREES: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+
+Box = Annotated[
+    tuple[float, float, float, float],
+    BeforeValidator(_box),
+    WithJsonSchema({"anyOf": [_DEGREES, {"type": "string"}]}, mode="validation"),
+]
+
+
+class LoadRequest(Section):
+    """Which points are wanted."""
+
+    source: Annotated[str | None, Named("data", "DATA", "a synthetic city of 20,000 trips", positional=True)] = Field(
+        default=None,
+        description="CSV or Parquet file or glob, http(s) URL, s3://bucket/key, tlc:yellow/2010-01, or "
+        "synthetic:rows=1000000,seed=0.",
+    )
+    points: Annotated[TripEnd, Named("points", "pickup|dropoff")] = Field(
+        default="pickup", description="Which end of the trips; lat and lon win over it."
+    )
+    latitude_column: Annotated[str | None, Named("lat", "COLUMN", "found by its name")] = Field(
+        default=None, description="Column of latitudes."
+    )
+    longitude_column: Annotated[str | None, Named("lon", "COLUMN", "found by its name")] = Field(
+        default=None, description="Column of longitudes."
+    )
+    zones: Annotated[str | None, Named("zones", "FILE")] = Field(
+        default=None, description="Zone polygons (zipped shapefile) for trips without points."
+    )
+    bbox: Annotated[Box | None, Named("bbox", "S,W,N,E", "a region found in the data")] = Field(
+        default=None,
+        description="Keep points inside this box: least latitude and longitude, then greatest, in degrees.",
+    )
+    sample: Annotated[int | None, Named("sample", "N", "all points")] = Field(
+        default=None, ge=1, description="Draw so many of the cleaned points, uniformly without replacement."
+    )
+    seed: Seed = 0
+    synthetic_rows: int = Field(
+        default=20_000, ge=1, description="Trips of the synthetic city where there is no source."
+    )

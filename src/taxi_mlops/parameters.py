@@ -1,0 +1,217 @@
+"""Parameters: fields of a document that the command line, the Python API and the forms of deployments all offer.
+
+A field is a parameter if its annotation holds `Named`. Its type, bounds, default and description are the field's own:
+each parameter is declared once, in `specification.py`, `sweep.py` or `data/request.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+
+from taxi_mlops.errors import UsageError
+
+Model = TypeVar("Model", bound=BaseModel)
+R = TypeVar("R")
+Place = tuple[str, ...]
+"""The keys that lead to a field of a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Makes a field a parameter.
+
+    metavar: what stands for the value in the help of the command line.
+    default: what leaving it out means, where the field's own default does not say it.
+    positional: whether the command line takes it without a flag.
+    """
+
+    name: str
+    metavar: str
+    default: str = ""
+    positional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """On a section of a document: names that are no parameters there."""
+
+    names: frozenset[str]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", frozenset(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a document.
+
+    annotation: its type, with bounds and the validators that read it from text.
+    places: the fields that it sets; several where they must agree, as the seeds.
+    """
+
+    named: Named
+    annotation: Any
+    default: Any
+    description: str
+    places: tuple[Place, ...]
+
+    @property
+    def name(self) -> str:
+        return self.named.name
+
+    @property
+    def default_text(self) -> str:
+        """What leaving it out means, in words or as a value; empty where there is nothing to say."""
+        if self.named.default or self.default is None:
+            return self.named.default
+        if isinstance(self.default, tuple):
+            return ",".join(map(str, self.default))
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of a value, bounds among it."""
+        return TypeAdapter(self.annotation).json_schema()
+
+
+def parameters_of(model: type[BaseModel], without: Collection[str] = ()) -> dict[str, Parameter]:
+    """The parameters of a document by their names, in the order of its fields; of several places the last counts."""
+    found: dict[str, Parameter] = {}
+    for parameter in _declared(model):
+        if parameter.name not in without:
+            earlier = found.pop(parameter.name, None)
+            places = (*earlier.places, *parameter.places) if earlier else parameter.places
+            found[parameter.name] = replace(parameter, places=places)
+    return found
+
+
+def _declared(model: type[BaseModel]) -> Iterator[Parameter]:
+    for key, field in model.model_fields.items():
+        hidden = {name for one in field.metadata if isinstance(one, Without) for name in one.names}
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            for inner in _declared(field.annotation):
+                if inner.name not in hidden:
+                    yield replace(inner, places=tuple((key, *place) for place in inner.places))
+        for named in field.metadata:
+            if isinstance(named, Named):
+                yield Parameter(
+                    named,
+                    Annotated[(field.annotation, *field.metadata)],
+                    field.get_default(call_default_factory=True),
+                    field.description or "",
+                    ((key,),),
+                )
+
+
+def _say_defaults(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Add to descriptions in the JSON schema what null means."""
+    for parameter in _declared(model):
+        [(key, *inner)] = parameter.places
+        if not inner and parameter.default is None and parameter.named.default:
+            schema["properties"][key]["description"] += f" Default: {parameter.named.default}."
+
+
+class Section(BaseModel):
+    """A document or a part of one; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_say_defaults)
+
+    def with_parameters(
+        self, given: Mapping[str, object], spelled: Callable[[str], str] = str, without: Collection[str] = ()
+    ) -> Self:
+        """A copy with the values of the given parameters; None leaves what is there.
+
+        Values are of the parameters' types, or the text that the command line takes for them.
+
+        spelled: how the user writes the name of a parameter, for errors.
+        without: names that are no parameters here.
+
+        Raises UsageError that names the parameter and the value, and for an unknown name the nearest known one.
+        """
+        parameters = parameters_of(type(self), without)
+        check_known(given, parameters, spelled)
+        document = self.model_dump(mode="python")
+        names: dict[Place, str] = {}
+        for name, value in given.items():
+            if value is not None:
+                for place in parameters[name].places:
+                    section = document
+                    for key in place[:-1]:
+                        section = section[key]
+                    section[place[-1]] = value
+                    names[place] = spelled(name)
+        return validate(type(self), document, names=names)
+
+
+def check_known(given: Collection[str], known: Collection[str], spelled: Callable[[str], str] = str) -> None:
+    """Raise UsageError for a name that is not known, with the nearest one that is."""
+    for name in given:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            advice = (
+                f"did you mean {spelled(nearest[0])!r}?" if nearest else f"known are: {', '.join(map(spelled, known))}"
+            )
+            raise UsageError(f"there is no parameter {spelled(name)!r}; {advice}")
+
+
+def validate(model: type[Model], document: object, source: str = "", names: Mapping[Place, str] | None = None) -> Model:
+    """Check a document against its model.
+
+    names: what the user calls the fields that a parameter has set.
+
+    Raises UsageError naming the source, the field and the value.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = tuple(str(part) for part in first["loc"])
+        called = next((name for at, name in (names or {}).items() if place[: len(at)] == at), ".".join(place))
+        where = f"{source}: " if source else ""
+        whole = not called and isinstance(first["input"], Mapping)  # a rule over several fields, which names them
+        what = "" if whole else f"{called or 'the document'} = {first['input']!r}: "
+        raise UsageError(f"{where}{what}{first['msg']}") from None
+
+
+def with_signature(function: Callable[..., R], parameters: Iterable[inspect.Parameter]) -> Callable[..., R]:
+    """Let a function whose first argument is a mapping take these parameters by their names in place of it.
+
+    Typer and Prefect read the signature, and so make options and fields of a form from it.
+    """
+    _mapping, *own = inspect.signature(function, eval_str=True).parameters.values()
+    taken = [*parameters, *own]
+    names = {one.name for one in taken} - {one.name for one in own}
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> R:  # noqa: ANN401 - of any types
+        mapping = {name: values.pop(name) for name in tuple(values) if name in names}
+        return function(mapping, **values)
+
+    keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in taken]
+    wrapper.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {one.name: one.annotation for one in taken}
+    return wrapper
+
+
+def _split(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (value,)
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return tuple(part.strip() for part in value.split(","))
+
+
+COMMA_SEPARATED = BeforeValidator(_split)
+"""Reads a list also from the text `a,b`, from JSON, and from a number alone."""

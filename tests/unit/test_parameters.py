@@ -1,0 +1,151 @@
+"""Every parameter of a document, as its declaration has it and as the command line offers it."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from taxi_mlops.cli.main import app
+from taxi_mlops.cli.options import flag
+from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.errors import UsageError
+from taxi_mlops.parameters import parameters_of, with_signature
+from taxi_mlops.specification import Specification
+from taxi_mlops.sweep import Sweep
+
+DOCUMENTS = {"compare": Specification, "sweep": Sweep}
+
+# A value of each parameter as the shell gives it, what the document holds then, and a value that it refuses.
+VALUES = {
+    "data": ("trips.csv", "trips.csv", 3),
+    "points": ("dropoff", "dropoff", "middle"),
+    "lat": ("north", "north", 3),
+    "lon": ("east", "east", 3),
+    "zones": ("zones.zip", "zones.zip", 3),
+    "bbox": ("-34,-71.5,-33,-70", (-34.0, -71.5, -33.0, -70.0), "-33,-71,-34,-70"),
+    "sample": ("2000", 2000, 0),
+    "adapters": ("grid, sklearn", ("grid", "sklearn"), "grid,../x"),
+    "reference": ("grid", "grid", "../x"),
+    "repeats": ("0", 0, 1001),
+    "timeout": ("0.5", 0.5, 0),
+    "memory_limit": ("8GB", 8_000_000_000, 0),
+    "threads": ("2", 2, 0),
+    "seed": ("7", 7, -1),
+    "quality": ("stability", "stability", "beauty"),
+}
+IN_COMPARE = {
+    "eps": ("50.5", 50.5, "-50"),
+    "min_samples": ("5", 5, 0),
+    "sizes": ("1000,10000,all", (1000, 10000, "all"), "some"),
+}
+IN_SWEEP = {
+    "eps": ("50,100.5", (50.0, 100.5), "50,-1"),
+    "min_samples": ("5,10", (5, 10), "5,0"),
+    "sizes": ('[1000, "all"]', (1000, "all"), "some"),
+}
+EVERY = [
+    pytest.param(
+        document, name, *({**VALUES, **own}.get(name, ("missing from the values above",) * 3)), id=f"{what}-{name}"
+    )
+    for (what, document), own in zip(DOCUMENTS.items(), (IN_COMPARE, IN_SWEEP), strict=True)
+    for name in parameters_of(document)
+]
+
+
+def value_at(document, place):
+    for key in place:
+        document = getattr(document, key)
+    return document
+
+
+@pytest.mark.parametrize(("document", "name", "text", "value", "wrong"), EVERY)
+def test_text_goes_to_the_places_of_a_parameter(document, name, text, value, wrong):
+    parameter = parameters_of(document)[name]
+    assert value != parameter.default
+    changed = document().with_parameters({name: text})
+    assert [value_at(changed, place) for place in parameter.places] == [value] * len(parameter.places)
+    assert document().with_parameters({name: value}) == changed
+    assert document().with_parameters({name: None}) == document()
+    assert [value_at(document(), place) for place in parameter.places] == [parameter.default] * len(parameter.places)
+
+
+@pytest.mark.parametrize(("document", "name", "text", "value", "wrong"), EVERY)
+def test_a_wrong_value_is_named_as_the_caller_names_it(document, name, text, value, wrong):
+    for spelled, called in ((str, name), (flag, f"--{name.replace('_', '-')}")):
+        with pytest.raises(UsageError) as caught:
+            document().with_parameters({name: wrong}, spelled)
+        assert str(caught.value).startswith(f"{called} = ")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("command", "document"), DOCUMENTS.items())
+def test_the_command_line_offers_every_parameter_with_its_description_and_default(command, document):
+    shown = " ".join(CliRunner().invoke(app, [command, "--help"], terminal_width=80).stdout.split())
+    for parameter in parameters_of(document).values():
+        default = f" [default: {parameter.default_text}]" if parameter.default_text else ""
+        spelled = "DATA <str>" if parameter.name == "data" else f"{flag(parameter.name)} {parameter.named.metavar}"
+        assert f" {spelled} {parameter.description}{default} " in shown
+
+
+@pytest.mark.parametrize("command", [*DOCUMENTS, "data inspect"])
+def test_help_fits_a_terminal(command):
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_every_parameter_says_what_it_is():
+    for document in DOCUMENTS.values():
+        assert all(one.description.endswith(".") for one in parameters_of(document).values())
+
+
+def test_a_parameter_with_several_places_is_declared_alike_in_each():
+    for model in (Specification, Sweep):
+        seeds = [section.model_fields["seed"] for section in (LoadRequest, model.model_fields["trials"].annotation)]
+        assert seeds[0].description == seeds[1].description
+        assert seeds[0].metadata == seeds[1].metadata
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("adaptors", "there is no parameter '--adaptors'; did you mean '--adapters'?"),
+        ("timeout_seconds", "there is no parameter '--timeout-seconds'; did you mean '--timeout'?"),
+        ("colour", "there is no parameter '--colour'; known are: --data, --points"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(name, message):
+    with pytest.raises(UsageError) as caught:
+        Specification().with_parameters({name: 3}, flag)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_sweep_has_no_sample_since_its_sizes_are_samples():
+    assert "sample" not in parameters_of(Sweep)
+    with pytest.raises(UsageError, match="no parameter 'sample'"):
+        Sweep().with_parameters({"sample": 3})
+
+
+def test_a_function_takes_parameters_by_name_in_place_of_its_mapping():
+    def function(given: dict, own: int = 1) -> tuple:
+        """Its text."""
+        return given, own
+
+    changed = with_signature(function, [inspect.Parameter("new", inspect.Parameter.KEYWORD_ONLY, default=2)])
+    assert list(inspect.signature(changed).parameters) == ["new", "own"]
+    assert changed(new=3, own=4) == ({"new": 3}, 4)
+    assert changed() == ({}, 1)
+    assert changed.__doc__ == "Its text."
+
+
+def test_the_help_of_a_command_imports_no_more_than_its_document():
+    heavy = ("numpy", "sklearn", "pyarrow", "scipy", "httpx")
+    program = (
+        "import sys; from taxi_mlops.cli.main import app; app(['compare', '--help'], standalone_mode=False); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "[]"
