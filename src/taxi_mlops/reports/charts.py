@@ -1,30 +1,21 @@
-"""Plots of a report as SVG: every value, sharp on any screen and in print, in the colours of the page around them.
-
-Colours are CSS variables of the page, so that one drawing serves light, dark and print.
-"""
+"""Plots of a report as SVG: every value, sharp on any screen and in print, in the colours of the page around them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports.units import factor, memory, seconds
-
-if TYPE_CHECKING:
-    import altair as alt
-
-    Drawing = alt.LayerChart | alt.FacetChart
+from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, nominal, quantitative, to_svg
 
 _WIDTHS = {"wide": 420, "narrow": 240}
 _STEP = 34
 _WIDE_RANGE = 30.0
 """Values that span more than this factor are drawn on a logarithmic scale."""
-INK, SOFT, LINE, ACCENT = "var(--ink)", "var(--soft)", "var(--line)", "var(--accent)"
-_FONT = "system-ui, sans-serif"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +107,17 @@ def eps_chart(choice: EpsChoice) -> Chart:
         if metres > 0
     ]
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    knee = {"share": choice.knee_share, "metres": choice.eps_metres, "text": f"eps {choice.eps_metres:.3g} m"}
+    x = quantitative("share", title="share of the points", axis={"format": "%"})
+    y = quantitative("metres", title=f"metres to neighbour {choice.k}", scale={"type": "log"})
+    layers = [
+        layer(curve, mark("line", color=ACCENT), x=x, y=y),
+        layer([knee], mark("point", color=INK, size=90, strokeWidth=2.5), x=x, y=y),
+        layer([knee], mark("text", color=INK, align="right", dx=-10, dy=-8), x=x, y=y, text=nominal("text")),
+    ]
 
-        x = alt.X("share:Q", title="share of the points", axis=alt.Axis(format="%"))
-        y = alt.Y("metres:Q", title=f"metres to neighbour {choice.k}", scale=alt.Scale(type="log"))
-        line = alt.Chart(alt.InlineData(values=curve)).mark_line(color=ACCENT).encode(x=x, y=y)
-        knee = {"share": choice.knee_share, "metres": choice.eps_metres, "text": f"eps {choice.eps_metres:.3g} m"}
-        point = alt.Chart(alt.InlineData(values=[knee])).encode(x=x, y=y)
-        return alt.layer(
-            line,
-            point.mark_point(color=INK, size=90, strokeWidth=2.5),
-            point.mark_text(color=INK, align="right", dx=-10, dy=-8).encode(text="text:N"),
-        ).properties(width=width, height=220)
+    def build(width: int) -> Document:
+        return layered(layers, width, 220)
 
     return rendered(
         build,
@@ -159,34 +148,27 @@ def _by_adapter(
     order = [row["adapter"] for row in figures]
     ranked = [entry.name for entry in comparison.ranking if entry.rank is not None]
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    scale = {"type": "log" if logarithmic else "linear", "zero": zero, "nice": True, "padding": 0 if zero else 14}
+    ticks = {"values": _decades(min(reach), max(reach))} if logarithmic else {}
+    colour = {"condition": {"test": {"field": "adapter", "oneOf": ranked}, "value": ACCENT}, "value": SOFT}
+    y = nominal("adapter", sort=order, title=None, axis={"labelFontSize": 13, "labelLimit": 170})
 
-        colour = alt.condition(
-            alt.FieldOneOfPredicate(field="adapter", oneOf=ranked), alt.value(ACCENT), alt.value(SOFT)
-        )
-        scale = alt.Scale(type="log" if logarithmic else "linear", zero=zero, nice=True, padding=0 if zero else 14)
-        ticks = _decades(min(reach), max(reach)) if logarithmic else alt.Undefined
-        grid = alt.Axis(values=ticks, format=",~r", tickCount=width // 80, labelOverlap=True)
-        x = alt.X("value:Q", title=title + (" (logarithmic)" if logarithmic else ""), scale=scale, axis=grid)
-        y = alt.Y("adapter:N", sort=order, title=None, axis=alt.Axis(labelFontSize=13, labelLimit=170))
-        figure = alt.Chart(alt.InlineData(values=list(figures)))
-        layers: list[alt.Chart] = []
+    def build(width: int) -> Document:
+        axis = {**ticks, "format": ",~r", "tickCount": width // 80, "labelOverlap": True}
+        x = quantitative("value", title=title + (" (logarithmic)" if logarithmic else ""), scale=scale, axis=axis)
+        bar, dot = mark("rule", strokeWidth=8, opacity=0.35, strokeCap="round"), mark("circle", size=46, opacity=0.85)
+        low, high = quantitative("low", scale=scale), {"field": "high"}
+        layers = [layer(figures, bar, x=low, x2=high, y=y, color=colour)]
         if even is not None:
-            line = alt.Chart(alt.InlineData(values=[{"value": even}])).mark_rule(color=INK, strokeDash=[4, 4])
-            layers.append(line.encode(x=x))
-        bar = figure.mark_rule(strokeWidth=8, opacity=0.35, strokeCap="round")
-        layers.append(bar.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", y=y, color=colour))
+            layers.insert(0, layer([{"value": even}], mark("rule", color=INK, strokeDash=[4, 4]), x=x))
         if runs:
-            dots = alt.Chart(alt.InlineData(values=list(runs))).mark_circle(size=46, opacity=0.85)
-            layers.append(dots.encode(x=x, y=y, color=colour))
-        if runs:
-            layers.append(figure.mark_tick(color=INK, thickness=2.5, size=20).encode(x=x, y=y))
+            layers.append(layer(runs, dot, x=x, y=y, color=colour))
+            layers.append(layer(figures, mark("tick", color=INK, thickness=2.5, size=20), x=x, y=y))
         else:
-            layers.append(figure.mark_circle(size=110, opacity=1).encode(x=x, y=y, color=colour))
-        label = figure.mark_text(color=INK, dy=-15, fontSize=12, fontWeight=600)
-        layers.append(label.encode(x=x, y=y, text="text:N"))
-        return alt.layer(*layers).properties(width=width, height=alt.Step(_STEP + 12))
+            layers.append(layer(figures, mark("circle", size=110, opacity=1), x=x, y=y, color=colour))
+        label = mark("text", color=INK, dy=-15, fontSize=12, fontWeight=600)
+        layers.append(layer(figures, label, x=x, y=y, text=nominal("text")))
+        return layered(layers, width, {"step": _STEP + 12})
 
     return rendered(build, text)
 
@@ -198,26 +180,6 @@ def _decades(low: float, high: float) -> list[float]:
     return [float(f"{step * 10.0**power:.1g}") for power in range(first, last + 1) for step in steps]
 
 
-def rendered(build: Callable[[int], Drawing], text: str) -> Chart:
+def rendered(build: Callable[[int], Document], text: str) -> Chart:
     """A plot in both widths; `build` draws it in one."""
-    return Chart(wide=_svg(build(_WIDTHS["wide"])), narrow=_svg(build(_WIDTHS["narrow"])), text=text)
-
-
-def _svg(chart: Drawing) -> str:
-    """The drawing; its size is set by the page. vl-convert draws it without a browser and without a network."""
-    import vl_convert
-
-    styled = chart.configure(font=_FONT, background="transparent").configure_view(stroke=None)
-    styled = styled.configure_axis(
-        labelColor=INK,
-        titleColor=INK,
-        gridColor=LINE,
-        domainColor=LINE,
-        tickColor=LINE,
-        labelFontSize=12,
-        titleFontSize=12,
-        titleFontWeight="normal",
-        titlePadding=10,
-    )
-    drawing: str = vl_convert.vegalite_to_svg(styled.to_dict())
-    return drawing
+    return Chart(wide=to_svg(build(_WIDTHS["wide"])), narrow=to_svg(build(_WIDTHS["narrow"])), text=text)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taxi_mlops.reports.charts import ACCENT, INK, SOFT, Chart, rendered
+from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.picture import PALETTE
+from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, nominal, quantitative
 
 if TYPE_CHECKING:
     from taxi_mlops.evaluation.statistics import Friedman
     from taxi_mlops.evaluation.workloads import Growth
-    from taxi_mlops.reports.charts import Drawing
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right")
 _STEPS = 40
@@ -44,30 +44,29 @@ def growth_chart(
     sizes = [row["points"] for row in (*measured, *curves)]
     limits = [min(reach) / 1.5, max(reach) * 1.5]
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    numbers = {"values": _ticks(min(sizes), max(sizes)), "format": ",~s", "labelOverlap": True}
+    x = quantitative("points", title="points (logarithmic)", scale={"type": "log"}, axis=numbers)
+    scale = {"type": "log", "domain": limits, "clamp": True}
+    costs_axis = {"values": _ticks(*limits), "format": ",~s" if prefixed else ",~r", "labelOverlap": True}
+    y = quantitative("cost", title=f"{title} (logarithmic)", scale=scale, axis=costs_axis)
+    band = {"y": quantitative("low", scale=scale), "y2": {"field": "high"}}
+    line = mark("line", strokeWidth=1.8, clip=True)
+    colours = {"domain": names, "range": [PALETTE[i % len(PALETTE)] for i in range(len(names))]}
+    shapes = {"domain": names, "range": [_SHAPES[i % len(_SHAPES)] for i in range(len(names))]}
 
-        numbers = alt.Axis(values=_ticks(min(sizes), max(sizes)), format=",~s", labelOverlap=True)
-        x = alt.X("points:Q", title="points (logarithmic)", scale=alt.Scale(type="log"), axis=numbers)
-        scale = alt.Scale(type="log", domain=limits, clamp=True)
-        costs_axis = alt.Axis(values=_ticks(*limits), format=",~s" if prefixed else ",~r", labelOverlap=True)
-        y = alt.Y("cost:Q", title=f"{title} (logarithmic)", scale=scale, axis=costs_axis)
-        legend = alt.Legend(
-            title=None, orient="bottom", columns=max(1, width // 120), labelColor=INK, labelLimit=110, symbolOpacity=1
-        )
-        colours = alt.Scale(domain=names, range=[PALETTE[i % len(PALETTE)] for i in range(len(names))])
-        colour = alt.Color("adapter:N", scale=colours, legend=legend)
-        shapes = alt.Scale(domain=names, range=[_SHAPES[i % len(_SHAPES)] for i in range(len(names))])
-        curve = alt.Chart(alt.InlineData(values=curves)).encode(x=x, color=colour)
-        band = curve.mark_area(opacity=0.16, clip=True).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
-        line = curve.mark_line(strokeWidth=1.8, clip=True).encode(y=y)
-        dots = alt.Chart(alt.InlineData(values=measured)).mark_point(filled=True, size=70, opacity=1)
-        return alt.layer(
-            band,
-            line.transform_filter("!datum.beyond"),
-            line.transform_filter("datum.beyond").mark_line(strokeWidth=1.8, strokeDash=[5, 4], clip=True),
-            dots.encode(x=x, y=y, color=colour, shape=alt.Shape("adapter:N", scale=shapes, legend=legend)),
-        ).properties(width=width, height=260)
+    def build(width: int) -> Document:
+        columns = max(1, width // 120)
+        legend = {"title": None, "orient": "bottom", "columns": columns, "labelColor": INK, "labelLimit": 110}
+        legend["symbolOpacity"] = 1
+        colour = nominal("adapter", scale=colours, legend=legend)
+        shape = nominal("adapter", scale=shapes, legend=legend)
+        layers = [
+            layer(curves, mark("area", opacity=0.16, clip=True), x=x, color=colour, **band),
+            layer([row for row in curves if not row["beyond"]], line, x=x, y=y, color=colour),
+            layer([row for row in curves if row["beyond"]], {**line, "strokeDash": [5, 4]}, x=x, y=y, color=colour),
+            layer(measured, mark("point", filled=True, size=70, opacity=1), x=x, y=y, color=colour, shape=shape),
+        ]
+        return layered(layers, width, 260)
 
     told = "; ".join(f"{name}: {_told(growth, unit)}" for name, growth in fitted)
     return rendered(build, f"{title.capitalize()} by number of points. {told}.")
@@ -123,38 +122,26 @@ def critical_difference_chart(result: Friedman) -> Chart:
     furthest = max(float(len(order)), 1.0 + result.critical_difference)
     measure = {"low": 1.0, "high": 1.0 + result.critical_difference, "text": _measure_text(result)}
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    scale = {"domain": [0.7, furthest + 0.5], "nice": False}
+    axis = {"values": list(range(1, math.floor(furthest) + 1)), "format": "d", "title": "mean rank; 1 is the fastest"}
+    x = quantitative("rank", scale=scale, axis=axis)
+    y = nominal("method", scale={"domain": order}, title=None, axis={"labelFontSize": 13, "labelLimit": 170})
+    first = nominal("first", scale={"domain": order}, bandPosition=0.1)
+    last = {"field": "last", "bandPosition": 0.9}
+    low, high = quantitative("low", scale=scale), {"field": "high"}
+    box = mark("rect", color=ACCENT, opacity=0.14, cornerRadius=6, stroke=ACCENT, strokeWidth=1.5)
+    name = mark("text", color=INK, align="left", dx=10, fontWeight=600)
+    caption = mark("text", color=INK, align="left", baseline="bottom", fontSize=12)
+    layers = [
+        layer(groups, box, x={**low, "axis": axis}, x2=high, y=first, y2=last),
+        layer(rows, mark("circle", color=ACCENT, size=110, opacity=1), x=x, y=y),
+        layer(rows, name, x=x, y=y, text=nominal("text")),
+        layer([measure], mark("rule", color=SOFT, strokeWidth=3), x=low, x2=high, y={"value": -12}),
+        layer([measure], caption, x=low, y={"value": -17}, text=nominal("text")),
+    ]
 
-        scale = alt.Scale(domain=[0.7, furthest + 0.5], nice=False)
-        axis = alt.Axis(
-            values=list(range(1, math.floor(furthest) + 1)), format="d", title="mean rank; 1 is the fastest"
-        )
-        x = alt.X("rank:Q", scale=scale, axis=axis)
-        down = alt.Scale(domain=order)
-        y = alt.Y("method:N", scale=down, title=None, axis=alt.Axis(labelFontSize=13, labelLimit=170))
-        methods = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
-        boxes = alt.Chart(alt.InlineData(values=groups)).mark_rect(
-            color=ACCENT, opacity=0.14, cornerRadius=6, stroke=ACCENT, strokeWidth=1.5
-        )
-        bar = alt.Chart(alt.InlineData(values=[measure]))
-        height = _ROW_HEIGHT * len(order)
-        return alt.layer(
-            boxes.encode(
-                x=alt.X("low:Q", scale=scale, axis=axis),
-                x2="high:Q",
-                y=alt.Y("first:N", scale=down, bandPosition=0.1),
-                y2=alt.Y2("last:N", bandPosition=0.9),
-            ),
-            methods.mark_circle(color=ACCENT, size=110, opacity=1),
-            methods.mark_text(color=INK, align="left", dx=10, fontWeight=600).encode(text="text:N"),
-            bar.mark_rule(color=SOFT, strokeWidth=3).encode(
-                x=alt.X("low:Q", scale=scale), x2="high:Q", y=alt.value(-12)
-            ),
-            bar.mark_text(color=INK, align="left", baseline="bottom", fontSize=12).encode(
-                x=alt.X("low:Q", scale=scale), y=alt.value(-17), text="text:N"
-            ),
-        ).properties(width=width, height=height)
+    def build(width: int) -> Document:
+        return layered(layers, width, _ROW_HEIGHT * len(order))
 
     told = "; ".join(f"{name}: mean rank {rank:.2f}" for rank, name in ranked)
     together = "; ".join(" and ".join(members) for members in tied_groups(result)) or "none"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.recording.sweep_result import Candidate
-from taxi_mlops.reports.charts import ACCENT, INK, SOFT, Chart, rendered
+from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.picture import PALETTE
 from taxi_mlops.reports.units import UNDEFINED, seconds
-
-if TYPE_CHECKING:
-    from taxi_mlops.reports.charts import Drawing
+from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, nominal, quantitative
 
 _CELL_HEIGHT = 38
 _BRIGHT = 0.6
@@ -46,25 +44,28 @@ def heat_map(
     across = [f"{eps:g}" for eps in sorted({eps for eps, _ in values})]
     down = [str(min_samples) for min_samples in sorted({min_samples for _, min_samples in values})]
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    known_rows = [row for row in rows if row["value"] is not None]
+    bright_rows = [row for row in rows if row["bright"]]
+    eps_axis = {"labelAngle": 0, "labelOverlap": True}
+    x = {"field": "eps", "type": "ordinal", "sort": across, "title": "eps in metres", "axis": eps_axis}
+    y = {"field": "min_samples", "type": "ordinal", "sort": down, "title": "min_samples"}
+    colour = quantitative("value", scale={"scheme": "viridis", "domain": [low, high]}, legend=None)
+    text = {
+        "text": nominal("text"),
+        "color": {"condition": {"test": "!isValid(datum.value)", "value": INK}, "value": "#ffffff"},
+        "opacity": {"condition": {"test": "datum.bright", "value": 0}, "value": 1},
+    }
 
-        x = alt.X("eps:O", sort=across, title="eps in metres", axis=alt.Axis(labelAngle=0, labelOverlap=True))
-        y = alt.Y("min_samples:O", sort=down, title="min_samples")
-        colour = alt.Color("value:Q", scale=alt.Scale(scheme="viridis", domain=[low, high]), legend=None)
-        cells = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
-        known_cells = cells.transform_filter("isValid(datum.value)")
+    def build(width: int) -> Document:
         size = 12 if width / len(across) > 60 else 10
-        return alt.layer(
-            cells.mark_rect(color=SOFT, opacity=0.25),
-            known_cells.mark_rect().encode(color=colour),
-            cells.mark_text(fontSize=size).encode(
-                text="text:N",
-                color=alt.condition("!isValid(datum.value)", alt.value(INK), alt.value("#ffffff")),
-                opacity=alt.condition("datum.bright", alt.value(0), alt.value(1)),
-            ),
-            cells.transform_filter("datum.bright").mark_text(fontSize=size, color="#000000").encode(text="text:N"),
-        ).properties(width=width, height=_CELL_HEIGHT * len(down))
+        dark = mark("text", fontSize=size, color="#000000")
+        layers = [
+            layer(rows, mark("rect", color=SOFT, opacity=0.25), x=x, y=y),
+            layer(known_rows, mark("rect"), x=x, y=y, color=colour),
+            layer(rows, mark("text", fontSize=size), x=x, y=y, **text),
+            layer(bright_rows, dark, x=x, y=y, text=nominal("text")),
+        ]
+        return layered(layers, width, _CELL_HEIGHT * len(down))
 
     told = "; ".join(f"eps {row['eps']} m, min_samples {row['min_samples']}: {row['text']}" for row in rows)
     return rendered(build, f"{what}. {told}.")
@@ -89,9 +90,7 @@ def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
         return None
     front = sorted((one for one in timed if one.on_front), key=lambda one: one.fit_seconds or 0.0)
 
-    def build(width: int) -> Drawing:
-        import altair as alt
-
+    def build(width: int) -> Document:
         labelled = _labelled(timed, front, width)
         rows = [
             {
@@ -103,21 +102,22 @@ def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
             for one in timed
         ]
         low, high = _with_room([one.fit_seconds or 0.0 for one in timed], width)
-        x = alt.X(
-            "seconds:Q",
+        x = quantitative(
+            "seconds",
             title="seconds of fit, median (logarithmic)",
-            scale=alt.Scale(type="log", nice=False, domain=[low, high]),
-            axis=alt.Axis(format=",~r", values=_round_values(low, high), labelOverlap=True),
+            scale={"type": "log", "nice": False, "domain": [low, high]},
+            axis={"format": ",~r", "values": _round_values(low, high), "labelOverlap": True},
         )
-        y = alt.Y("quality:Q", title=quality, scale=alt.Scale(zero=False, nice=True))
-        all_of_them = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
-        best = all_of_them.transform_filter("datum.front")
-        return alt.layer(
-            all_of_them.mark_circle(color=SOFT, size=46, opacity=0.6),
-            best.mark_line(color=ACCENT, interpolate="step-after", strokeWidth=1.5),
-            best.mark_circle(color=ACCENT, size=90, opacity=1),
-            best.mark_text(color=INK, dy=-11, fontSize=11).encode(text="text:N"),
-        ).properties(width=width, height=_FRONT_HEIGHT)
+        y = quantitative("quality", title=quality, scale={"zero": False, "nice": True})
+        best = [row for row in rows if row["front"]]
+        label = mark("text", color=INK, dy=-11, fontSize=11)
+        layers = [
+            layer(rows, mark("circle", color=SOFT, size=46, opacity=0.6), x=x, y=y),
+            layer(best, mark("line", color=ACCENT, interpolate="step-after", strokeWidth=1.5), x=x, y=y),
+            layer(best, mark("circle", color=ACCENT, size=90, opacity=1), x=x, y=y),
+            layer(best, label, x=x, y=y, text=nominal("text")),
+        ]
+        return layered(layers, width, _FRONT_HEIGHT)
 
     told = "; ".join(
         f"eps {one.eps_metres:g} m, min_samples {one.min_samples}, {' and '.join(one.adapters)}: {quality} "
@@ -182,22 +182,19 @@ def curves_chart(curves: Sequence[EpsChoice]) -> Chart | None:
     order = [str(curve.k) for curve in curves]
     colours = [PALETTE[number % len(PALETTE)] for number in range(len(order))]
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    y = quantitative("metres", title="metres to the neighbour", scale={"type": "log"})
+    colour = nominal("k", sort=order, scale={"domain": order, "range": colours}, legend=None)
+    name = mark("text", color=INK, align="right", dx=-10)
 
-        x = alt.X("share:Q", title="share of the points", axis=alt.Axis(format="%", tickCount=width // 80))
-        y = alt.Y("metres:Q", title="metres to the neighbour", scale=alt.Scale(type="log"))
-        colour = alt.Color("k:N", sort=order, scale=alt.Scale(domain=order, range=colours), legend=None)
-        line = alt.Chart(alt.InlineData(values=lines)).mark_line().encode(x=x, y=y, color=colour)
-        knee = alt.Chart(alt.InlineData(values=knees)).encode(x=x, y=y)
+    def build(width: int) -> Document:
+        x = quantitative("share", title="share of the points", axis={"format": "%", "tickCount": width // 80})
         names = [  # one above the other, where the knees are close
-            alt.Chart(alt.InlineData(values=[one]))
-            .mark_text(color=INK, align="right", dx=-10, dy=-8 - _LINE_HEIGHT * number)
-            .encode(x=x, y=y, text="text:N")
+            layer([one], {**name, "dy": -8 - _LINE_HEIGHT * number}, x=x, y=y, text=nominal("text"))
             for number, one in enumerate(knees)
         ]
-        points = knee.mark_point(size=90, strokeWidth=2.5).encode(color=colour)
-        return alt.layer(line, points, *names).properties(width=width, height=240)
+        line = layer(lines, mark("line"), x=x, y=y, color=colour)
+        points = layer(knees, mark("point", size=90, strokeWidth=2.5), x=x, y=y, color=colour)
+        return layered([line, points, *names], width, 240)
 
     told = "; ".join(f"min_samples {curve.k} suggests {curve.eps_metres:.3g} m" for curve in curves)
     return rendered(build, f"Distances to the neighbour of each min_samples, increasing. {told}.")

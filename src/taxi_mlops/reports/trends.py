@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from taxi_mlops.evaluation.trend import FEWEST_FOR_PREDICTION
 from taxi_mlops.recording.trends import FigureTrend, SeriesKey, SeriesTrend, Trends, Verdict
-from taxi_mlops.reports.charts import ACCENT, INK, SOFT, Chart, rendered
+from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.html import file_name, render_page
+from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, quantitative
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from taxi_mlops.reports.charts import Drawing
 
 MOST_DRAWN = 60
 """Series with a plot; the others stand in the table."""
@@ -121,17 +120,19 @@ def _chart(series: SeriesTrend, figure: FigureTrend) -> Chart:
         for number, (run, value) in enumerate(zip(figure.runs, figure.values, strict=True))
     ]
 
-    def build(width: int) -> Drawing:
-        import altair as alt
+    title = f"{figure.title}, {figure.unit}" if figure.unit else figure.title
+    y = quantitative("value", title=title, scale={"zero": False, "nice": True})
+    before = mark("circle", color=ACCENT, size=50, opacity=1)
+    after = mark("point", color=INK, size=60, strokeWidth=2, filled=False)
 
-        x = alt.X("date:T", title=None, axis=alt.Axis(format="%d %b", tickCount=width // 80, labelOverlap=True))
-        title = f"{figure.title}, {figure.unit}" if figure.unit else figure.title
-        y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, nice=True))
-        values = alt.Chart(alt.InlineData(values=points)).encode(x=x, y=y)
-        return alt.layer(
-            values.mark_line(color=SOFT, strokeWidth=1),
-            values.transform_filter("!datum.new").mark_circle(color=ACCENT, size=50, opacity=1),
-            values.transform_filter("datum.new").mark_point(color=INK, size=60, strokeWidth=2, filled=False),
-        ).properties(width=width, height=130)
+    def build(width: int) -> Document:
+        axis = {"format": "%d %b", "tickCount": width // 80, "labelOverlap": True}
+        x = {"field": "date", "type": "temporal", "title": None, "axis": axis}
+        layers = [
+            layer(points, mark("line", color=SOFT, strokeWidth=1), x=x, y=y),
+            layer([point for point in points if not point["new"]], before, x=x, y=y),
+            layer([point for point in points if point["new"]], after, x=x, y=y),
+        ]
+        return layered(layers, width, 130)
 
     return rendered(build, f"{named(series.key)}. {figure.said}. Last value {figure.values[-1]:.4g} {figure.unit}.")
