@@ -23,6 +23,11 @@ _TAIL_CHARACTERS = 100
 """The last pair of a polyline stands in its tail, so that the rest need not be searched."""
 
 
+_MISSING_WORDS = ("", "NA", "N/A", "#N/A", "null", "None", "NaN", "nil", "\\N", "-", "--", "?")
+MISSING_TEXTS = sorted({form for word in _MISSING_WORDS for form in (word, word.lower(), word.upper(), word.title())})
+"""What stands in a cell of text where there is no value, in any letter case and with blanks around it."""
+
+
 def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray:
     """A column of n cells of any numeric or text type as float64 of shape (n,), NaN where missing or unreadable."""
     import pyarrow as pa
@@ -36,7 +41,8 @@ def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray
     if pa.types.is_decimal(kind):  # by way of text: pyarrow's direct conversion is off in the last place
         return _float64(column.cast(pa.string()))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        with suppress(pa.ArrowInvalid):  # a blank or unreadable cell: look at each
+        column = _without_missing(column)
+        with suppress(pa.ArrowInvalid):  # an unreadable cell: look at each
             return _float64(column)
     cells = column.to_pylist()
     parsed = [_parse(cell) for cell in cells]
@@ -63,6 +69,16 @@ def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -
     validator.wrong_type(place.column, _bool(unreadable), column)
     latitude, longitude = pc.struct_field(pair, "latitude"), pc.struct_field(pair, "longitude")
     return _float64(latitude), _float64(longitude)
+
+
+def _without_missing(column: pa.Array) -> pa.Array:
+    """Cells of text without the blanks around them; null where they say that there is no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    trimmed = pc.utf8_trim_whitespace(column)
+    missing = pc.is_in(trimmed, value_set=pa.array(MISSING_TEXTS, trimmed.type))
+    return pc.if_else(missing, pa.scalar(None, trimmed.type), trimmed)
 
 
 def _float64(column: pa.Array) -> FloatArray:
@@ -93,6 +109,6 @@ def _parse(cell: object) -> float | None:
     if not isinstance(cell, str):
         return None
     try:
-        return float(cell) if cell.strip() else float("nan")
+        return float(cell)
     except ValueError:
         return None

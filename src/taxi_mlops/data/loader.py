@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taxi_mlops.data.columns import numbers, polyline_ends
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.schemas import Polyline, TripEnd, TripSchema, Zone, choose_schema
-from taxi_mlops.data.tables import Table, TripFile, UnreadableCellError, open_table, record_batches
+from taxi_mlops.data.tables import Table, TripFile, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
@@ -88,13 +88,10 @@ class DataLoader:
         names = [column.column for column in rules]
         for table in self.tables:
             validator = DataValidator(table.file, rules)
-            try:
-                for batch in self._read(table, names):
-                    values = [numbers(batch.column(name), name, validator) for name in names]
-                    validator.observe(values)
-                    yield values
-            except UnreadableCellError as error:
-                self._name_unreadable_cells(table, rules, error)
+            for batch in self._read(table, names):
+                values = [numbers(batch.column(name), name, validator) for name in names]
+                validator.observe(values)
+                yield values
             validator.conclude()
 
     def _polylines(self, place: Polyline) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -114,13 +111,3 @@ class DataLoader:
             if self._on_progress:
                 self._on_progress("Reading", self._rows_done, total)
             yield batch
-
-    @staticmethod
-    def _name_unreadable_cells(table: Table, rules: Sequence[ColumnRules], error: UnreadableCellError) -> None:
-        """Read the columns of a CSV file again, as text, to say which of all cells are not numbers."""
-        names = [column.column for column in rules]
-        validator = DataValidator(table.file, rules)
-        for batch in record_batches(table, names, as_text=True):
-            validator.observe([numbers(batch.column(name), name, validator) for name in names])
-        validator.conclude()
-        raise DataError(f"{table.file}: {error}") from error

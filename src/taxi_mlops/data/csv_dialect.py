@@ -1,0 +1,180 @@
+"""How a CSV file is written: encoding, delimiter, lines before the header, column names, decimal commas.
+
+All of it is found from the beginning of the file. Reading the rows is pyarrow's work (see `tables`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+DELIMITERS = (",", ";", "\t", "|")
+SAMPLE_BYTES = 1 << 18
+_SAMPLE_RECORDS = 200
+_SEPARATOR_LINE = re.compile(r"\s*\"?sep=(?P<delimiter>.)\"?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*")
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3},\d+\s*")
+_DECIMAL_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How one CSV file is written.
+
+    names: of the columns; numbers from 1 where the first line holds data already (`has_header` is false).
+    skip_lines: lines before the first row of data. sample: the first rows, as text.
+    """
+
+    encoding: str
+    delimiter: str
+    names: tuple[str, ...]
+    has_header: bool
+    skip_lines: int
+    sample: tuple[tuple[str, ...], ...]
+
+    def cells(self, column: str) -> list[str]:
+        """The cells of a column in the sample; blank where a row is too short."""
+        index = self.names.index(column)
+        return [row[index] if index < len(row) else "" for row in self.sample]
+
+    def has_decimal_commas(self, column: str) -> bool:
+        """Whether the numbers of a column are written as 48,86: some are, and none is written with a point."""
+        cells = self.cells(column)
+        return any(map(_DECIMAL_COMMA.fullmatch, cells)) and not any(map(_DECIMAL_POINT.fullmatch, cells))
+
+
+def find_dialect(start: bytes, *, whole: bool) -> CsvDialect | None:
+    """Return the dialect of the file that begins with `start`, or None where no line of it holds anything.
+
+    whole: whether `start` is all of the file; otherwise its last line may be cut off. Raises UnicodeDecodeError where
+    a byte order mark promises an encoding that the bytes are not in, and csv.Error where a field has no end.
+    """
+    encoding = _encoding(start)
+    text = codecs.getincrementaldecoder(encoding)("strict").decode(start, final=whole)
+    lines = text.splitlines(keepends=True)
+    if not whole and len(lines) > 1:
+        lines.pop()
+    declared = next(((number, line) for number, line in enumerate(lines) if line.strip()), None)
+    if declared is None:
+        return None
+    separator = _SEPARATOR_LINE.fullmatch(declared[1])
+    first = declared[0] + 1 if separator else 0
+    delimiter = separator["delimiter"] if separator else _delimiter(lines)
+    records = _records(lines[first:], delimiter)
+    if not records:
+        return None
+    header = _header(records)
+    names, has_header = _names(records, header)
+    line = records[header].line if has_header else records[header].first_line - 1
+    sample = tuple(record.fields for record in records[header + has_header :])
+    return CsvDialect(encoding, delimiter, names, has_header, first + line, sample)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One record: its fields, and the numbers of its first and last line, from 1."""
+
+    fields: tuple[str, ...]
+    first_line: int
+    line: int
+
+    @property
+    def width(self) -> int:
+        """Fields up to the last that is not blank."""
+        return max((number for number, field in enumerate(self.fields, 1) if field.strip()), default=0)
+
+
+def _encoding(start: bytes) -> str:
+    """UTF-8 where the bytes are, UTF-16 where a byte order mark or zero bytes say so, else Windows-1252."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if start.startswith(mark):
+            return encoding
+    if b"\0" in start[:1000]:
+        return "utf-16-le" if start[1:1000:2].count(0) > start[0:1000:2].count(0) else "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")("strict").decode(start)
+    except UnicodeDecodeError:
+        return "cp1252" if _decodes(start, "cp1252") else "latin-1"
+    return "utf-8"
+
+
+def _decodes(start: bytes, encoding: str) -> bool:
+    try:
+        start.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The delimiter that cuts most records into the same number of fields, of which there are at least two."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        try:
+            widths = Counter(len(record.fields) for record in _records(lines, delimiter))
+        except csv.Error:
+            return 0.0, 0
+        (width, count), *_ = widths.most_common(1) or [(0, 0)]
+        return (count / widths.total(), width) if width > 1 else (0.0, 0)
+
+    return max(DELIMITERS, key=score)  # the first of several that are as good
+
+
+def _records(lines: Iterable[str], delimiter: str) -> list[_Record]:
+    """The first records, blank ones left out."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    records, before = [], 0
+    for fields in islice(reader, _SAMPLE_RECORDS):
+        if any(field.strip() for field in fields):
+            records.append(_Record(tuple(fields), before + 1, reader.line_num))
+        before = reader.line_num
+    return records
+
+
+def _header(records: Sequence[_Record]) -> int:
+    """The index of the header: the first record that is as wide as most are; narrower ones before it are titles."""
+    widths = Counter(len(record.fields) for record in records)
+    usual = max(widths, key=lambda width: (widths[width], width == len(records[0].fields)))
+    for number, record in enumerate(records):
+        following = records[number + 1 :]
+        padded = following and all(each.width <= record.width for each in following)
+        if len(record.fields) >= usual or (record.width > 1 and padded):
+            return number
+    return 0
+
+
+def _names(records: Sequence[_Record], header: int) -> tuple[tuple[str, ...], bool]:
+    """The names of the columns, and whether the file holds them.
+
+    Some months of New York's files end every line but the header with blank fields: these are named, too.
+    """
+    fields = records[header].fields
+    following = records[header + 1 :]
+    if _is_data(fields, following):
+        return tuple(str(number) for number in range(1, len(fields) + 1)), False
+    extra = following[0].fields[len(fields) :] if following else ()
+    blanks = () if any(field.strip() for field in extra) else extra
+    return (*fields, *(f"blank {number}" for number in range(len(blanks)))), True
+
+
+def _is_data(fields: Sequence[str], following: Sequence[_Record]) -> bool:
+    """Whether a line holds data and not names: two numbers or more stand where the next line has numbers, too."""
+    if not following:
+        return False
+    both = sum(
+        bool(_NUMBER.fullmatch(cell) and _NUMBER.fullmatch(below))
+        for cell, below in zip(fields, following[0].fields, strict=False)
+    )
+    return both >= 2 or (both == len(fields) == 1)

@@ -1,0 +1,101 @@
+"""What a file is, by its first bytes: a format that is read, or one that is named in the error."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from typing import Literal
+
+from taxi_mlops.errors import DataError
+
+Format = Literal["csv", "parquet", "arrow", "arrow stream", "geojson", "gpx"]
+Compression = Literal["gzip", "bz2", "zstd", "lz4"]
+
+_COMPRESSIONS: tuple[tuple[bytes, Compression], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bz2"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+)
+_UNREADABLE: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch it with: git lfs pull"),
+    (b"%PDF", "a PDF document; export the trips as CSV or Parquet"),
+    (b"SQLite format 3\0", "an SQLite database; export a table of trips as CSV or Parquet"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save its sheet as CSV"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it and name one file"),
+    (b"Rar!", "a RAR archive; unpack it and name one file"),
+    (b"\x89HDF", "an HDF5 file; export the trips as CSV or Parquet"),
+    (b"\x80\x02", "a Python pickle, which could run code; save the trips as Parquet"),
+    (b"\x80\x03", "a Python pickle, which could run code; save the trips as Parquet"),
+    (b"\x80\x04", "a Python pickle, which could run code; save the trips as Parquet"),
+    (b"\x80\x05", "a Python pickle, which could run code; save the trips as Parquet"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"Obj\x01", "an Avro file; convert the trips to CSV or Parquet"),
+    (b"ORC", "an ORC file; convert the trips to CSV or Parquet"),
+)
+_HTML = re.compile(rb"\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_XML = re.compile(rb"\s*<\?xml\b|\s*<gpx\b", re.IGNORECASE)
+_UTF8_MARK = b"\xef\xbb\xbf"
+_TAR_MAGIC_AT = 257
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def compression_of(start: bytes) -> Compression | None:
+    """How a file that begins with these bytes is compressed, or None."""
+    return next((name for magic, name in _COMPRESSIONS if start.startswith(magic)), None)
+
+
+def format_of(start: bytes) -> Format:
+    """The format of a file by its first 1,000 bytes or so, uncompressed.
+
+    Raises DataError, which says what the file is and what to do, where it is none of ours. Text that is nothing else
+    is taken for CSV.
+    """
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"ARROW1"):
+        return "arrow"
+    if start.startswith(b"\xff\xff\xff\xff"):
+        return "arrow stream"
+    for magic, what in _UNREADABLE:
+        if start.startswith(magic):
+            raise DataError(f"this is {what}")
+    if start[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        raise DataError("this is a tar archive; unpack it and name its files")
+    text = start.removeprefix(_UTF8_MARK)
+    if _HTML.match(text):
+        raise DataError("this is a web page (HTML), not data; perhaps a sign-in or an error page: fetch the file again")
+    if _XML.match(text):
+        if b"<gpx" in text[:2000].lower():
+            return "gpx"
+        raise DataError("this is XML; export the trips as CSV, Parquet, GeoJSON or GPX")
+    if re.match(rb"[\s\x1e]*(\{|\[\s*[\[{\]])", text):
+        return "geojson"
+    return "csv"
+
+
+def only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one file of trips in a zip archive.
+
+    Raises DataError where there are several (they are listed), none, where it is encrypted, or where the archive is a
+    workbook.
+    """
+    members = archive.infolist()
+    names = {member.filename for member in members}
+    if "[Content_Types].xml" in names:
+        raise DataError("this is an Excel workbook or another Office document; save its sheet as CSV")
+    wanted = [member for member in members if not member.is_dir() and not _is_clutter(member.filename)]
+    if not wanted:
+        raise DataError("the zip archive holds no file")
+    if len(wanted) > 1:
+        listed = ", ".join(member.filename for member in wanted[:5]) + (", …" if len(wanted) > 5 else "")
+        raise DataError(f"the zip archive holds {len(wanted)} files ({listed}); unpack it and name one, or a pattern")
+    if wanted[0].flag_bits & 0x1:
+        raise DataError(f"{wanted[0].filename} in the zip archive is encrypted; unpack it with its password")
+    return wanted[0]
+
+
+def _is_clutter(name: str) -> bool:
+    parts = name.split("/")
+    return parts[0] == "__MACOSX" or parts[-1].startswith(".") or parts[-1].lower().startswith("readme")

@@ -1,0 +1,144 @@
+"""Points in JSON and GPX documents as Arrow tables, held in memory.
+
+GeoJSON (RFC 7946), one Feature a line (RFC 8142), GBFS station files, JSON records, one record a line, and the points
+of GPX 1.1 tracks, routes and waypoints. Coordinates become the columns `latitude` and `longitude`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+from xml.etree import ElementTree
+
+from taxi_mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_DOCUMENT_BYTES = 1 << 30
+"""A document is held in memory whole, several times as large as on disk."""
+
+_RECORD_SEPARATOR = "\x1e"
+_POINT_TAGS = {"trkpt", "rtept", "wpt"}
+
+
+def read_json(content: BinaryIO) -> pa.Table:
+    """Read the points of a JSON document. Raises DataError where it holds none that can be read."""
+    text = _bounded(content).decode("utf-8-sig", errors="strict")
+    try:
+        document = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return _table(_records(_lines(text)))
+    if isinstance(document, Mapping) and isinstance(document.get("data"), Mapping):
+        stations = document["data"].get("stations")
+        if isinstance(stations, list):  # GBFS: station_information.json
+            return _table(_records(stations))
+    return _table(_records(document if isinstance(document, list) else [document]))
+
+
+def read_gpx(content: BinaryIO) -> pa.Table:
+    """Read the points of a GPX document: latitude, longitude and, where they have one, the time."""
+    data = _bounded(content)
+    if b"<!DOCTYPE" in data[:10_000] or b"<!ENTITY" in data[:10_000]:
+        raise DataError("this GPX file declares entities, which are not expanded; export it again without a DOCTYPE")
+    rows: list[dict[str, Any]] = []
+    try:
+        for _, element in ElementTree.iterparse(io.BytesIO(data)):  # noqa: S314 - entities are refused above
+            if element.tag.rpartition("}")[2] in _POINT_TAGS:
+                time = next((child.text for child in element if child.tag.rpartition("}")[2] == "time"), None)
+                rows.append({"latitude": element.get("lat"), "longitude": element.get("lon"), "time": time})
+                element.clear()
+    except ElementTree.ParseError as error:
+        raise DataError(f"the GPX file is truncated or corrupt ({error}); export it again") from error
+    if not rows:
+        raise DataError("this GPX file holds no points")
+    return _table(rows)
+
+
+def _bounded(content: BinaryIO) -> bytes:
+    data = content.read(MAX_DOCUMENT_BYTES + 1)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise DataError(
+            f"the document is larger than {MAX_DOCUMENT_BYTES >> 20:,} MiB; convert it to Parquet or CSV, "
+            "for example with ogr2ogr"
+        )
+    return bytes(data)
+
+
+def _lines(text: str) -> list[Any]:
+    documents = []
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip().strip(_RECORD_SEPARATOR)
+        if not stripped:
+            continue
+        try:
+            documents.append(json.loads(stripped))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"line {number} is not JSON ({error}); is the file truncated?") from error
+    return documents
+
+
+def _records(documents: Iterable[Any]) -> list[dict[str, Any]]:
+    """One flat record for each feature or record."""
+    rows: list[dict[str, Any]] = []
+    for document in documents:
+        if not isinstance(document, Mapping):
+            raise DataError(f"this is JSON, but holds no records or GeoJSON features ({str(document)[:40]!r})")
+        kind = document.get("type")
+        if kind == "FeatureCollection" and isinstance(document.get("features"), list):
+            rows.extend(_feature(feature) for feature in document["features"])
+        elif kind == "Feature":
+            rows.append(_feature(document))
+        elif kind in {"Point", "MultiPoint"} and "coordinates" in document:
+            pairs = [document["coordinates"]] if kind == "Point" else document["coordinates"]
+            rows.extend(_position(pair) for pair in pairs)
+        elif isinstance(kind, str) and "coordinates" in document:
+            raise DataError(f"this GeoJSON holds a {kind}, not points")
+        else:
+            rows.append({key: value for key, value in document.items() if not isinstance(value, Mapping | list)})
+    if not any(rows):
+        raise DataError("this JSON holds no records and no points")
+    return rows
+
+
+def _feature(feature: object) -> dict[str, Any]:
+    if not isinstance(feature, Mapping):
+        raise DataError(f"a feature of this GeoJSON is {str(feature)[:40]!r}")
+    geometry = feature.get("geometry")
+    if geometry is None:
+        position: dict[str, Any] = {"latitude": None, "longitude": None}
+    elif isinstance(geometry, Mapping) and geometry.get("type") == "Point":
+        position = _position(geometry.get("coordinates"))
+    else:
+        kind = geometry.get("type") if isinstance(geometry, Mapping) else geometry
+        raise DataError(f"this GeoJSON holds a {kind}, not points; take the points or the centroids first")
+    properties = feature.get("properties") or {}
+    plain = {key: value for key, value in properties.items() if not isinstance(value, Mapping | list)}
+    return {**plain, **position}
+
+
+def _position(pair: object) -> dict[str, Any]:
+    """Longitude stands first (RFC 7946, 3.1.1); an altitude is left out."""
+    if isinstance(pair, list) and not pair:
+        return {"latitude": None, "longitude": None}
+    if not isinstance(pair, list) or len(pair) < 2:
+        raise DataError(f"a point of this GeoJSON has the coordinates {str(pair)[:40]!r}, not [longitude, latitude]")
+    return {"latitude": pair[1], "longitude": pair[0]}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types
+        return pa.array([None if value is None else str(value) for value in values])
