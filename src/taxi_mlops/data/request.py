@@ -45,8 +45,8 @@ class LoadRequest(Section):
 
     source: Annotated[str | None, Named("data", "DATA", "a synthetic city of 20,000 trips", positional=True)] = Field(
         default=None,
-        description="Trips: a file (CSV, Parquet, Arrow, GeoJSON, GPX, …) or glob, http(s) URL, s3://bucket/key, tlc:yellow/2010-01, or "
-        "synthetic:rows=1000000,seed=0.",
+        description="Trips: a file (CSV, Parquet, Arrow, GeoJSON, GPX, …), folder or glob, - for standard input, "
+        "http(s) URL, s3://bucket/key, tlc:yellow/2010-01, or synthetic:rows=1000000,seed=0.",
     )
     points: Annotated[TripEnd, Named("points", "pickup|dropoff")] = Field(
         default="pickup", description="Which end of the trips; lat and lon win over it."
