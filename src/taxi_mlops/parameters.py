@@ -136,7 +136,7 @@ class Section(BaseModel):
         Raises UsageError that names the parameter and the value, and for an unknown name the nearest known one.
         """
         parameters = parameters_of(type(self), without)
-        check_known(given, parameters, spelled)
+        check_known(given, parameters, keys_of(parameters), spelled)
         document = self.model_dump(mode="python")
         names: dict[Place, str] = {}
         for name, value in given.items():
@@ -150,15 +150,31 @@ class Section(BaseModel):
         return validate(type(self), document, names=names)
 
 
-def check_known(given: Collection[str], known: Collection[str], spelled: Callable[[str], str] = str) -> None:
-    """Raise UsageError for a name that is not known, with the nearest one that is."""
+def check_known(
+    given: Iterable[str],
+    known: Collection[str],
+    keys: Mapping[str, str] | None = None,
+    spelled: Callable[[str], str] = str,
+) -> None:
+    """Raise UsageError for a name that is not known, with the nearest one that is.
+
+    keys: other words for known names, as `keys_of` has them.
+    """
+    words = {**(keys or {}), **{name: name for name in known}}
     for name in given:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
+            nearest = difflib.get_close_matches(name, words, n=1)
             advice = (
-                f"did you mean {spelled(nearest[0])!r}?" if nearest else f"known are: {', '.join(map(spelled, known))}"
+                f"did you mean {spelled(words[nearest[0]])!r}?"
+                if nearest
+                else f"known are: {', '.join(map(spelled, known))}"
             )
             raise UsageError(f"there is no parameter {spelled(name)!r}; {advice}")
+
+
+def keys_of(parameters: Mapping[str, Parameter]) -> dict[str, str]:
+    """The names of parameters by the keys that documents have for them."""
+    return {place[-1]: name for name, parameter in parameters.items() for place in parameter.places}
 
 
 def validate(model: type[Model], document: object, source: str = "", names: Mapping[Place, str] | None = None) -> Model:

@@ -1,18 +1,22 @@
-"""Every parameter of a document, as its declaration has it and as the command line offers it."""
+"""Every parameter of a document, as its declaration has it, and as the command line and forms offer it."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 
+import jsonschema
 import pytest
+from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from taxi_mlops.cli.main import app
 from taxi_mlops.cli.options import flag
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.errors import UsageError
+from taxi_mlops.flows.forms import form, values_from_text
 from taxi_mlops.parameters import parameters_of, with_signature
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
@@ -95,6 +99,80 @@ def test_the_command_line_offers_every_parameter_with_its_description_and_defaul
 def test_help_fits_a_terminal(command):
     shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80"}).stdout
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def form_of(document):
+    """A flow that returns its parameters, and the JSON schemas of its fields."""
+
+    @form(document)
+    def flow(given: dict, own: int = 0) -> dict:
+        """A flow.
+
+        Args:
+            own: Its own parameter.
+        """
+        return given
+
+    fields = inspect.signature(flow).parameters
+    return flow, {name: TypeAdapter(field.annotation).json_schema() for name, field in fields.items()}
+
+
+def bounds(schema):
+    """What limits values and their kind, wherever it stands in the schema; a missing value has none."""
+    if isinstance(schema, list):
+        return [bounds(one) for one in schema if one != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: bounds(value) for key, value in schema.items()}
+    return schema["anyOf"][0] if len(schema.get("anyOf", ())) == 1 else schema
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values())
+def test_a_form_has_every_parameter_with_its_bounds_and_description(document):
+    flow, schemas = form_of(document)
+    parameters = parameters_of(document)
+    assert list(schemas) == [*parameters, "own"]
+    described = inspect.getdoc(flow)
+    for name, parameter in parameters.items():
+        ours, declared = bounds(schemas[name]), bounds(parameter.json_schema())
+        if ours == {"type": "string"}:  # empty for none
+            assert declared["type"] == "string" if "type" in declared else {"type": "string"} in declared["anyOf"]
+        elif parameter.default is None:
+            assert ours == {key: value for key, value in declared.items() if key != "minItems"}
+        else:
+            assert ours == declared
+        assert f"\n    {name}: {parameter.description}" in described
+        if parameter.default is None and parameter.named.default:
+            assert f"{parameter.description} Empty: {parameter.named.default}.\n" in described
+    assert described.endswith("    own: Its own parameter.")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values())
+def test_a_form_left_as_it_is_asks_for_the_defaults(document):
+    flow, schemas = form_of(document)
+    filled = {name: field.default for name, field in inspect.signature(flow).parameters.items()}
+    for name, value in filled.items():
+        jsonschema.validate(value, schemas[name])
+    assert json.loads(json.dumps(filled)) == filled
+    assert document().with_parameters(flow(**filled)) == document()
+
+
+@pytest.mark.parametrize(("document", "name", "text", "value", "wrong"), EVERY)
+def test_text_for_a_field_of_a_form_is_what_the_command_line_takes(document, name, text, value, wrong):
+    flow, schemas = form_of(document)
+    values = values_from_text(document, {name: text})
+    jsonschema.validate(values[name], schemas[name])
+    assert json.loads(json.dumps(values)) == values
+    assert document().with_parameters(flow(**values)) == document().with_parameters({name: text})
+    with pytest.raises(UsageError, match=f"^{name} = "):
+        values_from_text(document, {name: wrong})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values())
+def test_an_empty_field_of_a_form_is_the_default(document):
+    flow, _ = form_of(document)
+    empty = {name: "" for name, parameter in parameters_of(document).items() if parameter.default is None}
+    assert document().with_parameters(flow(**values_from_text(document, empty))) == document()
 
 
 def test_every_parameter_says_what_it_is():

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import Output, Quiet, Resume, Spec, check_resume_alone, flag, new_folder, takes
-from taxi_mlops.cli.printing import print_files, warn
+from taxi_mlops.cli.options import (
+    Cache,
+    Output,
+    Quiet,
+    Resume,
+    Spec,
+    document_to_run,
+    folder_to_fill,
+    settings_with,
+    takes,
+)
+from taxi_mlops.cli.printing import advice_to_resume, print_files, warn
 
 if TYPE_CHECKING:
     from taxi_mlops.recording.comparison import Comparison
     from taxi_mlops.recording.run_folder import RunFolder
-    from taxi_mlops.settings import Settings
-    from taxi_mlops.specification import Specification
 
 
 @takes("taxi_mlops.specification:Specification")
@@ -27,55 +34,31 @@ def compare(
         bool | None,
         typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: where PREFECT_API_URL is set]"),
     ] = None,
-    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Take points prepared earlier.")] = True,
+    cache: Cache = True,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
 ) -> None:
     """Run every available DBSCAN on your trips, prove which clusterings are equal, and rank them."""
-    from taxi_mlops.recording.run_folder import RunFolder
-    from taxi_mlops.settings import load_settings
-    from taxi_mlops.specification import Specification
-
-    if not cache:
-        os.environ["TAXI_POINTS_CACHE"] = "false"  # so that it holds for a flow, too
-    settings = load_settings()
-    if resume is not None:
-        check_resume_alone(given, spec, output)
-        _execute(None, RunFolder(resume), settings, flow, json, quiet, verbose)
-        return
-    specification = (Specification.from_file(spec) if spec else Specification()).with_parameters(given, flag)
-    _execute(specification, RunFolder(output or new_folder(settings)), settings, flow, json, quiet, verbose)
-
-
-def _execute(
-    specification: Specification | None,
-    folder: RunFolder,
-    settings: Settings,
-    flow: bool | None,
-    json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.cli.record import tell_failures
     from taxi_mlops.flows import compare as steps
     from taxi_mlops.flows.prefect_environment import server_is_named
     from taxi_mlops.flows.prefect_run import run_flow
     from taxi_mlops.recording.recordings import Recordings
+    from taxi_mlops.recording.run_folder import RunFolder
+    from taxi_mlops.specification import Specification
 
-    try:
-        with watched(quiet=quiet) as observer:
-            if server_is_named(settings) if flow is None else flow:
-                comparison = run_flow(specification, folder.path, settings, observer, verbose)
-            elif specification is None:
-                comparison = steps.resume(folder, settings, observer, verbose)
-            else:
-                comparison = steps.compare(specification, folder, settings, observer, verbose)
-    except KeyboardInterrupt:
-        if folder.specification.is_file():
-            warn(f"stopped; go on with: taxi compare --resume {folder.path}")
-        raise
+    specification = document_to_run(Specification, given, spec, resume)
+    settings = settings_with(cache)
+    folder = RunFolder(folder_to_fill(output, resume, settings))
+    with advice_to_resume("taxi compare", folder.path, folder.specification), watched(quiet=quiet) as observer:
+        if server_is_named(settings) if flow is None else flow:
+            comparison = run_flow(specification, folder.path, settings, observer, verbose)
+        elif specification is None:
+            comparison = steps.resume(folder, settings, observer, verbose)
+        else:
+            comparison = steps.compare(specification, folder, settings, observer, verbose)
     _show(comparison, folder, json)
     if not folder.report.is_file():
         warn(f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}")

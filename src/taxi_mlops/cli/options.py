@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -18,10 +19,14 @@ from taxi_mlops.errors import UsageError
 if TYPE_CHECKING:
     from taxi_mlops.parameters import Parameter
     from taxi_mlops.settings import Settings
+    from taxi_mlops.specification import Document
+
+DocumentT = TypeVar("DocumentT", bound="Document")
 
 Output = Annotated[Path | None, typer.Option(metavar="DIR", help="New folder of the results. [default: in runs/]")]
-Resume = Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with what this folder holds.")]
+Resume = Annotated[Path | None, typer.Option(metavar="DIR", help="Resume the run in this folder.")]
 Spec = Annotated[Path | None, typer.Option(metavar="FILE", help="Document as TOML or YAML; options go before it.")]
+Cache = Annotated[bool, typer.Option("--cache/--no-cache", help="Take points prepared earlier.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
@@ -94,12 +99,31 @@ def _option(parameter: Parameter, required: bool) -> inspect.Parameter:
     )
 
 
-def check_resume_alone(given: Mapping[str, object], *others: Path | None) -> None:
-    """Raise UsageError where more than --resume is given."""
-    if any(others) or any(value is not None for value in given.values()):
+def document_to_run(
+    document: type[DocumentT], given: Mapping[str, str | None], spec: Path | None, resume: Path | None
+) -> DocumentT | None:
+    """The document that the options ask for; None where a folder's own is to be resumed.
+
+    Raises UsageError where the options are wrong, or more than --resume is given.
+    """
+    if resume is None:
+        return (document.from_file(spec) if spec else document()).with_parameters(given, flag)
+    if spec or any(value is not None for value in given.values()):
         raise UsageError("--resume takes everything from the folder's own document; give it no other options")
+    return None
 
 
-def new_folder(settings: Settings, beginning: str = "") -> Path:
-    """Where results go that are given no folder."""
-    return settings.runs_dir / f"{beginning}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+def folder_to_fill(output: Path | None, resume: Path | None, settings: Settings, beginning: str = "") -> Path:
+    """Where results go: by default a new folder. Raises UsageError where both --output and --resume are given."""
+    if output and resume:
+        raise UsageError("--resume continues in its own folder; leave out --output")
+    return resume or output or settings.runs_dir / f"{beginning}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+
+
+def settings_with(cache: bool) -> Settings:
+    """The settings in force. cache: False also for flows, which read them again."""
+    from taxi_mlops.settings import load_settings
+
+    if not cache:
+        os.environ["TAXI_POINTS_CACHE"] = "false"
+    return load_settings()

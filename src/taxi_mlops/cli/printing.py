@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,17 @@ def print_files(folder: Path, files: Iterable[tuple[Path, str]]) -> None:
     for path, what in files:
         if path.exists():
             console.print(f"  {path.name:<20} {what}", soft_wrap=True)
+
+
+@contextmanager
+def advice_to_resume(command: str, folder: Path, document: Path) -> Iterator[None]:
+    """Print how to go on where Ctrl-C stops what runs in the folder, once the document of the run is there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if document.is_file():
+            warn(f"stopped; go on with: {command} --resume {folder}")
+        raise
 
 
 def warn(line: str) -> None:

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import Output, Quiet, Resume, Spec, check_resume_alone, flag, new_folder, takes
-from taxi_mlops.cli.printing import print_files, warn
+from taxi_mlops.cli.options import (
+    Cache,
+    Output,
+    Quiet,
+    Resume,
+    Spec,
+    document_to_run,
+    folder_to_fill,
+    settings_with,
+    takes,
+)
+from taxi_mlops.cli.printing import advice_to_resume, print_files
 
 if TYPE_CHECKING:
     from taxi_mlops.recording.sweep_folder import SweepFolder
     from taxi_mlops.recording.sweep_result import SweepResult
-    from taxi_mlops.settings import Settings
-    from taxi_mlops.sweep import Sweep
 
 
 @takes("taxi_mlops.sweep:Sweep")
@@ -22,37 +30,24 @@ def sweep(
     spec: Spec = None,
     output: Output = None,
     resume: Resume = None,
+    cache: Cache = True,
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best."""
-    from taxi_mlops.recording.sweep_folder import SweepFolder
-    from taxi_mlops.settings import load_settings
-    from taxi_mlops.sweep import Sweep
-
-    settings = load_settings()
-    if resume is not None:
-        check_resume_alone(given, spec, output)
-        _execute(None, SweepFolder(resume), settings, json, quiet)
-        return
-    document = (Sweep.from_file(spec) if spec else Sweep()).with_parameters(given, flag)
-    _execute(document, SweepFolder(output or new_folder(settings, "sweep-")), settings, json, quiet)
-
-
-def _execute(document: Sweep | None, folder: SweepFolder, settings: Settings, json: bool, quiet: bool) -> None:
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.flows import sweep as steps
+    from taxi_mlops.recording.sweep_folder import SweepFolder
+    from taxi_mlops.sweep import Sweep
 
-    try:
-        with watched(quiet=quiet) as observer:
-            if document is None:
-                result = steps.resume(folder, settings, observer)
-            else:
-                result = steps.sweep(document, folder, settings, observer)
-    except KeyboardInterrupt:
-        if folder.document.is_file():
-            warn(f"stopped; go on with: taxi sweep --resume {folder.path}")
-        raise
+    document = document_to_run(Sweep, given, spec, resume)
+    settings = settings_with(cache)
+    folder = SweepFolder(folder_to_fill(output, resume, settings, "sweep-"))
+    with advice_to_resume("taxi sweep", folder.path, folder.document), watched(quiet=quiet) as observer:
+        if document is None:
+            result = steps.resume(folder, settings, observer)
+        else:
+            result = steps.sweep(document, folder, settings, observer)
     _show(result, folder, json)
     if not result.candidates:
         raise typer.Exit(1)

@@ -1,16 +1,16 @@
 """The flows that deployments run on workers. Their parameters are the form in Prefect's pages.
 
-Prefect reads the descriptions of parameters from the docstrings. Every parameter may be left out.
+The documents' parameters come from their declaration (see `forms`). Every parameter may be left out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from prefect import flow, get_run_logger, tags
 from prefect.deployments import run_deployment
@@ -23,6 +23,7 @@ from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows import sweep as sweeping
 from taxi_mlops.flows.aggregate import write_trends
+from taxi_mlops.flows.forms import form
 from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.points import Load
 from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
@@ -36,7 +37,7 @@ from taxi_mlops.reports import units
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import sentence as trends_sentence
-from taxi_mlops.settings import load_settings
+from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep
 
@@ -49,14 +50,7 @@ RESTART_SECONDS = (10, 30, 90)
 """How long to wait for a server that is being restarted."""
 CELL_TAG = "taxi-cell"
 
-End = Literal["pickup", "dropoff"]
 Count = Annotated[int, Field(ge=1)]
-Repeats = Annotated[int, Field(ge=0, le=1000)]
-
-# What a form shows in its fields: values rather than nothing, which would have to be turned into a value first.
-_DEFAULTS, _SWEEP = Specification(), Sweep()
-_ALL: list[Any] = []
-_MIN_SAMPLES, _SIZES = list(_SWEEP.grid.min_samples), list(_SWEEP.grid.sizes)
 
 
 class RunLogObserver(Observer):
@@ -87,123 +81,56 @@ class RunLogObserver(Observer):
 
 
 @flow(name="comparison", persist_result=True, result_serializer="json")
-def comparison(
-    data: str = "",
-    points: End = "pickup",
-    sample: Count | None = None,
-    eps: Annotated[float, Field(gt=0)] | Literal["auto"] = _DEFAULTS.parameters.eps_metres,
-    min_samples: Count = _DEFAULTS.parameters.min_samples,
-    adapters: list[str] = _ALL,
-    reference: str = "",
-    repeats: Repeats = _DEFAULTS.trials.repeats,
-    timeout_seconds: Annotated[float, Field(gt=0)] = _DEFAULTS.trials.timeout_seconds,
-    memory_limit: str = "",
-    threads: Count | None = None,
-    seed: Annotated[int, Field(ge=0)] = _DEFAULTS.trials.seed,
-    specification: str = "",
-    folder: str = "",
-) -> dict[str, Any]:
+@form(Specification)
+def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: bool = True) -> dict[str, Any]:
     """Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.
 
+    Paths are those of the worker.
+
     Args:
-        data: Trips: a file on the worker, an http(s) or s3 address, tlc:yellow/2010-01, or synthetic:rows=1000000.
-            Empty: a synthetic city of 20,000 trips.
-        points: Which end of the trips.
-        sample: Draw so many points. None: all.
-        eps: Radius in metres, or auto.
-        min_samples: Points within eps, itself included.
-        adapters: Which to run. Empty: all that the worker has.
-        reference: Whose clustering counts. Empty: sklearn.
-        repeats: Timed trials of each adapter; 0 times nothing.
-        timeout_seconds: Longest a trial may take.
-        memory_limit: Most a trial may use, as 8GB. Empty: 75 % of the worker's.
-        threads: Threads of each trial. None: all CPUs of the worker.
-        seed: Of every random choice.
-        specification: Path on the worker of a whole experiment as TOML or YAML, in place of all fields above.
-        folder: Of the run on the worker; one that holds a run is gone on with. Empty: a new one in its runs folder.
+        spec: Path of a whole experiment as TOML or YAML, in place of all fields above.
+        output: Folder of the run; a run that it holds is resumed. Empty: a new one in the worker's runs folder.
+        cache: Take points prepared earlier.
     """
     _check_attempts()
-    if specification:
-        _check_alone(comparison, "specification", "folder")
-        asked = Specification.from_file(Path(specification))
-    else:
-        asked = _DEFAULTS.with_parameters(
-            {
-                "data": data or None,
-                "points": points,
-                "sample": sample,
-                "eps": eps,
-                "min_samples": min_samples,
-                **_plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
-            }
-        )
-    run = RunFolder(_folder(folder, "run"))
+    check_spec_alone(comparison, flow_run.parameters)
+    asked = Specification.from_file(Path(spec)) if spec else Specification().with_parameters(given)
+    run = RunFolder(_folder(output, "run"))
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver()))
 
     def go_on() -> Comparison:
-        return prefect_compare.run_steps(run, None if run.specification.is_file() else asked, load_settings())
+        return prefect_compare.run_steps(run, None if run.specification.is_file() else asked, _settings(cache))
 
     found = _through_restarts(go_on)
     return {"run_id": found.run_id, "folder": str(run.path.absolute()), "verdict": verdict(found)}
 
 
 @flow(name="sweep", persist_result=True, result_serializer="json")
+@form(Sweep)
 def sweep(
-    data: str = "",
-    points: End = "pickup",
-    eps: list[Annotated[float, Field(gt=0)]] = _ALL,
-    min_samples: list[Count] = _MIN_SAMPLES,
-    sizes: list[Count | Literal["all"]] = _SIZES,
-    adapters: list[str] = _ALL,
-    reference: str = "",
-    repeats: Repeats = _SWEEP.trials.repeats,
-    timeout_seconds: Annotated[float, Field(gt=0)] = _SWEEP.trials.timeout_seconds,
-    memory_limit: str = "",
-    threads: Count | None = None,
-    seed: Annotated[int, Field(ge=0)] = _SWEEP.trials.seed,
-    specification: str = "",
-    folder: str = "",
+    given: dict[str, Any],
+    spec: str = "",
+    output: str = "",
+    cache: bool = True,
     helpers: Annotated[int, Field(ge=0, le=100)] = 0,
 ) -> dict[str, Any]:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best.
 
+    Paths are those of the worker.
+
     Args:
-        data: Trips: a file on the worker, an http(s) or s3 address, tlc:yellow/2010-01, or synthetic:rows=1000000.
-            Empty: a synthetic city of 20,000 trips.
-        points: Which end of the trips.
-        eps: Radii in metres. Empty: half to twice what the points suggest.
-        min_samples: Points within eps, itself included.
-        sizes: Samples of so many points; all is one, too.
-        adapters: Which to run. Empty: all that the worker has.
-        reference: Whose clustering counts. Empty: sklearn.
-        repeats: Timed trials of each adapter in each cell; 0 times nothing.
-        timeout_seconds: Longest a trial may take.
-        memory_limit: Most a trial may use, as 8GB. Empty: 75 % of the worker's.
-        threads: Threads of each trial. None: all CPUs of the worker.
-        seed: Of every random choice.
-        specification: Path on the worker of a whole sweep as TOML or YAML, in place of all fields above.
-        folder: One that holds a sweep is gone on with, beside others that do. Empty: a new one in the runs folder.
+        spec: Path of a whole sweep as TOML or YAML, in place of all fields above.
+        output: Folder of the sweep; a sweep that it holds is resumed, beside others that do. Empty: a new one.
+        cache: Take points prepared earlier.
         helpers: Further flow runs that take cells of this sweep; their workers must see the folder.
     """
     _check_attempts()
-    settings = load_settings()
-    into = SweepFolder(_folder(folder, "sweep"))
+    settings = _settings(cache)
+    into = SweepFolder(_folder(output, "sweep"))
     observer = RunLogObserver()
     if not into.document.is_file():
-        if specification:
-            _check_alone(sweep, "specification", "folder", "helpers")
-            asked = Sweep.from_file(Path(specification))
-        else:
-            asked = _SWEEP.with_parameters(
-                {
-                    "data": data or None,
-                    "points": points,
-                    "eps": eps or None,
-                    "min_samples": min_samples,
-                    "sizes": sizes,
-                    **_plan(adapters, reference, repeats, timeout_seconds, memory_limit, threads, seed),
-                }
-            )
+        check_spec_alone(sweep, flow_run.parameters)
+        asked = Sweep.from_file(Path(spec)) if spec else Sweep().with_parameters(given)
         sweeping.begin(asked, into)
         sweeping.prepare(into, settings, observer)
         _through_restarts(lambda: _call_helpers(helpers, into))
@@ -235,7 +162,7 @@ def _call_helpers(helpers: int, folder: SweepFolder) -> None:
     for number in range(1, helpers + 1):
         run_deployment(
             "sweep/sweep",
-            parameters={"folder": str(folder.path.absolute())},
+            parameters={"output": str(folder.path.absolute())},
             flow_run_name=f"{flow_run.name}, helper {number}",
             idempotency_key=f"{flow_run.id}, helper {number}",
             timeout=0,
@@ -251,33 +178,20 @@ def _run_cell(cell: Cell, run: RunFolder, load: Load) -> Comparison:
         return compare_cell(folder=run.path)
 
 
-def _plan(
-    adapters: list[str],
-    reference: str,
-    repeats: int,
-    timeout_seconds: float,
-    memory_limit: str,
-    threads: int | None,
-    seed: int,
-) -> dict[str, Any]:
-    return {
-        "adapters": tuple(adapters) or None,
-        "reference": reference or None,
-        "repeats": repeats,
-        "timeout": timeout_seconds,
-        "memory_limit": memory_limit or None,
-        "threads": threads,
-        "seed": seed,
-    }
-
-
-def _check_alone(of: Flow[..., Any], *allowed: str) -> None:
-    """Raise UsageError where more was given than a whole document allows beside it."""
+def check_spec_alone(of: Flow[..., Any], given: Mapping[str, object]) -> None:
+    """Raise UsageError where `spec` is given, and other parameters that stand in its document."""
+    if not given.get("spec"):
+        return
     defaults = signature(of.fn).parameters
-    given = flow_run.parameters.items()
-    more = [name for name, value in given if name not in allowed and value != defaults[name].default]
+    own = {"spec", "output", "cache", "helpers"}
+    more = [name for name, value in given.items() if name not in own and value != defaults[name].default]
     if more:
-        raise UsageError(f"a specification holds everything: leave out {', '.join(more)}, or write it into the file")
+        raise UsageError(f"spec names a whole document: leave out {', '.join(more)}, or write it into the file")
+
+
+def _settings(cache: bool) -> Settings:
+    settings = load_settings()
+    return settings if cache else settings.model_copy(update={"points_cache": False})
 
 
 def _through_restarts(go_on: Callable[[], R]) -> R:
@@ -299,7 +213,7 @@ def _check_attempts() -> None:
     if attempts > MOST_ATTEMPTS:
         raise TaxiError(
             f"this flow run's process ended {MOST_ATTEMPTS} times before the run did, so it is not begun again; "
-            "the worker's log says how; `taxi run` with folder=… goes on where it was"
+            "the worker's log says how; `taxi run` with output=… resumes it"
         )
 
 

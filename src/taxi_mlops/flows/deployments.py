@@ -27,7 +27,9 @@ from taxi_mlops.flows import deployed
 from taxi_mlops.flows.prefect_compare import TIMED_TRIALS
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore
 from taxi_mlops.settings import Settings
+from taxi_mlops.specification import Document, Specification
 from taxi_mlops.storage.objects import TRIPS_BUCKET
+from taxi_mlops.sweep import Sweep
 
 TAG = "taxi"
 HEARTBEAT_SECONDS = 30
@@ -40,11 +42,16 @@ LONGEST_RUN = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Deployed:
-    """A deployment by the name that `taxi run` takes. cron: when it runs by itself, None where only asked for."""
+    """A deployment by the name that `taxi run` takes.
+
+    document: what the flow's form is made from, None for a flow with parameters of its own alone.
+    cron: when it runs by itself, None where only asked for.
+    """
 
     name: str
     flow: Flow[..., Any]
     description: str
+    document: type[Document] | None = None
     cron: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
@@ -63,26 +70,30 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             "compare",
             deployed.comparison,
             "Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.",
+            Specification,
         ),
         Deployed(
             "sweep",
             deployed.sweep,
             "A comparison for every eps, min_samples and size of a grid: heat maps, the front of quality and time.",
+            Sweep,
         ),
         Deployed(
             "daily-comparison",
             deployed.comparison,
             "The comparison of every night: what `TAXI_DAILY_SPECIFICATION` names, or the synthetic city.",
+            Specification,
             cron="0 2 * * *",
-            parameters={"specification": str(daily.absolute())} if daily else {},
+            parameters={"spec": str(daily.absolute())} if daily else {},
             tags=("scheduled",),
         ),
         Deployed(
             "weekly-sweep",
             deployed.sweep,
             "The sweep of every Monday: what `TAXI_WEEKLY_SWEEP` names, or the synthetic city.",
+            Sweep,
             cron="0 3 * * 1",
-            parameters={"specification": str(weekly.absolute())} if weekly else {},
+            parameters={"spec": str(weekly.absolute())} if weekly else {},
             tags=("scheduled",),
         ),
         Deployed(

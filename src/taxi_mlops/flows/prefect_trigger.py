@@ -5,7 +5,7 @@ Import this module within `prefect_environment.named_server` alone: Prefect read
 
 from __future__ import annotations
 
-import json
+import inspect
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +17,19 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.sorting import LogSort
-from prefect.exceptions import ObjectNotFound, ParameterTypeError
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_UI_URL
+from pydantic import TypeAdapter, ValidationError
 
 from taxi_mlops.errors import UsageError
+from taxi_mlops.flows import deployed
 from taxi_mlops.flows.deployments import Deployed
+from taxi_mlops.flows.forms import values_from_text
 from taxi_mlops.flows.prefect_environment import is_away
+from taxi_mlops.parameters import check_known, keys_of
+from taxi_mlops.parameters import parameters_of as declared_parameters
 
+_FORMER_NAMES = {"specification": "spec", "folder": "output"}
 _POLL_SECONDS = 0.5
 _LOGS_AT_ONCE = 200
 _SECOND_LIFE_SECONDS = 30.0
@@ -58,20 +64,21 @@ def parameters_of(deployment: Deployed, given: Sequence[str]) -> dict[str, Any]:
 
     Raises UsageError that names the key and the value.
     """
-    known: dict[str, Any] = deployment.flow.parameters.properties
-    read: dict[str, Any] = {}
+    texts: dict[str, str] = {}
     for word in given:
         key, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"{word!r} is no parameter; write key=value")
-        if key not in known:
-            raise UsageError(f"{deployment.name} has no parameter {key!r}; known are: {', '.join(known)}")
-        read[key] = _value(text, _takes_list(known[key]))
-    try:
-        deployment.flow.validate_parameters(deployment.parameters | read)
-    except ParameterTypeError as error:
-        raise UsageError(f"{deployment.name}: {_said(error, read)}") from None
-    return read
+        texts[key] = text
+    form = inspect.signature(deployment.flow.fn, eval_str=True).parameters
+    declared = declared_parameters(deployment.document) if deployment.document else {}
+    check_known(texts, form, keys_of(declared) | _FORMER_NAMES)
+    values = {key: _value(key, text, form[key].annotation) for key, text in texts.items() if key not in declared}
+    if deployment.document:
+        declared_texts = {key: text for key, text in texts.items() if key in declared}
+        values |= values_from_text(deployment.document, declared_texts)
+    deployed.check_spec_alone(deployment.flow, deployment.parameters | values)
+    return values
 
 
 def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
@@ -132,23 +139,9 @@ def _tell_logs(client: SyncPrefectClient, run: StartedRun, told: set[UUID], tell
         first += len(records)
 
 
-def _takes_list(schema: dict[str, Any]) -> bool:
-    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
-
-
-def _value(text: str, takes_list: bool) -> Any:  # noqa: ANN401 - whatever the schema asks for
-    """A value as JSON where it is that, else as text; lists also as `a,b`."""
+def _value(key: str, text: str, annotation: Any) -> Any:  # noqa: ANN401 - of any types
+    """The value of a parameter that no document declares."""
     try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if takes_list and not isinstance(value, list):
-        return [_value(part, takes_list=False) for part in text.split(",")]
-    return value
-
-
-def _said(error: ParameterTypeError, given: dict[str, Any]) -> str:
-    """The first of the mistakes that Prefect lists, with the value."""
-    first = next((line for line in str(error).splitlines() if line.startswith(" - ")), str(error))
-    key, _, said = first.removeprefix(" - ").partition(": ")
-    return f"{key} = {given.get(key.split('.')[0])!r}: {said}"
+        return TypeAdapter(annotation).validate_python(text)
+    except ValidationError as error:
+        raise UsageError(f"{key} = {text!r}: {error.errors()[0]['msg']}") from None

@@ -19,11 +19,14 @@ import pytest
 from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.flows import prefect_environment
+from taxi_mlops.parameters import parameters_of
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.specification import Specification
 from taxi_mlops.stack.services.postgresql import database_password
 from taxi_mlops.stack.services.prefect import PrefectServer
 from taxi_mlops.stack.services.redis import DOCKET, MESSAGES, redis_url
+from taxi_mlops.sweep import Sweep
 
 pytestmark = pytest.mark.skipif(not prefect_environment.is_installed(), reason="Prefect is not installed")
 
@@ -45,7 +48,7 @@ def ask(trips, tmp_path_factory):
         parameters = "[parameters]\neps_metres = 60.0\nmin_samples = 5\n"
         trials = f"[trials]\nadapters = {list(adapters)}\nrepeats = {repeats}\n"
         path.write_text(dataset + parameters + trials, encoding="utf-8")
-        return f"specification={path}"
+        return f"spec={path}"
 
     return ask
 
@@ -62,7 +65,7 @@ def lost(deployed, ask):
     """A run whose host dies mid-trial, worker and all. What becomes of it is seen at the end of this module."""
     worker = deployed.start_worker("lost")
     folder = deployed.folder / "lost"
-    flow_run_id = deployed.started("compare", ask("light-exact", "light-slow", repeats=3), f"folder={folder}")
+    flow_run_id = deployed.started("compare", ask("light-exact", "light-slow", repeats=3), f"output={folder}")
     journal = journal_of(deployed, folder, 3)
     running = deployed.processes_of(flow_run_id)
     assert running
@@ -118,7 +121,12 @@ def test_deploying_again_changes_nothing(deployed):
     form = deployments["compare"]["parameter_openapi_schema"]["properties"]
     assert form["points"]["enum"] == ["pickup", "dropoff"]
     assert (form["repeats"]["type"], form["repeats"]["minimum"], form["repeats"]["default"]) == ("integer", 0, 5)
-    assert (form["adapters"]["type"], form["adapters"]["items"]) == ("array", {"type": "string"})
+    assert (form["adapters"]["type"], form["adapters"]["items"]["type"]) == ("array", "string")
+    for name, document in (("compare", Specification), ("sweep", Sweep)):
+        form = deployments[name]["parameter_openapi_schema"]["properties"]
+        fields = sorted(form, key=lambda name: form[name]["position"])
+        declared = list(parameters_of(document))
+        assert fields[: len(declared)] == declared
 
 
 def test_scheduled_runs_are_created(deployed):
@@ -148,18 +156,23 @@ def results_of(settings):
         yield client.get_object(Bucket="taxi-data", Key=found["Key"])["Body"].read()
 
 
-def test_a_run_that_fails_is_told_by_the_exit_code(deployed, ask):
-    finished = deployed.taxi("run", "compare", ask("light-exact", repeats=1), "repeats=3", "--watch")
+def test_a_run_that_fails_is_told_by_the_exit_code(deployed):
+    finished = deployed.taxi("run", "compare", "spec=nowhere.toml", "--watch")
     assert finished.returncode == 1
-    assert "a specification holds everything: leave out repeats" in finished.stdout.splitlines()[-1]
+    assert "cannot read the specification nowhere.toml" in finished.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("compare", "epsilon=3"), r"no parameter 'epsilon'; known are: data, points"),
-        (("compare", "repeats=-2"), r"repeats = -2: .*greater than or equal to 0"),
-        (("sweep", "eps=10,far"), r"eps\.1 = \[10, 'far'\]: .*number"),
+        (("compare", "colour=3"), r"no parameter 'colour'; known are: data, points"),
+        (("compare", "latitude=north"), r"no parameter 'latitude'; did you mean 'lat'\?"),
+        (("compare", "folder=x"), r"no parameter 'folder'; did you mean 'output'\?"),
+        (("compare", "repeats=-2"), r"repeats = '-2': .*greater than or equal to 0"),
+        (("compare", "bbox=1,2"), r"bbox = '1,2': .*min_lat,min_lon,max_lat,max_lon"),
+        (("sweep", "eps=10,far"), r"eps = 'far': .*number"),
+        (("sweep", "helpers=101"), r"helpers = '101': .*less than or equal to 100"),
+        (("compare", "spec=x.toml", "repeats=3"), r"spec names a whole document: leave out repeats"),
         (("compare", "eps"), r"'eps' is no parameter; write key=value"),
         (("compares",), r"no deployment 'compares'; known are: compare, sweep"),
     ],
@@ -176,13 +189,13 @@ def test_workers_share_a_sweep(deployed, trips):
     dataset = f"[dataset]\nsource = '{trips}'\nlatitude_column = 'north'\nlongitude_column = 'east'\n"
     path.write_text(dataset + grid, encoding="utf-8")
     folder = deployed.folder / "shared-sweep"
-    flow_run_id = deployed.started("sweep", f"specification={path}", f"folder={folder}", "helpers=1")
+    flow_run_id = deployed.started("sweep", f"spec={path}", f"output={folder}", "helpers=1")
     run = deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
 
     def sharers():
         runs = deployed.ask("flow_runs", flow_runs={"parent_task_run_id": {"is_null_": True}})
-        ours = [one for one in runs if one["parameters"].get("folder") == str(folder)]
+        ours = [one for one in runs if one["parameters"].get("output") == str(folder)]
         return len(ours) == 2 and all(one["state"]["type"] == "COMPLETED" for one in ours) and ours
 
     deployed.wait_for(sharers, "the helper of the sweep")
@@ -220,10 +233,11 @@ def unsteady(trips):
         thread.join()
 
 
-def test_a_worker_runs_what_is_asked_for_and_shows_it(deployed, ask, unsteady):
+def test_a_worker_runs_what_is_asked_for_and_shows_it(deployed, unsteady):
     """Not the first test: the run that was killed keeps the limit of timed trials for a minute."""
-    asked = ask("light-exact", "light-twin", repeats=2, source=unsteady)
-    finished = deployed.taxi("run", "compare", asked, "--watch")
+    columns = (f"data={unsteady}", "lat=north", "lon=east", "bbox=-34,-71,-33,-70")
+    trials = ("eps=60", "min_samples=5", "sizes=all", "adapters=light-exact,light-twin", "repeats=2")
+    finished = deployed.taxi("run", "compare", *columns, *trials, "--watch")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert re.search(r"503 .*Retry 1/2 will start 2", finished.stdout)
     assert re.search(r"^trial light-twin/memory/0: ok, [\d.]+ [MG]B \(\d of 6\)$", finished.stdout, re.M)
@@ -235,6 +249,8 @@ def test_a_worker_runs_what_is_asked_for_and_shows_it(deployed, ask, unsteady):
     assert {task["name"] for task in tasks if task["run_count"] > 1} == {"load"}
     [path] = (deployed.folder / "runs").glob(f"run-*-{flow_run_id[-12:]}")
     folder = RunFolder(path)
+    specification = Specification.from_file(folder.specification)
+    assert (specification.dataset.bbox, specification.workloads.sizes) == ((-34.0, -71.0, -33.0, -70.0), ("all",))
     comparison = json.loads(folder.comparison.read_text(encoding="utf-8"))
     shown = {one["key"]: one for one in deployed.ask("artifacts") if one["flow_run_id"] == flow_run_id}
     ranking = json.loads(shown["ranking"]["data"])
@@ -264,7 +280,7 @@ def test_the_server_is_on_postgresql_and_its_messages_and_work_are_in_redis(depl
 
 def test_two_given_the_same_run_do_no_trial_twice(deployed, ask):
     folder = deployed.folder / "twice"
-    words = (ask("light-exact", "light-slow", repeats=2), f"folder={folder}")
+    words = (ask("light-exact", "light-slow", repeats=2), f"output={folder}")
     both = [deployed.started("compare", *words) for _ in range(2)]
     ends = [deployed.wait_until(one, "COMPLETED", "FAILED", "CRASHED")["state"] for one in both]
     assert "COMPLETED" in [state["type"] for state in ends]
@@ -289,7 +305,7 @@ def watch(deployed, ask):
 
     def watch(folder, repeats):
         asked = ask("light-exact", "light-slow", repeats=repeats)
-        watching = deployed.start("-m", "taxi_mlops.cli", "run", "compare", asked, f"folder={folder}", "--watch")
+        watching = deployed.start("-m", "taxi_mlops.cli", "run", "compare", asked, f"output={folder}", "--watch")
         journal_of(deployed, folder, 2)
         return watching
 
