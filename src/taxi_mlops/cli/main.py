@@ -15,6 +15,7 @@ from taxi_mlops.cli import (
     deploy,
     doctor,
     exporter,
+    parameters,
     record,
     report,
     runs,
@@ -46,6 +47,7 @@ app.command("record")(record.record)
 app.command("schema")(schema.schema)
 app.command("deploy")(deploy.deploy)
 app.command("run")(deploy.run)
+app.command("parameters")(parameters.parameters)
 app.command("settings")(settings.settings)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)

@@ -1,0 +1,12 @@
+"""`taxi parameters`: the reference of the parameters of comparisons and sweeps."""
+
+from __future__ import annotations
+
+import typer
+
+
+def parameters() -> None:
+    """Print the reference of every parameter as Markdown: docs/parameters.md."""
+    from taxi_mlops import parameters_reference
+
+    typer.echo(parameters_reference.markdown(), nl=False)
