@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from taxi_mlops.domain import Workload
@@ -11,6 +12,7 @@ from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
 from taxi_mlops.flows.verdicts import Answers
 from taxi_mlops.recording.assembly import Verdicts
 from taxi_mlops.trials.clusterings import open_clustering
+from taxi_mlops.trials.machine import usable_cpus
 
 
 def assess(
@@ -19,23 +21,27 @@ def assess(
     """Return the quality of each adapter's clustering.
 
     Clusterings that are proven equal to the reference's bear its figures: they differ in the choice of a cluster for
-    border points at most. Of the others, those of the same digest are measured once. folder: where the answers lie.
+    border points at most. Of the others, those of the same digest are measured once, several at a time: the kernels
+    release the interpreter's lock. folder: where the answers lie.
     """
     from taxi_mlops.evaluation.quality.measure import measure_quality
     from taxi_mlops.evaluation.quality.stability import stability
 
-    measured: dict[str, QualityMetrics] = {}
-    quality: dict[str, QualityMetrics] = {}
-    of_dbscan = stability(workload.points, workload.parameters, seed) if verdicts.reference else None
+    of_dbscan = stability(workload.points, workload.parameters, seed) if verdicts.reference else _NOT_DBSCAN
+    digests: dict[str, str] = {}
+    shown_as: dict[str, str] = {}
     for name in sorted(answers, key=lambda name: name != verdicts.reference):
-        equal = _is_equal(name, verdicts)
-        digest = answers[str(verdicts.reference) if equal else name].digests[0]
-        if digest not in measured:
-            clustering = open_clustering(folder, digest)
-            stable = of_dbscan if equal and of_dbscan else _NOT_DBSCAN
-            measured[digest] = measure_quality(workload.points, clustering, name, stable, seed)
-        quality[name] = measured[digest]
-    return quality
+        digests[name] = answers[str(verdicts.reference) if _is_equal(name, verdicts) else name].digests[0]
+        shown_as.setdefault(digests[name], name)
+
+    def measure(digest: str) -> QualityMetrics:
+        name = shown_as[digest]
+        stable = of_dbscan if _is_equal(name, verdicts) else _NOT_DBSCAN
+        return measure_quality(workload.points, open_clustering(folder, digest), name, stable, seed)
+
+    with ThreadPoolExecutor(len(usable_cpus())) as pool:
+        measured = dict(zip(shown_as, pool.map(measure, shown_as), strict=True))
+    return {name: measured[digest] for name, digest in digests.items()}
 
 
 _NOT_DBSCAN = Estimate(None, reason="measured by refits of exact DBSCAN, which this clustering is not proven to be")
