@@ -10,6 +10,7 @@ import difflib
 import functools
 import inspect
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self, TypeVar
@@ -163,7 +164,8 @@ def check_known(
     words = {**(keys or {}), **{name: name for name in known}}
     for name in given:
         if name not in known:
-            nearest = difflib.get_close_matches(name, words, n=1)
+            alike = [word for word in words if word.startswith(name) or name.startswith(word)]
+            nearest = alike or difflib.get_close_matches(name, words, n=1)
             advice = (
                 f"did you mean {spelled(words[nearest[0]])!r}?"
                 if nearest
@@ -175,6 +177,16 @@ def check_known(
 def keys_of(parameters: Mapping[str, Parameter]) -> dict[str, str]:
     """The names of parameters by the keys that documents have for them."""
     return {place[-1]: name for name, parameter in parameters.items() for place in parameter.places}
+
+
+def without_flags(message: str, names: Collection[str]) -> str:
+    """A message for callers from Python or a form: parameters by their names in place of the command line's flags."""
+
+    def name_of(flag: re.Match[str]) -> str:
+        name = flag[1].replace("-", "_")
+        return name if name in names else flag[0]
+
+    return re.sub(r"--([a-z][a-z-]*)", name_of, message)
 
 
 def validate(model: type[Model], document: object, source: str = "", names: Mapping[Place, str] | None = None) -> Model:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import ByteSize, Field, PlainValidator, WithJsonSchema, field_serializer
 from pydantic_core import PydanticCustomError
 
 from taxi_mlops.data.request import LoadRequest, Seed
+from taxi_mlops.data.schemas import TripEnd
 from taxi_mlops.errors import UsageError
 from taxi_mlops.parameters import COMMA_SEPARATED, Named, Section, validate
 
@@ -168,6 +170,36 @@ class Specification(Document):
     parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
     workloads: Workloads = Field(default_factory=Workloads)
     trials: TrialPlan = Field(default_factory=TrialPlan)
+
+
+class ComparisonParameters(TypedDict, total=False):
+    """The parameters of a comparison as keywords, for type checkers and editors; a test keeps them complete."""
+
+    data: str | None
+    points: TripEnd
+    lat: str | None
+    lon: str | None
+    zones: str | None
+    bbox: tuple[float, float, float, float] | str | None
+    sample: int | None
+    eps: float | Literal["auto"]
+    min_samples: int
+    sizes: Sequence[int | Literal["all"]] | str
+    adapters: Sequence[str] | str | None
+    reference: str | None
+    repeats: int
+    timeout: float
+    memory_limit: int | str | None
+    threads: int | None
+    seed: int
+
+
+def specification_from(**parameters: Unpack[ComparisonParameters]) -> Specification:
+    """Return the specification with these parameters and the defaults of all others.
+
+    Raises UsageError that names the parameter and the value, and for an unknown name the nearest known one.
+    """
+    return Specification().with_parameters(parameters)
 
 
 def _parse(path: Path) -> object:

@@ -1,4 +1,4 @@
-"""Every parameter of a document, as its declaration has it, and as the command line and forms offer it."""
+"""Every parameter of a document, as its declaration has it, and as the command line, forms and Python offer it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from typing import get_type_hints
 
 import jsonschema
 import pytest
@@ -15,10 +16,10 @@ from typer.testing import CliRunner
 from taxi_mlops.cli.main import app
 from taxi_mlops.cli.options import flag
 from taxi_mlops.data.request import LoadRequest
-from taxi_mlops.errors import UsageError
+from taxi_mlops.errors import DataError, UsageError
 from taxi_mlops.flows.forms import form, values_from_text
 from taxi_mlops.parameters import parameters_of, with_signature
-from taxi_mlops.specification import Specification
+from taxi_mlops.specification import ComparisonParameters, Specification, specification_from
 from taxi_mlops.sweep import Sweep
 
 DOCUMENTS = {"compare": Specification, "sweep": Sweep}
@@ -175,6 +176,30 @@ def test_an_empty_field_of_a_form_is_the_default(document):
     assert document().with_parameters(flow(**values_from_text(document, empty))) == document()
 
 
+def test_errors_of_a_flow_name_fields_of_its_form():
+    @form(Specification)
+    def flow(given: dict) -> None:
+        raise DataError("give --lat NAME, --memory-limit or --resume DIR")
+
+    with pytest.raises(DataError, match=r"^give lat NAME, memory_limit or --resume DIR$"):
+        flow()
+
+
+def test_python_has_every_parameter_as_a_keyword_argument_of_its_type():
+    types = get_type_hints(ComparisonParameters)
+    parameters = parameters_of(Specification)
+    assert list(types) == list(parameters)
+    for name, parameter in parameters.items():
+        text, value, _ = {**VALUES, **IN_COMPARE}[name]
+        for one in (value, parameter.default):
+            TypeAdapter(types[name]).validate_python(one, strict=True)
+        assert specification_from(**{name: value}) == Specification().with_parameters({name: text})
+    with pytest.raises(UsageError, match=r"no parameter 'epsilon'; did you mean 'eps'"):
+        specification_from(epsilon=3)
+    with pytest.raises(UsageError, match=r"^eps = -3: "):
+        specification_from(eps=-3)
+
+
 def test_every_parameter_says_what_it_is():
     for document in DOCUMENTS.values():
         assert all(one.description.endswith(".") for one in parameters_of(document).values())
@@ -192,6 +217,8 @@ def test_a_parameter_with_several_places_is_declared_alike_in_each():
     [
         ("adaptors", "there is no parameter '--adaptors'; did you mean '--adapters'?"),
         ("timeout_seconds", "there is no parameter '--timeout-seconds'; did you mean '--timeout'?"),
+        ("epsilon", "there is no parameter '--epsilon'; did you mean '--eps'?"),
+        ("latitude", "there is no parameter '--latitude'; did you mean '--lat'?"),
         ("colour", "there is no parameter '--colour'; known are: --data, --points"),
     ],
 )

@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import TypeAdapter, WithJsonSchema
 
-from taxi_mlops.parameters import Parameter, Section, parameters_of, with_signature
+from taxi_mlops.errors import TaxiError
+from taxi_mlops.parameters import Parameter, Section, parameters_of, with_signature, without_flags
 
 R = TypeVar("R")
 
@@ -27,7 +28,11 @@ def form(document: type[Section]) -> Callable[[Callable[..., R]], Callable[..., 
 
         @functools.wraps(flow)
         def with_none(given: dict[str, Any], **own: Any) -> R:  # noqa: ANN401 - of any types
-            return flow({name: _meant(parameters[name], value) for name, value in given.items()}, **own)
+            try:
+                return flow({name: _meant(parameters[name], value) for name, value in given.items()}, **own)
+            except TaxiError as error:
+                error.args = (without_flags(str(error), parameters),)
+                raise
 
         changed = with_signature(with_none, map(_field, parameters.values()))
         before, _, own = (inspect.getdoc(flow) or "").partition(_ARGUMENTS)

@@ -29,7 +29,7 @@ from taxi_mlops.flows.prefect_environment import is_away
 from taxi_mlops.parameters import check_known, keys_of
 from taxi_mlops.parameters import parameters_of as declared_parameters
 
-_FORMER_NAMES = {"specification": "spec", "folder": "output"}
+_FORMER_NAMES = {"folder": "output"}
 _POLL_SECONDS = 0.5
 _LOGS_AT_ONCE = 200
 _SECOND_LIFE_SECONDS = 30.0
