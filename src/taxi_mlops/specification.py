@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypedDict, Unpack
 
-from pydantic import ByteSize, Field, PlainValidator, WithJsonSchema, field_serializer
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainValidator, WithJsonSchema, field_serializer
 from pydantic_core import PydanticCustomError
 
 from taxi_mlops.data.request import LoadRequest, Seed
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 MAX_SPECIFICATION_BYTES = 1_000_000
 
 AUTO: Literal["auto"] = "auto"
-_HALF_CIRCUMFERENCE_METRES = 20_015_115.0
+LEAST_EPS_METRES = 1e-6
+"""Below it, rounding of coordinates in float64 decides what is within eps. The engine refuses it, too."""
+GREATEST_EPS_METRES = 20_015_114.0
+"""Half the circumference of the earth, in whole metres: no two points are farther apart."""
+LEAST_MEMORY_LIMIT = 100_000_000
+"""An interpreter with numpy and one implementation takes more."""
 
 
 def _metres_or_auto(value: object) -> float | Literal["auto"]:
@@ -36,12 +41,17 @@ def _metres_or_auto(value: object) -> float | Literal["auto"]:
         metres = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except ValueError:
         metres = math.nan
-    if not 0.0 < metres < _HALF_CIRCUMFERENCE_METRES:
-        raise PydanticCustomError("eps", "Input should be a positive number of metres, or auto")
+    if not LEAST_EPS_METRES <= metres <= GREATEST_EPS_METRES:
+        raise PydanticCustomError(
+            "eps",
+            "Input should be metres from 0.000001 to 20015114 (half the circumference of the earth), or auto",
+        )
     return metres
 
 
-Metres = Annotated[float, Field(gt=0.0, lt=_HALF_CIRCUMFERENCE_METRES, description="Great-circle radius in metres.")]
+Metres = Annotated[
+    float, Field(ge=LEAST_EPS_METRES, le=GREATEST_EPS_METRES, description="Great-circle radius in metres.")
+]
 Eps = Annotated[
     float | Literal["auto"], PlainValidator(_metres_or_auto, json_schema_input_type=Metres | Literal["auto"])
 ]
@@ -114,8 +124,39 @@ Repeats = Annotated[
     Field(ge=0, le=1000, description="Timed trials of each adapter; 0 times nothing: quality and memory alone."),
     Named("repeats", "N"),
 ]
+
+
+def _bytes_of_share(value: object) -> object:
+    """Turn a share of this machine's memory, as 50%, into bytes; leave every other value to `ByteSize`."""
+    if not (isinstance(value, str) and value.rstrip().endswith("%")):
+        return value
+    import psutil
+
+    try:
+        share = float(value.rstrip().removesuffix("%")) / 100.0
+    except ValueError:
+        share = math.nan
+    if not 0.0 < share <= 1.0:
+        raise PydanticCustomError(
+            "share", "Input should be a share of the machine's memory above 0% and up to 100%, or a size as 8GB"
+        )
+    return int(share * psutil.virtual_memory().total)
+
+
+def _check_memory_limit(value: ByteSize) -> ByteSize:
+    if value < LEAST_MEMORY_LIMIT:
+        raise PydanticCustomError(
+            "memory_limit",
+            "Input should be 100MB or more (a trial's interpreter and libraries take as much), or as 50%",
+        )
+    return value
+
+
 _Bytes = Annotated[
-    ByteSize, Field(gt=0), WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string"}]})
+    ByteSize,
+    BeforeValidator(_bytes_of_share),
+    AfterValidator(_check_memory_limit),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": LEAST_MEMORY_LIMIT}, {"type": "string"}]}),
 ]
 
 
@@ -133,7 +174,7 @@ class TrialPlan(Section):
         default=600.0, gt=0, description="Seconds that a trial may take, start to end."
     )
     memory_limit: Annotated[_Bytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
-        default=None, description="Memory that a trial may use, as 8GB."
+        default=None, description="Memory that a trial may use, as 8GB or 50%."
     )
     threads: Annotated[int | None, Named("threads", "N", "all CPUs")] = Field(
         default=None, ge=1, description="Threads of each trial."

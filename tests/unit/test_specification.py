@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import math
+import tomllib
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from taxi_mlops.cli.options import flag
+from taxi_mlops.engine.dbscan import dbscan
+from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES, SMALLEST_EPS_METRES
 from taxi_mlops.errors import UsageError
-from taxi_mlops.specification import Specification
+from taxi_mlops.specification import (
+    GREATEST_EPS_METRES,
+    LEAST_EPS_METRES,
+    FixedParameters,
+    Specification,
+)
+from taxi_mlops.sweep import Grid
 
 
 @pytest.fixture
@@ -86,7 +99,57 @@ def test_eps_may_be_left_to_the_points() -> None:
     assert Specification().with_parameters({"eps": "75"}).parameters.to_domain().eps_metres == 75.0
 
 
-@pytest.mark.parametrize("eps", ["automatic", "", "-1", "nan", "inf", 0, True, 3e7])
-def test_an_eps_that_is_no_length_is_refused(eps: object) -> None:
-    with pytest.raises(UsageError, match=r"--eps = .*a positive number of metres, or auto"):
+@pytest.mark.parametrize(
+    "eps", ["automatic", "", "-1", "nan", "inf", "100m", 0, True, 3e7, "1e-7", "9.9e-7", "1e9", "20015115"]
+)
+def test_an_eps_that_no_engine_answers_is_refused_with_the_bounds(eps: object) -> None:
+    with pytest.raises(UsageError, match=r"--eps = .*metres from 0\.000001 to 20015114 \(.*\), or auto"):
         Specification().with_parameters({"eps": eps}, flag)
+
+
+@pytest.mark.parametrize("eps", [1e-7, 1e9, math.inf, math.nan, 0.0, -1.0])
+def test_a_grid_and_further_parameters_refuse_the_same_eps(eps: float) -> None:
+    with pytest.raises(ValidationError, match=r"0\.000001|20015114"):
+        FixedParameters(eps_metres=eps, min_samples=5)
+    with pytest.raises(ValidationError, match=r"0\.000001|20015114"):
+        Grid(eps_metres=(eps,))
+
+
+def test_the_bounds_of_eps_are_those_of_the_engine() -> None:
+    assert LEAST_EPS_METRES == SMALLEST_EPS_METRES
+    assert math.floor(HALF_CIRCUMFERENCE_METRES) == GREATEST_EPS_METRES
+    for eps in (LEAST_EPS_METRES, GREATEST_EPS_METRES):
+        labels, _ = dbscan(np.array([1.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0]), eps, 2)
+        assert labels.tolist() == ([0, 0, -1] if eps == LEAST_EPS_METRES else [0, 0, 0])
+
+
+@pytest.mark.parametrize(("given", "share"), [("50%", 0.5), ("50 %", 0.5), (" 12.5% ", 0.125), ("100%", 1.0)])
+def test_a_memory_limit_may_be_a_share_of_the_machines_memory(given: str, share: float) -> None:
+    specification = Specification().with_parameters({"memory_limit": given})
+    assert specification.trials.memory_limit == int(share * psutil.virtual_memory().total)
+    assert Specification.model_validate(tomllib.loads(specification.to_toml())) == specification
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("150%", "above 0% and up to 100%"),
+        ("0%", "above 0% and up to 100%"),
+        ("-5%", "above 0% and up to 100%"),
+        ("half%", "above 0% and up to 100%"),
+        ("0", "100MB or more"),
+        (1, "100MB or more"),
+        ("99MB", "100MB or more"),
+        ("0.0001%", "100MB or more"),
+    ],
+)
+def test_a_memory_limit_that_no_trial_can_live_in_is_refused(given: object, advice: str) -> None:
+    with pytest.raises(UsageError, match=f"--memory-limit = .*{advice}"):
+        Specification().with_parameters({"memory_limit": given}, flag)
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"), [("8GB", 8 * 10**9), ("8 GB", 8 * 10**9), ("8gib", 8 * 2**30), ("100MB", 10**8)]
+)
+def test_a_memory_limit_is_a_size(given: str, limit: int) -> None:
+    assert Specification().with_parameters({"memory_limit": given}).trials.memory_limit == limit
