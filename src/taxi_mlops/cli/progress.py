@@ -1,4 +1,4 @@
-"""Progress of a run on standard error: a live bar on a terminal, a line a trial anywhere."""
+"""Progress of a run on standard error: a live bar on a terminal, a line a stage and a trial elsewhere."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WarningObserver(Observer):
 
 
 class ProgressObserver(WarningObserver):
-    """Shows the stages too, and every trial as it ends."""
+    """Shows the stages too, and the trials. On a terminal, what ends well is seen in the bar alone."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         super().__init__(console)
@@ -70,14 +70,16 @@ class ProgressObserver(WarningObserver):
         self._progress.update(self._task, description=f"{trial.adapter}, {what}", completed=number - 1, total=total)
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
+        self._progress.advance(self._task)
+        if self._console.is_terminal and outcome.status is TrialStatus.OK:
+            return
         trial = outcome.trial
         said = measured(outcome) if outcome.status is TrialStatus.OK else f"{outcome.status}: {outcome.cause}"
         kind = "memory" if trial.kind is TrialKind.MEMORY else f"fit {trial.block}"
         where = "" if trial.workload == MAIN else f" ({trial.workload})"
         self._console.print(f"{self._of} {trial.adapter:<18} {kind:<8} {said}{where}", markup=False, soft_wrap=True)
-        self._progress.advance(self._task)
 
     def _announce(self, stage: str) -> None:
-        if stage != self._stage:
+        if stage != self._stage and not self._console.is_terminal:
             self._stage = stage
             self._console.print(stage, markup=False, style="dim")

@@ -328,8 +328,8 @@ def _few(header: RunHeader) -> list[str]:
     if repeats == 0:
         return [NOT_TIMED]
     return [
-        f"{repeats} {'repeat is' if repeats == 1 else 'repeats are'} few: intervals of the medians stay below 95 % "
-        f"confidence, those of speed-ups lean on Student's t; {FEWEST_FOR_RESAMPLING} repeats or more need neither"
+        f"{repeats} {'repeat is' if repeats == 1 else 'repeats are'} few: the intervals are wide, those of the medians "
+        f"below 95 % confidence; for full ones, run with --repeats {FEWEST_FOR_RESAMPLING} or more"
     ]
 
 

@@ -76,12 +76,14 @@ def _heading(comparison: Comparison) -> Text:
     lines = [
         f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri} ({dataset.schema_}; "
         f"{dropped:,} of {dataset.rows_read:,} rows dropped)",
-        f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {comparison.threads} threads · "
+        f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {comparison.threads} "
+        f"{'thread' if comparison.threads == 1 else 'threads'} · "
         f"{comparison.machine.processor}",
     ]
     reference = next((result for result in comparison.adapters if result.name == comparison.reference), None)
     if reference is not None and reference.n_clusters is not None and reference.noise_ratio is not None:
-        lines.append(f"{reference.name} finds {reference.n_clusters:,} clusters and {reference.noise_ratio:.1%} noise")
+        clusters = "1 cluster" if reference.n_clusters == 1 else f"{reference.n_clusters:,} clusters"
+        lines.append(f"{reference.name} finds {clusters} and {reference.noise_ratio:.1%} noise")
     return Text("\n".join([*lines, ""]))
 
 

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from taxi_mlops.cli.progress import ProgressObserver
+from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
+
+
+def _said(terminal: bool) -> list[str]:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=80, highlight=False, color_system=None)
+    observer = ProgressObserver(Progress(console=console, disable=True), console)
+    memory, timing = Trial("grid", TrialKind.MEMORY, 0), Trial("dbscan", TrialKind.TIMING, 1)
+    observer.stage("Choosing eps")
+    observer.trial_started(memory, 1, 12)
+    observer.trial_finished(TrialOutcome(trial=memory, status=TrialStatus.OK, peak_memory_bytes=170_000_000))
+    observer.trial_started(timing, 2, 12)
+    observer.trial_finished(TrialOutcome(trial=timing, status=TrialStatus.CRASHED, cause="exited with code 3"))
+    observer.warning("the cache is full")
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_terminal_keeps_what_failed_and_a_pipe_every_trial(terminal: bool) -> None:
+    failed = "[ 2/12] dbscan             fit 1    crashed: exited with code 3"
+    warned = "warning: the cache is full"
+    everything = [
+        "Choosing eps",
+        "Running the trials, each in a process of its own",
+        "[ 1/12] grid               memory   170 MB",
+        failed,
+        warned,
+    ]
+    assert _said(terminal) == ([failed, warned] if terminal else everything)
