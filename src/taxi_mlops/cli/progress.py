@@ -60,7 +60,8 @@ class ProgressObserver(WarningObserver):
 
     def stage(self, text: str) -> None:
         self._announce(text)
-        self._progress.update(self._task, description=text, completed=0, total=None)
+        self._progress.remove_task(self._task)  # an update cannot take away the total of the last stage
+        self._task = self._progress.add_task(text, total=None)
 
     def trial_started(self, trial: Trial, number: int, total: int) -> None:
         self._announce("Running the trials, each in a process of its own")

@@ -24,6 +24,15 @@ def _said(terminal: bool) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
+def test_a_stage_does_not_keep_the_total_of_the_last_one() -> None:
+    progress = Progress(console=Console(file=io.StringIO()), disable=True)
+    observer = ProgressObserver(progress, progress.console)
+    observer.trial_started(Trial("grid", TrialKind.MEMORY, 0), 1, 12)
+    assert [(task.description, task.total) for task in progress.tasks] == [("grid, memory", 12)]
+    observer.stage("Writing the report")
+    assert [(task.description, task.total) for task in progress.tasks] == [("Writing the report", None)]
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_terminal_keeps_what_failed_and_a_pipe_every_trial(terminal: bool) -> None:
     failed = "[ 2/12] dbscan             fit 1    crashed: exited with code 3"
