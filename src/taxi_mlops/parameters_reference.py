@@ -58,5 +58,9 @@ def values_text(schema: dict[str, Any]) -> str:
         count = f" of {schema['maxItems']}" if "maxItems" in schema else ""
         return f"list{count}: {values_text(schema['items'])}"
     kind = {"string": "text"}.get(schema["type"], schema["type"])
-    limits = [f"{sign} {int(schema[key]):,}" for key, sign in _BOUNDS.items() if key in schema]
+    limits = [f"{sign} {_number(schema[key])}" for key, sign in _BOUNDS.items() if key in schema]
     return f"{kind} {' and '.join(limits)}".strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:,f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"

@@ -24,3 +24,7 @@ def test_values_are_said_with_their_bounds() -> None:
     assert values_text(parameters["points"].json_schema()) == "`pickup` or `dropoff`"
     assert values_text(parameters["sizes"].json_schema()) == "list: integer ≥ 1, or `all`"
     assert values_text(parameters["bbox"].json_schema()) == "list of 4: number, or text"
+    assert (
+        values_text({"type": "number", "minimum": 1e-6, "exclusiveMaximum": 2e7})
+        == "number ≥ 0.000001 and < 20,000,000"
+    )
