@@ -174,8 +174,8 @@ def _expanded_tail(n: int, confidence: float) -> float:
     return float(ndtr(-quantile))
 
 
-def instability(values: Sequence[float]) -> str | None:
-    """Say by how much a series of timings spreads where that is too much to rely on, or None.
+def instability(values: Sequence[float]) -> float | None:
+    """Return the relative spread of a series of timings where that is too much to rely on, or None.
 
     The spread is the interquartile range over the median, which one slow repeat does not blow up.
     """
@@ -183,6 +183,4 @@ def instability(values: Sequence[float]) -> str | None:
         return None
     first, middle, third = np.quantile(np.asarray(values, dtype=np.float64), [0.25, 0.5, 0.75])
     spread = float((third - first) / middle)
-    if spread < UNSTABLE_RELATIVE_SPREAD:
-        return None
-    return f"timings spread by {spread:.0%} of their median (interquartile range); see them all in fit_seconds"
+    return spread if spread >= UNSTABLE_RELATIVE_SPREAD else None

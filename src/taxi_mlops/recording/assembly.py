@@ -340,5 +340,12 @@ def _remarks(outcomes: Sequence[TrialOutcome]) -> list[str]:
 
 
 def _instabilities(metrics: Mapping[str, PerformanceMetrics]) -> list[str]:
-    flagged = {name: instability(list(figures.fit_seconds.values())) for name, figures in metrics.items()}
-    return [f"{name}: {why}" for name, why in flagged.items() if why is not None]
+    """One line for all adapters: what makes timings spread is mostly the machine."""
+    spreads = {name: instability(list(measured.fit_seconds.values())) for name, measured in metrics.items()}
+    unstable = [f"{name} by {spread:.0%}" for name, spread in spreads.items() if spread is not None]
+    if not unstable:
+        return []
+    return [
+        f"timings spread much (interquartile range over median): {', '.join(unstable)}; "
+        "run it again while nothing else uses the machine"
+    ]

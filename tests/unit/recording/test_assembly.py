@@ -110,3 +110,14 @@ def test_the_sentence_claims_what_the_intervals_say(comparison: Comparison) -> N
     both = comparison.model_copy(update={"ranking": (comparison.ranking[0], tied)})
     assert "fast and twin are tied" in sentence(both)
     assert "nothing to rank" in sentence(comparison.model_copy(update={"ranking": comparison.ranking[3:]}))
+
+
+def test_one_warning_names_every_adapter_whose_timings_spread(header: RunHeader) -> None:
+    steady, shaky, wild = (1.0, 1.0, 1.01, 1.0, 1.0), (1.0, 1.2, 1.0, 1.2, 1.1), (1.0, 3.0, 1.0, 3.0, 2.0)
+    outcomes = [*trials("steady", *steady), *trials("shaky", *shaky), *trials("wild", *wild)]
+    infos = {name: info(name) for name in ("steady", "shaky", "wild")}
+    comparison = assemble(header, outcomes, infos, Verdicts("steady", {}))
+    assert [warning for warning in comparison.warnings if "spread" in warning] == [
+        "timings spread much (interquartile range over median): shaky by 18%, wild by 100%; "
+        "run it again while nothing else uses the machine"
+    ]
