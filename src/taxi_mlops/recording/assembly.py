@@ -90,7 +90,7 @@ def assemble(
             *header.provenance.notes,
             *([str(header.eps_choice)] if header.eps_choice else []),
             *verdicts.warnings,
-            *_few(header),
+            *(_few(header) if contenders or not header.specification.trials.repeats else ()),
             *_instabilities(metrics),
             *_remarks(outcomes),
         ),

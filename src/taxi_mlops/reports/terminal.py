@@ -74,7 +74,8 @@ def _heading(comparison: Comparison) -> Text:
     dataset, parameters = comparison.dataset, comparison.parameters
     dropped = sum(count for rule, count in dataset.dropped.items() if rule != NOT_SAMPLED)
     lines = [
-        f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri} ({dataset.schema_}; "
+        f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}"
+        f"{'point' if dataset.points == 1 else 'points'} of {dataset.uri} ({dataset.schema_}; "
         f"{dropped:,} of {dataset.rows_read:,} rows dropped)",
         f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {comparison.threads} "
         f"{'thread' if comparison.threads == 1 else 'threads'} · "

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from taxi_mlops.domain import AdapterInfo, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
@@ -8,7 +11,7 @@ from taxi_mlops.recording.assembly import Verdicts, assemble
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
-from taxi_mlops.reports.terminal import sentence
+from taxi_mlops.reports.terminal import render, sentence
 
 
 def info(name: str, note: str = "") -> AdapterInfo:
@@ -121,3 +124,26 @@ def test_one_warning_names_every_adapter_whose_timings_spread(header: RunHeader)
         "timings spread much (interquartile range over median): shaky by 18%, wild by 100%; "
         "run it again while nothing else uses the machine"
     ]
+
+
+def test_where_no_trial_was_timed_nothing_is_said_of_repeats(header: RunHeader) -> None:
+    outcomes = [outcome for outcome in trials("late", 1.0, status=TrialStatus.TIMEOUT) if outcome.cause]
+    comparison = assemble(header, outcomes, {"late": info("late")}, Verdicts(None, {}, ("nothing is proved",)))
+    assert [warning for warning in comparison.warnings if "repeat" in warning] == []
+
+
+def test_one_point_in_one_cluster_on_one_thread_is_said_in_the_singular(comparison: Comparison) -> None:
+    dataset = comparison.dataset.model_copy(update={"points": 1})
+    results = tuple(
+        result.model_copy(update={"n_clusters": 1, "noise_ratio": 0.0}) if result.name == "slow" else result
+        for result in comparison.adapters
+    )
+    console = Console(file=io.StringIO(), width=200)
+    console.print(
+        render(comparison.model_copy(update={"dataset": dataset, "adapters": results, "threads": 1})),
+    )
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].startswith("1 point of ")
+    assert " · 1 thread · " in lines[1]
+    assert lines[2].strip() == "slow finds 1 cluster and 0.0% noise"
