@@ -1,4 +1,4 @@
-"""Files from http(s) servers, each fetched into the cache once.
+"""Files from http(s) servers, each fetched into the cache once, and again when the server has another version.
 
 A download is written to a `.part` file beside its final name and renamed when it is complete and checked; where it
 breaks off it is resumed by Range, provided that the server says it is still the same file (If-Range).
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.errors import DataError, DownloadError
+from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.spans import bare, client_span
 from taxi_mlops.settings import Settings
 
@@ -33,7 +34,10 @@ _MAX_REDIRECTS = 5
 def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> Path:
     """The path in the cache of the file at an http(s) address; it is downloaded where it is not there yet.
 
-    Processes that want the same file wait for each other. Delete the file to have it fetched anew.
+    A file that is there is downloaded again where the server says, by ETag or Last-Modified, that it has changed. Where
+    the server cannot be reached, or refuses, the file in the cache is used, and the log says so.
+
+    Processes that want the same file wait for each other.
 
     Names and passwords come from `~/.netrc` (or the file that NETRC names), never from the address.
 
@@ -52,8 +56,9 @@ def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):
-            if not target.exists():
-                _Download(url, target, settings, on_progress).run()
+            download = _Download(url, target, settings, on_progress)
+            if not target.exists() or download.is_outdated():
+                download.run()
     except OSError as error:
         raise DownloadError(f"cannot write to the cache {target.parent}: {error.strerror or error}") from error
     return target
@@ -100,22 +105,49 @@ class _Download:
         self._target = target
         self._part = target.with_name(target.name + ".part")
         self._validator = target.with_name(target.name + ".validator")
+        self._version = target.with_name(target.name + ".version")
         self._settings = settings
         self._on_progress = on_progress
+
+    def is_outdated(self) -> bool:
+        """Whether the server has another version than the one in the cache (RFC 9110, section 13)."""
+        import httpx
+
+        if not self._version.exists():  # the server did not say which version it sent
+            return False
+        version = self._version.read_text()
+        condition = {"If-None-Match" if version.startswith('"') else "If-Modified-Since": version}
+        try:
+            with (
+                client_span("HTTP GET", {"http.request.method": "GET", "url.full": bare(self._url)}),
+                self._client() as client,
+                client.stream("GET", self._url, headers=condition) as response,
+            ):
+                if response.status_code in {httpx.codes.OK, httpx.codes.NOT_MODIFIED}:
+                    return response.status_code == httpx.codes.OK and self._validator_of(response) != version
+                reason = f"{response.status_code} {response.reason_phrase}"
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = displayed(str(error))
+        get_logger().warning("download_not_checked", url=self._shown, reason=reason, used=str(self._target))
+        return False
+
+    def _client(self) -> httpx.Client:
+        import httpx
+
+        return httpx.Client(
+            timeout=self._settings.http_timeout_seconds,
+            headers={"Accept-Encoding": "identity", "User-Agent": "taxi-mlops"},
+            auth=_netrc(),
+            follow_redirects=True,
+            max_redirects=_MAX_REDIRECTS,
+        )
 
     def run(self) -> None:
         """Transfer, resuming a few times where the connection breaks; check; rename."""
         import httpx
 
         timeout = self._settings.http_timeout_seconds
-        headers = {"Accept-Encoding": "identity", "User-Agent": "taxi-mlops"}
-        with httpx.Client(
-            timeout=timeout,
-            headers=headers,
-            auth=_netrc(),
-            follow_redirects=True,
-            max_redirects=_MAX_REDIRECTS,
-        ) as client:
+        with self._client() as client:
             for attempt in range(_ATTEMPTS):
                 if attempt:
                     time.sleep(min(0.25 * 2**attempt, timeout))
@@ -134,8 +166,10 @@ class _Download:
                     f"{self._shown}: {cause} after {self._received():,} bytes, {_ATTEMPTS} times; try again later"
                 )
         self._check()
+        self._version.unlink(missing_ok=True)
         self._part.replace(self._target)
-        self._validator.unlink(missing_ok=True)
+        if self._validator.exists():
+            self._validator.replace(self._version)
 
     def _transfer(self, client: httpx.Client) -> None:
         """Append what is missing to the part, or write all of it where it cannot be resumed."""
@@ -183,12 +217,17 @@ class _Download:
 
     def _remember_validator(self, response: httpx.Response) -> None:
         """Keep what identifies this version of the file; without it, the next attempt starts afresh."""
-        etag = response.headers.get("ETag", "")
-        validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+        validator = self._validator_of(response)
         if validator:
             self._validator.write_text(validator)
         else:
             self._validator.unlink(missing_ok=True)
+
+    @staticmethod
+    def _validator_of(response: httpx.Response) -> str:
+        """A strong ETag, or the time of the last change, or nothing."""
+        etag: str = response.headers.get("ETag", "")
+        return etag if etag.startswith('"') else str(response.headers.get("Last-Modified", ""))
 
     def _require_room(self, done: int, total: int | None) -> None:
         limit = self._settings.http_max_bytes

@@ -1,14 +1,23 @@
-"""What a user may name as data: a file, a glob, an http(s) or s3 address, or a month of New York (`tlc:`)."""
+"""What a user may name as data: a file, folder, glob, pipe or standard input, an http(s) or s3 address, or `tlc:`.
+
+Pipes are copied into a temporary file first, since files are read more than once (header, rows, fingerprint).
+"""
 
 from __future__ import annotations
 
+import atexit
 import glob
 import hashlib
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 from taxi_mlops.data.download import displayed, fetch
 from taxi_mlops.data.objects import SCHEME, ObjectAddress, ObjectStore, StoredObject
@@ -17,6 +26,11 @@ from taxi_mlops.data.tables import TripFile
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
 
+STANDARD_INPUT = "-"
+DATA_SUFFIXES = frozenset(
+    {".csv", ".tsv", ".txt", ".parquet", ".pq", ".arrow", ".feather", ".json", ".ndjson", ".jsonl", ".geojson", ".gpx"}
+)
+"""Endings of the files that are taken from a folder; those of compression may follow."""
 _EDGE_BYTES = 1 << 20
 _TLC_MONTH = re.compile(r"tlc:(?P<cab>yellow|green)/(?P<month>20\d\d-(?:0[1-9]|1[0-2]))")
 
@@ -46,7 +60,7 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
                 "tlc:yellow/2010-01"
             )
         return Source(displayed(name), (fetch(name, settings, on_progress),))
-    return Source(name, _local(name))
+    return Source(name, _local(name, settings))
 
 
 def resolve_file(name: str, settings: Settings, on_progress: Progress | None = None) -> TripFile:
@@ -104,8 +118,16 @@ def _edges(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _local(name: str) -> tuple[Path, ...]:
+def _local(name: str, settings: Settings) -> tuple[Path, ...]:
+    if name == STANDARD_INPUT:
+        if sys.stdin.isatty():
+            raise DataError("- stands for standard input, which is a terminal; pipe a file into it, or name one")
+        return (_spooled(name, settings),)
     path = Path(name).expanduser()
+    if path.is_fifo():
+        return (_spooled(str(path), settings),)
+    if path.is_dir():
+        return _files_of(path)
     if path.exists():
         return (path,)
     found = glob.glob(str(path), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
@@ -114,6 +136,60 @@ def _local(name: str) -> tuple[Path, ...]:
         what = "no file matches" if glob.has_magic(name) else "there is no such file"
         raise DataError(f"{name}: {what} (in {Path.cwd()})")
     return tuple(matches)
+
+
+def _files_of(folder: Path) -> tuple[Path, ...]:
+    """The files of trips in a folder and those below it, which must be of one kind by their endings."""
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() in DATA_SUFFIXES]
+        if suffixes and path.is_file() and not any(part.startswith((".", "_")) for part in inside):
+            kinds.setdefault(suffixes[0], []).append(path)
+    if not kinds:
+        raise DataError(f"{folder}: a folder without files of trips ({', '.join(sorted(DATA_SUFFIXES))})")
+    if len(kinds) > 1:
+        listed = ", ".join(f"{len(files)} {kind}" for kind, files in sorted(kinds.items()))
+        raise DataError(f"{folder}: a folder with files of several kinds ({listed}); name one kind: '{folder}/*.csv'")
+    (files,) = kinds.values()
+    return tuple(files)
+
+
+@cache
+def _spool_folder(cache_dir: Path) -> tempfile.TemporaryDirectory[str]:
+    """Where this process copies pipes to; removed when it ends."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.TemporaryDirectory(prefix="pipes-", dir=cache_dir)
+    atexit.register(folder.cleanup)
+    return folder
+
+
+def _spooled(name: str, settings: Settings) -> Path:
+    """A copy of what a pipe holds, made once in this process: a pipe can be read once only."""
+    known = _spools.get(name)
+    if known is not None:
+        return known
+    limit = settings.http_max_bytes
+    try:
+        target = Path(_spool_folder(settings.cache_dir).name) / (
+            "standard-input" if name == STANDARD_INPUT else Path(name).name
+        )
+        with target.open("wb") as copy, _reading(name) as pipe:
+            while chunk := pipe.read(_EDGE_BYTES):
+                copy.write(chunk)
+                if copy.tell() > limit:
+                    raise DataError(f"{name}: more than {limit:,} bytes came; save it to a file and name that")
+    except OSError as error:
+        raise DataError(f"{name}: cannot be copied to {settings.cache_dir} ({error.strerror or error})") from error
+    return _spools.setdefault(name, target)
+
+
+_spools: dict[str, Path] = {}
+"""The copies that this process has made, by the name of the pipe."""
+
+
+def _reading(name: str) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else Path(name).open("rb")
 
 
 def _tlc_url(name: str, settings: Settings) -> str:

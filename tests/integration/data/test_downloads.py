@@ -61,6 +61,11 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour.status != 200:
             self.send_error(behaviour.status)
             return
+        versions = {behaviour.etag, behaviour.headers.get("Last-Modified")} - {None}
+        if {self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")} & versions:
+            self.send_response(304)
+            self.end_headers()
+            return
         start = self._start()
         if start >= len(behaviour.content) > 0:
             self.send_error(416)
@@ -145,9 +150,39 @@ def test_a_file_is_downloaded_once_with_progress(server, settings, trips):
     assert path.name.endswith("-trips.parquet")
     assert told[-1] == ("Downloading", len(trips), len(trips))
     assert fetch(f"{server.url}/trips.parquet", settings) == path
-    assert len(server.behaviour.requests) == 1
-    assert server.behaviour.requests[0]["Accept-Encoding"] == "identity"
-    assert left_in(settings) == {".parquet"}
+    first, second = server.behaviour.requests
+    assert first["Accept-Encoding"] == "identity"
+    assert second["If-None-Match"] == '"v1"'
+    assert left_in(settings) == {".parquet", ".version"}
+
+
+@pytest.mark.parametrize("by", ["etag", "time"])
+def test_a_changed_file_is_fetched_again(server, settings, by):
+    url = f"{server.url}/t.csv"
+    versions = ['"v1"', '"v2"'] if by == "etag" else [None, None]
+    times = [{}, {}] if by == "etag" else [{"Last-Modified": f"Sat, 0{day} Jun 2016 00:00:00 GMT"} for day in (4, 5)]
+    for etag, headers, content in zip(versions, times, (b"old", b"newer"), strict=True):
+        server.behaviour = Behaviour(content, etag=etag, headers=headers)
+        assert fetch(url, settings).read_bytes() == content
+        assert fetch(url, settings).read_bytes() == content
+    assert len(server.behaviour.requests) == 3  # noticed, fetched, found unchanged
+
+
+def test_a_file_whose_version_is_unknown_is_kept(server, settings):
+    server.behaviour = Behaviour(b"old", etag=None)
+    fetch(f"{server.url}/t.csv", settings)
+    server.behaviour = Behaviour(b"newer", etag=None)
+    assert fetch(f"{server.url}/t.csv", settings).read_bytes() == b"old"
+    assert server.behaviour.requests == []
+
+
+def test_without_the_server_the_cache_is_used_and_the_log_says_so(server, settings, caplog):
+    server.behaviour = Behaviour(b"old")
+    path = fetch(f"{server.url}/t.csv", settings)
+    server.behaviour = Behaviour(b"newer", status=503)
+    assert fetch(f"{server.url}/t.csv", settings) == path
+    assert path.read_bytes() == b"old"
+    assert "503" in caplog.text
 
 
 def test_an_address_gives_points(server, settings, trips):
@@ -376,7 +411,7 @@ def test_several_at_once_download_once(server, settings, trips):
     assert len(found) == 4
     assert len(set(found)) == 1
     assert found[0].read_bytes() == trips
-    assert len(server.behaviour.requests) == 1
+    assert sum("If-None-Match" not in request for request in server.behaviour.requests) == 1
 
 
 def test_a_csv_of_the_wrong_kind_is_refused_after_the_download(server, settings):
