@@ -7,6 +7,7 @@ breaks off it is resumed by Range, provided that the server says it is still the
 from __future__ import annotations
 
 import hashlib
+import logging
 import netrc
 import os
 import re
@@ -18,12 +19,13 @@ from urllib.parse import urlsplit
 
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.errors import DataError, DownloadError
-from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.spans import bare, client_span
 from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
+
+_LOG = logging.getLogger(__name__)
 
 _USER = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY = re.compile(r"(?i)(https?://[^\s?#\"']*\?)[^\s#\"']+")
@@ -128,7 +130,7 @@ class _Download:
                 reason = f"{response.status_code} {response.reason_phrase}"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = displayed(str(error))
-        get_logger().warning("download_not_checked", url=self._shown, reason=reason, used=str(self._target))
+        _LOG.warning("%s: cannot be asked for a newer version (%s); using the copy in the cache", self._shown, reason)
         return False
 
     def _client(self) -> httpx.Client:
