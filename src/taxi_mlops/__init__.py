@@ -1,3 +1,26 @@
 """Compare DBSCAN implementations on your own trips."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taxi_mlops.engine.estimator import GridDBSCAN
+
+__all__ = ["GridDBSCAN", "__version__"]
+
 __version__ = "0.1.0"
+
+_LAZY = {"GridDBSCAN": "taxi_mlops.engine.estimator"}
+"""Names of this module, by the module that is imported when they are first used."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of any type
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
