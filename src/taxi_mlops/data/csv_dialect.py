@@ -13,11 +13,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from taxi_mlops.data.columns import MISSING_TEXTS
+
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 18
 _SAMPLE_RECORDS = 200
 _SEPARATOR_LINE = re.compile(r"\s*\"?sep=(?P<delimiter>.)\"?\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*")
+_VALUE = re.compile(r"\s*(?:[-+]?[.,]?\d|[\[{(]|(?:SRID=\d+;)?POINT\b)", re.IGNORECASE)
+"""How a number, a date, a list or a geometry begins."""
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3},\d+\s*")
 _DECIMAL_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
 _BYTE_ORDER_MARKS = (
@@ -170,11 +174,20 @@ def _names(records: Sequence[_Record], header: int) -> tuple[tuple[str, ...], bo
 
 
 def _is_data(fields: Sequence[str], following: Sequence[_Record]) -> bool:
-    """Whether a line holds data and not names: two numbers or more stand where the next line has numbers, too."""
+    """Whether a line holds data and not names: where the rows below have values, it has values, too, and no word."""
     if not following:
-        return False
-    both = sum(
-        bool(_NUMBER.fullmatch(cell) and _NUMBER.fullmatch(below))
-        for cell, below in zip(fields, following[0].fields, strict=False)
-    )
-    return both >= 2 or (both == len(fields) == 1)
+        return any(map(_NUMBER.fullmatch, fields))
+    below = [
+        [record.fields[index] for record in following if index < len(record.fields)] for index in range(len(fields))
+    ]
+    over_values = [
+        cell
+        for cell, column in zip(fields, below, strict=True)
+        if any(map(_VALUE.match, column)) and _has_values(column)
+    ]
+    return any(map(_VALUE.match, over_values)) and _has_values(over_values)
+
+
+def _has_values(cells: Sequence[str]) -> bool:
+    """Whether every cell holds a value or is missing."""
+    return all(_VALUE.match(cell) or cell.strip() in MISSING_TEXTS for cell in cells)
