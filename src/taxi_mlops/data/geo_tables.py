@@ -115,6 +115,8 @@ def _feature(feature: object) -> dict[str, Any]:
         kind = geometry.get("type") if isinstance(geometry, Mapping) else geometry
         raise DataError(f"this GeoJSON holds a {kind}, not points; take the points or the centroids first")
     properties = feature.get("properties") or {}
+    if not isinstance(properties, Mapping):
+        raise DataError(f"the properties of a feature of this GeoJSON are {str(properties)[:40]!r}, not an object")
     plain = {key: value for key, value in properties.items() if not isinstance(value, Mapping | list)}
     return {**plain, **position}
 
@@ -140,5 +142,5 @@ def _column(values: list[Any]) -> pa.Array:
 
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, or beyond 64 bits
         return pa.array([None if value is None else str(value) for value in values])

@@ -6,6 +6,7 @@ import pytest
 
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.tables import open_table, record_batches
+from taxi_mlops.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,17 @@ def test_the_cases_of_users_are_read(shared_data, settings, name, latitude, long
     request = LoadRequest(source=str(path), latitude_column=latitude, longitude_column=longitude)
     provenance = load_points(request, settings).provenance
     assert (provenance.rows_read, provenance.dropped["missing"]) == (rows, missing)
+
+
+def test_properties_that_are_no_object_are_one_clear_error(tmp_path):
+    path = tmp_path / "t.geojson"
+    path.write_text('{"type":"Feature","properties":[1],"geometry":{"type":"Point","coordinates":[1,2]}}')
+    with pytest.raises(DataError, match=r"t\.geojson: the properties of a feature .* are '\[1\]', not an object"):
+        open_table(path)
+
+
+def test_an_integer_beyond_64_bits_does_not_hinder_the_other_columns(tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text('[{"id": 123456789012345678901234567890, "lat": 1.5}, {"id": 7, "lat": 2.5}]')
+    (batch,) = record_batches(open_table(path), ["id", "lat"])
+    assert batch.to_pydict() == {"id": ["123456789012345678901234567890", "7"], "lat": [1.5, 2.5]}
