@@ -351,6 +351,9 @@ def _csv_reader_batches(
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error) or "Could not skip initial" in str(error):
             raise DataError(f"{table.file}: the file holds no rows") from error
+        if "straddling object" in str(error):
+            limit = f"{_CSV_BLOCK_BYTES >> 20} MiB"
+            raise DataError(f"{table.file}: a row is longer than {limit}; is a quotation mark open?") from error
         raise
     if bad_lines.count:
         listed = "; ".join(bad_lines.first)

@@ -70,3 +70,10 @@ def test_an_integer_beyond_64_bits_does_not_hinder_the_other_columns(tmp_path):
     path.write_text('[{"id": 123456789012345678901234567890, "lat": 1.5}, {"id": 7, "lat": 2.5}]')
     (batch,) = record_batches(open_table(path), ["id", "lat"])
     assert batch.to_pydict() == {"id": ["123456789012345678901234567890", "7"], "lat": [1.5, 2.5]}
+
+
+def test_a_row_beyond_the_limit_is_one_clear_error(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("n,lat\n" + "x" * (17 << 20) + ",1\n")
+    with pytest.raises(DataError, match=r"t\.csv: a row is longer than 8 MiB; is a quotation mark open\?"):
+        list(record_batches(open_table(path), ["lat"]))
