@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 from taxi_mlops.engine.arrays import BoolArray, FloatArray, LabelArray
 from taxi_mlops.engine.cores import gather_core_points
@@ -24,31 +25,35 @@ from taxi_mlops.engine.worldwide import cluster_worldwide
 
 
 def dbscan(
-    latitude: FloatArray,
-    longitude: FloatArray,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
     eps_metres: float,
     min_samples: float,
-    weight: FloatArray | None = None,
+    weight: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[LabelArray, BoolArray]:
     """Cluster points in degrees by their distance on the great circle.
 
-    latitude, longitude: shape (n,), float32 or float64, in any memory layout. eps is inclusive. A point is core where
+    latitude, longitude: shape (n,), arrays, Series or lists; float32 and float64 are not copied.
+    eps is inclusive. A point is core where
     the weights within eps of it, its own included, add up to `min_samples`; without weights, each counts once. threads:
     how many to use; as many as the process has CPUs by default.
 
     Returns the labels, int32 (n,), −1 for noise, and which points are core, bool (n,). Clusters are numbered by their
     first core point, and a border point goes to the lowest-numbered cluster within eps: the labels of scikit-learn.
 
-    Raises ValueError where eps is not a length of at least a micrometre, or a coordinate not finite or out of range.
+    Raises ValueError where eps is not a length of at least a micrometre, a coordinate not finite or out of range, or a
+    weight not finite.
     """
     if not eps_metres >= SMALLEST_EPS_METRES:
         raise ValueError(f"eps must be at least {SMALLEST_EPS_METRES} metres, got {eps_metres!r}")
+    latitude, longitude = as_floats("latitude", latitude), as_floats("longitude", longitude)
+    weight = None if weight is None else as_weights(weight)
     _check_shapes(latitude, longitude, weight)
     threads = worthwhile_threads(threads, len(latitude))
     with workers(threads) as run:
         extent = _extent(longitude, latitude, ("longitude", "latitude"), run, threads)
-        _check_degrees(extent)
+        check_degrees(extent)
         try:
             coarse = sphere_frame(extent, eps_metres, COARSE)
             resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
@@ -75,11 +80,11 @@ def _cluster_anywhere(
 
 
 def dbscan_plane(
-    x: FloatArray,
-    y: FloatArray,
+    x: ArrayLike,
+    y: ArrayLike,
     eps: float,
     min_samples: float,
-    weight: FloatArray | None = None,
+    weight: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[LabelArray, BoolArray]:
     """Cluster points by their Euclidean distance in the plane; eps is in the unit of x and y.
@@ -89,6 +94,8 @@ def dbscan_plane(
     """
     if not (eps > 0 and np.isfinite(eps)):
         raise ValueError(f"eps must be a positive number, got {eps!r}")
+    x, y = as_floats("x", x), as_floats("y", y)
+    weight = None if weight is None else as_weights(weight)
     _check_shapes(x, y, weight)
     threads = worthwhile_threads(threads, len(x))
     with workers(threads) as run:
@@ -100,13 +107,36 @@ def dbscan_plane(
         return _cluster(x, y, frame, min_samples, weight, run, threads)
 
 
+def as_floats(name: str, values: ArrayLike) -> FloatArray:
+    """Return values as an array of float32 or float64. Raises ValueError where they are not real numbers."""
+    array = np.asarray(values)
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers: {error}") from error
+
+
+def as_weights(weight: ArrayLike) -> FloatArray:
+    """Return weights as an array. Raises ValueError where one is not finite; negative ones are allowed."""
+    array = as_floats("weight", weight)
+    if not np.isfinite(array).all():
+        wrong = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(f"weight must be finite, got {array.ravel()[wrong]} at {wrong}")
+    return array
+
+
 def _check_shapes(first: FloatArray, second: FloatArray, weight: FloatArray | None) -> None:
     for array in (first, second) if weight is None else (first, second, weight):
         if array.ndim != 1 or array.shape != first.shape:
             raise ValueError(f"coordinates and weights must be of one length, got {first.shape} and {array.shape}")
 
 
-def _check_degrees(extent: Extent) -> None:
+def check_degrees(extent: Extent) -> None:
+    """Raise ValueError where a box of longitudes (x) and latitudes (y) leaves the range of degrees."""
     for name, bound, values in (("longitude", 180.0, extent[:2]), ("latitude", 90.0, extent[2:])):
         for value in values:
             if abs(value) > bound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,7 +14,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from taxi_mlops.engine.arrays import IntArray, LabelArray
-from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
+from taxi_mlops.engine.dbscan import check_degrees, dbscan, dbscan_plane
+from taxi_mlops.engine.frame import extent_of
 from taxi_mlops.engine.nearest import NearestCore
 
 
@@ -76,6 +78,8 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._check_parameters()
         points = self._points(X, reset=True)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, points, dtype=np.float64)
+        if self.metric == "great_circle":
+            self._warn_of_doubtful_degrees(points)
         cluster = dbscan if self.metric == "great_circle" else dbscan_plane
         self.labels_, core = cluster(
             points[:, 0], points[:, 1], self.eps, self.min_samples, weight, effective_n_jobs(self.n_jobs)
@@ -89,7 +93,10 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Return int32 (m,): the cluster of the nearest core point within eps of each row of X, or -1."""
         check_is_fitted(self, "components_")
         points = self._points(X, reset=False)
-        return self._nearest.predict(*self._x_and_y(points), effective_n_jobs(self.n_jobs))
+        if self._nearest.spherical:
+            check_degrees(extent_of(points[:, 1], points[:, 0]))
+        x, y = (points[:, 1], points[:, 0]) if self._nearest.spherical else (points[:, 0], points[:, 1])
+        return self._nearest.predict(x, y, effective_n_jobs(self.n_jobs))
 
     def save(self, path: str | Path) -> None:
         """Write what predicting needs to a .npz file of plain arrays: core points, clusters, parameters."""
@@ -99,15 +106,18 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 file,
                 components=self.components_,
                 labels=self._nearest.labels,
-                eps=np.float64(self.eps),
-                min_samples=np.float64(self.min_samples),
-                metric=np.array(self.metric),
+                eps=np.float64(self._nearest.eps),
+                min_samples=np.float64(self._fitted_min_samples),
+                metric=np.array("great_circle" if self._nearest.spherical else "euclidean"),
             )
 
     @classmethod
     def load(cls, path: str | Path, n_jobs: int | None = None) -> Self:
-        """Read a model that `save` wrote; it predicts, and knows no `labels_`."""
+        """Read a model that `save` wrote; it predicts, and knows no `labels_`. Raises ValueError for other files."""
         with np.load(Path(path), allow_pickle=False) as file:
+            missing = {"components", "labels", "eps", "min_samples", "metric"} - set(getattr(file, "files", ()))
+            if missing:
+                raise ValueError(f"{path} is not a model saved by GridDBSCAN: it has no {', '.join(sorted(missing))}")
             model = cls(
                 eps=float(file["eps"]),
                 min_samples=float(file["min_samples"]),
@@ -130,10 +140,27 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._nearest = NearestCore(
             *self._x_and_y(self.components_), core_labels, float(self.eps), spherical=self.metric == "great_circle"
         )
+        self._fitted_min_samples = float(self.min_samples)
 
     def _x_and_y(self, points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         first, second = points[:, 0], points[:, 1]
         return (second, first) if self.metric == "great_circle" else (first, second)
+
+    def _warn_of_doubtful_degrees(self, points: NDArray[Any]) -> None:
+        names = [str(name).lower() for name in getattr(self, "feature_names_in_", ())]
+        if len(names) == 2 and ("lon" in names[0] or "lng" in names[0]) and "lat" in names[1]:
+            warnings.warn(
+                f"the columns are taken as latitude, longitude, but are named {', '.join(self.feature_names_in_)}: "
+                "pass them in the order latitude, longitude",
+                stacklevel=3,
+            )
+        latitude, longitude = np.abs(points[:, 0]).max(), np.abs(points[:, 1]).max()
+        if np.ptp(points) > 0.0 and latitude <= np.pi / 2 and longitude <= np.pi and min(latitude, longitude) > 0.1:
+            warnings.warn(
+                "all coordinates are within pi: they look like radians, but are taken as degrees "
+                "(convert them by numpy.degrees)",
+                stacklevel=3,
+            )
 
     def _check_parameters(self) -> None:
         if self.metric not in ("great_circle", "euclidean"):

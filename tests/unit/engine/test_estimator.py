@@ -9,6 +9,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
+from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.engine.estimator import GridDBSCAN
 from taxi_mlops.engine.geodesy import great_circle_distance
 
@@ -126,3 +127,56 @@ def test_parameters_are_checked(parameters, message):
 def test_only_two_columns():
     with pytest.raises(ValueError, match="takes 2 columns"):
         GridDBSCAN().fit([[0.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("weight", [[np.nan, 1, 1], [np.inf, 1, 1], [1, 1], [None, 1, 1], ["a", 1, 1]])
+def test_bad_weights_are_refused(weight):
+    with pytest.raises(ValueError, match="weight"):
+        dbscan([1.0, 1.0, 2.0], [1.0, 1.0, 2.0], 100, 2, weight)
+
+
+def test_lists_integers_and_series_are_taken():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"lat": [1, 1, 9], "lon": [2, 2, 9]})
+    for lat, lon in ((frame.lat, frame.lon), ([1, 1, 9], [2, 2, 9]), (frame.lat.astype("Int64"), frame.lon)):
+        np.testing.assert_array_equal(dbscan(lat, lon, 100, 2)[0], [0, 0, -1])
+
+
+def test_columns_named_the_other_way_round_are_warned_of():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"lat": [48.85, 48.85], "lon": [2.35, 2.35]})
+    with pytest.warns(UserWarning, match="named lon, lat"):
+        GridDBSCAN(100, 1).fit(frame[["lon", "lat"]])
+    GridDBSCAN(100, 1).fit(frame)
+
+
+def test_radians_are_warned_of():
+    points = np.random.default_rng(0).normal([-33.45, -70.66], 0.01, (50, 2))
+    GridDBSCAN(100, 5).fit(points)
+    with pytest.warns(UserWarning, match="look like radians"):
+        GridDBSCAN(100, 5).fit(np.radians(points))
+
+
+def test_what_was_fitted_counts_after_set_params(tmp_path):
+    points = blobs(9)
+    model = GridDBSCAN(eps=80.0, min_samples=8).fit(points)
+    before = model.predict(points)
+    model.set_params(eps=1.0, min_samples=2, metric="euclidean").save(tmp_path / "model.npz")
+    loaded = GridDBSCAN.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(model.predict(points), before)
+    np.testing.assert_array_equal(loaded.predict(points), before)
+    assert (loaded.eps, loaded.min_samples, loaded.metric) == (80.0, 8.0, "great_circle")
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(ValueError, match="not a model saved by GridDBSCAN"):
+        GridDBSCAN.load(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("point", [[48.85, 362.35], [90.5, 2.35]])
+def test_fit_and_predict_refuse_the_same_degrees(point):
+    model = GridDBSCAN(100, 1).fit([[48.85, 2.35]])
+    for method in (model.predict, GridDBSCAN(100, 1).fit):
+        with pytest.raises(ValueError, match="must be in"):
+            method([point])
