@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypedDict, Unpack
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainValidator, WithJsonSchema, field_serializer
 from pydantic_core import PydanticCustomError
 
+from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.request import LoadRequest, Seed
-from taxi_mlops.data.schemas import TripEnd
 from taxi_mlops.errors import UsageError
 from taxi_mlops.parameters import COMMA_SEPARATED, Named, Section, validate
 

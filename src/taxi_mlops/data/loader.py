@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.columns import numbers, polyline_ends
+from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.schemas import Polyline, TripEnd, TripSchema, Zone, choose_schema
+from taxi_mlops.data.schemas import Polyline, TripSchema, Zone, choose_schema
 from taxi_mlops.data.tables import Table, TripFile, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
 from taxi_mlops.domain import FloatArray
@@ -15,6 +17,8 @@ from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_DEGREES = re.compile(r"-?\d{1,3}\.\d{3,}")
 
 
 class DataLoader:
@@ -36,10 +40,14 @@ class DataLoader:
         on_progress: Progress | None = None,
     ) -> None:
         self.tables = tuple(open_table(file) for file in files)
+        if not (latitude_column or longitude_column):
+            for table in self.tables:
+                _refuse_without_header(table)
         schemas = [
             choose_schema(
                 table.columns,
                 where=str(table.file),
+                points=points,
                 latitude_column=latitude_column,
                 longitude_column=longitude_column,
                 zones=zones,
@@ -111,3 +119,21 @@ class DataLoader:
             if self._on_progress:
                 self._on_progress("Reading", self._rows_done, total)
             yield batch
+
+
+def _refuse_without_header(table: Table) -> None:
+    """Raise DataError with the flags to use, where the first line of a file holds data and not names."""
+    if table.has_header:
+        return
+    likely = [name for name in table.columns if _looks_like_degrees(table, name)]
+    first, second = likely if len(likely) == 2 else ("N", "M")
+    raise DataError(
+        f"{table.file}: the first line holds data, not names; name the columns by their numbers: "
+        f"--lat {first} --lon {second}{f', or --lat {second} --lon {first}' if likely else ''}"
+    )
+
+
+def _looks_like_degrees(table: Table, column: str) -> bool:
+    """Whether the first cells are numbers within ±180 with three decimals or more."""
+    cells = [cell for cell in table.sample([column]).column(0).to_pylist() if cell]
+    return bool(cells) and all(_DEGREES.fullmatch(cell.strip()) and abs(float(cell)) <= 180.0 for cell in cells)

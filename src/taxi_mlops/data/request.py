@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from taxi_mlops.data.schemas import TripEnd
+from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.parameters import Named, Section
 
 Seed = Annotated[
@@ -49,7 +49,7 @@ class LoadRequest(Section):
         "http(s) URL, s3://bucket/key, tlc:yellow/2010-01, or synthetic:rows=1000000,seed=0.",
     )
     points: Annotated[TripEnd, Named("points", "pickup|dropoff")] = Field(
-        default="pickup", description="Which end of the trips; lat and lon win over it."
+        default="pickup", description="Which end of the trips; not with lat and lon, which name the columns."
     )
     latitude_column: Annotated[str | None, Named("lat", "COLUMN", "found by its name")] = Field(
         default=None, description="Column of latitudes."

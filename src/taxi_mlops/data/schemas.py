@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from taxi_mlops.data.coordinate_names import CoordinatePair, TripEnd, candidates
 from taxi_mlops.errors import DataError
-
-TripEnd = Literal["pickup", "dropoff"]
 
 _LIKE_LATITUDE = re.compile(r"latitude|(?<![a-z])lat(?![a-z])", re.IGNORECASE)
 _LIKE_LONGITUDE = re.compile(r"longitude|(?<![a-z])(lon|lng|long)(?![a-z])", re.IGNORECASE)
@@ -148,6 +147,12 @@ SCHEMAS: tuple[TripSchema, ...] = (
         Zone("DOLocationID"),
     ),
     TripSchema(
+        "zones-fhv",
+        "New York for-hire vehicles (zones)",
+        Zone("PUlocationID"),
+        Zone("DOlocationID"),
+    ),
+    TripSchema(
         "kaggle-trip-duration",
         "Kaggle: New York City Taxi Trip Duration",
         Coordinates("pickup_latitude", "pickup_longitude"),
@@ -200,17 +205,21 @@ def choose_schema(
     columns: Sequence[str],
     *,
     where: str,
+    points: TripEnd = "pickup",
     latitude_column: str | None = None,
     longitude_column: str | None = None,
     zones: bool = False,
 ) -> TripSchema:
     """Find the schema of a file with these columns.
 
-    Columns that the user names win over detection; with `zones` only schemas of zones are looked for.
+    Columns that the user names win over detection; with `zones` only schemas of zones are looked for. Where no known
+    schema fits, the one pair of columns is taken whose names say that they hold the wanted end of the trips.
 
     Raises DataError naming the file (`where`), its columns and the flags to use, where no schema or several fit.
     """
     if latitude_column or longitude_column:
+        if points == "dropoff":
+            raise DataError(f"{where}: --points dropoff goes without --lat and --lon, which name the columns already")
         return _named_by_user(columns, latitude_column, longitude_column, where, zones=zones)
     present = frozenset(columns)
     fitting = [schema for schema in SCHEMAS if schema.required <= present]
@@ -223,9 +232,26 @@ def choose_schema(
         raise DataError(f"{where}: leave out --zones: there are no zone columns PULocationID and DOLocationID")
     if fitting:
         problem = f"the columns fit several kinds of trips ({', '.join(schema.name for schema in fitting)})"
-    else:
-        problem = "the columns fit no known kind of trips"
-    raise DataError(f"{where}: {problem}; {_columns_and_flags(columns)}")
+        raise DataError(f"{where}: {problem}; {_columns_and_flags(columns)}")
+    return _found_by_names(columns, points, where)
+
+
+def _found_by_names(columns: Sequence[str], points: TripEnd, where: str) -> TripSchema:
+    pairs = candidates(columns, points)
+    if len(pairs) > 1:
+        listed = " or ".join(_flags(pair) for pair in pairs[:4])
+        raise DataError(f"{where}: several pairs of columns may hold the {points} points; choose with {listed}")
+    if not pairs:
+        raise DataError(f"{where}: the columns fit no known kind of trips; {_columns_and_flags(columns)}")
+    (pair,) = pairs
+    place = Coordinates(pair.latitude, pair.longitude)
+    _refuse_twins(columns, frozenset(place.columns), where)
+    title = f"Columns {pair.latitude.strip()} and {pair.longitude.strip()}, found by their names"
+    return TripSchema("columns", title, place, place)
+
+
+def _flags(pair: CoordinatePair) -> str:
+    return f"--lat {_quoted(pair.latitude.strip())} --lon {_quoted(pair.longitude.strip())}"
 
 
 def _named_by_user(
@@ -244,12 +270,14 @@ def _named_by_user(
 
 
 def _resolve(wanted: str, columns: Sequence[str], where: str) -> str:
-    """The column of this name; blanks around names in the file need not be typed."""
+    """The column of this name, blanks around it left out, or else of this number, from 1."""
     if wanted in columns:
         return wanted
     for column in columns:
         if column.strip() == wanted:
             return column
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+        return columns[int(wanted) - 1]
     raise DataError(f"{where}: there is no column {wanted!r}; {_columns_and_flags(columns)}")
 
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import METRES_PER_DEGREE
-from taxi_mlops.data.schemas import TripEnd
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError, UsageError
 

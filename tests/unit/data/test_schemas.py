@@ -30,6 +30,7 @@ HEADERS = {
         "VendorID,lpep_pickup_datetime,Lpep_dropoff_datetime,Store_and_fwd_flag,RateCodeID,Pickup_longitude,"
         "Pickup_latitude,Dropoff_longitude,Dropoff_latitude,Passenger_count,Trip_distance,Fare_amount"
     ),
+    "zones-fhv": "dispatching_base_num,pickup_datetime,dropOff_datetime,PUlocationID,DOlocationID,SR_Flag",
     "zones": "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,PULocationID,DOLocationID,extra",
     "kaggle-trip-duration": (
         "id,vendor_id,pickup_datetime,dropoff_datetime,passenger_count,pickup_longitude,pickup_latitude,"
@@ -85,18 +86,40 @@ def test_neither_the_order_of_columns_nor_others_among_them_matter(name, random,
     assert choose_schema(columns, where="trips.csv").name == name
 
 
-def test_letter_case_matters():
-    with pytest.raises(DataError, match="no known kind"):
-        choose(HEADERS["santiago"].upper())
+def test_other_letter_case_is_found_by_its_names():
+    schema = choose(HEADERS["santiago"].upper(), points="dropoff")
+    assert schema.place("dropoff") == Coordinates("DESTINATION_LATITUDE", "DESTINATION_LONGITUDE")
+    assert schema.title == "Columns DESTINATION_LATITUDE and DESTINATION_LONGITUDE, found by their names"
 
 
 def test_an_unknown_file_is_answered_with_its_columns_and_the_flags():
     with pytest.raises(DataError) as raised:
-        choose("platform,start lat,start_lon")
+        choose("platform,start lat,end lon")
     assert str(raised.value) == (
-        "trips.csv: the columns fit no known kind of trips; columns: 'platform', 'start lat', 'start_lon'; "
-        'say which ones hold degrees with --lat "start lat" --lon start_lon'
+        "trips.csv: the columns fit no known kind of trips; columns: 'platform', 'start lat', 'end lon'; "
+        'say which ones hold degrees with --lat "start lat" --lon "end lon"'
     )
+
+
+def test_dropoff_goes_without_named_columns():
+    with pytest.raises(DataError, match="--points dropoff goes without --lat and --lon"):
+        choose("a,lat,lon", latitude_column="lat", longitude_column="lon", points="dropoff")
+
+
+def test_columns_may_be_named_by_number():
+    schema = choose("1,2,3,4", latitude_column="4", longitude_column="3")
+    assert schema.place("pickup") == Coordinates("4", "3")
+    assert choose("id,b,a", latitude_column="2", longitude_column="3").place("pickup") == Coordinates("b", "a")
+    with pytest.raises(DataError, match="no column '4'"):
+        choose("id,b,a", latitude_column="4", longitude_column="3")
+
+
+def test_two_candidates_are_refused_with_both():
+    with pytest.raises(DataError) as raised:
+        choose("lat,lon,gps_lat,gps_lon")
+    assert "several pairs" in str(raised.value)
+    assert "--lat lat --lon lon or" in str(raised.value)
+    assert "--lat gps_lat --lon gps_lon" in str(raised.value)
 
 
 def test_an_ambiguous_file_names_the_candidates():

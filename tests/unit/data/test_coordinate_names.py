@@ -1,0 +1,124 @@
+"""Headers of public trip files, and the columns that hold their points."""
+
+from __future__ import annotations
+
+import pytest
+
+from taxi_mlops.data.coordinate_names import CoordinatePair, candidates
+
+# header, pickup pair, dropoff pair, where such a header is published
+PUBLIC = {
+    "Citi Bike, Divvy, Bay Wheels, Capital Bikeshare since 2020/21 (s3.amazonaws.com/tripdata)": (
+        "ride_id,rideable_type,started_at,ended_at,start_station_name,start_station_id,end_station_name,"
+        "end_station_id,start_lat,start_lng,end_lat,end_lng,member_casual",
+        ("start_lat", "start_lng"),
+        ("end_lat", "end_lng"),
+    ),
+    "Citi Bike until January 2021 (s3.amazonaws.com/tripdata)": (
+        "tripduration,starttime,stoptime,start station id,start station name,start station latitude,"
+        "start station longitude,end station id,end station name,end station latitude,end station longitude,bikeid",
+        ("start station latitude", "start station longitude"),
+        ("end station latitude", "end station longitude"),
+    ),
+    "Bay Wheels and Ford GoBike, 2017-2020 (s3.amazonaws.com/baywheels-data)": (
+        "duration_sec,start_time,end_time,start_station_id,start_station_name,start_station_latitude,"
+        "start_station_longitude,end_station_id,end_station_name,end_station_latitude,end_station_longitude,bike_id",
+        ("start_station_latitude", "start_station_longitude"),
+        ("end_station_latitude", "end_station_longitude"),
+    ),
+    "BIXI Montreal since 2022 (bixi.com/en/open-data)": (
+        "STARTSTATIONNAME,STARTSTATIONARRONDISSEMENT,STARTSTATIONLATITUDE,STARTSTATIONLONGITUDE,ENDSTATIONNAME,"
+        "ENDSTATIONARRONDISSEMENT,ENDSTATIONLATITUDE,ENDSTATIONLONGITUDE,STARTTIMEMS,ENDTIMEMS",
+        ("STARTSTATIONLATITUDE", "STARTSTATIONLONGITUDE"),
+        ("ENDSTATIONLATITUDE", "ENDSTATIONLONGITUDE"),
+    ),
+    "Metro Bike Share Los Angeles, Indego Philadelphia (bikeshare.metro.net/about/data)": (
+        "trip_id,duration,start_time,end_time,start_station,start_lat,start_lon,end_station,end_lat,end_lon,bike_id",
+        ("start_lat", "start_lon"),
+        ("end_lat", "end_lon"),
+    ),
+    "Uber pickups in New York, 2014 (github.com/fivethirtyeight/uber-tlc-foil-response)": (
+        "Date/Time,Lat,Lon,Base",
+        ("Lat", "Lon"),
+        ("Lat", "Lon"),
+    ),
+    "Uber fares (Kaggle)": (
+        "key,fare_amount,pickup_datetime,pickup_longitude,pickup_latitude,dropoff_longitude,dropoff_latitude",
+        ("pickup_latitude", "pickup_longitude"),
+        ("dropoff_latitude", "dropoff_longitude"),
+    ),
+    "Chicago transportation network providers (data.cityofchicago.org m6dm-c72p)": (
+        "Trip ID,Trip Start Timestamp,Pickup Centroid Latitude,Pickup Centroid Longitude,Pickup Centroid Location,"
+        "Dropoff Centroid Latitude,Dropoff Centroid Longitude",
+        ("Pickup Centroid Latitude", "Pickup Centroid Longitude"),
+        ("Dropoff Centroid Latitude", "Dropoff Centroid Longitude"),
+    ),
+    "Food delivery (Kaggle: Zomato delivery operations)": (
+        "ID,Delivery_person_ID,Restaurant_latitude,Restaurant_longitude,Delivery_location_latitude,"
+        "Delivery_location_longitude,Order_Date",
+        ("Restaurant_latitude", "Restaurant_longitude"),
+        ("Delivery_location_latitude", "Delivery_location_longitude"),
+    ),
+    "Amazon delivery (Kaggle)": (
+        "Order_ID,Agent_Age,Store_Latitude,Store_Longitude,Drop_Latitude,Drop_Longitude,Order_Date",
+        ("Store_Latitude", "Store_Longitude"),
+        ("Drop_Latitude", "Drop_Longitude"),
+    ),
+    "Scooters of Louisville (data.louisvilleky.gov)": (
+        "TripID,StartDate,StartTime,EndDate,EndTime,StartLatitude,StartLongitude,EndLatitude,EndLongitude,DayOfWeek",
+        ("StartLatitude", "StartLongitude"),
+        ("EndLatitude", "EndLongitude"),
+    ),
+}
+
+
+@pytest.mark.parametrize("source", PUBLIC)
+def test_public_headers(source):
+    header, pickup, dropoff = PUBLIC[source]
+    columns = header.split(",")
+    for end, expected in (("pickup", pickup), ("dropoff", dropoff)):
+        (found,) = candidates(columns, end)
+        assert (found.latitude, found.longitude) == expected
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "end"),
+    [
+        ("lat", "lon", None),
+        ("LAT", "LNG", None),
+        ("latitud", "longitud", None),
+        ("Latitudine", "Longitudine", None),
+        ("Breitengrad", "Längengrad", None),
+        ("PickupLat", "PickupLng", "pickup"),
+        ("pickupLatitude", "pickupLongitude", "pickup"),
+        ("startlat", "startlng", "pickup"),
+        ("origin.lat", "origin.lng", "pickup"),
+        ("From Latitude", "From Longitude", "pickup"),
+        ("pick_up_lat", "pick_up_lon", "pickup"),
+        ("drop_off_lat", "drop_off_long", "dropoff"),
+        ("dest (lat)", "dest (lon)", "dropoff"),
+        ("to_latitude", "to_longitude", "dropoff"),
+        (" latitude", " longitude", None),
+        ("stop_lat", "stop_lon", "dropoff"),
+    ],
+)
+def test_names_of_a_pair(latitude, longitude, end):
+    pair = CoordinatePair(latitude, longitude, end)
+    for columns in ([latitude, longitude, "platform", "alongside", "flat_rate"], ["belong", longitude, latitude]):
+        assert candidates(columns, end or "pickup") == (pair,)
+        assert candidates(columns, end or "dropoff") == (pair,)
+
+
+@pytest.mark.parametrize(
+    "columns", [["lat", "lat_lon"], ["start_lat", "end_lon"], ["platform", "longest"], ["y", "x"], []]
+)
+def test_what_is_no_pair(columns):
+    assert candidates(columns, "pickup") == ()
+
+
+def test_the_other_end_alone_is_no_candidate():
+    assert candidates(["dropoff_lat", "dropoff_lon"], "pickup") == ()
+
+
+def test_two_pairs_are_two_candidates():
+    assert len(candidates(["lat", "lon", "station_lat", "station_lon"], "pickup")) == 2
