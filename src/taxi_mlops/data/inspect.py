@@ -11,7 +11,7 @@ import numpy as np
 from taxi_mlops.data.load import OpenedTrips, open_trips
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.regions import METRES_PER_DEGREE, BoundingBox
+from taxi_mlops.data.regions import METRES_PER_DEGREE, BoundingBox, bounding_box, from_greenwich, wrapped
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.settings import Settings
@@ -75,10 +75,7 @@ def inspect(request: LoadRequest, settings: Settings, on_progress: Progress | No
 
 
 def _of_points(trips: OpenedTrips, columns_read: tuple[str, ...], cleaned: CleanedCoordinates) -> Inspection:
-    box = None
-    if cleaned.latitude.size:
-        south, north = float(cleaned.latitude.min()), float(cleaned.latitude.max())
-        box = BoundingBox(south, float(cleaned.longitude.min()), north, float(cleaned.longitude.max()))
+    box = bounding_box(cleaned.latitude, cleaned.longitude) if cleaned.latitude.size else None
     return Inspection(
         trips.uri,
         trips.schema.name,
@@ -97,6 +94,8 @@ def _of_points(trips: OpenedTrips, columns_read: tuple[str, ...], cleaned: Clean
 
 def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | None = None) -> TextMap:
     """Draw the density of n ≥ 1 points, in degrees, on at most 64 × 24 characters, true to scale."""
+    if bounding_box(latitude, longitude).crosses_antimeridian:
+        longitude = from_greenwich(longitude)
     south, north = (float(value) for value in np.quantile(latitude, _SHOWN_SHARE, method="inverted_cdf"))
     west, east = (float(value) for value in np.quantile(longitude, _SHOWN_SHARE, method="inverted_cdf"))
     metres_per_longitude = METRES_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 1e-6)
@@ -110,7 +109,7 @@ def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | N
     counts, _, _ = np.histogram2d(
         latitude, longitude, bins=(rows, columns), range=((south, north), (west, east)), weights=weight
     )
-    box = BoundingBox(max(south, -90.0), west, north, min(east, 180.0))
+    box = BoundingBox(max(south, -90.0), wrapped(west), north, wrapped(east) if east < west + 180.0 else 180.0)
     return TextMap(tuple(_shaded(line) for line in _levels(counts[::-1])), box, per_column)
 
 
@@ -118,7 +117,8 @@ def _levels(counts: FloatArray) -> FloatArray:
     """0 for empty cells, then 1 to 4 by the logarithm of the count."""
     top = math.log1p(float(counts.max()))
     share = np.log1p(counts) / top if top else np.zeros_like(counts)
-    levels: FloatArray = np.ceil(share * (len(_SHADES) - 1))
+    darkest = len(_SHADES) - 1
+    levels: FloatArray = np.minimum(np.ceil(share * darkest), darkest)  # a share can round to just above 1
     return levels
 
 

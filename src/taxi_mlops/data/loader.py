@@ -81,7 +81,7 @@ class DataLoader:
         if isinstance(self.place, Polyline):
             yield from self._polylines(self.place)
             return
-        rules = (ColumnRules(self.place.latitude, limit=90.0), ColumnRules(self.place.longitude, limit=180.0))
+        rules = (ColumnRules(self.place.latitude, limit=90.0), ColumnRules(self.place.longitude, limit=360.0))
         for latitude, longitude in self._numbers(rules):  # noqa: UP028
             yield latitude, longitude
 

@@ -26,7 +26,7 @@ class Rule(StrEnum):
     ZERO = "zero"
     """Both coordinates are exactly 0, which devices write when they have no fix."""
     OUT_OF_RANGE = "out_of_range"
-    """Latitude outside [-90, 90] (as in a swapped pair from beyond 90° E or W), longitude outside [-180, 180]."""
+    """Latitude outside [-90, 90] (as in a swapped pair from beyond 90° E or W), longitude outside [-360, 360]."""
     SWAPPED = "swapped"
     """Outside the region, but inside it with latitude and longitude exchanged."""
     OUTSIDE_REGION = "outside_region"
@@ -72,6 +72,7 @@ class TaxiTripPreprocessor:
     """Cleans coordinates that come in batches.
 
     Rules that look at one row alone are applied as batches are added; the two that need the region, in `finish`.
+    Longitudes beyond ±180 and within ±360 denote the same meridian 360 degrees away: they are kept there, with a note.
     Duplicates are kept: two trips from one stand are two trips.
     """
 
@@ -80,6 +81,7 @@ class TaxiTripPreprocessor:
         self._latitudes: list[FloatArray] = []
         self._longitudes: list[FloatArray] = []
         self._rows: list[RowArray] = []
+        self._wrapped_rows: list[RowArray] = []
         self._rows_read = 0
         self._dropped = dict.fromkeys((str(rule) for rule in Rule), 0)
 
@@ -87,6 +89,10 @@ class TaxiTripPreprocessor:
         """Take one batch: float64 of shape (n,) each, in degrees, NaN where missing. The arrays are not changed."""
         row = np.arange(self._rows_read, self._rows_read + latitude.size)
         self._rows_read += latitude.size
+        beyond = (np.abs(longitude) > 180) & (np.abs(longitude) <= 360)
+        if beyond.any():
+            longitude = np.where(beyond, longitude - np.copysign(360.0, longitude), longitude)
+            self._wrapped_rows.append(row[beyond])
         for rule, applies in _RULES_OF_ONE_ROW:
             bad = applies(latitude, longitude)
             count = int(np.count_nonzero(bad))
@@ -108,7 +114,19 @@ class TaxiTripPreprocessor:
                     self._rows[number] = self._rows[number][inside]
         latitude, longitude = _joined(self._latitudes, np.float64), _joined(self._longitudes, np.float64)
         row = _joined(self._rows, np.int64)
-        return CleanedCoordinates(latitude, longitude, self._rows_read, self._dropped, region, row=row)
+        notes = self._notes(row)
+        return CleanedCoordinates(latitude, longitude, self._rows_read, self._dropped, region, row=row, notes=notes)
+
+    def _notes(self, kept: RowArray) -> tuple[str, ...]:
+        if not self._wrapped_rows:
+            return ()
+        wrapped = np.count_nonzero(np.isin(_joined(self._wrapped_rows, np.int64), kept, assume_unique=True))
+        if not wrapped:
+            return ()
+        return (
+            f"{wrapped:,} longitudes beyond ±180 degrees, as where they are counted from 0 to 360, "
+            "were moved by 360 degrees to the same meridian",
+        )
 
     def _found_region(self) -> BoundingBox | None:
         """The robust region of every k-th row, k such that a million or so tell: quartiles need no more."""

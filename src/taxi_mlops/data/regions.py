@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
@@ -15,11 +16,16 @@ METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180
 
 _SPREAD = 10.0
 _REACH_METRES = 100_000.0
+_SHOWN_DIGITS = Decimal("1e-6")
+"""Of a degree: a decimetre."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundingBox:
-    """Degrees, inclusive. Raises ValueError where they are out of range or out of order."""
+    """Degrees, inclusive. Across the antimeridian min_longitude is the larger number, as in GeoJSON (RFC 7946).
+
+    Raises ValueError where they are out of range or out of order.
+    """
 
     min_latitude: float
     min_longitude: float
@@ -27,13 +33,27 @@ class BoundingBox:
     max_longitude: float
 
     def __post_init__(self) -> None:
-        in_order = self.min_latitude <= self.max_latitude and self.min_longitude <= self.max_longitude
-        in_range = self.min_latitude >= -90 and self.max_latitude <= 90
-        in_range = in_range and self.min_longitude >= -180 and self.max_longitude <= 180
-        if not (in_order and in_range):
+        in_range = -90 <= self.min_latitude <= self.max_latitude <= 90
+        in_range = in_range and abs(self.min_longitude) <= 180 and abs(self.max_longitude) <= 180
+        if not (in_range and 0 <= self.width <= 360):
             raise ValueError(
                 "should be min_lat,min_lon,max_lat,max_lon: latitudes in [-90, 90], longitudes in [-180, 180] degrees"
             )
+        if self.crosses_antimeridian and self.width >= 180:
+            raise ValueError(
+                "should be min_lat,min_lon,max_lat,max_lon: min_lon is east of max_lon, as in boxes across the "
+                "antimeridian, but those are less than 180 degrees wide, such as -17,179,-16,-179"
+            )
+
+    @property
+    def crosses_antimeridian(self) -> bool:
+        """Whether the box holds the meridian of ±180 degrees in its inside."""
+        return self.min_longitude > self.max_longitude
+
+    @property
+    def width(self) -> float:
+        """Degrees of longitude from the western to the eastern edge."""
+        return self.max_longitude - self.min_longitude + (360.0 if self.crosses_antimeridian else 0.0)
 
     @classmethod
     def parse(cls, text: str) -> BoundingBox:
@@ -45,35 +65,76 @@ class BoundingBox:
         return cls(south, west, north, east)
 
     def __str__(self) -> str:
-        return f"{self.min_latitude:g},{self.min_longitude:g},{self.max_latitude:g},{self.max_longitude:g}"
+        """The box to six decimals, rounded outward: it can be given back, and holds the same points."""
+        edges = (
+            (self.min_latitude, ROUND_FLOOR),
+            (self.min_longitude, ROUND_FLOOR),
+            (self.max_latitude, ROUND_CEILING),
+            (self.max_longitude, ROUND_CEILING),
+        )
+        return ",".join(
+            f"{Decimal(str(edge)).quantize(_SHOWN_DIGITS, direction).normalize() + 0:f}" for edge, direction in edges
+        )
 
     def contains(self, latitude: FloatArray, longitude: FloatArray) -> BoolArray:
-        """Whether each of n points, in degrees, lies inside; bool of shape (n,)."""
-        inside: BoolArray = latitude >= self.min_latitude
+        """Return whether each of n points, in degrees, lies inside; bool of shape (n,)."""
+        inside: BoolArray = longitude >= self.min_longitude
+        if self.crosses_antimeridian:
+            inside |= longitude <= self.max_longitude
+        else:
+            inside &= longitude <= self.max_longitude
+        inside &= latitude >= self.min_latitude
         inside &= latitude <= self.max_latitude
-        inside &= longitude >= self.min_longitude
-        inside &= longitude <= self.max_longitude
         return inside
 
 
+def bounding_box(latitude: FloatArray, longitude: FloatArray) -> BoundingBox:
+    """Return the smallest box around n ≥ 1 points, in degrees; across the antimeridian where that is narrower."""
+    west, east = float(longitude.min()), float(longitude.max())
+    if east - west > 180.0:
+        western = longitude < 0.0
+        if float(np.ptp(from_greenwich(longitude))) < 180.0:
+            west, east = float(longitude[~western].min()), float(longitude[western].max())
+    return BoundingBox(float(latitude.min()), west, float(latitude.max()), east)
+
+
+def from_greenwich(longitude: FloatArray) -> FloatArray:
+    """Return longitudes of [-180, 180] counted eastward from Greenwich, in [0, 360): whole across the antimeridian."""
+    return np.where(longitude < 0.0, longitude + 360.0, longitude)
+
+
+def wrapped(longitude: float) -> float:
+    """Return a longitude of [-360, 360] on [-180, 180]."""
+    return longitude - math.copysign(360.0, longitude) if abs(longitude) > 180.0 else longitude
+
+
 def robust_region(latitude: FloatArray, longitude: FloatArray) -> BoundingBox | None:
-    """The box around most of n points, in degrees, that a minority of wild ones cannot move; None for no points.
+    """Return the box around most of n points, in degrees, that a minority of wild ones cannot move; None for no points.
 
     Along each axis it reaches from the median ten interquartile ranges to each side, and 100 km at
     least: a taxi ride's length, so that an airport outside the city stays even where the interquartile range of a
     dense centre is a kilometre or two. Medians and quartiles stand as long as less than a quarter of the rows is wild.
-    Points on both sides of the antimeridian spread over all longitudes, so that nothing is dropped by longitude.
+    Longitudes are counted from Greenwich where that puts points on both sides of the antimeridian closer together.
     """
     if latitude.size == 0:
         return None
-    low, middle_latitude, high = (float(value) for value in np.quantile(latitude, (0.25, 0.5, 0.75)))
+    low, middle_latitude, high = _quartiles(latitude)
     reach_latitude = max(_SPREAD * (high - low), _REACH_METRES / METRES_PER_DEGREE)
-    low, middle_longitude, high = (float(value) for value in np.quantile(longitude, (0.25, 0.5, 0.75)))
+    low, middle_longitude, high = _quartiles(longitude)
+    from_zero = _quartiles(from_greenwich(longitude))
+    if from_zero[2] - from_zero[0] < high - low:
+        low, middle_longitude, high = from_zero
     shrink = max(math.cos(math.radians(middle_latitude)), 1e-6)
     reach_longitude = max(_SPREAD * (high - low), _REACH_METRES / (METRES_PER_DEGREE * shrink))
+    middle_longitude = wrapped(middle_longitude)
+    west, east = middle_longitude - reach_longitude, middle_longitude + reach_longitude
+    if not (west >= -180.0 and east <= 180.0):  # over the antimeridian, or all around where it is too wide for that
+        west, east = (wrapped(west), wrapped(east)) if reach_longitude < 90.0 else (-180.0, 180.0)
     return BoundingBox(
-        max(-90.0, middle_latitude - reach_latitude),
-        max(-180.0, middle_longitude - reach_longitude),
-        min(90.0, middle_latitude + reach_latitude),
-        min(180.0, middle_longitude + reach_longitude),
+        max(-90.0, middle_latitude - reach_latitude), west, min(90.0, middle_latitude + reach_latitude), east
     )
+
+
+def _quartiles(values: FloatArray) -> tuple[float, float, float]:
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return float(low), float(middle), float(high)

@@ -70,3 +70,17 @@ def test_weights_count(settings):
 @pytest.mark.parametrize("latitude", [0.0, 90.0, -90.0])
 def test_one_point_is_one_character(latitude):
     assert text_map(np.array([latitude]), np.array([180.0])).lines == ("█",)
+
+
+@pytest.mark.parametrize("points", [*range(1, 300), 10**6, 10**9])
+def test_the_densest_cell_is_the_darkest_whatever_its_number(points):
+    drawn = text_map(np.array([48.85]), np.array([2.35]), np.array([float(points)]))
+    assert drawn.lines == ("█",)
+
+
+def test_a_map_across_the_antimeridian_is_whole():
+    drawn = text_map(np.array([-16.8, -16.8]), np.array([179.99, -179.99]))
+    assert (drawn.lines[0][0], drawn.lines[0][-1]) == ("█", "█")
+    assert len(drawn.lines[0]) == 64
+    assert drawn.metres_per_column == pytest.approx(0.02 * 111_195 * 0.9573 / 64, rel=1e-3)
+    assert drawn.box.crosses_antimeridian

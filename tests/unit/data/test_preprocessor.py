@@ -36,7 +36,8 @@ def left(cleaned: CleanedCoordinates) -> list[tuple[float, float]]:
         ((0.0, 0.0), Rule.ZERO),
         ((-0.0, 0.0), Rule.ZERO),
         ((90.5, -73.985), Rule.OUT_OF_RANGE),
-        ((40.758, -180.5), Rule.OUT_OF_RANGE),
+        ((40.758, -360.5), Rule.OUT_OF_RANGE),
+        ((40.758, -180.5), Rule.OUTSIDE_REGION),
         ((np.inf, -73.985), Rule.OUT_OF_RANGE),
         ((-73.985, 40.758), Rule.SWAPPED),
         ((0.0, -73.985), Rule.OUTSIDE_REGION),
@@ -73,19 +74,23 @@ def test_no_rows_leave_no_region():
     assert cleaned.latitude.shape == cleaned.longitude.shape == (0,)
 
 
+def on_one_turn(latitude: float, longitude: float) -> tuple[float, float]:
+    return latitude, longitude - 360 * np.sign(longitude) if abs(longitude) > 180 else longitude
+
+
 coordinate = st.one_of(
     st.floats(-100, 200), st.sampled_from([np.nan, 0.0, -0.0, np.inf, 40.7, -74.0, 40.0, 90.0, 180.0, -180.0])
 )
 
 
 @given(st.lists(st.tuples(coordinate, coordinate)), st.integers(1, 7), st.sampled_from([None, NEW_YORK]))
-def test_every_row_is_either_kept_unchanged_or_counted_once(rows, batch, region):
+def test_every_row_is_either_kept_where_it_is_or_counted_once(rows, batch, region):
     cleaned = clean(rows, region, batch)
     assert cleaned.rows_read == len(rows)
     assert cleaned.latitude.size == cleaned.longitude.size == cleaned.row.size == cleaned.rows_used
     assert cleaned.row.dtype == np.int64
     assert (np.diff(cleaned.row) > 0).all()
-    assert left(cleaned) == [rows[row] for row in cleaned.row]
+    assert left(cleaned) == [on_one_turn(*rows[row]) for row in cleaned.row]
     if cleaned.region is not None:
         assert cleaned.region.contains(cleaned.latitude, cleaned.longitude).all()
 
@@ -98,6 +103,29 @@ def test_batches_make_no_difference(rows, batch):
     assert whole.dropped == parts.dropped
 
 
-def test_points_on_both_sides_of_the_antimeridian_are_kept():
-    cleaned = clean([(-16.8, 179.99), (-16.8, -179.99)] * 10, region=None)
-    assert cleaned.rows_used == 20
+@pytest.mark.parametrize("share_west", [1, 4, 10, 16, 19])
+def test_points_on_both_sides_of_the_antimeridian_are_kept_and_far_ones_dropped(share_west):
+    rows = [(-16.8, -179.9995)] * share_west + [(-16.8, 179.9995)] * (20 - share_west)
+    cleaned = clean([*rows, (-16.8, 160.0), (-16.8, -160.0)], region=None)
+    assert left(cleaned) == rows
+    assert cleaned.region.crosses_antimeridian
+    assert cleaned.dropped[Rule.OUTSIDE_REGION] == 2
+
+
+def test_longitudes_from_0_to_360_are_kept_and_said():
+    cleaned = clean([(40.75, 286.0), (40.76, 286.25), (40.75, 250.0), (np.nan, 286.0)])
+    assert left(cleaned) == [(40.75, -74.0), (40.76, -73.75)]
+    np.testing.assert_array_equal(cleaned.row, [0, 1])
+    assert cleaned.notes == (
+        "2 longitudes beyond ±180 degrees, as where they are counted from 0 to 360, "
+        "were moved by 360 degrees to the same meridian",
+    )
+
+
+def test_longitudes_either_side_of_greenwich_from_0_to_360_are_one_city():
+    rows = [(51.5, 0.1), (51.5, 359.9)] * 5
+    assert left(clean(rows, region=None)) == [(51.5, 0.1), (51.5, 359.9 - 360)] * 5
+
+
+def test_wild_longitudes_that_are_dropped_are_not_spoken_of():
+    assert clean([TIMES_SQUARE, (40.75, 250.0)]).notes == ()
