@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,24 +23,29 @@ def schema(
         Document, typer.Argument(metavar="NAME", help="comparison, specification, journal, sweep or sweep-result.")
     ],
 ) -> None:
-    """Print the JSON Schema of comparison.json, sweep.json, what they are asked by, or of a line of the journal."""
+    """Print the JSON Schema of a document that taxi reads or writes."""
     import json
 
+    typer.echo(json.dumps(json_schema(name), indent=2))
+
+
+def json_schema(document: Document) -> dict[str, Any]:
+    """Return the JSON Schema of a document; of the journal, that of one line."""
     from taxi_mlops.recording.comparison import Comparison
     from taxi_mlops.recording.journal import RECORD
     from taxi_mlops.recording.sweep_result import SweepResult
     from taxi_mlops.specification import Specification
     from taxi_mlops.sweep import Sweep
 
-    match name:
+    match document:
         case Document.COMPARISON:
-            document = Comparison.model_json_schema(mode="serialization")
+            schema = Comparison.model_json_schema(mode="serialization")
         case Document.SPECIFICATION:
-            document = Specification.model_json_schema()
+            schema = Specification.model_json_schema()
         case Document.JOURNAL:
-            document = RECORD.json_schema(mode="serialization")
+            schema = RECORD.json_schema(mode="serialization")
         case Document.SWEEP:
-            document = Sweep.model_json_schema()
+            schema = Sweep.model_json_schema()
         case Document.SWEEP_RESULT:
-            document = SweepResult.model_json_schema(mode="serialization")
-    typer.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **document}, indent=2))
+            schema = SweepResult.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

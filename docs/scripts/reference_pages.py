@@ -1,0 +1,93 @@
+"""Write the parts of the reference that are generated from the code: the commands and the JSON Schemas.
+
+Sphinx calls `write` before it reads its sources (see conf.py); the pages of docs/reference include the results.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from taxi_mlops.cli.schema import Document, json_schema
+
+_REF = "#/$defs/"
+
+
+def write(folder: Path) -> None:
+    """Write commands.md, and a Markdown table and a JSON Schema for each document. Files that stay the same are kept."""
+    folder.mkdir(exist_ok=True)
+    _replace(folder / "commands.md", commands())
+    for document in Document:
+        schema = json_schema(document)
+        _replace(folder / f"{document.value}.schema.json", json.dumps(schema, indent=2) + "\n")
+        _replace(folder / f"{document.value}.md", fields(schema))
+
+
+def commands() -> str:
+    """Return the reference of all commands, as Typer writes it, without its title."""
+    command = [sys.executable, "-m", "typer", "taxi_mlops.cli.main", "utils", "docs", "--name", "taxi"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return text[text.index("\n") :].lstrip()
+
+
+def fields(schema: Mapping[str, Any]) -> str:
+    """Return the fields of a document and of every object in it as Markdown tables, the document's own first."""
+    tables = [] if "properties" not in schema else [_table(schema)]
+    for name, part in sorted(schema.get("$defs", {}).items()):
+        contents = _table(part) if "properties" in part else f"{_kind(part)}\n"
+        tables.append(f"**{name}.** {_prose(part)}\n\n{contents}")
+    return "\n".join(tables)
+
+
+def _table(schema: Mapping[str, Any]) -> str:
+    required = schema.get("required", ())
+    rows = [
+        f"| `{name}` | {_cell(_kind(part))} | {_cell(_meaning(part, name in required))} |\n"
+        for name, part in schema.get("properties", {}).items()
+    ]
+    return "| field | type | meaning |\n| --- | --- | --- |\n" + "".join(rows)
+
+
+def _meaning(part: Mapping[str, Any], required: bool) -> str:
+    default = "" if required or "default" not in part else f"Default: `{json.dumps(part['default'])}`."
+    return " ".join(filter(None, (part.get("description", ""), *_bounds(part), default)))
+
+
+def _bounds(part: Mapping[str, Any]) -> Iterator[str]:
+    names = {"minimum": "At least", "maximum": "At most", "exclusiveMinimum": "Above", "exclusiveMaximum": "Below"}
+    yield from (f"{words} {part[key]:,}." for key, words in names.items() if key in part)
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    """Return the type of a field in words."""
+    if "$ref" in part:
+        return str(part["$ref"]).removeprefix(_REF)
+    if options := part.get("anyOf") or part.get("oneOf"):
+        return " or ".join(dict.fromkeys(map(_kind, options)))
+    if "enum" in part:
+        return ", ".join(f"`{value}`" for value in part["enum"])
+    if "const" in part:
+        return f"`{part['const']}`"
+    if part.get("type") == "array":
+        return f"list of {_kind(part.get('items', {}))}" if "items" in part else f"list of {len(part['prefixItems'])}"
+    if isinstance(more := part.get("additionalProperties"), Mapping):
+        return f"object of {_kind(more)}"
+    return str(part.get("type", "any"))
+
+
+def _prose(part: Mapping[str, Any]) -> str:
+    return " ".join(str(part.get("description", "")).split())
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+
+
+def _replace(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
