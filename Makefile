@@ -12,7 +12,7 @@ COMPOSE = docker compose --file deploy/compose.yaml
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help stack-up stack-down demo test test-core check lint types imports format environment
+.PHONY: help stack-up stack-down demo test test-core check lint types imports docs format environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,7 +27,7 @@ test: environment ## Run every test
 test-core: ## Run the tests with the core dependencies alone
 	$(MAKE) VENV=.venv-core core-tests
 
-check: lint types imports test test-core ## Everything that continuous integration runs
+check: lint types imports docs test test-core ## Everything that continuous integration runs
 
 lint: environment ## Check style and format
 	$(BIN)/ruff check
@@ -38,6 +38,9 @@ types: environment ## Check types
 
 imports: environment ## Check that imports go one way
 	$(BIN)/lint-imports --no-logo
+
+docs: environment ## Build the documentation site into build/site; a broken link fails
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
 
 format: environment ## Format the code
 	$(BIN)/ruff check --fix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -20,7 +21,7 @@ version = release = __version__
 language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "sphinx_design"]
-exclude_patterns = ["_generated/**", "scripts/**"]
+exclude_patterns = ["_generated/**", "_templates/**", "scripts/**"]
 nitpicky = True
 # Types in signatures: other projects' inventories are on the internet, and this site builds without it.
 nitpick_ignore_regex = [("py:(class|exc|data|obj)", r"(?!taxi_mlops\.).*"), ("py:class", r"taxi_mlops\..*")]
@@ -46,11 +47,20 @@ html_theme = "furo"
 html_title = "taxi-mlops"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
+templates_path = ["_templates"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app: Sphinx) -> None:
-    """Write the generated parts of the reference before Sphinx reads its sources."""
+    """Write the generated parts of the reference before Sphinx reads its sources; mend the navigation."""
     app.connect("builder-inited", lambda app: reference_pages.write(DOCS / "_generated"))
+    app.connect("html-page-context", _give_captions_a_level, priority=900)
+
+
+def _give_captions_a_level(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Give the captions of the navigation a heading level, which Sphinx leaves out and screen readers need."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')

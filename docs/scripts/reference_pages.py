@@ -19,7 +19,7 @@ _REF = "#/$defs/"
 
 
 def write(folder: Path) -> None:
-    """Write commands.md, and a Markdown table and a JSON Schema for each document. Files that stay the same are kept."""
+    """Write commands.md, and the fields and the JSON Schema of each document. A file that is current is kept."""
     folder.mkdir(exist_ok=True)
     _replace(folder / "commands.md", commands())
     for document in Document:
@@ -69,12 +69,10 @@ def _kind(part: Mapping[str, Any]) -> str:
         return str(part["$ref"]).removeprefix(_REF)
     if options := part.get("anyOf") or part.get("oneOf"):
         return " or ".join(dict.fromkeys(map(_kind, options)))
-    if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
-    if "const" in part:
-        return f"`{part['const']}`"
+    if values := part.get("enum", [part["const"]] if "const" in part else []):
+        return ", ".join(f"`{value}`" for value in values)
     if part.get("type") == "array":
-        return f"list of {_kind(part.get('items', {}))}" if "items" in part else f"list of {len(part['prefixItems'])}"
+        return f"list of {_kind(part['items']) if 'items' in part else len(part['prefixItems'])}"
     if isinstance(more := part.get("additionalProperties"), Mapping):
         return f"object of {_kind(more)}"
     return str(part.get("type", "any"))

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.evaluation.performance import Interval
@@ -22,27 +21,7 @@ from taxi_mlops.reports.sweep_page import render as render_sweep
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.testing.sample_runs import EQUAL, REFERENCE, make_run
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 DESK, PHONE = 1440, 390
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,46 +44,22 @@ def run(tmp_path_factory) -> Path:
     return folder / "run"
 
 
-class Watched:
-    """A page with what it complained of, and what it asked for from elsewhere."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-
-    def _hear(self, message) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    @property
-    def from_elsewhere(self) -> list[str]:
-        return [address for address in self.requests[1:] if not address.startswith("data:")]
-
-
 @pytest.fixture
-def opened(browser: Browser, run: Path):
-    """Open the report at a width; what it complained of is told at the end."""
-    contexts: list[BrowserContext] = []
+def opened(open_page, run: Path):
+    """Open the report, and wait for its map."""
 
-    def opened(width: int, scheme: str = "light", **options) -> Watched:
-        touch = width == PHONE
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch, is_mobile=touch, **options
-        )
-        contexts.append(context)
-        watched = Watched(context.new_page())
-        watched.page.goto(run.joinpath("report.html").as_uri())
+    def opened(width: int, scheme: str = "light", **options):
+        watched = open_page(run.joinpath("report.html").as_uri(), width, scheme, **options)
         if options.get("java_script_enabled", True):
             watched.page.wait_for_selector("html.map-drawn")
         return watched
 
-    yield opened
-    for context in contexts:
-        context.close()
+    return opened
+
+
+def from_elsewhere(watched) -> list[str]:
+    """Return what a page that is one file requested beside itself."""
+    return [address for address in watched.requests[1:] if not address.startswith("data:")]
 
 
 WIDER_THAN_THE_PAGE = """() => {
@@ -164,7 +119,7 @@ def test_a_report_opens_without_complaint_request_or_overlap(opened, width, sche
     assert page.locator("#map-canvas canvas").first.is_visible()
     assert not page.locator("#map-picture").is_visible()
     assert watched.complaints == []
-    assert watched.from_elsewhere == []
+    assert from_elsewhere(watched) == []
 
 
 def test_the_picture_of_the_points_is_on_the_map(opened):
@@ -322,14 +277,11 @@ def swept(tmp_path_factory) -> Path:
     ("of", "heading", "picture"),
     [("several", "Scaling", "^Mean ranks"), ("swept", "All cells", "^DBCV against the time of fit of 12 clusterings")],
 )
-def test_a_page_of_several_comparisons_reads_well(browser, request, of, heading, picture, width, scheme):
+def test_a_page_of_several_comparisons_reads_well(open_page, request, of, heading, picture, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    address = request.getfixturevalue(of).as_uri()
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    watched = Watched(context.new_page())
+    watched = open_page(request.getfixturevalue(of).as_uri(), width, scheme)
     page = watched.page
-    page.goto(address)
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(WIDER_THAN_THE_PAGE) == []
@@ -338,5 +290,4 @@ def test_a_page_of_several_comparisons_reads_well(browser, request, of, heading,
     assert page.get_by_role("img", name=re.compile(picture)).first.is_visible()
     assert Axe().run(page).response["violations"] == []
     assert watched.complaints == []
-    assert watched.from_elsewhere == []
-    context.close()
+    assert from_elsewhere(watched) == []

@@ -1,0 +1,79 @@
+"""The documentation site as its readers see it: built strictly, then opened from disk in a browser."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DESK, PHONE = 1440, 390
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="Sphinx is not installed: --group docs"),
+    pytest.mark.timeout(900),
+]
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    """The site as `make docs` builds it, in the same folder: what has not changed is not built again."""
+    folder = REPOSITORY / "build" / "site"
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "docs", str(folder)]
+    built = subprocess.run(command, check=False, cwd=REPOSITORY, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def pages(site: Path) -> list[str]:
+    """Return the addresses of all pages, one runbook for all, and the search."""
+    sources = [path for kind in ("md", "ipynb") for path in (REPOSITORY / "docs").rglob(f"*.{kind}")]
+    names = [path.relative_to(REPOSITORY / "docs").with_suffix(".html") for path in sources]
+    written = [name for name in names if name.parts[0] not in ("_generated", "runbooks")]
+    return [
+        (site / name).as_uri() for name in sorted([*written, Path("runbooks/run-failed.html"), Path("search.html")])
+    ]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESK, "light"), (PHONE, "dark")])
+def test_pages_are_accessible_fit_the_window_and_load_nothing_from_elsewhere(open_page, site, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    faults = {}
+    for address in pages(site):
+        watched = open_page(address, width, scheme)
+        page = watched.page
+        complaints = list(watched.complaints)  # axe adds some of its own
+        remote = [request for request in watched.requests if not request.startswith(("file:", "data:"))]
+        too_wide = page.evaluate("document.documentElement.scrollWidth") > width
+        violations = [
+            (violation["id"], [node["html"] for node in violation["nodes"]])
+            for violation in Axe().run(page).response["violations"]
+        ]
+        if complaints or remote or too_wide or violations:
+            faults[address] = (complaints, remote, too_wide, violations)
+        page.close()
+    assert faults == {}
+
+
+def test_the_colours_follow_the_scheme_of_the_reader(open_page, site):
+    grounds = [
+        open_page((site / "index.html").as_uri(), DESK, scheme).page.evaluate(
+            "getComputedStyle(document.body).backgroundColor"
+        )
+        for scheme in ("light", "dark")
+    ]
+    assert grounds == ["rgb(255, 255, 255)", "rgb(19, 20, 22)"]
+
+
+def test_search_works_without_a_server(open_page, site):
+    page = open_page((site / "index.html").as_uri(), DESK).page
+    page.get_by_role("textbox", name="Search").fill("antimeridian")
+    page.keyboard.press("Enter")
+    results = page.locator("#search-results li a")
+    results.first.wait_for()
+    found = {Path(address.split("?")[0]).stem for address in results.evaluate_all("found => found.map((a) => a.href)")}
+    assert "engine" in {name.split(".html")[0] for name in found}
