@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 import sys
 import threading
@@ -133,13 +134,14 @@ def test_an_uploaded_artifact_cannot_leave_its_folder(start_services):
         return status
 
     assert put("inside") == 200
-    assert [name for name in OUTSIDE if put(name) < 400] == []
+    # SeaweedFS takes the last one for a name below the folder; MinIO refuses it.
+    assert {name for name in OUTSIDE if put(name) < 400} <= {"//etc/outside"}
     key = SecretStr(secret_key(services.stack.folder, "mlflow"))
     given = {"object_store_access_key": "mlflow", "object_store_secret_key": key}
     store = ObjectStore(settings.model_copy(update=given))
     stored = {entry.address.key for entry in store.entries(ObjectAddress(BUCKETS["mlflow"], ""))}
     assert f"{place}/inside" in stored
-    assert not [name for name in stored if "outside" in name]
+    assert not [name for name in stored if not posixpath.normpath(name).startswith(f"{place}/")]
 
 
 class CommandLines:
