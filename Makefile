@@ -11,8 +11,11 @@ COMPOSE = docker compose --file deploy/compose.yaml
 # libraries need not be compiled in every process of a run.
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
 
+# The files whose words are checked.
+WORDED = CONTRIBUTING.md SECURITY.md CITATION.cff .github
+
 .DEFAULT_GOAL := help
-.PHONY: help stack-up stack-down demo test test-core check lint types imports docs format environment
+.PHONY: help stack-up stack-down demo test test-quick test-core check lint types imports docs format environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,14 +27,18 @@ demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
 test: environment ## Run every test
 	$(PYTEST)
 
+test-quick: environment ## Run the unit tests
+	$(PYTEST) tests/unit
+
 test-core: ## Run the tests with the core dependencies alone
 	$(MAKE) VENV=.venv-core core-tests
 
 check: lint types imports docs test test-core ## Everything that continuous integration runs
 
-lint: environment ## Check style and format
+lint: environment ## Check style, format and words
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell $(WORDED)
 
 types: environment ## Check types
 	$(BIN)/mypy

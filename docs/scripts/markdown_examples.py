@@ -1,0 +1,91 @@
+"""Find the examples in the documentation: fenced blocks, the commands in them, and code within sentences."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROMPT = "$ "
+RUN, NOT_RUN = "<!-- run -->", "<!-- not run:"
+_SEPARATORS = frozenset(";&|<>()")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block. line: of its first line in the page, from 1. note: the comment right before it, or nothing."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    note: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.relative_to(REPOSITORY)}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a console block and the output that is shown for it; either may have several lines."""
+
+    line: str
+    output: str
+
+
+def pages() -> list[Path]:
+    """Return README, CONTRIBUTING and all pages of the site, generated parts left out."""
+    written = (path for path in (REPOSITORY / "docs").rglob("*.md") if "_generated" not in path.parts)
+    return [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")), *sorted(written)]
+
+
+def blocks(page: Path, language: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a language."""
+    before = ""
+    for token in _tokens(page):
+        if token.type == "fence" and token.info.split()[:1] == [language] and token.map:
+            yield Block(page, token.map[0] + 2, language, token.content, before)
+        if token.type not in _CLOSING:
+            before = token.content.strip()
+
+
+def commands(block: Block) -> Iterator[Command]:
+    """Yield the commands of a console block: lines after a prompt, continued where they end with a backslash."""
+    parts = f"\n{block.text}".split(f"\n{PROMPT}")[1:]
+    for part in parts:
+        lines = part.split("\n")
+        size = next(i for i, line in enumerate(lines, 1) if not line.endswith("\\"))
+        yield Command("\n".join(lines[:size]), "\n".join(lines[size:]))
+
+
+def words(command: str) -> Iterator[list[str]]:
+    """Yield the words of each program that a line of shell calls; comments and assignments before it are left out."""
+    lexer = shlex.shlex(command.replace("\\\n", " "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    call: list[str] = []
+    for word in [*lexer, ";"]:
+        if set(word) <= _SEPARATORS:
+            if call:
+                yield call
+            call = []
+        elif call or "=" not in word.split("/")[0]:
+            call.append(word)
+
+
+def code(page: Path) -> Iterator[str]:
+    """Yield the code within sentences and tables."""
+    for token in _tokens(page):
+        yield from (child.content for child in token.children or () if child.type == "code_inline")
+
+
+_CLOSING = frozenset({"list_item_open", "ordered_list_open", "bullet_list_open"})
+
+
+def _tokens(page: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
