@@ -31,6 +31,7 @@ class Provenance:
 
     `dropped` counts rows by the name of the rule that dropped them; `rows_read` = `rows_used` + the sum of `dropped`.
     `notes` are sentences that every output must repeat (weighted zones, a sample drawn, …).
+    columns: of the source, those that the points were read from.
     from_cache: whether the points were prepared earlier, and taken from a cache.
     """
 
@@ -42,6 +43,7 @@ class Provenance:
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     from_cache: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Parameters: fields of a document that the command line, the Python API and the forms of deployments all offer.
 
 A field is a parameter if its annotation holds `Named`. Its type, bounds, default and description are the field's own:
-each parameter is declared once, in `specification.py`, `sweep.py` or `data/request.py`.
+each parameter is declared once, in `specification.py`, `sweep.py`, `cluster.py` or `data/request.py`.
 """
 
 from __future__ import annotations

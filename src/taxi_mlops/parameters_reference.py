@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from taxi_mlops.cluster import Cluster
 from taxi_mlops.parameters import Parameter, Section, parameters_of
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
@@ -26,7 +27,7 @@ _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusi
 
 def markdown() -> str:
     """The page."""
-    documents = (("A comparison", Specification), ("A sweep", Sweep))
+    documents = (("A comparison", Specification), ("A sweep", Sweep), ("One clustering", Cluster))
     return _HEAD + "".join(f"\n## {title}\n{_table(document)}" for title, document in documents)
 
 

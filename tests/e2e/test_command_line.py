@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import jsonschema
+import pyarrow.parquet as pq
 import pytest
 
 FAST = ("--repeats", "2", "--adapters", "sklearn,sklearn-njobs", "--sample", "2000")
@@ -172,3 +174,24 @@ def test_the_other_commands_answer(taxi, tmp_path):
     taxi("data", "synthesize", "--rows", "5000", "city.parquet")
     assert "5,000" in taxi("data", "inspect", "city.parquet").stdout
     assert Path(tmp_path / "city.parquet").stat().st_size > 0
+
+
+def test_trips_are_clustered_by_one_command(taxi, tmp_path):
+    asked = ("cluster", "synthetic:rows=3000", "--eps", 200, "--min-samples", 20)
+    finished = taxi(*asked, "--output", "out", "--keep-columns")
+    lines = finished.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 24
+    assert "Results in out/" in finished.stdout
+    assert (tmp_path / "out" / "clusters.html").stat().st_size < 5_000_000
+    kept = pq.read_schema(tmp_path / "out" / "labels.parquet").names
+    assert kept[:6] == ["row", "latitude", "longitude", "label", "core", "synthetic_trip"]
+
+    again = taxi(*asked, "--output", "out", code=2)
+    assert re.fullmatch(r"error: out is not empty \(.*, …\); name a new folder\n", again.stderr)
+    printed = taxi(*asked, "--json", "--format", "csv")
+    result = json.loads(printed.stdout)
+    assert result["labels"] == "labels.csv"
+    assert printed.stderr == ""
+    wrong = taxi("cluster", "--eps", "-5", code=2)
+    assert wrong.stderr.startswith("error: --eps = '-5': Input should be")

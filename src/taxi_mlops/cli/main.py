@@ -10,6 +10,7 @@ import typer
 from taxi_mlops import __version__
 from taxi_mlops.cli import (
     adapters,
+    cluster,
     compare,
     data,
     deploy,
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("compare", cls=DocumentCommand)(compare.compare)
+app.command("cluster", cls=DocumentCommand)(cluster.cluster)
 app.command("sweep", cls=DocumentCommand)(sweep.sweep)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")

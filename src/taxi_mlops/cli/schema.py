@@ -12,6 +12,8 @@ class Document(StrEnum):
     """Documents with a schema."""
 
     COMPARISON = "comparison"
+    CLUSTER = "cluster"
+    CLUSTER_RESULT = "cluster-result"
     SPECIFICATION = "specification"
     JOURNAL = "journal"
     SWEEP = "sweep"
@@ -19,9 +21,7 @@ class Document(StrEnum):
 
 
 def schema(
-    name: Annotated[
-        Document, typer.Argument(metavar="NAME", help="comparison, specification, journal, sweep or sweep-result.")
-    ],
+    name: Annotated[Document, typer.Argument(metavar="NAME", help=f"{', '.join(Document)}.")],
 ) -> None:
     """Print the JSON Schema of a document that taxi reads or writes."""
     import json
@@ -31,6 +31,8 @@ def schema(
 
 def json_schema(document: Document) -> dict[str, Any]:
     """Return the JSON Schema of a document; of the journal, that of one line."""
+    from taxi_mlops.cluster import Cluster
+    from taxi_mlops.recording.cluster_result import ClusterResult
     from taxi_mlops.recording.comparison import Comparison
     from taxi_mlops.recording.journal import RECORD
     from taxi_mlops.recording.sweep_result import SweepResult
@@ -40,6 +42,10 @@ def json_schema(document: Document) -> dict[str, Any]:
     match document:
         case Document.COMPARISON:
             schema = Comparison.model_json_schema(mode="serialization")
+        case Document.CLUSTER:
+            schema = Cluster.model_json_schema()
+        case Document.CLUSTER_RESULT:
+            schema = ClusterResult.model_json_schema(mode="serialization")
         case Document.SPECIFICATION:
             schema = Specification.model_json_schema()
         case Document.JOURNAL:

@@ -60,28 +60,27 @@ class Inspection:
 def inspect(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Inspection:
     """Look at the trips that a request names. Raises as `load_points` does, except for trips without points."""
     trips = open_trips(request, settings, on_progress)
-    columns_read = trips.schema.place(request.points).columns
     if trips.refusal is not None:
         return Inspection(
             trips.uri,
             trips.schema.name,
             trips.schema.title,
             trips.columns,
-            columns_read,
+            trips.columns_read,
             rows_read=trips.count_rows(),
             refusal=trips.refusal,
         )
-    return _of_points(trips, columns_read, trips.read())
+    return _of_points(trips, trips.read())
 
 
-def _of_points(trips: OpenedTrips, columns_read: tuple[str, ...], cleaned: CleanedCoordinates) -> Inspection:
+def _of_points(trips: OpenedTrips, cleaned: CleanedCoordinates) -> Inspection:
     box = bounding_box(cleaned.latitude, cleaned.longitude) if cleaned.latitude.size else None
     return Inspection(
         trips.uri,
         trips.schema.name,
         trips.schema.title,
         trips.columns,
-        columns_read,
+        trips.columns_read,
         rows_read=cleaned.rows_read,
         rows_used=cleaned.rows_used,
         dropped=dict(cleaned.dropped),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.data.schemas import SYNTHETIC, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
-from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity
+from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity, to_arrow
 from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NOT_SAMPLED = "not_sampled"
 """The name under which rows are counted that were good, but not drawn."""
@@ -38,16 +41,19 @@ class OpenedTrips:
 
     identity: tells what there is to read from what may be there later, or on another machine, under the same name.
     read: reads and cleans all of them. refusal: why they cannot become points, which `read` would raise; or None.
-    count_rows: reads them only to count the rows.
+    count_rows: reads them only to count the rows. columns_read: those that the points are read from.
+    rows: reads them again with all columns, which appear once each; those of CSV files are text, as they are spelled.
     """
 
     uri: str
     schema: TripSchema
     columns: tuple[str, ...]
+    columns_read: tuple[str, ...]
     data_version: str
     identity: Callable[[], str]
     read: Callable[[], CleanedCoordinates]
     count_rows: Callable[[], int]
+    rows: Callable[[], Iterator[pa.RecordBatch]]
     refusal: str | None = None
 
 
@@ -126,6 +132,7 @@ def _prepared(trips: OpenedTrips) -> Points:
         rows_used=cleaned.rows_used,
         dropped=dict(cleaned.dropped),
         notes=tuple(note for note in (trips.schema.note, *cleaned.notes) if note),
+        columns=trips.columns_read,
     )
     return _fingerprinted(cleaned.latitude, cleaned.longitude, cleaned.weight, provenance, cleaned.row)
 
@@ -172,10 +179,12 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
         source.uri,
         loader.schema,
         loader.tables[0].columns,
+        loader.place.columns,
         data_version(source.files),
         lambda: identity((*source.files, *([zones] if zones else []))),
         read,
         loader.count_rows,
+        loader.rows,
         refusal,
     )
 
@@ -199,10 +208,12 @@ def _open_city(
         uri,
         SYNTHETIC,
         columns,
+        SYNTHETIC.place(request.points).columns,
         CITY_VERSION,
         identity=lambda: f"{uri} {CITY_VERSION}",
         read=lambda: _cleaned(coordinates(), options),
         count_rows=lambda: address.rows,
+        rows=lambda: map(to_arrow, city.batches(address.rows)),
     )
 
 

@@ -74,6 +74,20 @@ class DataLoader:
             for table in self.tables
         )
 
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """All columns of the trips; those of CSV files as text, and those whose name is there twice left out.
+
+        Raises DataError where the files differ in their columns.
+        """
+        first, *others = self.tables
+        for table in others:
+            if set(table.columns) != set(first.columns):
+                different = ", ".join(sorted(set(table.columns) ^ set(first.columns)))
+                raise DataError(f"{first.file} and {table.file} differ in columns ({different}): load one at a time")
+        names = [name for name in first.columns if first.columns.count(name) == 1]
+        for table in self.tables:
+            yield from self._read(table, names, as_text=True)
+
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Latitude and longitude of each batch: float64 of shape (n,), as in the file, NaN where missing."""
         if isinstance(self.place, Zone):

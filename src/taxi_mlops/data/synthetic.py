@@ -217,7 +217,7 @@ def write_parquet(path: Path, rows: int, seed: int = 0, on_progress: Progress | 
         ):
             group: list[pa.RecordBatch] = []
             for batch in batches:
-                group.append(_to_arrow(batch))
+                group.append(to_arrow(batch))
                 done = batch.first_row + len(batch)
                 if done % _ROWS_PER_GROUP == 0 or done == rows:
                     writer.write_table(pa.Table.from_batches(group), row_group_size=_ROWS_PER_GROUP)
@@ -246,7 +246,8 @@ def _arrow_schema() -> pa.Schema:
     )
 
 
-def _to_arrow(batch: TripBatch) -> pa.RecordBatch:
+def to_arrow(batch: TripBatch) -> pa.RecordBatch:
+    """Return the trips as `write_parquet` writes them."""
     import pyarrow as pa
 
     rows = len(batch)

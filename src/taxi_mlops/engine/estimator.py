@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from taxi_mlops.engine.arrays import IntArray, LabelArray
 from taxi_mlops.engine.dbscan import check_degrees, dbscan, dbscan_plane
 from taxi_mlops.engine.frame import extent_of
+from taxi_mlops.engine.model_file import SavedModel, load_model, save_model
 from taxi_mlops.engine.nearest import NearestCore
 
 
@@ -101,34 +102,18 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | Path) -> None:
         """Write what predicting needs to a .npz file of plain arrays: core points, clusters, parameters."""
         check_is_fitted(self, "components_")
-        with Path(path).open("wb") as file:
-            np.savez(
-                file,
-                components=self.components_,
-                labels=self._nearest.labels,
-                eps=np.float64(self._nearest.eps),
-                min_samples=np.float64(self._fitted_min_samples),
-                metric=np.array("great_circle" if self._nearest.spherical else "euclidean"),
-            )
+        metric: Literal["great_circle", "euclidean"] = "great_circle" if self._nearest.spherical else "euclidean"
+        model = SavedModel(self.components_, self._nearest.labels, self._nearest.eps, self._fitted_min_samples, metric)
+        save_model(model, Path(path))
 
     @classmethod
     def load(cls, path: str | Path, n_jobs: int | None = None) -> Self:
         """Read a model that `save` wrote; it predicts, and knows no `labels_`. Raises ValueError for other files."""
-        with np.load(Path(path), allow_pickle=False) as file:
-            missing = {"components", "labels", "eps", "min_samples", "metric"} - set(getattr(file, "files", ()))
-            if missing:
-                raise ValueError(f"{path} is not a model saved by GridDBSCAN: it has no {', '.join(sorted(missing))}")
-            model = cls(
-                eps=float(file["eps"]),
-                min_samples=float(file["min_samples"]),
-                metric=str(file["metric"]),  # type: ignore[arg-type]
-                n_jobs=n_jobs,
-            )
-            model.components_ = file["components"]
-            labels = file["labels"]
-        model._check_parameters()
+        saved = load_model(Path(path))
+        model = cls(eps=saved.eps, min_samples=saved.min_samples, metric=saved.metric, n_jobs=n_jobs)
+        model.components_ = saved.components
         model.n_features_in_ = 2
-        model._set_model(labels)
+        model._set_model(saved.labels)
         return model
 
     def __sklearn_tags__(self) -> Tags:

@@ -47,7 +47,7 @@ def resolve(specification: Specification) -> Resolved:
         update={
             "adapters": tuple(infos),
             "reference": reference,
-            "threads": _threads(plan.threads),
+            "threads": threads_to_use(plan.threads),
             "memory_limit": plan.memory_limit or ByteSize(psutil.virtual_memory().total * SHARE_OF_MEMORY),
         }
     )
@@ -87,7 +87,8 @@ def _missing(listings: Iterable[AdapterListing]) -> tuple[UnavailableAdapter, ..
     )
 
 
-def _threads(asked: int | None) -> int:
+def threads_to_use(asked: int | None) -> int:
+    """Return the threads asked for, or one for each CPU. Raises UsageError for more than there are CPUs."""
     cpus = len(usable_cpus())
     if asked is not None and asked > cpus:
         raise UsageError(f"--threads {asked} is more than the {cpus} CPUs that this process may use")

@@ -9,6 +9,7 @@ from pathlib import Path
 from taxi_mlops.domain import AdapterInfo, Points, TrialOutcome, Workload
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict, check_equivalence
 from taxi_mlops.recording.assembly import Verdicts
+from taxi_mlops.recording.label_table import label_table
 from taxi_mlops.trials.clusterings import open_clustering
 
 _SEVERITY = (Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING, Verdict.DIFFERENT)
@@ -74,19 +75,11 @@ def _worst(workload: Workload, reference: str, answers: Answers, folder: Path) -
 
 
 def write_labels(points: Points, answers: Answers, folder: Path, target: Path) -> None:
-    """Write `<adapter>.parquet`: row, latitude, longitude, weight where there is one, label and core of every point.
-
-    `row` joins a point to its trip (see `Points`); zones, which stand for many rows, have none. `core` is null where
-    the implementation does not report core points.
-    """
-    import pyarrow as pa
+    """Write `<adapter>.parquet`, the table of `label_table`."""
     import pyarrow.parquet as pq
 
     clustering = open_clustering(folder, answers.digests[0])
-    given = {"row": points.row, "latitude": points.latitude, "longitude": points.longitude, "weight": points.weight}
-    columns = {name: values for name, values in given.items() if values is not None}
-    core = pa.nulls(len(points), pa.bool_()) if clustering.core_mask is None else pa.array(clustering.core_mask)
-    table = pa.table({**columns, "label": pa.array(clustering.labels, pa.int32()), "core": core})
+    table = label_table(points, clustering.labels, clustering.core_mask)
     table = table.replace_schema_metadata({"adapter": answers.adapter, "points_fingerprint": points.fingerprint})
     partial = target / f".{answers.adapter}.parquet.partial"
     pq.write_table(table, partial, compression="zstd")

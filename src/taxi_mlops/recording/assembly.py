@@ -77,7 +77,7 @@ def assemble(
     return Comparison(
         run_id=header.run_id,
         created_at=header.created_at,
-        dataset=_dataset(header),
+        dataset=Dataset.of(header.provenance, header.fingerprint, header.n_points, weighted=header.weighted),
         parameters=ClusteringParametersUsed(**header.specification.parameters.model_dump()),
         machine=header.machine,
         threads=header.threads,
@@ -159,23 +159,6 @@ def _measured(run: Comparison, points: int, found: Findings) -> MeasuredWorkload
             for entry in found.ranking
             if entry.rank is not None and entry.fit_seconds_median is not None
         },
-    )
-
-
-def _dataset(header: RunHeader) -> Dataset:
-    provenance = header.provenance
-    return Dataset(
-        uri=provenance.uri,
-        schema=provenance.schema,
-        data_version=provenance.data_version,
-        fingerprint=header.fingerprint,
-        rows_read=provenance.rows_read,
-        rows_used=provenance.rows_used,
-        points=header.n_points,
-        weighted=header.weighted,
-        dropped=dict(provenance.dropped),
-        notes=provenance.notes,
-        from_cache=provenance.from_cache,
     )
 
 

@@ -7,11 +7,11 @@ History of the schema:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import AwareDatetime, Field
 
-from taxi_mlops.domain import TrialStatus
+from taxi_mlops.domain import Provenance, TrialStatus
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.evaluation.equivalence import Equivalence
@@ -37,6 +37,25 @@ class Dataset(ResultDocument):
     dropped: dict[str, int] = Field(description="Rows dropped, by the name of the rule.")
     notes: tuple[str, ...] = Field(description="What to keep in mind about these points.")
     from_cache: bool = Field(default=False, description="Whether the points were prepared earlier, and kept.")
+    columns: tuple[str, ...] = Field(default=(), description="Columns of the source that the points were read from.")
+
+    @classmethod
+    def of(cls, provenance: Provenance, fingerprint: str, points: int, *, weighted: bool) -> Self:
+        """Describe that many points."""
+        return cls(
+            uri=provenance.uri,
+            schema=provenance.schema,
+            data_version=provenance.data_version,
+            fingerprint=fingerprint,
+            rows_read=provenance.rows_read,
+            rows_used=provenance.rows_used,
+            points=points,
+            weighted=weighted,
+            dropped=dict(provenance.dropped),
+            notes=provenance.notes,
+            from_cache=provenance.from_cache,
+            columns=provenance.columns,
+        )
 
 
 class ClusteringParametersUsed(ResultDocument):

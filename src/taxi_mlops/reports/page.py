@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.data.preprocessor import Rule
@@ -13,16 +11,13 @@ from taxi_mlops.recording.assembly import workloads_of
 from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports.charts import eps_chart, memory_chart, speedup_chart, time_chart
 from taxi_mlops.reports.disagreements import disagreements
-from taxi_mlops.reports.html import TEMPLATES, file_name, render_page
+from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.map import CounterExample
-from taxi_mlops.reports.picture import Picture
+from taxi_mlops.reports.map_section import MapSection, map_scripts
 from taxi_mlops.reports.several_page import make_section
 from taxi_mlops.reports.terminal import sentence
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
-_RULES = {
+RULES = {
     Rule.MISSING: "no latitude or no longitude",
     Rule.ZERO: "exactly (0, 0)",
     Rule.OUT_OF_RANGE: "latitude beyond ±90° or longitude beyond ±180°",
@@ -32,33 +27,6 @@ _RULES = {
     ZoneRule.ZONE_NOT_IN_FILE: "no polygon of this zone in the file",
     NOT_SAMPLED: "good rows that the sample left out",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class LargeCluster:
-    """A row of the table of the largest clusters, as text."""
-
-    size: str
-    share: str
-    area: str
-    density: str
-    place: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MapSection:
-    """The map as the page shows it.
-
-    document: for `Bokeh.embed.embed_item`. picture: the points for print, and where scripts do not run. text: what the
-    map shows, for those who do not see it. caption, clusters_text: sentences below the map and above the table.
-    """
-
-    document: dict[str, Any]
-    picture: Picture
-    text: str
-    caption: str
-    clusters_text: str
-    largest: tuple[LargeCluster, ...]
 
 
 def counter_examples(comparison: Comparison) -> tuple[CounterExample, ...]:
@@ -78,7 +46,7 @@ def render(
     across = comparison.across_workloads
     return render_page(
         "report.html.j2",
-        scripts=_scripts() if map_section else (),
+        scripts=map_scripts() if map_section else (),
         comparison=comparison,
         results={result.name: result for result in comparison.adapters},
         examples=counter_examples(comparison),
@@ -92,17 +60,7 @@ def render(
         eps=eps_chart(comparison.eps_choice) if comparison.eps_choice else None,
         scaling=make_section(across, workloads_of(comparison)) if across else None,
         disagreements=disagreements(comparison),
-        rules=_RULES,
+        rules=RULES,
         specification=specification,
         specification_uri=f"data:text/plain;base64,{base64.b64encode(specification.encode()).decode('ascii')}",
     )
-
-
-def _scripts() -> tuple[Markup, ...]:
-    """BokehJS, and ours."""
-    from bokeh.resources import Resources
-    from markupsafe import Markup
-
-    bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
-    own = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    return tuple(Markup(script) for script in (*bokeh, own))  # noqa: S704 - scripts of a library and our own

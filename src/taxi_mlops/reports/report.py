@@ -6,21 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from taxi_mlops.domain import NOISE
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.comparison import AdapterResult, Comparison, read_comparison
 from taxi_mlops.recording.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from taxi_mlops.reports.hotspots import Hotspots
-    from taxi_mlops.reports.labels import LabelledPoints
-    from taxi_mlops.reports.page import LargeCluster, MapSection
-    from taxi_mlops.reports.picture import Picture
-
-LARGEST = 10
+    from taxi_mlops.reports.map_section import MapSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,87 +60,18 @@ def _read_specification(path: Path) -> str:
 def _map(comparison: Comparison, shown: AdapterResult, folder: RunFolder) -> tuple[MapSection, str]:
     """The section of the page, and the document of the hotspots."""
     from taxi_mlops.reports.geojson import to_geojson
-    from taxi_mlops.reports.hotspots import find_hotspots
-    from taxi_mlops.reports.labels import Frame, read_labels
-    from taxi_mlops.reports.map import draw_map, first_view
-    from taxi_mlops.reports.page import MapSection, counter_examples
-    from taxi_mlops.reports.picture import PAPER_SIDE, Extent, draw
+    from taxi_mlops.reports.labels import read_labels
+    from taxi_mlops.reports.map_section import OUTLINE, hotspots_of, make_section
+    from taxi_mlops.reports.page import counter_examples
 
     points = read_labels(shown.name, folder.path / str(shown.labels))
-    frame = Frame.around(points.latitude, points.longitude)
-    hotspots = find_hotspots(points, frame, comparison.parameters.eps_metres)
-    east, north = frame.to_metres(points.latitude, points.longitude)
-    seen = points.labels != NOISE if len(hotspots) else np.ones(len(points), dtype=np.bool_)
-    extent = Extent.around(east[seen], north[seen])
-    picture = draw(east, north, points.labels, extent)
-    view = first_view(hotspots, extent)
-    section = MapSection(
-        document=draw_map(hotspots, picture, extent, view, counter_examples(comparison)),
-        picture=draw(east, north, points.labels, view, picture.colours, PAPER_SIDE),
-        text=_description(points, hotspots),
-        caption=_caption(shown, points, picture, bool(counter_examples(comparison))),
-        clusters_text=_clusters_text(hotspots),
-        largest=_largest(points, hotspots),
-    )
+    hotspots = hotspots_of(points, comparison.parameters.eps_metres)
     about = {
         "run_id": comparison.run_id,
         "source": comparison.dataset.uri,
         "eps_metres": comparison.parameters.eps_metres,
         "min_samples": comparison.parameters.min_samples,
-        "outline": "concave hull, within eps / 2 of every point of the cluster",
+        "outline": OUTLINE,
     }
+    section = make_section(points, hotspots, counter_examples(comparison))
     return section, to_geojson(hotspots, shown.name, about)
-
-
-def _description(points: LabelledPoints, hotspots: Hotspots) -> str:
-    from taxi_mlops.reports.map import place_text
-
-    if not len(hotspots):
-        return f"Map of {len(points):,} points, all of them noise."
-    place = place_text(float(hotspots.latitude[0]), float(hotspots.longitude[0]))
-    return (
-        f"Map of {len(points):,} points in {hotspots.n_clusters:,} clusters and noise; the largest cluster has "
-        f"{hotspots.size[0]:,} points around {place}."
-    )
-
-
-def _caption(shown: AdapterResult, points: LabelledPoints, picture: Picture, examples: bool) -> str:
-    text = (
-        f"The clustering of {shown.name}, {len(points):,} points. Neighbouring clusters differ in "
-        "colour; a colour means nothing else. Noise is grey; stronger pixels hold more points."
-    )
-    if examples:
-        text += " On the live map × marks points on which adapters differ."
-    if picture.outside:
-        text += f" {picture.outside:,} noise points lie beyond the edges."
-    return text
-
-
-def _clusters_text(hotspots: Hotspots) -> str:
-    from taxi_mlops.reports.hotspots import MAX_HOTSPOTS
-    from taxi_mlops.reports.map import MAX_OUTLINES
-
-    text = (
-        f"{min(LARGEST, len(hotspots))} of {hotspots.n_clusters:,} clusters, by number of points. The outline is a "
-        "concave hull: it follows the points where a convex one would cover streets without any."
-    )
-    if hotspots.n_clusters > MAX_OUTLINES:
-        text += f" The map outlines at most {MAX_OUTLINES:,}, hotspots.geojson {MAX_HOTSPOTS:,}."
-    return text
-
-
-def _largest(points: LabelledPoints, hotspots: Hotspots) -> tuple[LargeCluster, ...]:
-    from taxi_mlops.reports.map import area_text, density_text, place_text
-    from taxi_mlops.reports.page import LargeCluster
-
-    density = hotspots.density
-    return tuple(
-        LargeCluster(
-            size=f"{hotspots.size[i]:,}",
-            share=f"{hotspots.size[i] / len(points):.1%}",
-            area=area_text(float(hotspots.area_km2[i])),
-            density=density_text(float(density[i])),
-            place=place_text(float(hotspots.latitude[i]), float(hotspots.longitude[i])),
-        )
-        for i in range(min(LARGEST, len(hotspots)))
-    )

@@ -37,7 +37,7 @@ class _Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     key: str
     n: Annotated[int, Field(ge=1)]
     weighted: bool

@@ -23,12 +23,18 @@ def read_answer(scratch: Path, n: int) -> Clustering:
 
     Raises InvalidClusteringError where it is no clustering of `n` points.
     """
-    labels = _checked_labels(_read(scratch / LABELS_FILE), n)
     core_mask = scratch / CORE_MASK_FILE
-    return Clustering(
-        labels=canonical_labels(labels),
-        core_mask=_checked_core_mask(_read(core_mask), n) if core_mask.exists() else None,
-    )
+    found = Clustering(_read(scratch / LABELS_FILE), _read(core_mask) if core_mask.exists() else None)
+    return checked_clustering(found, n)
+
+
+def checked_clustering(answer: object, n: int) -> Clustering:
+    """An answer examined and brought to canonical form. Raises InvalidClusteringError as `read_answer` does."""
+    if not isinstance(answer, Clustering):
+        raise InvalidClusteringError(f"fit returned {type(answer).__name__}, not a Clustering")
+    labels = canonical_labels(_checked_labels(np.asarray(answer.labels), n))
+    core_mask = None if answer.core_mask is None else _checked_core_mask(np.asarray(answer.core_mask), n)
+    return Clustering(labels, core_mask, answer.about)
 
 
 def canonical_labels(labels: LabelArray) -> LabelArray:

@@ -40,6 +40,7 @@ def write_workload(points: Points, parameters: Parameters, folder: Path) -> None
         "rows_used": points.provenance.rows_used,
         "dropped": dict(points.provenance.dropped),
         "notes": list(points.provenance.notes),
+        "columns": list(points.provenance.columns),
     }
     description = {
         "n": len(points),
@@ -63,7 +64,7 @@ def open_workload(folder: Path) -> Workload:
         longitude=_map(folder / _LONGITUDE),
         weight=_map(weight) if weight.exists() else None,
         fingerprint=description["fingerprint"],
-        provenance=Provenance(**provenance | {"notes": tuple(provenance["notes"])}),
+        provenance=Provenance(**provenance | {name: tuple(provenance[name]) for name in ("notes", "columns")}),
         row=_map(row) if row.exists() else None,
     )
     return Workload(points, Parameters(**description["parameters"]))

@@ -169,9 +169,39 @@ def test_what_was_fitted_counts_after_set_params(tmp_path):
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(ValueError, match="not a model saved by GridDBSCAN"):
-        GridDBSCAN.load(tmp_path / "other.npz")
+    path = tmp_path / "model.npz"
+    np.savez(path, a=np.zeros(3))
+    with pytest.raises(ValueError, match=r"model\.npz is not a saved model: it has no components, eps, labels"):
+        GridDBSCAN.load(path)
+    for content in (b"", b"PK\x03\x04 no archive", b"lat,lon\n1,2\n"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"model\.npz is not a saved model: it is no \.npz file of arrays"):
+            GridDBSCAN.load(path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"labels": np.zeros(3, dtype=np.int32)},
+        {"labels": np.zeros(4)},
+        {"components": np.zeros((4, 3))},
+        {"components": np.full((4, 2), np.nan)},
+        {"eps": np.float64(0.0)},
+        {"min_samples": np.float64(np.nan)},
+        {"metric": np.array("manhattan")},
+        {"eps": np.zeros(2)},
+        {"components": np.array([[None, None]])},
+    ],
+)
+def test_a_model_with_impossible_values_is_refused(tmp_path, wrong):
+    path = tmp_path / "model.npz"
+    GridDBSCAN(eps=10.0, min_samples=1).fit(np.zeros((4, 2))).save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    GridDBSCAN.load(path)
+    np.savez(path, **arrays | wrong)
+    with pytest.raises(ValueError, match=r"model\.npz is a broken model: "):
+        GridDBSCAN.load(path)
 
 
 @pytest.mark.parametrize("point", [[48.85, 362.35], [90.5, 2.35]])

@@ -1,0 +1,74 @@
+"""`taxi cluster`: cluster trips once, and write what is found."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from taxi_mlops.cli.options import Cache, Output, Quiet, Spec, document_to_run, folder_to_fill, settings_with, takes
+from taxi_mlops.cli.printing import print_files
+
+if TYPE_CHECKING:
+    from taxi_mlops.recording.cluster_result import ClusterFolder, ClusterResult
+
+
+class Format(StrEnum):
+    """Formats of the file of labels."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    GEOJSON = "geojson"
+
+
+@takes("taxi_mlops.cluster:Cluster")
+def cluster(
+    given: dict[str, str | None],
+    spec: Spec = None,
+    output: Output = None,
+    kind: Annotated[Format, typer.Option("--format", help="Format of the file of labels.")] = Format.PARQUET,
+    keep_columns: Annotated[
+        bool, typer.Option("--keep-columns", help="Write each trip's own columns beside its label.")
+    ] = False,
+    cache: Cache = True,
+    json: Annotated[bool, typer.Option("--json", help="Print cluster.json.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cluster your trips: labels, hotspots, a map, and a model that predicts."""
+    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cluster import Cluster
+    from taxi_mlops.data.load import open_trips
+    from taxi_mlops.flows.cluster import cluster as cluster_points
+    from taxi_mlops.flows.cluster_files import write_clusters
+    from taxi_mlops.recording.cluster_result import ClusterFolder
+
+    document = document_to_run(Cluster, given, spec, None) or Cluster()
+    settings = settings_with(cache)
+    folder = ClusterFolder(folder_to_fill(output, None, settings, "cluster-"))
+    folder.require_new()
+    with watched(quiet=quiet or json) as observer:
+        clusters = cluster_points(document, settings, observer)
+        trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
+        result = write_clusters(clusters, folder, observer, kind.value, trips)
+    _show(result, folder, kind, json)
+
+
+def _show(result: ClusterResult, folder: ClusterFolder, kind: Format, json: bool) -> None:
+    from rich.console import Console
+
+    from taxi_mlops.recording.documents import to_json
+    from taxi_mlops.reports.cluster_terminal import render
+
+    if json:
+        typer.echo(to_json(result), nl=False)
+        return
+    Console(highlight=False).print(render(result))
+    files = (
+        (folder.page, "the map: open it in a browser"),
+        (folder.hotspots, "the clusters, for QGIS or geojson.io"),
+        (folder.labels(kind.value), "the label of every point"),
+        (folder.model, "predicts the clusters of new points: GridDBSCAN.load"),
+        (folder.result, "all values"),
+    )
+    print_files(folder.path, files)

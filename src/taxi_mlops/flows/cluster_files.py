@@ -1,0 +1,153 @@
+"""The files of one clustering: labels, hotspots, model, page and document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from taxi_mlops.domain import NOISE
+from taxi_mlops.engine.model_file import SavedModel, save_model
+from taxi_mlops.files import write_atomically
+from taxi_mlops.flows.cluster import Clusters, Stopwatch
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.recording.cluster_result import AdapterUsed, ClusterFolder, ClusterResult, LargestCluster
+from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
+from taxi_mlops.recording.documents import to_json
+from taxi_mlops.recording.label_table import LabelFormat, in_batches, label_table, with_trips, write_table
+from taxi_mlops.reports.cluster_page import render
+from taxi_mlops.reports.geojson import to_geojson
+from taxi_mlops.reports.hotspots import Hotspots
+from taxi_mlops.reports.labels import LabelledPoints
+from taxi_mlops.reports.map_section import LARGEST, OUTLINE, hotspots_of, make_section
+from taxi_mlops.trials.machine import describe_machine
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_clusters(
+    clusters: Clusters,
+    folder: ClusterFolder,
+    observer: Observer,
+    kind: LabelFormat = "parquet",
+    trips: Iterable[pa.RecordBatch] | None = None,
+) -> ClusterResult:
+    """Write everything into a new folder, which appears under its name once it is complete.
+
+    trips: all rows of the input, whose columns then stand beside the labels.
+
+    Raises RunFolderError where the folder cannot be used, TaxiError where a file cannot be written, and as `with_trips`
+    and `write_table` do.
+    """
+    watch = Stopwatch(dict(clusters.seconds))
+    with folder.filled() as hidden:
+        observer.stage("Writing the labels")
+        with watch.stage("write_labels"):
+            _write_labels(clusters, hidden, kind, trips)
+        observer.stage("Drawing the map")
+        points = labelled_points(clusters)
+        with watch.stage("hotspots"):
+            hotspots = hotspots_of(points, clusters.parameters.eps_metres)
+            about = {
+                "source": clusters.points.provenance.uri,
+                "eps_metres": clusters.parameters.eps_metres,
+                "min_samples": clusters.parameters.min_samples,
+                "outline": OUTLINE,
+            }
+            write_atomically(hidden.hotspots, to_geojson(hotspots, clusters.adapter.name, about))
+        with watch.stage("map"):
+            section = make_section(points, hotspots)
+        result = describe(clusters, hotspots, hidden.labels(kind).name, watch)
+        write_atomically(hidden.page, render(result, section))
+        write_atomically(hidden.result, to_json(result))
+    return result
+
+
+def labelled_points(clusters: Clusters) -> LabelledPoints:
+    """The points with their labels, as the reports take them."""
+    points = clusters.points
+    return LabelledPoints(
+        clusters.adapter.name, points.latitude, points.longitude, clusters.clustering.labels, points.weight
+    )
+
+
+def model_of(clusters: Clusters) -> SavedModel | None:
+    """What predicts the cluster of other points; None where the implementation does not report core points."""
+    core = clusters.clustering.core_mask
+    if core is None:
+        return None
+    points = clusters.points
+    return SavedModel(
+        components=np.column_stack((points.latitude[core], points.longitude[core])),
+        labels=clusters.clustering.labels[core],
+        eps=clusters.parameters.eps_metres,
+        min_samples=float(clusters.parameters.min_samples),
+        metric=clusters.parameters.metric,
+    )
+
+
+def describe(clusters: Clusters, hotspots: Hotspots, labels: str, watch: Stopwatch) -> ClusterResult:
+    """The document of a clustering. labels: name of the file of labels."""
+    points, clustering, adapter = clusters.points, clusters.clustering, clusters.adapter
+    n_noise = int(np.count_nonzero(clustering.labels == NOISE))
+    return ClusterResult(
+        created_at=clusters.created_at,
+        dataset=Dataset.of(points.provenance, points.fingerprint, len(points), weighted=points.weight is not None),
+        parameters=ClusteringParametersUsed(
+            eps_metres=clusters.parameters.eps_metres, min_samples=clusters.parameters.min_samples
+        ),
+        adapter=AdapterUsed(name=adapter.name, version=adapter.version, exact=adapter.exact, note=adapter.note),
+        threads=clusters.threads,
+        eps_choice=clusters.eps_choice,
+        n_clusters=hotspots.n_clusters,
+        n_noise=n_noise,
+        noise_ratio=n_noise / len(points),
+        n_core=None if clustering.core_mask is None else int(np.count_nonzero(clustering.core_mask)),
+        largest=_largest(hotspots),
+        seconds=watch.seconds,
+        labels=labels,
+        model=None if clustering.core_mask is None else ClusterFolder.MODEL,
+        warnings=tuple(_warnings(clusters, hotspots)),
+        machine=describe_machine(),
+    )
+
+
+def _write_labels(
+    clusters: Clusters, folder: ClusterFolder, kind: LabelFormat, trips: Iterable[pa.RecordBatch] | None
+) -> None:
+    points, clustering = clusters.points, clusters.clustering
+    table = label_table(points, clustering.labels, clustering.core_mask)
+    batches = in_batches(table) if trips is None else with_trips(table, points, trips)
+    write_table(batches, folder.labels(kind), kind)
+    model = model_of(clusters)
+    if model is not None:
+        save_model(model, folder.model)
+
+
+def _largest(hotspots: Hotspots) -> tuple[LargestCluster, ...]:
+    density = hotspots.density
+    return tuple(
+        LargestCluster(
+            label=int(hotspots.label[i]),
+            points=int(hotspots.size[i]),
+            latitude=round(float(hotspots.latitude[i]), 7),
+            longitude=round((float(hotspots.longitude[i]) + 180.0) % 360.0 - 180.0, 7),
+            area_km2=float(f"{hotspots.area_km2[i]:.6g}"),
+            density_per_km2=None if np.isnan(density[i]) else float(f"{density[i]:.6g}"),
+        )
+        for i in range(min(LARGEST, len(hotspots)))
+    )
+
+
+def _warnings(clusters: Clusters, hotspots: Hotspots) -> Iterable[str]:
+    yield from clusters.points.provenance.notes
+    if clusters.eps_choice is not None:
+        yield str(clusters.eps_choice)
+    if clusters.adapter.note:
+        yield f"{clusters.adapter.name}: {clusters.adapter.note}"
+    if clusters.clustering.core_mask is None:
+        yield f"{clusters.adapter.name} does not report core points, so there is no model that predicts"
+    if not len(hotspots):
+        yield "all points are noise: a larger --eps or a smaller --min-samples finds clusters"

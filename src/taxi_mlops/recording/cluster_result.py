@@ -1,0 +1,126 @@
+"""`cluster.json`: what one clustering found, as a versioned document; and the folder that it lies in.
+
+History of the schema:
+1 - first version.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import AwareDatetime, Field
+
+from taxi_mlops.errors import RunFolderError, TaxiError
+from taxi_mlops.evaluation.eps_choice import EpsChoice
+from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
+from taxi_mlops.recording.documents import ResultDocument
+from taxi_mlops.recording.label_table import LabelFormat
+from taxi_mlops.trials.machine import Machine
+
+
+class AdapterUsed(ResultDocument):
+    """The implementation that clustered."""
+
+    name: str
+    version: str = Field(description="Version of the library behind the adapter.")
+    exact: bool = Field(description="Whether the adapter promises the clustering of DBSCAN.")
+    note: str = Field(default="", description="Where the implementation is not simply DBSCAN.")
+
+
+class LargestCluster(ResultDocument):
+    """One of the largest clusters. The outline is that of hotspots.geojson."""
+
+    label: int = Field(description="As in the file of labels.")
+    points: int = Field(description="Points of the cluster.")
+    latitude: float = Field(description="Mean of its points, in degrees.")
+    longitude: float = Field(description="Mean of its points, in degrees.")
+    area_km2: float = Field(description="Area of its outline.")
+    density_per_km2: float | None = Field(description="Points over that area; null where it has none.")
+
+
+class ClusterResult(ResultDocument):
+    """Everything that one clustering found, but for the labels themselves."""
+
+    schema_version: Literal[1] = 1
+    created_at: AwareDatetime
+    dataset: Dataset
+    parameters: ClusteringParametersUsed
+    adapter: AdapterUsed
+    threads: int
+    eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null where it was given.")
+    n_clusters: int
+    n_noise: int
+    noise_ratio: float = Field(description="Noise points over points, weights left aside.")
+    n_core: int | None = Field(description="Core points; null where the implementation does not report them.")
+    largest: tuple[LargestCluster, ...] = Field(description="The largest clusters, ten at most, the largest first.")
+    seconds: dict[str, float] = Field(description="Wall-clock seconds of each stage.")
+    labels: str = Field(description="Name of the file of labels.")
+    model: str | None = Field(description="Name of the model that predicts; null where core points are not reported.")
+    warnings: tuple[str, ...]
+    machine: Machine
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFolder:
+    """Paths of the results of one clustering."""
+
+    path: Path
+
+    MODEL: ClassVar[str] = "model.npz"
+
+    def labels(self, kind: LabelFormat) -> Path:
+        return self.path / f"labels.{kind}"
+
+    @property
+    def model(self) -> Path:
+        """Core points and their clusters, for `taxi predict`."""
+        return self.path / self.MODEL
+
+    @property
+    def hotspots(self) -> Path:
+        return self.path / "hotspots.geojson"
+
+    @property
+    def page(self) -> Path:
+        return self.path / "clusters.html"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "cluster.json"
+
+    def require_new(self) -> None:
+        """Raise RunFolderError where the folder holds anything, or cannot be made."""
+        try:
+            taken = next(self.path.iterdir(), None)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RunFolderError(f"cannot use {self.path} as output folder: {error.strerror}") from None
+        if taken is not None:
+            raise RunFolderError(f"{self.path} is not empty ({taken.name}, …); name a new folder")
+
+    @contextmanager
+    def filled(self) -> Iterator[ClusterFolder]:
+        """Yield a hidden folder beside this one, which takes its place once the block has ended well.
+
+        Raises RunFolderError where that cannot be done, and TaxiError where a file cannot be written.
+        """
+        self.require_new()
+        hidden = self.path.with_name(f".{self.path.name}-{os.getpid()}")
+        try:
+            try:
+                hidden.mkdir(parents=True)
+            except OSError as error:
+                raise RunFolderError(f"cannot use {self.path} as output folder: {error.strerror}") from None
+            yield ClusterFolder(hidden)
+            hidden.replace(self.path)
+        except OSError as error:
+            raise TaxiError(f"cannot write {self.path}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
