@@ -123,6 +123,8 @@ def _rendered(inspection: Inspection) -> RenderableType:
         facts.add_row("rows left", f"{inspection.rows_used:,} ({inspection.rows_used / inspection.rows_read:.2%})")
     if inspection.bounding_box is not None:
         facts.add_row("bounding box", str(inspection.bounding_box))
+    if inspection.city is not None:
+        facts.add_row("around", Text(inspection.city))
     for note in inspection.notes:
         facts.add_row("note", Text(note))
     if inspection.refusal is not None:

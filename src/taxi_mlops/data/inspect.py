@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxi_mlops.data.doubts import Middle
 from taxi_mlops.data.load import OpenedTrips, open_trips
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
 from taxi_mlops.data.progress import Progress
@@ -39,7 +40,7 @@ class Inspection:
     """What a file holds, and what cleaning would make of it.
 
     rows_used, dropped, share_missing, bounding_box and map are None where the trips cannot become points; then
-    `refusal` says why. bounding_box: of the points that are left.
+    `refusal` says why. bounding_box: of the points that are left. city: the one that they lie around, or None.
     """
 
     uri: str
@@ -52,6 +53,7 @@ class Inspection:
     dropped: Mapping[str, int] | None = None
     share_missing: float | None = None
     bounding_box: BoundingBox | None = None
+    city: str | None = None
     map: TextMap | None = None
     notes: tuple[str, ...] = ()
     refusal: str | None = None
@@ -75,6 +77,7 @@ def inspect(request: LoadRequest, settings: Settings, on_progress: Progress | No
 
 def _of_points(trips: OpenedTrips, cleaned: CleanedCoordinates) -> Inspection:
     box = bounding_box(cleaned.latitude, cleaned.longitude) if cleaned.latitude.size else None
+    city = Middle.of(cleaned.latitude, cleaned.longitude).city
     return Inspection(
         trips.uri,
         trips.schema.name,
@@ -86,6 +89,7 @@ def _of_points(trips: OpenedTrips, cleaned: CleanedCoordinates) -> Inspection:
         dropped=dict(cleaned.dropped),
         share_missing=cleaned.dropped[Rule.MISSING] / cleaned.rows_read,
         bounding_box=box,
+        city=str(city) if city else None,
         map=text_map(cleaned.latitude, cleaned.longitude, cleaned.weight) if box else None,
         notes=tuple(note for note in (trips.schema.note, *cleaned.notes) if note),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from taxi_mlops import __version__
+from taxi_mlops.data.doubts import examined
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
@@ -170,7 +171,13 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
         if refusal is not None:
             raise DataError(f"{source.uri}: {refusal}")
         if zones is None:
-            return _cleaned(loader.coordinates(), options)
+            return examined(
+                _cleaned(loader.coordinates(), options),
+                loader.place,
+                source.uri,
+                named_by_user=request.latitude_column is not None,
+                box_given=request.bbox is not None,
+            )
         from taxi_mlops.data.zones import count_by_zone, read_zones
 
         return count_by_zone(loader.zone_numbers(), read_zones(zones), options.region)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.columns import numbers, polyline_ends
 from taxi_mlops.data.coordinate_names import TripEnd
+from taxi_mlops.data.doubts import advice_on_range
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.schemas import Polyline, TripSchema, Zone, choose_schema
+from taxi_mlops.data.schemas import Coordinates, Polyline, TripSchema, Zone, choose_schema
 from taxi_mlops.data.tables import Table, TripFile, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
 from taxi_mlops.domain import FloatArray
@@ -96,7 +98,8 @@ class DataLoader:
             yield from self._polylines(self.place)
             return
         rules = (ColumnRules(self.place.latitude, limit=90.0), ColumnRules(self.place.longitude, limit=360.0))
-        for latitude, longitude in self._numbers(rules):  # noqa: UP028
+        place = self.place
+        for latitude, longitude in self._numbers(rules, lambda table: _advice(table, place)):  # noqa: UP028
             yield latitude, longitude
 
     def zone_numbers(self) -> Iterator[FloatArray]:
@@ -106,10 +109,12 @@ class DataLoader:
         for (zone,) in self._numbers((ColumnRules(self.place.column),)):
             yield zone
 
-    def _numbers(self, rules: Sequence[ColumnRules]) -> Iterator[list[FloatArray]]:
+    def _numbers(
+        self, rules: Sequence[ColumnRules], advise: Callable[[Table], str] = lambda _: ""
+    ) -> Iterator[list[FloatArray]]:
         names = [column.column for column in rules]
         for table in self.tables:
-            validator = DataValidator(table.file, rules)
+            validator = DataValidator(table.file, rules, partial(advise, table))
             for batch in self._read(table, names):
                 values = [numbers(batch.column(name), name, validator) for name in names]
                 validator.observe(values)
@@ -133,6 +138,14 @@ class DataLoader:
             if self._on_progress:
                 self._on_progress("Reading", self._rows_done, total)
             yield batch
+
+
+def _advice(table: Table, place: Coordinates) -> str:
+    """What to do where the columns hold no degrees; empty where that is not known."""
+    sample = table.sample(place.columns)
+    unreadable = DataValidator(table.file, ())
+    latitude, longitude = (numbers(sample.column(name), name, unreadable) for name in place.columns)
+    return advice_on_range(latitude, longitude, place)
 
 
 def _refuse_without_header(table: Table) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from taxi_mlops.data.coordinate_names import CoordinatePair, TripEnd, candidates
+from taxi_mlops.data.coordinate_names import TripEnd, candidates
 from taxi_mlops.errors import DataError
 
 _LIKE_LATITUDE = re.compile(r"latitude|(?<![a-z])lat(?![a-z])", re.IGNORECASE)
@@ -29,6 +29,16 @@ class Coordinates:
     def columns(self) -> tuple[str, ...]:
         """The columns to read."""
         return (self.latitude, self.longitude)
+
+    @property
+    def exchanged(self) -> Coordinates:
+        """The same columns the other way round."""
+        return Coordinates(self.longitude, self.latitude)
+
+    @property
+    def flags(self) -> str:
+        """How the command line names the columns."""
+        return f"--lat {_quoted(self.latitude.strip())} --lon {_quoted(self.longitude.strip())}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +249,7 @@ def choose_schema(
 def _found_by_names(columns: Sequence[str], points: TripEnd, where: str) -> TripSchema:
     pairs = candidates(columns, points)
     if len(pairs) > 1:
-        listed = " or ".join(_flags(pair) for pair in pairs[:4])
+        listed = " or ".join(Coordinates(pair.latitude, pair.longitude).flags for pair in pairs[:4])
         raise DataError(f"{where}: several pairs of columns may hold the {points} points; choose with {listed}")
     if not pairs:
         raise DataError(f"{where}: the columns fit no known kind of trips; {_columns_and_flags(columns)}")
@@ -248,10 +258,6 @@ def _found_by_names(columns: Sequence[str], points: TripEnd, where: str) -> Trip
     _refuse_twins(columns, frozenset(place.columns), where)
     title = f"Columns {pair.latitude.strip()} and {pair.longitude.strip()}, found by their names"
     return TripSchema("columns", title, place, place)
-
-
-def _flags(pair: CoordinatePair) -> str:
-    return f"--lat {_quoted(pair.latitude.strip())} --lon {_quoted(pair.longitude.strip())}"
 
 
 def _named_by_user(
@@ -291,7 +297,7 @@ def _columns_and_flags(columns: Sequence[str]) -> str:
     listed = ", ".join(repr(column) for column in columns[:60]) + (", …" if len(columns) > 60 else "")
     latitude = next((column.strip() for column in columns if _LIKE_LATITUDE.search(column)), "COLUMN")
     longitude = next((column.strip() for column in columns if _LIKE_LONGITUDE.search(column)), "COLUMN")
-    flags = f"--lat {_quoted(latitude)} --lon {_quoted(longitude)}"
+    flags = Coordinates(latitude, longitude).flags
     return f"columns: {listed or 'none'}; say which ones hold degrees with {flags}"
 
 

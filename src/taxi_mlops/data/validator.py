@@ -6,7 +6,7 @@ what the loader may take for ten million rows. As there, every violation is coll
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,13 +67,14 @@ def shortened(value: object, length: int) -> str:
 class DataValidator:
     """Checks the columns of one file as its batches come: types, ranges, share of missing, emptiness.
 
-    file: is named in errors. Rows are numbered from 1, the header not counted. `conclude` raises one DataError for all
-    that was found.
+    file: is named in errors. advise: returns what to do about values that are out of range, where that is known. Rows
+    are numbered from 1, the header not counted. `conclude` raises one DataError for all that was found.
     """
 
-    def __init__(self, file: object, rules: Iterable[ColumnRules]) -> None:
+    def __init__(self, file: object, rules: Iterable[ColumnRules], advise: Callable[[], str] = str) -> None:
         self._file = file
         self._rules = tuple(rules)
+        self._advise = advise
         self._rows = 0
         self._missing = {rules.column: _Tally() for rules in self._rules}
         self._out_of_range = {rules.column: _Tally() for rules in self._rules}
@@ -98,16 +99,19 @@ class DataValidator:
             for column, tally in self._wrong_type.items()
             if tally.count
         ]
+        advice = ""
         for rules in self._rules:
             missing, outside = self._missing[rules.column], self._out_of_range[rules.column]
             if missing.count > rules.largest_share_missing * self._rows:
                 rule = f"missing (more than {rules.largest_share_missing:.0%} of all)"
                 violations.append(Violation(rules.column, rule, missing.count, tuple(missing.first_rows)))
             if outside.count > rules.largest_share_out_of_range * self._rows:
+                advice = self._advise()
                 rule = f"outside ±{rules.limit:g}, so not in degrees,"
                 violations.append(Violation(rules.column, rule, outside.count, tuple(outside.first_rows)))
         if violations:
             listed = "; ".join(str(violation) for violation in violations)
-            raise DataError(f"{self._file}: {listed}; correct the file, or name other columns with --lat and --lon")
+            advice = advice or "correct the file, or name other columns with --lat and --lon"
+            raise DataError(f"{self._file}: {listed}; {advice}")
         if not self._rows:
             raise DataError(f"{self._file}: the file holds no rows")

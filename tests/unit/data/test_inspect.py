@@ -24,6 +24,13 @@ def test_tells_what_loading_would_do(settings):
     assert inspection.refusal is None
 
 
+@pytest.mark.parametrize(("place", "city"), [("-33.44,-70.64", "Santiago (CL)"), ("-50,-120", None)])
+def test_names_the_city_that_the_points_lie_around(tmp_path, settings, place, city):
+    path = tmp_path / "t.csv"
+    path.write_text(f"lat,lon\n{place}\n{place}\n")
+    assert inspect(LoadRequest(source=str(path)), settings).city == city
+
+
 def test_tells_why_zones_are_refused(tmp_path, settings):
     path = tmp_path / "zones.csv"
     path.write_text("PULocationID,DOLocationID\n1,2\n3,4\n")

@@ -90,7 +90,7 @@ def test_a_sample_larger_than_the_data_is_the_data(trips, settings):
 
 def test_every_point_has_the_same_chance(settings, tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("y,x\n" + "".join(f"{n / 100},1\n" for n in range(10)))
+    path.write_text("y,x\n" + "".join(f"{n / 100},10\n" for n in range(10)))
     counts = np.zeros(10)
     for seed in range(300):
         request = LoadRequest(source=str(path), latitude_column="y", longitude_column="x", sample=3, seed=seed)

@@ -1,0 +1,114 @@
+"""Coordinates that are hardly what they are taken for: radians, or latitude and longitude exchanged.
+
+Clusters of such points would be wrong without a sign of it: distances are those of another place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from taxi_mlops.data.places import City, city_near
+from taxi_mlops.data.preprocessor import CleanedCoordinates
+from taxi_mlops.data.schemas import Coordinates, Place
+from taxi_mlops.domain import FloatArray
+from taxi_mlops.errors import DataError
+
+_POINTS_FOR_MEDIANS = 100_000
+_FAR_MORE = 10.0
+"""So many times as populous, the city of the exchanged coordinates makes those as they are doubtful."""
+
+
+def examined(
+    cleaned: CleanedCoordinates, place: Place, where: str, *, named_by_user: bool, box_given: bool
+) -> CleanedCoordinates:
+    """Return the coordinates with a note on what is doubtful about them.
+
+    named_by_user: the columns were named for this file, so that an exchange is noted and not refused.
+    box_given: the user gave a box in degrees that the points lie in, so that they are no radians.
+
+    Raises DataError naming the file (`where`) and what to do, where the points are radians, or lie far from every city
+    but, exchanged, around one.
+    """
+    if not cleaned.latitude.size:
+        return cleaned
+    if not box_given:
+        _refuse_radians(cleaned.latitude, cleaned.longitude, where)
+    middle = Middle.of(cleaned.latitude, cleaned.longitude)
+    if not middle.looks_exchanged:
+        return cleaned
+    exchange = f" with {place.exchanged.flags}" if isinstance(place, Coordinates) else ""
+    if isinstance(place, Coordinates) and not named_by_user and middle.city is None:
+        raise DataError(f"{where}: {middle}. Exchange them{exchange}; if they are right, say so with {place.flags}")
+    note = f"{middle}: if they are, exchange them{exchange}"
+    return replace(cleaned, notes=(*cleaned.notes, note[0].upper() + note[1:]))
+
+
+def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Coordinates) -> str:
+    """Return what to do about columns of which many values are no degrees; empty where that is not known.
+
+    latitude, longitude: some of the values, float64 of shape (n,), NaN where missing.
+    """
+    middle = Middle.of(latitude, longitude)
+    if not (90 < abs(middle.latitude) <= 360 and abs(middle.longitude) <= 90):
+        return ""
+    city = f" (around {middle.exchanged})" if middle.exchanged else ""
+    return f"latitude and longitude look exchanged: try {place.exchanged.flags}{city}"
+
+
+def _refuse_radians(latitude: FloatArray, longitude: FloatArray, where: str) -> None:
+    """In degrees, such points lie in the open sea of the Gulf of Guinea, all of them."""
+    pi = np.pi
+    if not (_within(latitude, -pi / 2, pi / 2) and (_within(longitude, -pi, pi) or _within(longitude, 0.0, 2 * pi))):
+        return
+    city = Middle.of(np.degrees(latitude), np.degrees(longitude)).city
+    raise DataError(
+        f"{where}: no latitude is beyond ±{pi / 2:.3f} and no longitude beyond {'±' if longitude.min() < 0 else ''}"
+        f"{pi if longitude.max() <= pi else 2 * pi:.3f}, as in radians{f' (around {city})' if city else ''}; convert "
+        "them to degrees, for example with numpy.degrees. If they are degrees, in the sea around (0, 0), say so with "
+        "a box: --bbox=-2,-7,2,7"
+    )
+
+
+def _within(values: FloatArray, least: float, largest: float) -> bool:
+    return bool(least <= values.min() and values.max() <= largest)
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """Medians of latitude and longitude in degrees, and what lies there."""
+
+    latitude: float
+    longitude: float
+
+    @classmethod
+    def of(cls, latitude: FloatArray, longitude: FloatArray) -> Middle:
+        """The medians of n points, where there are very many of every k-th; NaN where there is none."""
+        step = 1 + latitude.size // _POINTS_FOR_MEDIANS
+        some = np.column_stack((latitude[::step], longitude[::step]))
+        some = some[~np.isnan(some).any(axis=1)]
+        return cls(*map(float, np.median(some, axis=0))) if some.size else cls(np.nan, np.nan)
+
+    @property
+    def city(self) -> City | None:
+        """The city that the points lie around."""
+        return city_near(self.latitude, self.longitude)
+
+    @property
+    def exchanged(self) -> City | None:
+        """The city that they would lie around with latitude and longitude exchanged."""
+        return city_near(self.longitude, self.latitude)
+
+    @property
+    def looks_exchanged(self) -> bool:
+        """Whether the points are much more plausible the other way round."""
+        here, there = self.city, self.exchanged
+        return there is not None and (here is None or there.population >= _FAR_MORE * here.population)
+
+    def __str__(self) -> str:
+        here = f"around {self.city}" if self.city else "more than 100 km from every city"
+        return (
+            f"latitude and longitude look exchanged: the medians are {self.latitude:.4f} and {self.longitude:.4f}, "
+            f"{here}; the other way round the points lie around {self.exchanged}"
+        )

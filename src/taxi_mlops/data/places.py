@@ -1,0 +1,69 @@
+"""Which city points lie near, to see whether their coordinates mean what they are taken for.
+
+`cities.parquet` holds the 6,204 cities of 100,000 inhabitants and more of GeoNames (https://www.geonames.org, CC BY
+4.0), the most populous first; `tools/make_cities.py` makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from taxi_mlops.data.regions import wrapped
+from taxi_mlops.domain import FloatArray
+from taxi_mlops.engine.geodesy import great_circle_distance
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FAR_METRES = 100_000.0
+"""Points farther from every city are hardly where trips are made."""
+
+_AROUND_METRES = 30_000.0
+"""So near, the most populous city gives the place its name, and not the nearest suburb."""
+
+_FILE = Path(__file__).with_name("cities.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A city of 100,000 inhabitants and more. country: ISO 3166-1, two letters."""
+
+    name: str
+    country: str
+    population: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.country})"
+
+
+def city_near(latitude: float, longitude: float) -> City | None:
+    """Return the city that a place in degrees lies around.
+
+    That is the most populous one within 30 km, else the nearest within 100 km, else none, as for degrees out of range.
+    """
+    if not (abs(latitude) <= 90.0 and abs(longitude) <= 360.0):
+        return None
+    cities, city_latitude, city_longitude = _cities()
+    metres = great_circle_distance(latitude, wrapped(longitude), city_latitude, city_longitude)
+    chosen = int(np.argmax(metres <= _AROUND_METRES))
+    if metres[chosen] > _AROUND_METRES:
+        chosen = int(np.argmin(metres))
+    if metres[chosen] > _FAR_METRES:
+        return None
+    (row,) = cities.slice(chosen, 1).to_pylist()
+    return City(row["name"], row["country"], row["population"])
+
+
+@cache
+def _cities() -> tuple[pa.Table, FloatArray, FloatArray]:
+    """The cities, and their latitudes and longitudes in degrees."""
+    import pyarrow.parquet as pq
+
+    cities = pq.read_table(_FILE)
+    latitude, longitude = (np.array(cities.column(name).to_pylist()) for name in ("latitude", "longitude"))
+    return cities, latitude, longitude
