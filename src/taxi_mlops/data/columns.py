@@ -32,18 +32,16 @@ def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray
     """A column of n cells of any numeric or text type as float64 of shape (n,), NaN where missing or unreadable."""
     import pyarrow as pa
 
+    column = plain(column)
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.dictionary_decode()
-        kind = column.type
     if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
-        return _float64(column)
+        return as_float64(column)
     if pa.types.is_decimal(kind):  # by way of text: pyarrow's direct conversion is off in the last place
-        return _float64(column.cast(pa.string()))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = _without_missing(column)
+        return as_float64(column.cast(pa.string()))
+    if is_text(column):
+        column = without_missing(column)
         with suppress(pa.ArrowInvalid):  # an unreadable cell: look at each
-            return _float64(column)
+            return as_float64(column)
     cells = column.to_pylist()
     parsed = [_parse(cell) for cell in cells]
     bad = np.array([value is None for value in parsed])
@@ -53,10 +51,10 @@ def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray
 
 def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
     """Latitude and longitude of one end of n polylines, float64 of shape (n,), NaN where the polyline is empty."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    column = plain(column)
+    if not is_text(column):
         nowhere = np.full(len(column), np.nan)
         validator.wrong_type(place.column, np.ones(len(column), dtype=np.bool_), column.to_pylist())
         return nowhere, nowhere
@@ -66,12 +64,36 @@ def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -
         pair = pc.extract_regex(pc.utf8_slice_codeunits(column, -_TAIL_CHARACTERS), _LAST_PAIR)
     not_empty = pc.invert(pc.match_substring_regex(column, _NO_PAIR))
     unreadable = pc.and_kleene(column.is_valid(), pc.and_(pair.is_null(), not_empty))
-    validator.wrong_type(place.column, _bool(unreadable), column)
+    validator.wrong_type(place.column, as_bool(unreadable), column)
     latitude, longitude = pc.struct_field(pair, "latitude"), pc.struct_field(pair, "longitude")
-    return _float64(latitude), _float64(longitude)
+    return as_float64(latitude), as_float64(longitude)
 
 
-def _without_missing(column: pa.Array) -> pa.Array:
+def plain(column: pa.Array) -> pa.Array:
+    """The same cells without dictionary, views, run ends and extension types, which few functions take."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain(column.storage)
+    if pa.types.is_dictionary(kind):
+        return plain(column.dictionary_decode())
+    if pa.types.is_run_end_encoded(kind):
+        return plain(pc.run_end_decode(column))
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    return column.cast(pa.binary()) if pa.types.is_binary_view(kind) else column
+
+
+def is_text(column: pa.Array) -> bool:
+    """Whether the cells of a column are text."""
+    from pyarrow import types
+
+    return bool(types.is_string(column.type) or types.is_large_string(column.type))
+
+
+def without_missing(column: pa.Array) -> pa.Array:
     """Cells of text without the blanks around them; null where they say that there is no value."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -81,7 +103,7 @@ def _without_missing(column: pa.Array) -> pa.Array:
     return pc.if_else(missing, pa.scalar(None, trimmed.type), trimmed)
 
 
-def _float64(column: pa.Array) -> FloatArray:
+def as_float64(column: pa.Array) -> FloatArray:
     """n numbers, NaN for null; without a copy where they are float64 and none is null.
 
     Taken from the buffers, because pyarrow's own conversion imports pandas, which takes longer than most files.
@@ -91,10 +113,10 @@ def _float64(column: pa.Array) -> FloatArray:
     column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are no degrees anyway
     stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
     values: FloatArray = np.from_dlpack(stored).view(np.float64)
-    return np.where(_bool(column.is_null()), np.nan, values) if column.null_count else values
+    return np.where(as_bool(column.is_null()), np.nan, values) if column.null_count else values
 
 
-def _bool(mask: pa.BooleanArray) -> BoolArray:
+def as_bool(mask: pa.BooleanArray) -> BoolArray:
     """n truth values, none of them null."""
     import pyarrow as pa
 

@@ -1,7 +1,8 @@
 """Pairs of latitude and longitude columns, found by their names.
 
 A name is split into words (`PickupLat`, `pickup_latitude`, `start lat`, `origin.lng` …). One word says latitude or
-longitude, others may say the end of the trip; what is left must be the same in both names of a pair.
+longitude, others may say the end of the trip; what is left must be the same in both names of a pair. Names such as `y`
+and `x` say less: whether those columns hold degrees, their values must show.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _LATITUDES = frozenset({"lat", "lats", "latitude", "latitudes", "latitud", "lati
 _LONGITUDES = frozenset(
     {"lon", "lng", "long", "longitude", "longitudes", "longitud", "longitudine", "langengrad", "lange", "laengengrad"}
 )
+_YS = frozenset({"y", "ycoord", "coordy", "northing", "ycoordinate"})
+_XS = frozenset({"x", "xcoord", "coordx", "easting", "xcoordinate"})
 _PICKUPS = frozenset(
     {"pickup", "pick", "pu", "start", "started", "begin", "beginning", "origin", "orig", "origen", "from", "source"}
     | {"src", "departure", "depart", "inicio", "restaurant", "store", "merchant", "sender", "o"}
@@ -30,64 +33,128 @@ _FILLERS = frozenset(
     {"up", "off", "location", "loc", "point", "position", "pos", "coord", "coordinate", "coordinates", "deg"}
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_AXIS = "latitude|longitude|latitud|longitud|lat|lng|lon|long"
 _FUSED = re.compile(
     r"(?P<end>pickup|dropoff|start|end|origin|orig|destination|dest|from|to|begin|finish)?"
-    r"(?P<kind>station|location|centroid|point)?(?P<axis>latitude|longitude|latitud|longitud|lat|lng|lon|long)"
+    rf"(?P<kind>station|location|centroid|point)?(?P<axis>{_AXIS})(?P<other_axis>{_AXIS})?"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CoordinatePair:
-    """Two columns that hold latitude and longitude; `end` where their names say which end of the trip."""
+    """Two columns that hold latitude and longitude.
+
+    end: where their names say which end of the trip. divisor: what makes degrees of their values: ten million for names
+    such as `latitudeE7`.
+    """
 
     latitude: str
     longitude: str
     end: TripEnd | None
+    divisor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """The words for the two coordinates."""
+
+    latitudes: frozenset[str]
+    longitudes: frozenset[str]
+
+
+_DEGREES = _Axes(_LATITUDES, _LONGITUDES)
+_PLANE = _Axes(_YS, _XS)
 
 
 def find_pairs(columns: Sequence[str]) -> tuple[CoordinatePair, ...]:
     """Every pair of columns whose names differ in nothing but latitude and longitude, in the columns' order.
 
-    A name that appears twice, or two columns that mean the same, make every pair of them a candidate.
+    A name that appears twice, or two columns that mean the same, make every pair of them a candidate; other words for
+    the same end (`pickup_lat`, `start_lon`) are a pair only where neither has a better partner.
     """
-    understood = [(column, meaning) for column in columns if (meaning := _meaning(column)) is not None]
-    return tuple(
-        CoordinatePair(latitude, longitude, meaning.end)
-        for latitude, meaning in understood
-        for longitude, other in understood
-        if meaning.axis == "latitude"
-        and other.axis == "longitude"
-        and (meaning.end, meaning.rest) == (other.end, other.rest)
-    )
+    return _pairs(columns, _DEGREES)
 
 
 def candidates(columns: Sequence[str], points: TripEnd) -> tuple[CoordinatePair, ...]:
     """The pairs that may hold one end of the trips: those whose names say so, else those that name no end."""
-    pairs = find_pairs(columns)
+    return _of_end(find_pairs(columns), points)
+
+
+def plane_candidates(columns: Sequence[str], points: TripEnd) -> tuple[CoordinatePair, ...]:
+    """The pairs named y and x that may hold one end of the trips, chosen as `candidates` are."""
+    return _of_end(_pairs(columns, _PLANE), points)
+
+
+def end_of(column: str) -> TripEnd | None:
+    """The end of the trips that a name says; None where it says none, or both."""
+    ends = {_end(word) for word in _words(column)} - {None}
+    return ends.pop() if len(ends) == 1 else None
+
+
+def divisor_of(column: str) -> float:
+    """What makes degrees of a column's values by its name: ten million for `latitudeE7`, a million for `lat_e6`."""
+    match _words(column):
+        case [*_, "e", "5" | "6" | "7" as exponent]:
+            return float(10 ** int(exponent))
+    return 1.0
+
+
+def longitude_stands_first(column: str) -> bool | None:
+    """Whether the name of a column of both coordinates says so, as `lnglat` does; None where it says nothing."""
+    words = [word for word in _words(column) if word in _LATITUDES | _LONGITUDES]
+    return words[0] in _LONGITUDES if len(words) == 2 and words[0] != words[1] else None
+
+
+def _of_end(pairs: tuple[CoordinatePair, ...], points: TripEnd) -> tuple[CoordinatePair, ...]:
     named = tuple(pair for pair in pairs if pair.end == points)
     return named or tuple(pair for pair in pairs if pair.end is None)
 
 
+def _pairs(columns: Sequence[str], axes: _Axes) -> tuple[CoordinatePair, ...]:
+    understood = [(column, meaning) for column in columns if (meaning := _meaning(column, axes)) is not None]
+    matches = [
+        (one, other)
+        for one in understood
+        for other in understood
+        if one[1].axis == "latitude" and other[1].axis == "longitude" and one[1].sense == other[1].sense
+    ]
+    alike = [match for match in matches if match[0][1].words == match[1][1].words]
+    taken = {column for match in alike for column, _ in match}
+    return tuple(
+        CoordinatePair(one[0], other[0], one[1].end, divisor_of(one[0]))
+        for one, other in matches
+        if (one, other) in alike or not taken & {one[0], other[0]}
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Meaning:
+    """What a name says. words: all but the axis. rest: those that are neither an end of the trip nor mean nothing."""
+
     axis: Literal["latitude", "longitude"]
     end: TripEnd | None
+    words: tuple[str, ...]
     rest: tuple[str, ...]
 
+    @property
+    def sense(self) -> tuple[TripEnd | None, tuple[str, ...]]:
+        """What both names of a pair must share."""
+        return self.end, self.rest
 
-def _meaning(column: str) -> _Meaning | None:
+
+def _meaning(column: str, known: _Axes) -> _Meaning | None:
     """What a name says; None where it does not name exactly one axis and at most one end."""
     words = _words(column)
-    axes = [word for word in words if word in _LATITUDES | _LONGITUDES]
+    axes = [word for word in words if word in known.latitudes | known.longitudes]
     if len(axes) != 1:
         return None
-    rest = [word for word in words if word != axes[0]]
-    ends = {_end(word) for word in rest} - {None}
+    others = tuple(word for word in words if word != axes[0])
+    ends = {_end(word) for word in others} - {None}
     if len(ends) > 1:
         return None
-    axis: Literal["latitude", "longitude"] = "latitude" if axes[0] in _LATITUDES else "longitude"
-    kept = tuple(word for word in rest if _end(word) is None and word not in _FILLERS)
-    return _Meaning(axis, next(iter(ends), None), kept)
+    axis: Literal["latitude", "longitude"] = "latitude" if axes[0] in known.latitudes else "longitude"
+    rest = tuple(word for word in others if _end(word) is None and word not in _FILLERS)
+    return _Meaning(axis, next(iter(ends), None), others, rest)
 
 
 def _end(word: str) -> TripEnd | None:

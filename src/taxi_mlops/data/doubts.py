@@ -16,6 +16,8 @@ from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
 
 _POINTS_FOR_MEDIANS = 100_000
+_STRAY = 0.1
+"""The share of values up to which they may be mistakes."""
 _FAR_MORE = 10.0
 """So many times as populous, the city of the exchanged coordinates makes those as they are doubtful."""
 
@@ -38,14 +40,31 @@ def examined(
     middle = Middle.of(cleaned.latitude, cleaned.longitude)
     if not middle.looks_exchanged:
         return cleaned
-    exchange = f" with {place.exchanged.flags}" if isinstance(place, Coordinates) else ""
     if isinstance(place, Coordinates) and not named_by_user and middle.city is None:
-        raise DataError(f"{where}: {middle}. Exchange them{exchange}; if they are right, say so with {place.flags}")
-    note = f"{middle}: if they are, exchange them{exchange}"
+        keep = f"if they are right, say so with {place.flags}"
+        raise DataError(f"{where}: {middle}. Exchange them with {place.exchanged.flags}; {keep}")
+    note = str(middle)
+    if isinstance(place, Coordinates):
+        note += f": if they are, exchange them with {place.exchanged.flags}"
     return replace(cleaned, notes=(*cleaned.notes, note[0].upper() + note[1:]))
 
 
-def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Coordinates) -> str:
+def longitude_is_first(first: FloatArray, second: FloatArray) -> bool | None:
+    """Return whether the first of two coordinates is the longitude, by some values; None where either may be.
+
+    first, second: float64 of shape (n,), NaN where missing. A value beyond 90 is no latitude; where there is none, the
+    order counts that puts the points around a city, the other one being far from all of them.
+    """
+    beyond = [bool((np.abs(values) > 90).mean() > _STRAY) for values in (first, second)]
+    if beyond[0] != beyond[1]:
+        return beyond[0]
+    middle = Middle.of(first, second)
+    if middle.looks_exchanged:
+        return True
+    return False if Middle(middle.longitude, middle.latitude).looks_exchanged else None
+
+
+def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Place) -> str:
     """Return what to do about columns of which many values are no degrees; empty where that is not known.
 
     latitude, longitude: some of the values, float64 of shape (n,), NaN where missing.
@@ -53,6 +72,8 @@ def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Coordina
     middle = Middle.of(latitude, longitude)
     if not (90 < abs(middle.latitude) <= 360 and abs(middle.longitude) <= 90):
         return ""
+    if not isinstance(place, Coordinates):
+        return "latitude and longitude look exchanged; correct the file"
     city = f" (around {middle.exchanged})" if middle.exchanged else ""
     return f"latitude and longitude look exchanged: try {place.exchanged.flags}{city}"
 

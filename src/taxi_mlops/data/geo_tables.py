@@ -31,11 +31,21 @@ def read_json(content: BinaryIO) -> pa.Table:
         document = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         return _table(_records(_lines(text)))
-    if isinstance(document, Mapping) and isinstance(document.get("data"), Mapping):
-        stations = document["data"].get("stations")
-        if isinstance(stations, list):  # GBFS: station_information.json
-            return _table(_records(stations))
-    return _table(_records(document if isinstance(document, list) else [document]))
+    return _table(_records(_rows_in(document)))
+
+
+def _rows_in(document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    """The list of records or features in a document; GBFS and others keep it as the only list of an object."""
+    if isinstance(document, list):
+        return document
+    if isinstance(document, Mapping) and "type" not in document:
+        inner = document["data"] if isinstance(document.get("data"), Mapping) else document
+        lists = [
+            value for value in inner.values() if isinstance(value, list) and value and isinstance(value[0], Mapping)
+        ]
+        if len(lists) == 1:
+            return lists[0]
+    return [document]
 
 
 def read_gpx(content: BinaryIO) -> pa.Table:
@@ -97,7 +107,7 @@ def _records(documents: Iterable[Any]) -> list[dict[str, Any]]:
         elif isinstance(kind, str) and "coordinates" in document:
             raise DataError(f"this GeoJSON holds a {kind}, not points")
         else:
-            rows.append({key: value for key, value in document.items() if not isinstance(value, Mapping | list)})
+            rows.append(_flat(document))
     if not any(rows):
         raise DataError("this JSON holds no records and no points")
     return rows
@@ -117,8 +127,25 @@ def _feature(feature: object) -> dict[str, Any]:
     properties = feature.get("properties") or {}
     if not isinstance(properties, Mapping):
         raise DataError(f"the properties of a feature of this GeoJSON are {str(properties)[:40]!r}, not an object")
-    plain = {key: value for key, value in properties.items() if not isinstance(value, Mapping | list)}
-    return {**plain, **position}
+    return {**_flat(properties), **position}
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The plain values of a record, those within others by names such as `pickup.lat`; points remain JSON text."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and "coordinates" not in value:
+            flat |= _flat(value, f"{name}.")
+        elif isinstance(value, Mapping) or (isinstance(value, list) and _is_position(value)):
+            flat[name] = json.dumps(value)
+        elif not isinstance(value, list):
+            flat[name] = value
+    return flat
+
+
+def _is_position(values: Sequence[Any]) -> bool:
+    return len(values) == 2 and all(isinstance(value, float | int) for value in values)
 
 
 def _position(pair: object) -> dict[str, Any]:

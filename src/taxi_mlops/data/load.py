@@ -175,7 +175,7 @@ def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress |
                 _cleaned(loader.coordinates(), options),
                 loader.place,
                 source.uri,
-                named_by_user=request.latitude_column is not None,
+                named_by_user=bool(request.latitude_column or request.longitude_column),
                 box_given=request.bbox is not None,
             )
         from taxi_mlops.data.zones import count_by_zone, read_zones

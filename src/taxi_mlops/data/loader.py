@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from taxi_mlops.data.choice import choose_schema
 from taxi_mlops.data.columns import numbers, polyline_ends
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.doubts import advice_on_range
+from taxi_mlops.data.point_columns import points_of
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.schemas import Coordinates, Polyline, TripSchema, Zone, choose_schema
+from taxi_mlops.data.schemas import Coordinates, Place, PointColumn, Polyline, TripSchema, Zone
 from taxi_mlops.data.tables import Table, TripFile, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
 from taxi_mlops.domain import FloatArray
@@ -53,6 +55,7 @@ class DataLoader:
                 latitude_column=latitude_column,
                 longitude_column=longitude_column,
                 zones=zones,
+                look=table.sample,
             )
             for table in self.tables
         ]
@@ -92,42 +95,30 @@ class DataLoader:
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Latitude and longitude of each batch: float64 of shape (n,), as in the file, NaN where missing."""
-        if isinstance(self.place, Zone):
-            raise DataError(f"{self.tables[0].file}: there are no points, only zone numbers")
-        if isinstance(self.place, Polyline):
-            yield from self._polylines(self.place)
-            return
-        rules = (ColumnRules(self.place.latitude, limit=90.0), ColumnRules(self.place.longitude, limit=360.0))
         place = self.place
-        for latitude, longitude in self._numbers(rules, lambda table: _advice(table, place)):  # noqa: UP028
-            yield latitude, longitude
+        if isinstance(place, Zone):
+            raise DataError(f"{self.tables[0].file}: there are no points, only zone numbers")
+        latitude, longitude = _names(place)
+        rules = (ColumnRules(latitude, limit=90.0), ColumnRules(longitude, limit=360.0))
+        for table in self.tables:
+            validator = DataValidator(table.file, rules, partial(_advice, table, place))
+            for batch in self._read(table, place.columns, as_text=not isinstance(place, Coordinates)):
+                points = _points(batch, place, validator)
+                validator.observe(points)
+                yield points
+            validator.conclude()
 
     def zone_numbers(self) -> Iterator[FloatArray]:
         """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN where missing."""
         if not isinstance(self.place, Zone):
             raise DataError(f"{self.tables[0].file}: the trips have points; leave out --zones")
-        for (zone,) in self._numbers((ColumnRules(self.place.column),)):
-            yield zone
-
-    def _numbers(
-        self, rules: Sequence[ColumnRules], advise: Callable[[Table], str] = lambda _: ""
-    ) -> Iterator[list[FloatArray]]:
-        names = [column.column for column in rules]
+        rules = (ColumnRules(self.place.column),)
         for table in self.tables:
-            validator = DataValidator(table.file, rules, partial(advise, table))
-            for batch in self._read(table, names):
-                values = [numbers(batch.column(name), name, validator) for name in names]
-                validator.observe(values)
-                yield values
-            validator.conclude()
-
-    def _polylines(self, place: Polyline) -> Iterator[tuple[FloatArray, FloatArray]]:
-        for table in self.tables:
-            validator = DataValidator(table.file, (ColumnRules(place.column),))
-            for batch in self._read(table, [place.column], as_text=True):
-                latitude, longitude = polyline_ends(batch.column(0), place, validator)
-                validator.observe((latitude,))
-                yield latitude, longitude
+            validator = DataValidator(table.file, rules)
+            for batch in self._read(table, self.place.columns):
+                zones = numbers(batch.column(0), self.place.column, validator)
+                validator.observe((zones,))
+                yield zones
             validator.conclude()
 
     def _read(self, table: Table, columns: Sequence[str], *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
@@ -140,12 +131,32 @@ class DataLoader:
             yield batch
 
 
-def _advice(table: Table, place: Coordinates) -> str:
+def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
+    """Latitude and longitude of the rows of a batch, float64 of shape (n,), NaN where missing."""
+    match place:
+        case Coordinates():
+            latitude, longitude = (numbers(batch.column(name), name, validator) for name in place.columns)
+            if place.divisor != 1.0:
+                latitude, longitude = latitude / place.divisor, longitude / place.divisor
+            return latitude, longitude
+        case PointColumn():
+            return points_of(batch.column(place.column), place, validator)
+        case Polyline():
+            return polyline_ends(batch.column(place.column), place, validator)
+        case Zone():
+            raise TypeError("zones are no points")
+
+
+def _names(place: Coordinates | PointColumn | Polyline) -> tuple[str, str]:
+    """What errors call the two coordinates."""
+    if isinstance(place, Coordinates):
+        return place.latitude, place.longitude
+    return f"{place.column} (latitude)", f"{place.column} (longitude)"
+
+
+def _advice(table: Table, place: Place) -> str:
     """What to do where the columns hold no degrees; empty where that is not known."""
-    sample = table.sample(place.columns)
-    unreadable = DataValidator(table.file, ())
-    latitude, longitude = (numbers(sample.column(name), name, unreadable) for name in place.columns)
-    return advice_on_range(latitude, longitude, place)
+    return advice_on_range(*_points(table.sample(place.columns), place, DataValidator(table.file, ())), place)
 
 
 def _refuse_without_header(table: Table) -> None:

@@ -52,10 +52,10 @@ class LoadRequest(Section):
         default="pickup", description="Which end of the trips; not with lat and lon, which name the columns."
     )
     latitude_column: Annotated[str | None, Named("lat", "COLUMN", "found by its name")] = Field(
-        default=None, description="Column of latitudes."
+        default=None, description="Column of latitudes; alone, a column of both coordinates."
     )
     longitude_column: Annotated[str | None, Named("lon", "COLUMN", "found by its name")] = Field(
-        default=None, description="Column of longitudes."
+        default=None, description="Column of longitudes; alone, a column of pairs in which they stand first."
     )
     zones: Annotated[str | None, Named("zones", "FILE")] = Field(
         default=None, description="Zone polygons (zipped shapefile) for trips without points."

@@ -6,24 +6,19 @@ know another kind of file, add a `TripSchema` to `SCHEMAS`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from taxi_mlops.data.coordinate_names import TripEnd, candidates
-from taxi_mlops.errors import DataError
-
-_LIKE_LATITUDE = re.compile(r"latitude|(?<![a-z])lat(?![a-z])", re.IGNORECASE)
-_LIKE_LONGITUDE = re.compile(r"longitude|(?<![a-z])(lon|lng|long)(?![a-z])", re.IGNORECASE)
+from taxi_mlops.data.coordinate_names import TripEnd
 
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Two columns of degrees (WGS 84)."""
+    """Two columns of numbers, which divided by `divisor` are degrees (WGS 84)."""
 
     latitude: str
     longitude: str
+    divisor: float = 1.0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -33,12 +28,31 @@ class Coordinates:
     @property
     def exchanged(self) -> Coordinates:
         """The same columns the other way round."""
-        return Coordinates(self.longitude, self.latitude)
+        return replace(self, latitude=self.longitude, longitude=self.latitude)
 
     @property
     def flags(self) -> str:
         """How the command line names the columns."""
-        return f"--lat {_quoted(self.latitude.strip())} --lon {_quoted(self.longitude.strip())}"
+        return f"--lat {quoted(self.latitude.strip())} --lon {quoted(self.longitude.strip())}"
+
+
+PointForm = Literal["WKT", "GeoJSON", "WKB", "pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class PointColumn:
+    """A column of points (see `taxi_mlops.data.point_columns`)."""
+
+    column: str
+    form: PointForm
+    longitude_first: bool = True
+    srid: int = 4326
+    """The EPSG code of the spatial reference system."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read."""
+        return (self.column,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ class Zone:
         return (self.column,)
 
 
-Place = Coordinates | Polyline | Zone
+Place = Coordinates | PointColumn | Polyline | Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,95 +225,6 @@ SCHEMAS: tuple[TripSchema, ...] = (
 )
 
 
-def choose_schema(
-    columns: Sequence[str],
-    *,
-    where: str,
-    points: TripEnd = "pickup",
-    latitude_column: str | None = None,
-    longitude_column: str | None = None,
-    zones: bool = False,
-) -> TripSchema:
-    """Find the schema of a file with these columns.
-
-    Columns that the user names win over detection; with `zones` only schemas of zones are looked for. Where no known
-    schema fits, the one pair of columns is taken whose names say that they hold the wanted end of the trips.
-
-    Raises DataError naming the file (`where`), its columns and the flags to use, where no schema or several fit.
-    """
-    if latitude_column or longitude_column:
-        if points == "dropoff":
-            raise DataError(f"{where}: --points dropoff goes without --lat and --lon, which name the columns already")
-        return _named_by_user(columns, latitude_column, longitude_column, where, zones=zones)
-    present = frozenset(columns)
-    fitting = [schema for schema in SCHEMAS if schema.required <= present]
-    if zones:
-        fitting = [schema for schema in fitting if isinstance(schema.pickup, Zone)]
-    if len(fitting) == 1:
-        _refuse_twins(columns, fitting[0].required, where)
-        return fitting[0]
-    if zones:
-        raise DataError(f"{where}: leave out --zones: there are no zone columns PULocationID and DOLocationID")
-    if fitting:
-        problem = f"the columns fit several kinds of trips ({', '.join(schema.name for schema in fitting)})"
-        raise DataError(f"{where}: {problem}; {_columns_and_flags(columns)}")
-    return _found_by_names(columns, points, where)
-
-
-def _found_by_names(columns: Sequence[str], points: TripEnd, where: str) -> TripSchema:
-    pairs = candidates(columns, points)
-    if len(pairs) > 1:
-        listed = " or ".join(Coordinates(pair.latitude, pair.longitude).flags for pair in pairs[:4])
-        raise DataError(f"{where}: several pairs of columns may hold the {points} points; choose with {listed}")
-    if not pairs:
-        raise DataError(f"{where}: the columns fit no known kind of trips; {_columns_and_flags(columns)}")
-    (pair,) = pairs
-    place = Coordinates(pair.latitude, pair.longitude)
-    _refuse_twins(columns, frozenset(place.columns), where)
-    title = f"Columns {pair.latitude.strip()} and {pair.longitude.strip()}, found by their names"
-    return TripSchema("columns", title, place, place)
-
-
-def _named_by_user(
-    columns: Sequence[str], latitude: str | None, longitude: str | None, where: str, *, zones: bool
-) -> TripSchema:
-    if not (latitude and longitude):
-        missing = "longitude" if latitude else "latitude"
-        raise DataError(f"{where}: the {missing} column is not named; {_columns_and_flags(columns)}")
-    if zones:
-        raise DataError(f"{where}: --zones cannot be combined with --lat and --lon: trips have either zones or points")
-    place = Coordinates(_resolve(latitude, columns, where), _resolve(longitude, columns, where))
-    if place.latitude == place.longitude:
-        raise DataError(f"{where}: --lat and --lon name the same column {latitude!r}")
-    _refuse_twins(columns, frozenset(place.columns), where)
-    return TripSchema("columns", f"Columns {latitude} and {longitude}", place, place)
-
-
-def _resolve(wanted: str, columns: Sequence[str], where: str) -> str:
-    """The column of this name, blanks around it left out, or else of this number, from 1."""
-    if wanted in columns:
-        return wanted
-    for column in columns:
-        if column.strip() == wanted:
-            return column
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
-        return columns[int(wanted) - 1]
-    raise DataError(f"{where}: there is no column {wanted!r}; {_columns_and_flags(columns)}")
-
-
-def _refuse_twins(columns: Sequence[str], needed: frozenset[str], where: str) -> None:
-    twins = sorted(name for name in needed if columns.count(name) > 1)
-    if twins:
-        raise DataError(f"{where}: the column {twins[0]!r} appears more than once; rename one of them")
-
-
-def _columns_and_flags(columns: Sequence[str]) -> str:
-    listed = ", ".join(repr(column) for column in columns[:60]) + (", …" if len(columns) > 60 else "")
-    latitude = next((column.strip() for column in columns if _LIKE_LATITUDE.search(column)), "COLUMN")
-    longitude = next((column.strip() for column in columns if _LIKE_LONGITUDE.search(column)), "COLUMN")
-    flags = Coordinates(latitude, longitude).flags
-    return f"columns: {listed or 'none'}; say which ones hold degrees with {flags}"
-
-
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as it is typed on the command line."""
     return f'"{name}"' if " " in name else name

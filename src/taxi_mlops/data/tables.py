@@ -22,6 +22,7 @@ from taxi_mlops.data.columns import MISSING_TEXTS
 from taxi_mlops.data.csv_dialect import SAMPLE_BYTES, CsvDialect, find_dialect
 from taxi_mlops.data.formats import ZIP_MAGICS, Format, compression_of, format_of, only_member
 from taxi_mlops.data.objects import StoredObject
+from taxi_mlops.data.point_columns import xy_of
 from taxi_mlops.data.validator import shortened
 from taxi_mlops.errors import DataError
 
@@ -206,13 +207,14 @@ def _with_points(table: Table, batch: pa.RecordBatch, points: str, columns: Sequ
     import pyarrow as pa
     import shapely
 
-    shapes = shapely.from_wkb(batch.column(points).to_pylist())
+    shapes = np.asarray(shapely.from_wkb(batch.column(points).to_pylist()))
     kinds = shapely.get_type_id(shapes)
     other = (kinds != shapely.GeometryType.POINT) & (kinds != shapely.GeometryType.MISSING)
     if other.any():
         kind = shapes[np.flatnonzero(other)[0]].geom_type
         raise DataError(f"{table.file}: column {points!r} holds {kind}s, not points; take their centroids first")
-    found = {"latitude": pa.array(shapely.get_y(shapes)), "longitude": pa.array(shapely.get_x(shapes))}
+    longitude, latitude = xy_of(shapes)
+    found = {"latitude": pa.array(latitude), "longitude": pa.array(longitude)}
     return pa.RecordBatch.from_arrays([found.get(name) or batch.column(name) for name in columns], list(columns))
 
 

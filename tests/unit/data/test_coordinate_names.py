@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taxi_mlops.data.coordinate_names import CoordinatePair, candidates
+from taxi_mlops.data.coordinate_names import CoordinatePair, candidates, longitude_stands_first, plane_candidates
 
 # header, pickup pair, dropoff pair, where such a header is published
 PUBLIC = {
@@ -118,6 +118,40 @@ def test_what_is_no_pair(columns):
 
 def test_the_other_end_alone_is_no_candidate():
     assert candidates(["dropoff_lat", "dropoff_lon"], "pickup") == ()
+
+
+def test_pairs_are_of_the_same_words():
+    columns = ["start_lat", "start_lng", "pickup_lat", "pickup_lng"]
+    assert candidates(columns, "pickup") == (
+        CoordinatePair("start_lat", "start_lng", "pickup"),
+        CoordinatePair("pickup_lat", "pickup_lng", "pickup"),
+    )
+    assert candidates(["pick_up_lat", "pickup_lon"], "pickup") == (
+        CoordinatePair("pick_up_lat", "pickup_lon", "pickup"),
+    )
+
+
+def test_parts_of_degrees_are_seen_in_the_names():
+    assert candidates(["latitudeE7", "longitudeE7"], "pickup") == (
+        CoordinatePair("latitudeE7", "longitudeE7", None, 1e7),
+    )
+    assert candidates(["end_lat_e6", "end_lon_e6"], "dropoff")[0].divisor == 1e6
+    assert candidates(["late7", "lone7", "lat7", "lon7"], "pickup")[0].divisor == 1
+
+
+def test_y_and_x_are_candidates_of_their_own():
+    columns = ["y", "x", "start_x", "start_y", "POINT_X", "POINT_Y"]
+    assert candidates(columns, "pickup") == ()
+    assert plane_candidates(columns, "pickup") == (CoordinatePair("start_y", "start_x", "pickup"),)
+    assert len(plane_candidates(columns, "dropoff")) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "first"),
+    [("lnglat", True), ("long_lat", True), ("pickupLatLng", False), ("latitude, longitude", False), ("where", None)],
+)
+def test_a_name_says_which_coordinate_stands_first(column, first):
+    assert longitude_stands_first(column) is first
 
 
 def test_two_pairs_are_two_candidates():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_mlops.data.schemas import SCHEMAS, Coordinates, Polyline, TripSchema, Zone, choose_schema
+from taxi_mlops.data.choice import choose_schema
+from taxi_mlops.data.schemas import SCHEMAS, Coordinates, Polyline, TripSchema, Zone
 from taxi_mlops.errors import DataError
 
 YELLOW = (
@@ -120,6 +121,14 @@ def test_two_candidates_are_refused_with_both():
     assert "several pairs" in str(raised.value)
     assert "--lat lat --lon lon or" in str(raised.value)
     assert "--lat gps_lat --lon gps_lon" in str(raised.value)
+
+
+def test_points_of_the_other_end_alone_are_answered_with_the_flag():
+    with pytest.raises(
+        DataError, match=r"no pickup points, but dropoff points in end_lat and end_lng: .*--points dropoff"
+    ):
+        choose("id,end_lat,end_lng")
+    assert choose("id,end_lat,end_lng", points="dropoff").place("dropoff") == Coordinates("end_lat", "end_lng")
 
 
 def test_an_ambiguous_file_names_the_candidates():

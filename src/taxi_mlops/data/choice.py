@@ -1,0 +1,233 @@
+"""Which columns of a file hold the points: those that the user names, of a known kind of file, by names, by values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from taxi_mlops.data.columns import numbers
+from taxi_mlops.data.coordinate_names import (
+    TripEnd,
+    candidates,
+    divisor_of,
+    end_of,
+    find_pairs,
+    longitude_stands_first,
+    plane_candidates,
+)
+from taxi_mlops.data.doubts import longitude_is_first
+from taxi_mlops.data.point_columns import WGS84, form_of, points_of, srid_of
+from taxi_mlops.data.schemas import SCHEMAS, Coordinates, PointColumn, TripSchema, Zone, quoted
+from taxi_mlops.data.validator import DataValidator
+from taxi_mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Look: TypeAlias = "Callable[[Sequence[str]], pa.RecordBatch]"
+"""Returns the first rows of some columns."""
+
+_SHARE_OF_ROWS = 0.9
+_LIKE_LATITUDE = re.compile(r"latitude|(?<![a-z])lat(?![a-z])", re.IGNORECASE)
+_LIKE_LONGITUDE = re.compile(r"longitude|(?<![a-z])(lon|lng|long)(?![a-z])", re.IGNORECASE)
+
+
+def choose_schema(
+    columns: Sequence[str],
+    *,
+    where: str,
+    points: TripEnd = "pickup",
+    latitude_column: str | None = None,
+    longitude_column: str | None = None,
+    zones: bool = False,
+    look: Look | None = None,
+) -> TripSchema:
+    """Find the schema of a file with these columns.
+
+    Columns that the user names win over detection; one alone is a column of both coordinates. With `zones` only schemas
+    of zones are looked for. Where no known schema fits, the one pair of columns is taken whose names say that they
+    hold the wanted end of the trips, else the one pair named y and x, or column of points, whose values do.
+
+    look: None where values cannot be looked at.
+
+    Raises DataError naming the file (`where`), its columns and the flags to use, where no schema or several fit.
+    """
+    if latitude_column or longitude_column:
+        if points == "dropoff":
+            raise DataError(f"{where}: --points dropoff goes without --lat and --lon, which name the columns already")
+        return _named_by_user(columns, latitude_column, longitude_column, where, look, zones=zones)
+    present = frozenset(columns)
+    fitting = [schema for schema in SCHEMAS if schema.required <= present]
+    if zones:
+        fitting = [schema for schema in fitting if isinstance(schema.pickup, Zone)]
+    if len(fitting) == 1:
+        _refuse_twins(columns, fitting[0].required, where)
+        return fitting[0]
+    if zones:
+        raise DataError(f"{where}: leave out --zones: there are no zone columns PULocationID and DOLocationID")
+    if fitting:
+        problem = f"the columns fit several kinds of trips ({', '.join(schema.name for schema in fitting)})"
+        raise DataError(f"{where}: {problem}; {_columns_and_flags(columns)}")
+    found = _found_by_names(columns, points, where) or (look and _found_by_values(columns, points, where, look))
+    if not found:
+        raise DataError(f"{where}: {_nothing_found(columns, points)}")
+    return found
+
+
+def _named_by_user(
+    columns: Sequence[str], latitude: str | None, longitude: str | None, where: str, look: Look | None, *, zones: bool
+) -> TripSchema:
+    if zones:
+        raise DataError(f"{where}: --zones cannot be combined with --lat and --lon: trips have either zones or points")
+    if latitude and longitude:
+        first = _resolve(latitude, columns, where)
+        place = Coordinates(first, _resolve(longitude, columns, where), divisor_of(first))
+        if place.latitude == place.longitude:
+            raise DataError(
+                f"{where}: --lat and --lon name the same column {latitude!r}; "
+                "for a column of both coordinates give one of the two"
+            )
+        _refuse_twins(columns, frozenset(place.columns), where)
+        return TripSchema("columns", f"Columns {latitude} and {longitude}", place, place)
+    column = _resolve(latitude or longitude or "", columns, where)
+    _refuse_twins(columns, frozenset((column,)), where)
+    cells = look([column]).column(0) if look else None
+    both = None if cells is None else _point_column(column, cells, where)
+    if both is None:
+        missing = "longitude" if latitude else "latitude"
+        raise DataError(f"{where}: the {missing} column is not named; {_columns_and_flags(columns)}")
+    if latitude:
+        return _schema_of(_oriented(both, cells, where, otherwise=False))
+    return _schema_of(replace(both, longitude_first=True))
+
+
+def _found_by_names(columns: Sequence[str], points: TripEnd, where: str) -> TripSchema | None:
+    pairs = candidates(columns, points)
+    if not pairs:
+        return None
+    place = _only([Coordinates(pair.latitude, pair.longitude, pair.divisor) for pair in pairs], points, where)
+    _refuse_twins(columns, frozenset(place.columns), where)
+    title = f"Columns {place.latitude.strip()} and {place.longitude.strip()}, found by their names"
+    return TripSchema("columns", title, place, place)
+
+
+def _only(places: Sequence[Coordinates], points: TripEnd, where: str) -> Coordinates:
+    if len(places) > 1:
+        listed = " or ".join(place.flags for place in places[:4])
+        raise DataError(f"{where}: several pairs of columns may hold the {points} points; choose with {listed}")
+    return places[0]
+
+
+def _found_by_values(columns: Sequence[str], points: TripEnd, where: str, look: Look) -> TripSchema | None:
+    named = [Coordinates(pair.latitude, pair.longitude) for pair in plane_candidates(columns, points)]
+    pairs = [pair for pair in named if _holds_degrees(pair, look(pair.columns))]
+    if pairs:
+        pair = _only(pairs, points, where)
+        title = f"Columns {pair.latitude.strip()} and {pair.longitude.strip()}, found by their names and values"
+        return TripSchema("columns", title, pair, pair)
+    sample = look([name for name in columns if columns.count(name) == 1])
+    both = [
+        place
+        for name in sample.schema.names
+        if (place := _point_column(name, sample.column(name), where)) is not None and end_of(name) in (points, None)
+    ]
+    both = [place for place in both if end_of(place.column) == points] or both
+    if not both:
+        return None
+    if len(both) > 1:
+        listed = " or ".join(f"--lat {quoted(place.column.strip())}" for place in both[:4])
+        raise DataError(f"{where}: several columns may hold the {points} points; choose with {listed}")
+    return _schema_of(_oriented(both[0], sample.column(both[0].column), where))
+
+
+def _point_column(column: str, cells: pa.Array, where: str) -> PointColumn | None:
+    """The column as one of points, if its cells are; of pairs the order is still to be found."""
+    form = form_of(cells)
+    if form is None:
+        return None
+    srid = srid_of(cells, form)
+    if srid != WGS84:
+        raise DataError(f"{where}: the points of column {column!r} are in EPSG:{srid}; convert them to degrees first")
+    return PointColumn(column, form, longitude_first=form != "pairs")
+
+
+def _oriented(place: PointColumn, cells: pa.Array, where: str, otherwise: bool | None = None) -> PointColumn:
+    """The column with the order of its pairs, found by its name, else by the values.
+
+    otherwise: whether longitude stands first where both are possible; without it DataError is raised.
+    """
+    if place.form != "pairs":
+        return place
+    first = longitude_stands_first(place.column)
+    if first is None:
+        first = longitude_is_first(*points_of(cells, place, DataValidator("", ())))
+    if first is None:
+        first = otherwise
+    if first is None:
+        name = quoted(place.column.strip())
+        raise DataError(
+            f"{where}: the pairs of coordinates in column {name} may be in either order; "
+            f"say --lat {name} if latitude stands first, --lon {name} if longitude does"
+        )
+    return replace(place, longitude_first=first)
+
+
+def _schema_of(place: PointColumn) -> TripSchema:
+    name = place.column.strip()
+    title = f"Column {name} of {place.form} points"
+    if place.form == "pairs":
+        title = f"Column {name} of pairs: {'longitude, latitude' if place.longitude_first else 'latitude, longitude'}"
+    return TripSchema("columns", title, place, place)
+
+
+def _holds_degrees(place: Coordinates, sample: pa.RecordBatch) -> bool:
+    """Whether most values are within the range of degrees, and most are no whole numbers, as those of pixels are."""
+    unreadable = DataValidator("", ())
+    latitude, longitude = (numbers(sample.column(name), name, unreadable) for name in place.columns)
+    known = ~(np.isnan(latitude) | np.isnan(longitude))
+    latitude, longitude = latitude[known], longitude[known]
+    if not latitude.size:
+        return False
+    in_range = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)
+    whole = (latitude == np.round(latitude)) & (longitude == np.round(longitude))
+    return bool(in_range.mean() >= _SHARE_OF_ROWS and whole.mean() < 0.5)
+
+
+def _nothing_found(columns: Sequence[str], points: TripEnd) -> str:
+    """Why no columns were found, and what to do."""
+    others = [pair for pair in find_pairs(columns) if pair.end not in (points, None)]
+    if others:
+        other = others[0]
+        found = f"{quoted(other.latitude.strip())} and {quoted(other.longitude.strip())}"
+        return f"there are no {points} points, but {other.end} points in {found}: take them with --points {other.end}"
+    return f"the columns fit no known kind of trips; {_columns_and_flags(columns)}"
+
+
+def _resolve(wanted: str, columns: Sequence[str], where: str) -> str:
+    """The column of this name, blanks around it left out, or else of this number, from 1."""
+    if wanted in columns:
+        return wanted
+    for column in columns:
+        if column.strip() == wanted:
+            return column
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+        return columns[int(wanted) - 1]
+    raise DataError(f"{where}: there is no column {wanted!r}; {_columns_and_flags(columns)}")
+
+
+def _refuse_twins(columns: Sequence[str], needed: frozenset[str], where: str) -> None:
+    twins = sorted(name for name in needed if columns.count(name) > 1)
+    if twins:
+        raise DataError(f"{where}: the column {twins[0]!r} appears more than once; rename one of them")
+
+
+def _columns_and_flags(columns: Sequence[str]) -> str:
+    listed = ", ".join(repr(column) for column in columns[:60]) + (", …" if len(columns) > 60 else "")
+    latitude = next((column.strip() for column in columns if _LIKE_LATITUDE.search(column)), "COLUMN")
+    longitude = next((column.strip() for column in columns if _LIKE_LONGITUDE.search(column)), "COLUMN")
+    flags = Coordinates(latitude, longitude).flags
+    return f"columns: {listed or 'none'}; say which ones hold degrees with {flags}"
