@@ -187,6 +187,8 @@ class TrialOutcome:
     """The row that a trial leaves, however it ended. Seconds are wall-clock seconds unless named otherwise.
 
     cold_start_seconds: from the start of the process until the adapter was ready (interpreter, imports, warm-up).
+    template_seconds: the part of it in which the template that the process was forked from imported the libraries, once
+    for all its forks; None where the process imported them itself.
     fit_user_seconds, fit_system_seconds: CPU time of the process and all its descendants during fit.
     peak_memory_bytes: peak of the whole process tree, from `memory` trials only.
     labels_digest: SHA-256 over labels and core mask, equal for equal answers; names the stored arrays.
@@ -200,6 +202,7 @@ class TrialOutcome:
     adapter_version: str | None = None
     total_seconds: float | None = None
     cold_start_seconds: float | None = None
+    template_seconds: float | None = None
     prepare_seconds: float | None = None
     fit_seconds: float | None = None
     fit_user_seconds: float | None = None

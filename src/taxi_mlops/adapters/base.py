@@ -5,7 +5,7 @@ An adapter is one file with one class and one entry point in the group `taxi_mlo
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
@@ -44,4 +44,17 @@ class Adapter(Protocol):
 
     def fit(self, problem: Problem) -> Clustering:
         """Cluster. This is what is timed. Must not change the problem: it may be called again."""
+        ...
+
+
+@runtime_checkable
+class ImportsAhead(Protocol):
+    """An adapter whose libraries a trial need not import itself: it is forked from a process that has imported them.
+
+    Leave the method out where importing starts a thread or a process, opens a file or shares memory, or where the
+    library does not bear a fork: each trial is then a fresh process. What can be seen of this is checked at run time.
+    """
+
+    def import_libraries(self) -> None:
+        """Import all that `warm_up`, `prepare` and `fit` import. Computes nothing."""
         ...

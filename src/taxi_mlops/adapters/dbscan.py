@@ -50,6 +50,9 @@ class DbscanAdapter:
             return f"dbscan numbers its grid cells in 32 bits, which is too few for eps = {eps:g} m (at least 0.0103 m)"
         return None
 
+    def import_libraries(self) -> None:
+        import dbscan  # noqa: F401
+
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> ChordProblem:
         return prepare_chords(points, parameters, resources.threads)
 

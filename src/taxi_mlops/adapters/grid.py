@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import ClassVar
 
+from taxi_mlops.adapters.compiled import import_numba
 from taxi_mlops.domain import AdapterInfo, Clustering, FloatArray, Parameters, Points, Resources, Workload
 
 _FEW = 1000
@@ -47,6 +48,11 @@ class GridAdapter:
         if workload.parameters.eps_metres < SMALLEST_EPS_METRES:
             return f"eps = {workload.parameters.eps_metres:g} m is below the resolution of degrees in float64"
         return None
+
+    def import_libraries(self) -> None:
+        import taxi_mlops.engine.dbscan  # noqa: F401
+
+        import_numba()
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> GridProblem:
         return GridProblem(

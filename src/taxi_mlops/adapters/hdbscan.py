@@ -33,6 +33,9 @@ class HdbscanAdapter:
     def unsupported(self, workload: Workload) -> str | None:
         return "hdbscan takes no weights" if workload.points.weight is not None else None
 
+    def import_libraries(self) -> None:
+        import hdbscan  # noqa: F401
+
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> ChordProblem:
         return prepare_chords(points, parameters, resources.threads)
 

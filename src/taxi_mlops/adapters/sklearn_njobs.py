@@ -30,6 +30,9 @@ class SklearnNJobsAdapter:
     def unsupported(self, workload: Workload) -> str | None:  # noqa: ARG002
         return None
 
+    def import_libraries(self) -> None:
+        import sklearn.cluster  # noqa: F401
+
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> HaversineProblem:
         return prepare_haversine(points, parameters, n_jobs=resources.threads)
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from taxi_mlops.adapters.compiled import import_numba
 from taxi_mlops.adapters.haversine import HaversineProblem, clustering_of_no_points, prepare_haversine
 from taxi_mlops.adapters.tiling import (
     IndexArray,
@@ -96,6 +97,15 @@ class SklearnParallelAdapter:
 
     def unsupported(self, workload: Workload) -> str | None:  # noqa: ARG002
         return None
+
+    def import_libraries(self) -> None:
+        import joblib  # noqa: F401
+        import scipy.sparse.csgraph  # noqa: F401
+        import sklearn.neighbors  # noqa: F401
+
+        import taxi_mlops.engine.tiles  # noqa: F401
+
+        import_numba()
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> TiledProblem:
         return TiledProblem(

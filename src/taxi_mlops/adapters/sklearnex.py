@@ -34,6 +34,9 @@ class SklearnexAdapter:
     def unsupported(self, workload: Workload) -> str | None:  # noqa: ARG002
         return None
 
+    def import_libraries(self) -> None:
+        import sklearnex.cluster  # noqa: F401 - oneTBB starts its threads in the first fit
+
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> ChordProblem:
         """As chords, moved to their mean and measured in eps.
 

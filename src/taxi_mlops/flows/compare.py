@@ -41,6 +41,7 @@ from taxi_mlops.trials.machine import changed_since, describe_machine, usable_cp
 from taxi_mlops.trials.processes import sweep_orphans
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
+from taxi_mlops.trials.templates import Templates
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
 _ANSWER_BYTES = 2 * 5
@@ -232,14 +233,25 @@ def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, conduct
     """Run what the journal does not hold yet, each trial as a step."""
     plan = journal.header.specification.trials
     trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
-    for number, trial in enumerate(trials, start=1):
-        if not journal.holds(trial):
-            action = partial(_run_one, trial, number, len(trials), journal, folder, observer)
-            conductor.step(observer, Step.TRIAL, action, f"trial {trial.key}")
+    with Templates(journal.header.run_id, on_refusal=_log_refusal) as templates:
+        for number, trial in enumerate(trials, start=1):
+            if not journal.holds(trial):
+                action = partial(_run_one, trial, number, len(trials), journal, folder, observer, templates)
+                conductor.step(observer, Step.TRIAL, action, f"trial {trial.key}")
+
+
+def _log_refusal(adapter: str, reason: str) -> None:
+    get_logger().info("template_refused", adapter=adapter, reason=reason)
 
 
 def _run_one(
-    trial: Trial, number: int, total: int, journal: Journal, folder: RunFolder, observer: Observer
+    trial: Trial,
+    number: int,
+    total: int,
+    journal: Journal,
+    folder: RunFolder,
+    observer: Observer,
+    templates: Templates,
 ) -> TrialOutcome:
     """Run a trial, unless one of its adapter has failed already, and note its outcome in the journal."""
     header = journal.header
@@ -260,6 +272,7 @@ def _run_one(
         scratch=folder.scratch,
         labels=folder.answers,
         traceparent=current_traceparent(),
+        templates=templates,
     )
     if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
         folder.require_room(said=str(outcome.cause))  # then it is the disk that failed, not the adapter

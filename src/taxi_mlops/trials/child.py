@@ -1,6 +1,7 @@
 """The child: one adapter, once. It confines itself, warms up, prepares and fits, and leaves its answer in the scratch.
 
-It imports little, so that what `cold_start_seconds` counts is the adapter's own.
+It is either a fresh process, or a fork of a template, in which the adapter's libraries are imported already. It imports
+little itself, so that what `cold_start_seconds` counts is the adapter's own.
 
 Usage, of itself alone (`_begin_again`): python -m taxi_mlops.trials.child REQUEST_JSON REPORT_FD
 """
@@ -15,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,10 +25,11 @@ import numpy as np
 
 from taxi_mlops.adapters.base import Adapter, Problem
 from taxi_mlops.adapters.registry import load_adapter
-from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, TrialKind, TrialStatus
+from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, TrialKind, TrialStatus
 from taxi_mlops.errors import AdapterUnavailableError
 from taxi_mlops.trials import confinement
 from taxi_mlops.trials.cpu_time import descendants_cpu_time, own_cpu_time
+from taxi_mlops.trials.inherited_memory import PageRange, take_over
 from taxi_mlops.trials.protocol import CORE_MASK_FILE, LABELS_FILE, Reporter, Request, shorten
 from taxi_mlops.trials.workload_folder import open_workload
 
@@ -38,15 +40,35 @@ LONGEST_ABOUT = 64
 """Entries that an implementation may say about itself."""
 
 
-def main(request_json: str, report_descriptor: int) -> int:
-    """Run the request and report on the pipe. Returns the exit code: 0 wherever there is an answer."""
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a fork takes over from its template.
+
+    adapter, info: loaded and unused. pages: of the template's memory, once all was imported. peak_memory_bytes: of the
+    template until then.
+    """
+
+    adapter: Adapter
+    info: AdapterInfo
+    pages: tuple[PageRange, ...]
+    peak_memory_bytes: int
+
+
+def main(request_json: str, report_descriptor: int, inheritance: Inheritance | None = None) -> int:
+    """Run the request and report on the pipe. Returns the exit code: 0 wherever there is an answer.
+
+    inheritance: None in a fresh process.
+    """
     request = Request.from_json(request_json)
     reporter = Reporter(report_descriptor)
     if request.begun_again:
         reporter.tell(begun_again=True)
     try:
-        _confine(request)
-        _run(request, reporter)
+        confine(request.resources)
+        confinement.offer_to_out_of_memory_killer()
+        if inheritance is not None:
+            _settle_in(inheritance)
+        _run(request, reporter, inheritance)
     except Exception as error:  # noqa: BLE001 - whatever an implementation raises is the outcome of its trial
         # The frames hold what filled the memory.
         traceback.clear_frames(error.__traceback__)
@@ -58,24 +80,39 @@ def main(request_json: str, report_descriptor: int) -> int:
             reporter.tell(status=TrialStatus.OUT_OF_MEMORY, cause=f"{cause}{within}")
         else:
             reporter.tell(status=TrialStatus.ERROR, cause=cause)
+    # What is in use until the end need not be looked through for garbage.
+    gc.freeze()
     return 0
 
 
-def _confine(request: Request) -> None:
+def confine(resources: Resources) -> None:
+    """Pin this process to its CPUs and limit its memory."""
     faulthandler.enable()
     confinement.leave_no_core_dump()
-    confinement.offer_to_out_of_memory_killer()
-    confinement.pin_to(request.resources.cpus)
-    if request.resources.memory_limit_bytes is not None:
-        confinement.limit_memory(request.resources.memory_limit_bytes)
+    confinement.pin_to(resources.cpus)
+    if resources.memory_limit_bytes is not None:
+        confinement.limit_memory(resources.memory_limit_bytes)
 
 
-def _run(request: Request, reporter: Reporter) -> None:
+def load(name: str) -> tuple[Adapter, AdapterInfo]:
+    """Construct an adapter. Raises AdapterUnavailableError or ImportError where its library is missing."""
+    adapter = load_adapter(name)
+    return adapter, adapter.info
+
+
+def _settle_in(inheritance: Inheritance) -> None:
+    """Make the fork what a process that had imported everything itself would be."""
+    take_over(inheritance.pages)
+    # The template's state, which all its forks start with. Python's own generator does this by itself.
+    np.random.seed()
+
+
+def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) -> None:
     reporter.tell(phase="import")
     workload = open_workload(request.workload)
     points, parameters, resources = workload.points, workload.parameters, request.resources
     try:
-        adapter, info = _load(request.adapter)
+        adapter, info = (inheritance.adapter, inheritance.info) if inheritance else load(request.adapter)
     except (AdapterUnavailableError, ImportError) as error:
         reporter.tell(status=TrialStatus.SKIPPED, cause=shorten(str(error)))
         return
@@ -98,9 +135,11 @@ def _run(request: Request, reporter: Reporter) -> None:
     prepared = time.perf_counter()
     reporter.tell(phase="fit", **({"prepare_seconds": prepared - started} if timed else {}))
 
+    # A template has frozen what it imported, so that collecting garbage leaves it alone; in a fit it is as usual.
+    gc.unfreeze()
     gc.collect()
     answer = _timed_fit(adapter, problem, reporter) if timed else _fit(adapter, problem)
-    reporter.tell(phase="answer", peak_memory_bytes=None if timed else confinement.peak_resident_bytes(os.getpid()))
+    reporter.tell(phase="answer", peak_memory_bytes=None if timed else _peak_memory_bytes(inheritance))
     reason = _save(answer, request.scratch)
     if reason is not None:
         reporter.tell(status=TrialStatus.INVALID, cause=shorten(reason))
@@ -116,11 +155,6 @@ def _begin_again(request: Request, reporter: Reporter) -> NoReturn:
     descriptor = reporter.handed_on()
     again = replace(request, begun_again=True).to_json()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "taxi_mlops.trials.child", again, str(descriptor)])  # noqa: S606
-
-
-def _load(name: str) -> tuple[Adapter, AdapterInfo]:
-    adapter = load_adapter(name)
-    return adapter, adapter.info
 
 
 def warm_up_points(points: Points, parameters: Parameters) -> Points:
@@ -146,6 +180,12 @@ def _fit(adapter: Adapter, problem: Problem) -> Clustering:
     if os.getpid() != process:  # the adapter forked, and its fork came back as well: only one of the two may answer
         os._exit(0)
     return answer
+
+
+def _peak_memory_bytes(inheritance: Inheritance | None) -> int | None:
+    """The high-water mark of this process; a fork counts the imports of its template as its own."""
+    own = confinement.peak_resident_bytes(os.getpid())
+    return own if own is None or inheritance is None else max(own, inheritance.peak_memory_bytes)
 
 
 def _timed_fit(adapter: Adapter, problem: Problem, reporter: Reporter) -> Clustering:

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
 import sys
 from pathlib import Path
@@ -62,6 +63,17 @@ def offer_to_out_of_memory_killer() -> None:
     # Some containers have a read-only /proc; the kernel then chooses by size.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def readable(*descriptors: int, seconds: float | None = None) -> set[int]:
+    """Those of the descriptors that can be read without waiting, or have closed; wait until one is, at most `seconds`.
+
+    Unlike `select.select` it takes descriptors above 1023, of which a large program has some.
+    """
+    waiting = select.poll()
+    for descriptor in descriptors:
+        waiting.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in waiting.poll(None if seconds is None else max(seconds, 0.0) * 1000)}
 
 
 def peak_resident_bytes(pid: int) -> int | None:

@@ -5,6 +5,8 @@ ends all of it when the child has ended, when the parent asks (by closing the li
 gone, even by SIGKILL: the kernel closes the lifeline then. It imports only the standard library before it forks, so the
 child starts as from a bare interpreter, and sleeps in one system call while the child works.
 
+A guardian that is forked from a template (`taxi_mlops.trials.template`) does the same; the template has one too.
+
 Usage: python -m taxi_mlops.trials.guardian LIFELINE_FD REPORT_FD REQUEST_JSON
 """
 
@@ -13,22 +15,67 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 from taxi_mlops.trials import confinement
 
 LEFTOVER_GRACE_SECONDS = 1.0
 """How long helper processes (resource trackers, idle workers) may take to end by themselves after the child."""
 
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main(arguments: list[str]) -> int:
     lifeline, report = int(arguments[0]), int(arguments[1])
-    for descriptor in (lifeline, report):
+    return guard_trial(lifeline, report, partial(_run_child, arguments[2], report))
+
+
+def guard_trial(lifeline: int, report: int, run_child: Callable[[], int]) -> int:
+    """Fork the child of a trial and guard it, then exit. Returns in the child alone: what `run_child` returns."""
+    guarded = _fork_child(lifeline, report)
+    if guarded is None:
+        return run_child()
+    child, woken = guarded
+    status = _await(child, lifeline, woken)
+    asked_to_end = status is None
+    left_running = _end_all(child, 0.0 if asked_to_end else LEFTOVER_GRACE_SECONDS)
+    exit_code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
+    facts = {"exit_code": exit_code, "left_running": 0 if asked_to_end else left_running}
+    # The child may have been cut off within a line. Where the parent is gone, nobody wants to know.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(report, b"\n" + json.dumps(facts).encode() + b"\n")
+    # Not by `sys.exit`: what a template has imported must clean up in its trials, not here.
+    os._exit(0)
+
+
+def guard_template(lifeline: int, channel: int, run_template: Callable[[], int]) -> int:
+    """Fork a template and guard it, then exit. Returns in the template alone: what `run_template` returns.
+
+    The trials of a template that has ended go on; everything ends with the lifeline.
+    """
+    guarded = _fork_child(lifeline, channel)
+    if guarded is None:
+        return run_template()
+    template, woken = guarded
+    os.close(channel)
+    _await(None, lifeline, woken)
+    _end_all(template, 0.0)
+    os._exit(0)
+
+
+def _fork_child(lifeline: int, *further: int) -> tuple[int, int] | None:
+    """Become a guardian and fork the child, in a session of its own.
+
+    Returns the child and a descriptor that is readable once it may have ended; None in the child, which keeps the
+    `further` descriptors, to itself.
+    """
+    for descriptor in (lifeline, *further):
         os.set_inheritable(descriptor, False)
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ignored in _HANDLED:
         signal.signal(ignored, signal.SIG_IGN)
     confinement.adopt_orphans()
     # The wake-up descriptor must exist before there is a child that could end.
@@ -40,44 +87,35 @@ def main(arguments: list[str]) -> int:
 
     guardian = os.getpid()
     child = os.fork()
-    if child == 0:
-        signal.set_wakeup_fd(-1)
-        for descriptor in (lifeline, woken, wake):
-            os.close(descriptor)
-        return _become_child(guardian, report, arguments[2])
-
-    status = _await(child, lifeline, woken)
-    asked_to_end = status is None
-    left_running = _end_all(child, 0.0 if asked_to_end else LEFTOVER_GRACE_SECONDS)
-    exit_code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
-    # The child may have been cut off within a line.
-    facts = {"exit_code": exit_code, "left_running": 0 if asked_to_end else left_running}
-    try:
-        os.write(report, b"\n" + json.dumps(facts).encode() + b"\n")
-    except BrokenPipeError:  # the parent is gone; all is ended, nobody wants to know
-        return 1
-    return 0
-
-
-def _become_child(guardian: int, report: int, request: str) -> int:
+    if child != 0:
+        return child, woken
+    signal.set_wakeup_fd(-1)
+    for descriptor in (lifeline, woken, wake):
+        os.close(descriptor)
     os.setsid()
-    for restored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    for restored in (*_HANDLED, signal.SIGCHLD):
         signal.signal(restored, signal.SIG_DFL)
     confinement.die_with_parent(guardian)
+    return None
+
+
+def _run_child(request: str, report: int) -> int:
     from taxi_mlops.trials import child
 
     return child.main(request, report)
 
 
-def _await(child: int, lifeline: int, woken: int) -> int | None:
+def _await(child: int | None, lifeline: int, woken: int) -> int | None:
     """Wait until the child has ended, and return its wait status, or until the lifeline closes, and return None."""
     while True:
-        readable, _, _ = select.select([lifeline, woken], [], [])
-        if lifeline in readable:
+        if lifeline in confinement.readable(lifeline, woken):
             return None
         os.read(woken, 4096)
         while True:
-            ended, status = os.waitpid(-1, os.WNOHANG)
+            try:
+                ended, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
             if ended == child:
                 return status
             if ended == 0:

@@ -1,4 +1,4 @@
-"""What parent and child say to each other: one request on the command line, then facts as lines of JSON on a pipe.
+"""What parent and child say to each other: one request, then facts as lines of JSON on a pipe.
 
 Facts come as soon as they are known, so that a trial that is ended from outside still leaves what it had found out.
 """
@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from taxi_mlops.domain import Resources, TrialKind, TrialStatus
 
@@ -42,16 +42,20 @@ class Request:
     @classmethod
     def from_json(cls, text: str) -> Self:
         values = json.loads(text)
-        resources = values["resources"]
         return cls(
             adapter=values["adapter"],
             kind=TrialKind(values["kind"]),
             workload=Path(values["workload"]),
             scratch=Path(values["scratch"]),
-            resources=Resources(**resources | {"cpus": tuple(resources["cpus"])}),
+            resources=resources_from(values["resources"]),
             traceparent=values["traceparent"],
             begun_again=values["begun_again"],
         )
+
+
+def resources_from(values: dict[str, Any]) -> Resources:
+    """The resources of which `values` are the fields, as JSON gives them back."""
+    return Resources(**values | {"cpus": tuple(values["cpus"])})
 
 
 @dataclass(frozen=True, slots=True)

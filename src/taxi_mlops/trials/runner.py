@@ -14,6 +14,7 @@ from taxi_mlops.domain import NOISE, Resources, Trial, TrialOutcome, TrialStatus
 from taxi_mlops.trials.clusterings import InvalidClusteringError, read_answer, store_clustering
 from taxi_mlops.trials.protocol import Report, Request
 from taxi_mlops.trials.supervisor import Ending, supervise
+from taxi_mlops.trials.templates import Templates
 from taxi_mlops.trials.workload_folder import workload_size
 
 _FAILED_ALLOCATIONS = ("std::bad_alloc", "Cannot allocate memory", "Out of memory", "out of memory")
@@ -29,19 +30,21 @@ def run_trial(
     scratch: Path,
     labels: Path,
     traceparent: str | None = None,
+    templates: Templates | None = None,
 ) -> TrialOutcome:
     """Run one trial in a process of its own and return its row, however it ended.
 
     run_id: what `sweep_orphans` finds processes by. workload: a folder of `write_workload`. scratch: a folder for what
     the trial writes, all of which is removed. labels: the folder of `open_clustering`, where a good answer goes.
-    traceparent: the span that the trial belongs to, or None.
+    traceparent: the span that the trial belongs to, or None. templates: those of the run, from which the process may be
+    forked; None for a fresh one.
     Nothing of the trial is running when this returns or raises (KeyboardInterrupt included).
     """
     scratch.mkdir(parents=True, exist_ok=True)
     own_scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch.resolve()))
     request = Request(trial.adapter, trial.kind, workload.resolve(), own_scratch, resources, traceparent)
     try:
-        ending = supervise(request, run_id)
+        ending = supervise(request, run_id, templates)
         outcome = _outcome(trial, ending)
         if outcome.status is not TrialStatus.OK:
             return outcome
@@ -61,7 +64,8 @@ def _outcome(trial: Trial, ending: Ending) -> TrialOutcome:
         stderr_tail=ending.stderr_tail,
         adapter_version=report.adapter_version,
         total_seconds=ending.total_seconds,
-        cold_start_seconds=None if report.ready_at is None else report.ready_at - ending.started_at,
+        template_seconds=ending.template_seconds,
+        cold_start_seconds=_cold_start_seconds(ending),
         prepare_seconds=report.prepare_seconds,
         fit_seconds=report.fit_seconds,
         fit_user_seconds=report.fit_user_seconds,
@@ -69,6 +73,13 @@ def _outcome(trial: Trial, ending: Ending) -> TrialOutcome:
         peak_memory_bytes=ending.peak_memory_bytes if status is TrialStatus.OK else None,
         about=report.about,
     )
+
+
+def _cold_start_seconds(ending: Ending) -> float | None:
+    """What a fresh process takes until it is ready: a fork's imports are those of its template."""
+    if ending.report.ready_at is None:
+        return None
+    return ending.report.ready_at - ending.started_at + (ending.template_seconds or 0.0)
 
 
 def _verdict(ending: Ending) -> tuple[TrialStatus, str | None]:

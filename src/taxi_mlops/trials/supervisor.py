@@ -5,27 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import subprocess
-import sys
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Self
 
 from taxi_mlops.domain import TrialKind, TrialStatus
-from taxi_mlops.trials.processes import sweep_trial, trial_environment
+from taxi_mlops.trials.launch import Launched, end_guarded, launch_fresh
+from taxi_mlops.trials.processes import new_marker, sweep_trial, trial_environment, trial_variables
 from taxi_mlops.trials.protocol import Report, Request
+from taxi_mlops.trials.templates import STDERR_TAIL_BYTES, Template, TemplateRefusedError, Templates
 from taxi_mlops.trials.tree_memory import TreeMemory
 
-STDERR_TAIL_BYTES = 4096
 LARGEST_REPORT_BYTES = 1024**2
 SAMPLE_SECONDS = 0.02
 SAMPLE_SHARE = 0.2
 """Of the time of a CPU, at most, that goes into samples: on a host with many processes they are dear."""
 EXIT_GRACE_SECONDS = 5.0
 """How long a child that has answered may take to end."""
-GUARDIAN_GRACE_SECONDS = 15.0
-"""How long the guardian may take to end everything; after that it is killed, and the marker finds what it left."""
 
 _CHUNK = 65536
 
@@ -42,25 +38,32 @@ class Breach:
 class Ending:
     """All that the parent knows of a trial that has ended.
 
-    started_at: `time.monotonic()` at the start of the process. peak_memory_bytes: None for trials that nothing sampled.
+    started_at: `time.monotonic()` at the start of the process, or of the fork. template_seconds: what its template took
+    to import everything, None where it is no fork. peak_memory_bytes: None for trials that nothing sampled.
     """
 
     report: Report
     breach: Breach | None
     started_at: float
+    template_seconds: float | None
     total_seconds: float
     stderr_tail: str
     peak_memory_bytes: int | None
 
 
-def supervise(request: Request, run_id: str) -> Ending:
-    """Run the request to its end, whatever that is. When this returns or raises, no process of the trial is left."""
+def supervise(request: Request, run_id: str, templates: Templates | None) -> Ending:
+    """Run the request to its end, whatever that is. When this returns or raises, no process of the trial is left.
+
+    templates: those that may be forked; where there are none, the trial is a fresh process.
+    """
+    # The imports of a template are no part of the trial, and not under its deadline.
+    template = templates.of(request.adapter, request.resources) if templates is not None else None
     started_at = time.monotonic()
     try:
-        started = _RunningTrial(request, run_id)
+        started = _RunningTrial(request, run_id, template)
     except OSError as error:  # the host has no process or memory to spare
         never_started = Breach(TrialStatus.CRASHED, f"could not be started: {error}")
-        return Ending(Report(), never_started, started_at, time.monotonic() - started_at, "", None)
+        return Ending(Report(), never_started, started_at, None, time.monotonic() - started_at, "", None)
     with started as running:
         breach = running.follow()
     return running.ending(breach)
@@ -91,31 +94,24 @@ class _Facts:
 class _RunningTrial:
     """A started trial. Leaving the context ends it and all that it started."""
 
-    def __init__(self, request: Request, run_id: str) -> None:
+    def __init__(self, request: Request, run_id: str, template: Template | None) -> None:
         self._resources = request.resources
-        self._marker = f"{run_id}/{uuid.uuid4().hex}"
+        self._marker = new_marker(run_id)
         self._facts = _Facts()
-        self._stderr_tail = b""
         self._answered_at: float | None = None
         self._total_seconds = 0.0
         self._started_at = time.monotonic()
-        self._process, self._lifeline, self._pipe = self._spawn(request)
-        self._memory = TreeMemory(self._process.pid) if request.kind is TrialKind.MEMORY else None
+        self._launched = self._launch(request, template)
+        self._pipe, self._stderr = self._launched.pipes.report, self._launched.pipes.stderr
+        self._stderr_tail = self._launched.printed
+        self._memory = TreeMemory(self._launched.guardian.pid) if request.kind is TrialKind.MEMORY else None
         self._next_sample_at = self._started_at
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The byte is for the case that a fork of ours holds the lifeline open.
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._lifeline, b"\n")
-        os.close(self._lifeline)
-        try:
-            self._process.wait(GUARDIAN_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_guarded(self._launched.guardian, self._launched.pipes.lifeline)
         self._total_seconds = time.monotonic() - self._started_at
         sweep_trial(self._marker)
         self._drain()
@@ -141,47 +137,22 @@ class _RunningTrial:
             report=self._facts.report,
             breach=breach,
             started_at=self._started_at,
+            template_seconds=self._launched.template_seconds,
             total_seconds=self._total_seconds,
             stderr_tail=self._stderr_tail.decode(errors="replace"),
             peak_memory_bytes=self._peak_memory_bytes(),
         )
 
-    def _spawn(self, request: Request) -> tuple[subprocess.Popen[bytes], int, int]:
-        """Start the guardian. Returns it, our end of its lifeline, and our end of the pipe of facts."""
-        guarded, lifeline = os.pipe()
-        pipe, report = os.pipe()
-        environment = trial_environment(
-            os.environ,
-            marker=self._marker,
-            threads=request.resources.threads,
-            scratch=request.scratch,
-            traceparent=request.traceparent,
-        )
-        # -P: the working folder is no place to import from.
-        command = [sys.executable, "-P", "-m", "taxi_mlops.trials.guardian", str(guarded), str(report)]
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [*command, request.to_json()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=environment,
-                pass_fds=(guarded, report),
-                start_new_session=True,
-            )
-        except OSError:
-            os.close(lifeline)
-            os.close(pipe)
-            raise
-        finally:
-            os.close(guarded)
-            os.close(report)
-        return process, lifeline, pipe
-
-    @property
-    def _stderr(self) -> int:
-        assert self._process.stderr is not None  # noqa: S101 - it was asked for
-        return self._process.stderr.fileno()
+    def _launch(self, request: Request, template: Template | None) -> Launched:
+        """Start the guardian, which starts the child. Raises OSError."""
+        variables = trial_variables(self._marker, request.scratch, request.traceparent)
+        if template is not None:
+            try:
+                return template.fork(request.to_json(), variables)
+            except TemplateRefusedError:
+                sweep_trial(self._marker)
+        environment = trial_environment(os.environ, request.resources.threads) | variables
+        return launch_fresh(request.to_json(), environment)
 
     def _receive(self, descriptor: int) -> bool:
         """Take in what has come, and say whether more can."""
@@ -204,9 +175,7 @@ class _RunningTrial:
             with contextlib.suppress(BlockingIOError):
                 while self._receive(descriptor):
                     pass
-        os.close(self._pipe)
-        assert self._process.stderr is not None  # noqa: S101 - it was asked for
-        self._process.stderr.close()
+            os.close(descriptor)
 
     def _deadline(self) -> float:
         if self._answered_at is not None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import psutil
@@ -26,12 +25,13 @@ def test_a_good_adapter_is_ok_and_its_answer_can_be_read_back(drills, n_points):
     assert (outcome.n_clusters, outcome.n_noise, outcome.adapter_version) == (1, 1, "1.0")
     assert outcome.about == {"points": n_points, "mean": 0.5, "nan": "nan"}
     assert outcome.peak_memory_bytes is None
+    assert (outcome.template_seconds is None) == (drills.templates is None)
     timings = (
         outcome.fit_seconds,
         outcome.prepare_seconds,
         outcome.fit_user_seconds,
         outcome.fit_system_seconds,
-        outcome.cold_start_seconds,
+        outcome.cold_start_seconds - (outcome.template_seconds or 0.0),
     )
     assert all(seconds is not None and 0 <= seconds <= outcome.total_seconds for seconds in timings)
     stored = open_clustering(drills.labels, outcome.labels_digest)
@@ -105,7 +105,8 @@ def test_shared_pages_count_once(drills):
     alone = drills.run("good", TrialKind.MEMORY).peak_memory_bytes
     with_daemons = drills.run("forks", TrialKind.MEMORY)
     assert with_daemons.status is TrialStatus.OK
-    assert alone <= with_daemons.peak_memory_bytes < 3 * alone
+    # As much as one process alone, to within what the same process takes from one time to the next.
+    assert 0.98 * alone <= with_daemons.peak_memory_bytes < 3 * alone
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,8 @@ def test_each_failure_has_its_row(drills, adapter, status, exit_code, cause):
     outcome = drills.run(adapter)
     assert (outcome.status, outcome.exit_code, outcome.cause) == (status, exit_code, cause)
     assert outcome.labels_digest is None
+    refused = drills.templates is not None and adapter == "missing-library"
+    assert drills.refusals == ([(f"drill-{adapter}", f"AdapterUnavailableError: {cause}")] if refused else [])
 
 
 def test_the_traceback_is_in_the_tail_of_stderr(drills):
@@ -215,38 +218,8 @@ def test_a_trial_is_given_threads_and_cpus_and_no_settings_of_ours(drills, monke
     assert [name for name in about if name.startswith("TAXI_")] == [MARKER]
 
 
-PARENT = """
-import sys
-from pathlib import Path
-from taxi_mlops.domain import Resources, Trial, TrialKind
-from taxi_mlops.trials.runner import run_trial
-
-folder = Path(sys.argv[1])
-try:
-    run_trial(
-        Trial(sys.argv[3], TrialKind.TIMING, 1), run_id=sys.argv[2], workload=folder / "workload",
-        resources=Resources(threads=1), scratch=folder / "scratch", labels=folder / "labels",
-    )
-except KeyboardInterrupt:
-    sys.exit(77)
-"""
-
-
-def _start_parent(drills, adapter, processes):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(drills.folder), drills.run_id, adapter])
-    _wait_until(lambda: len(drills.recorded()) == processes)
-    return parent
-
-
-def _wait_until(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
-
-
 def test_interrupting_the_run_ends_the_trial(drills):
-    parent = _start_parent(drills, "drill-forks-and-sleeps", 4)
+    parent = drills.start_run("forks-and-sleeps", processes=4)
     assert drills.running() != []
     parent.send_signal(signal.SIGINT)
     assert parent.wait(30) == 77
@@ -254,22 +227,24 @@ def test_interrupting_the_run_ends_the_trial(drills):
 
 
 def test_killing_the_run_ends_the_trial(drills):
-    parent = _start_parent(drills, "drill-forks-and-sleeps", 4)
+    parent = drills.start_run("forks-and-sleeps", processes=4)
     parent.kill()
     parent.wait(30)
-    _wait_until(lambda: drills.running() == [])
-    (left,) = drills.scratch.iterdir()
-    left.rmdir()
+    drills.wait_until(lambda: drills.running() == [], "all is ended")
+    drills.forget_scratch()
 
 
-def test_sweep_finds_what_a_killed_run_left(drills):
-    environment = os.environ | {MARKER: f"{drills.run_id}/1"}
+def test_sweep_finds_what_a_killed_run_left(fresh):
+    environment = os.environ | {MARKER: f"{fresh.run_id}/1"}
     sleeper = [sys.executable, "-c", "import time; time.sleep(3600)"]
     orphan = subprocess.Popen(sleeper, env=environment, start_new_session=True)
-    other_run = subprocess.Popen(sleeper, env=environment | {MARKER: f"{drills.run_id}-2/1"})
+    other_run = subprocess.Popen(sleeper, env=environment | {MARKER: f"{fresh.run_id}-2/1"})
     try:
-        _wait_until(lambda: psutil.Process(orphan.pid).environ().get(MARKER) == f"{drills.run_id}/1")
-        assert sweep_orphans(drills.run_id) == 1
+        fresh.wait_until(
+            lambda: psutil.Process(orphan.pid).environ().get(MARKER) == f"{fresh.run_id}/1",
+            "it has its marker",
+        )
+        assert sweep_orphans(fresh.run_id) == 1
         assert orphan.wait(10) == -signal.SIGKILL
         assert other_run.poll() is None
     finally:

@@ -1,0 +1,172 @@
+"""The parent's side of templates: one for each adapter of a run, started when its first trial is due.
+
+A template saves time and decides nothing: where there is none, a trial is a fresh process, whose row says what is wrong
+with the adapter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from typing import Any, Self
+
+from taxi_mlops.domain import Resources
+from taxi_mlops.trials.confinement import readable
+from taxi_mlops.trials.launch import ForkedProcess, Launched, Pipes, end_guarded, start_module
+from taxi_mlops.trials.processes import MARKER, new_marker, sweep_trial, trial_environment
+from taxi_mlops.trials.template import LARGEST_MESSAGE_BYTES
+
+START_SECONDS = 60.0
+"""How long a template may take to import its libraries, or the limit of a trial where that is less."""
+ANSWER_SECONDS = 10.0
+"""How long a template may take to fork."""
+STDERR_TAIL_BYTES = 4096
+
+_CHUNK = 65536
+
+
+class TemplateRefusedError(Exception):
+    """There is no template, for the reason in the message."""
+
+
+class Template:
+    """A running template. Making one takes as long as its imports. Raises TemplateRefusedError.
+
+    seconds: from the start of its process until it was ready.
+    """
+
+    def __init__(self, adapter: str, resources: Resources, run_id: str) -> None:
+        self._printed = b""
+        self._failed = False
+        started_at = time.monotonic()
+        with ExitStack() as undone:
+            self._start(adapter, resources, new_marker(run_id), undone)
+            self._await_ready(started_at + min(START_SECONDS, resources.timeout_seconds))
+            self._held = undone.pop_all()
+        self.seconds = time.monotonic() - started_at
+
+    def fork(self, request: str, variables: Mapping[str, str]) -> Launched:
+        """Have it fork the guardian of a trial. Raises TemplateRefusedError, after which it is of no more use."""
+        try:
+            pipes = Pipes.open()
+        except OSError as error:
+            raise TemplateRefusedError(f"no pipe can be opened: {error}") from None
+        try:
+            message = json.dumps({"request": request, "variables": dict(variables)}).encode()
+            socket.send_fds(self._channel, [message], list(pipes.theirs))
+            answer, descriptors = self._receive(time.monotonic() + ANSWER_SECONDS)
+            guardian = ForkedProcess(answer["pid"], *descriptors)
+        except BaseException as error:
+            self._failed = True
+            # Whatever it may have forked ends with its lifeline.
+            pipes.close()
+            if isinstance(error, OSError):
+                raise TemplateRefusedError(f"does not answer: {error}") from None
+            raise
+        finally:
+            pipes.hand_over()
+        return Launched(guardian, pipes, self.seconds, self._printed)
+
+    def is_running(self) -> bool:
+        """Whether it is there, and has answered so far."""
+        # It says nothing unasked: what can be read is its end.
+        return not self._failed and not readable(self._channel.fileno(), seconds=0.0)
+
+    def end(self) -> None:
+        """End it, and whatever its imports have started. Trials that it has forked are ended too."""
+        self._held.close()
+
+    def _start(self, adapter: str, resources: Resources, marker: str, held: ExitStack) -> None:
+        try:
+            with ExitStack() as handed_over:
+                guarded, lifeline = os.pipe()
+                handed_over.callback(os.close, guarded)
+                ending = held.enter_context(ExitStack())
+                ending.callback(os.close, lifeline)
+                self._stderr, printing = os.pipe()
+                held.callback(os.close, self._stderr)
+                handed_over.callback(os.close, printing)
+                self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                held.callback(self._channel.close)
+                handed_over.callback(theirs.close)
+                arguments = [str(guarded), str(theirs.fileno()), adapter, json.dumps(asdict(resources))]
+                guardian = start_module(
+                    ["taxi_mlops.trials.template", *arguments],
+                    trial_environment(os.environ, resources.threads) | {MARKER: marker},
+                    keep=(guarded, theirs.fileno()),
+                    stderr=printing,
+                )
+        except OSError as error:  # the host has no process or memory to spare
+            raise TemplateRefusedError(f"could not be started: {error}") from None
+        ending.pop_all()
+        held.callback(sweep_trial, marker)
+        held.callback(end_guarded, guardian, lifeline)
+
+    def _await_ready(self, deadline: float) -> None:
+        """Read what it prints until it is ready. Raises TemplateRefusedError where that cannot be or takes too long."""
+        channel = self._channel.fileno()
+        while True:
+            ready = readable(channel, self._stderr, seconds=deadline - time.monotonic())
+            if not ready:
+                raise TemplateRefusedError("its libraries take too long to import")
+            if self._stderr in ready:
+                self._printed = (self._printed + os.read(self._stderr, _CHUNK))[-STDERR_TAIL_BYTES:]
+            if channel in ready:
+                self._receive(deadline)
+                return
+
+    def _receive(self, deadline: float) -> tuple[dict[str, Any], list[int]]:
+        """Its next message, with descriptors. Raises TemplateRefusedError where it refuses or has ended."""
+        if not readable(self._channel.fileno(), seconds=deadline - time.monotonic()):
+            raise TemplateRefusedError("does not answer")
+        message, descriptors, _, _ = socket.recv_fds(self._channel, LARGEST_MESSAGE_BYTES, 1)
+        if not message:
+            raise TemplateRefusedError("ended by itself")
+        answer: dict[str, Any] = json.loads(message)
+        if "refused" in answer:
+            raise TemplateRefusedError(answer["refused"])
+        return answer, descriptors
+
+
+class Templates:
+    """The templates of one run. Leaving the context ends them.
+
+    run_id: what `sweep_orphans` finds them by. on_refusal: called with an adapter and the reason where its trials have
+    to be fresh processes.
+    """
+
+    def __init__(self, run_id: str, on_refusal: Callable[[str, str], None]) -> None:
+        self._run_id = run_id
+        self._on_refusal = on_refusal
+        self._running: dict[tuple[str, Resources], Template] = {}
+        self._refused: set[tuple[str, Resources]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._running:
+            self._running.popitem()[1].end()
+
+    def of(self, adapter: str, resources: Resources) -> Template | None:
+        """The template of the adapter, started where none is running; None where there can be none."""
+        if sys.platform != "linux":  # elsewhere a fork cannot be trusted with libraries, nor be given pages of its own
+            return None
+        key = (adapter, replace(resources, timeout_seconds=0.0))
+        template = self._running.get(key)
+        if template is not None and not template.is_running():
+            self._running.pop(key).end()
+            template = None
+        if template is None and key not in self._refused:
+            try:
+                template = self._running[key] = Template(adapter, resources, self._run_id)
+            except TemplateRefusedError as error:
+                self._refused.add(key)
+                self._on_refusal(adapter, str(error))
+        return template
