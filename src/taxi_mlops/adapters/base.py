@@ -48,6 +48,15 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
+class Closes(Protocol):
+    """An adapter that ends what `warm_up` or `fit` has started and kept: processes, servers, files."""
+
+    def close(self) -> None:
+        """Release everything. Called once, after the fit; not timed."""
+        ...
+
+
+@runtime_checkable
 class ImportsAhead(Protocol):
     """An adapter whose libraries a trial need not import itself: it is forked from a process that has imported them.
 

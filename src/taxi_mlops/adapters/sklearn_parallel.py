@@ -8,10 +8,11 @@ distance, so that its neighbourhoods are those of `sklearn`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -35,6 +36,9 @@ from taxi_mlops.domain import (
     Resources,
     Workload,
 )
+
+if TYPE_CHECKING:
+    from joblib import Parallel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +86,7 @@ class SklearnParallelAdapter:
     def __init__(self, tiles_per_process: int = 8, pairs_at_once: int = 2_000_000) -> None:
         self._tiles_per_process = tiles_per_process
         self._pairs_at_once = pairs_at_once
+        self._pool: Parallel | None = None
 
     @property
     def info(self) -> AdapterInfo:
@@ -117,20 +122,41 @@ class SklearnParallelAdapter:
         )
 
     def warm_up(self, problem: TiledProblem) -> None:
-        """Start the processes, have each import what it needs and cluster a point, and compile what cuts tiles."""
+        """Fork the processes, have each cluster a point, and compile what cuts tiles.
+
+        They are forked first, while no compiled code has started a thread, and inherit what this process has imported.
+        """
         from joblib import Parallel, delayed
 
+        self.close()
+        self.import_libraries()
+        one = _Places(np.zeros((1, 2)), np.ones(1), np.ones(1), problem.haversine.eps_radians, 1, self._pairs_at_once)
+        owned, halo = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self._pool = Parallel(n_jobs=problem.processes, backend="multiprocessing").__enter__()
+        self._pool(delayed(_cluster)(one, owned, halo, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes))
         from taxi_mlops.engine.tiles import estimate_neighbours
 
         estimate_neighbours(np.zeros(1), np.zeros(1), 1.0)
-        one = _Places(np.zeros((1, 2)), np.ones(1), np.ones(1), problem.haversine.eps_radians, 1, self._pairs_at_once)
-        owned, halo = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
-        Parallel(n_jobs=problem.processes)(
-            delayed(_cluster)(one, owned, halo, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes)
-        )
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.__exit__(None, None, None)
+            self._pool = None
+
+    @contextmanager
+    def _processes(self, problem: TiledProblem) -> Iterator[Parallel]:
+        """Those of `warm_up`, or, without it, processes for one fit."""
+        from joblib import Parallel
+
+        if self._pool is not None:
+            yield self._pool
+        else:
+            with Parallel(n_jobs=problem.processes, backend="multiprocessing") as pool:
+                yield pool
 
     def fit(self, problem: TiledProblem) -> Clustering:
-        from joblib import Parallel, delayed
+        from joblib import delayed
 
         from taxi_mlops.engine.tiles import estimate_neighbours, split
 
@@ -152,7 +178,7 @@ class SklearnParallelAdapter:
         )
         core_mask = np.empty(len(latitude), dtype=np.bool_)
         # joblib writes large arrays to a file once, and every process maps it.
-        with Parallel(n_jobs=problem.processes) as parallel:
+        with self._processes(problem) as parallel:
             found = parallel(delayed(_find_core)(places, tile.owned, tile.halo) for tile in tiles)
             for tile, core_points in zip(tiles, found, strict=True):
                 core_mask[tile.owned] = core_points

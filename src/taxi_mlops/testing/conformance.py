@@ -13,6 +13,7 @@ the points alone, and say clearly what they cannot do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from taxi_mlops.adapters.base import Adapter
+from taxi_mlops.adapters.base import Adapter, Closes
 from taxi_mlops.domain import NOISE, Clustering, FloatArray, LabelArray, Points, Resources, Workload
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.testing.cases import Case, make_points, unweighted_cases, weighted_cases
@@ -37,6 +38,12 @@ class AdapterConformance:
     """Derive a test class and give it an `adapter`."""
 
     adapter: ClassVar[Adapter]
+
+    @pytest.fixture(autouse=True)
+    def _closed_afterwards(self) -> Iterator[None]:
+        yield
+        if isinstance(self.adapter, Closes):
+            self.adapter.close()
 
     def test_says_who_it_is(self) -> None:
         info = self.adapter.info

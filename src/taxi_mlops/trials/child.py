@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from taxi_mlops.adapters.base import Adapter, Problem
+from taxi_mlops.adapters.base import Adapter, Closes, Problem
 from taxi_mlops.adapters.registry import load_adapter
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, TrialKind, TrialStatus
 from taxi_mlops.errors import AdapterUnavailableError
@@ -140,6 +140,8 @@ def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) 
     gc.collect()
     answer = _timed_fit(adapter, problem, reporter) if timed else _fit(adapter, problem)
     reporter.tell(phase="answer", peak_memory_bytes=None if timed else _peak_memory_bytes(inheritance))
+    if isinstance(adapter, Closes):
+        adapter.close()
     reason = _save(answer, request.scratch)
     if reason is not None:
         reporter.tell(status=TrialStatus.INVALID, cause=shorten(reason))

@@ -24,7 +24,10 @@ def in_tiles(points: Points, parameters: Parameters, threads: int = 1) -> Cluste
     adapter = SklearnParallelAdapter(tiles_per_process=100_000, pairs_at_once=30)
     problem = adapter.prepare(points, parameters, Resources(threads=threads))
     adapter.warm_up(problem)
-    return adapter.fit(problem)
+    try:
+        return adapter.fit(problem)
+    finally:
+        adapter.close()
 
 
 @st.composite
