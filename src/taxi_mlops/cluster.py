@@ -1,4 +1,4 @@
-"""One clustering as one validated document: data, parameters, and what clusters."""
+"""One clustering, and one prediction, as validated documents."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from taxi_mlops.data.request import LoadRequest
-from taxi_mlops.parameters import Named
+from taxi_mlops.data.request import Box, LoadRequest
+from taxi_mlops.parameters import Named, Without
 from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
+
+Threads = Annotated[
+    int | None,
+    Field(ge=1, description="Threads of the implementation."),
+    Named("threads", "N", "all CPUs"),
+]
 
 
 class Cluster(Document):
@@ -20,6 +26,23 @@ class Cluster(Document):
     adapter: Annotated[AdapterName, Named("adapter", "NAME")] = Field(
         default="grid", description="Implementation that clusters: one that `taxi adapters` lists."
     )
-    threads: Annotated[int | None, Named("threads", "N", "all CPUs")] = Field(
-        default=None, ge=1, description="Threads of the implementation."
+    threads: Threads = None
+
+
+class NewTrips(LoadRequest):
+    """Points to predict the clusters of: each is judged by itself."""
+
+    bbox: Annotated[Box | None, Named("bbox", "S,W,N,E", "everywhere")] = Field(
+        default=None, description=str(LoadRequest.model_fields["bbox"].description)
     )
+
+
+class Prediction(Document):
+    """The clusters of new points, by the model of an earlier clustering."""
+
+    schema_version: Literal[1] = 1
+    model: Annotated[str, Named("model", "MODEL", positional=True)] = Field(
+        default="model.npz", description="model.npz of `taxi cluster`, or what `GridDBSCAN.save` wrote."
+    )
+    dataset: Annotated[NewTrips, Without("zones", "sample", "seed")] = Field(default_factory=NewTrips)
+    threads: Threads = None

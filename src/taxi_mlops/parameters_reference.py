@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxi_mlops.cluster import Cluster
+from taxi_mlops.cluster import Cluster, Prediction
 from taxi_mlops.parameters import Parameter, Section, parameters_of
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
@@ -22,13 +22,18 @@ _COLUMNS = """
 | parameter | in the document | meaning | values | default |
 | --- | --- | --- | --- | --- |
 """
+_DOCUMENTS: tuple[tuple[str, type[Section]], ...] = (
+    ("A comparison", Specification),
+    ("A sweep", Sweep),
+    ("One clustering", Cluster),
+    ("A prediction", Prediction),
+)
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def markdown() -> str:
     """The page."""
-    documents = (("A comparison", Specification), ("A sweep", Sweep), ("One clustering", Cluster))
-    return _HEAD + "".join(f"\n## {title}\n{_table(document)}" for title, document in documents)
+    return _HEAD + "".join(f"\n## {title}\n{_table(document)}" for title, document in _DOCUMENTS)
 
 
 def _table(document: type[Section]) -> str:

@@ -189,6 +189,15 @@ def test_trips_are_clustered_by_one_command(taxi, tmp_path):
 
     again = taxi(*asked, "--output", "out", code=2)
     assert re.fullmatch(r"error: out is not empty \(.*, …\); name a new folder\n", again.stderr)
+    predicted = taxi("predict", "out/model.npz", "synthetic:rows=500", "--output", "new", "--bbox", "-90,-180,90,180")
+    labels = pq.read_table(tmp_path / "out" / "labels.parquet", columns=["row", "label"]).to_pylist()
+    inside = sum(row["row"] < 500 and row["label"] >= 0 for row in labels)
+    assert f"\n{inside} points (" in predicted.stdout, "they are the first trips of the same city"
+    assert inside > 100
+    assert max(map(len, predicted.stdout.splitlines())) <= 80
+    assert pq.read_schema(tmp_path / "new" / "labels.parquet").names == ["row", "latitude", "longitude", "label"]
+    refused = taxi("predict", "out/cluster.json", "synthetic:rows=500", code=2)
+    assert refused.stderr.startswith("error: out/cluster.json is not a saved model: it is no .npz file of arrays; name")
     printed = taxi(*asked, "--json", "--format", "csv")
     result = json.loads(printed.stdout)
     assert result["labels"] == "labels.csv"

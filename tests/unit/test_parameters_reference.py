@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taxi_mlops.cluster import Cluster
+from taxi_mlops.cluster import Cluster, Prediction
 from taxi_mlops.parameters import parameters_of
 from taxi_mlops.parameters_reference import markdown, values_text
 from taxi_mlops.specification import Specification
@@ -14,7 +14,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"
 def test_the_page_is_current_and_has_every_parameter() -> None:
     page = markdown()
     assert PAGE.read_text(encoding="utf-8") == page, "make it anew: taxi parameters > docs/parameters.md"
-    for document, title in ((Specification, "## A comparison"), (Sweep, "## A sweep"), (Cluster, "## One clustering")):
+    for document, title in (
+        (Specification, "## A comparison"),
+        (Sweep, "## A sweep"),
+        (Cluster, "## One clustering"),
+        (Prediction, "## A prediction"),
+    ):
         table = page[page.index(title) :]
         assert all(f"| `{name}` | " in table for name in parameters_of(document))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import Cache, Output, Quiet, Spec, document_to_run, folder_to_fill, settings_with, takes
+from taxi_mlops.cli.options import Cache, Output, Quiet, Spec, document_of, folder_to_fill, settings_with, takes
 from taxi_mlops.cli.printing import print_files
 
 if TYPE_CHECKING:
@@ -22,15 +22,17 @@ class Format(StrEnum):
     GEOJSON = "geojson"
 
 
+FormatOption = Annotated[Format, typer.Option("--format", help="Format of the file of labels.")]
+KeepColumns = Annotated[bool, typer.Option("--keep-columns", help="Write each trip's own columns beside its label.")]
+
+
 @takes("taxi_mlops.cluster:Cluster")
 def cluster(
     given: dict[str, str | None],
     spec: Spec = None,
     output: Output = None,
-    kind: Annotated[Format, typer.Option("--format", help="Format of the file of labels.")] = Format.PARQUET,
-    keep_columns: Annotated[
-        bool, typer.Option("--keep-columns", help="Write each trip's own columns beside its label.")
-    ] = False,
+    kind: FormatOption = Format.PARQUET,
+    keep_columns: KeepColumns = False,
     cache: Cache = True,
     json: Annotated[bool, typer.Option("--json", help="Print cluster.json.")] = False,
     quiet: Quiet = False,
@@ -42,11 +44,12 @@ def cluster(
     from taxi_mlops.flows.cluster import cluster as cluster_points
     from taxi_mlops.flows.cluster_files import write_clusters
     from taxi_mlops.recording.cluster_result import ClusterFolder
+    from taxi_mlops.recording.new_folder import require_new
 
-    document = document_to_run(Cluster, given, spec, None) or Cluster()
+    document = document_of(Cluster, given, spec)
     settings = settings_with(cache)
     folder = ClusterFolder(folder_to_fill(output, None, settings, "cluster-"))
-    folder.require_new()
+    require_new(folder.path)
     with watched(quiet=quiet or json) as observer:
         clusters = cluster_points(document, settings, observer)
         trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
@@ -68,7 +71,7 @@ def _show(result: ClusterResult, folder: ClusterFolder, kind: Format, json: bool
         (folder.page, "the map: open it in a browser"),
         (folder.hotspots, "the clusters, for QGIS or geojson.io"),
         (folder.labels(kind.value), "the label of every point"),
-        (folder.model, "predicts the clusters of new points: GridDBSCAN.load"),
+        (folder.model, "labels new points: taxi predict MODEL DATA"),
         (folder.result, "all values"),
     )
     print_files(folder.path, files)

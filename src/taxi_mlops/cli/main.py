@@ -17,6 +17,7 @@ from taxi_mlops.cli import (
     doctor,
     exporter,
     parameters,
+    predict,
     record,
     report,
     runs,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("compare", cls=DocumentCommand)(compare.compare)
 app.command("cluster", cls=DocumentCommand)(cluster.cluster)
+app.command("predict", cls=DocumentCommand)(predict.predict)
 app.command("sweep", cls=DocumentCommand)(sweep.sweep)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")

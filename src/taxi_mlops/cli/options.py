@@ -99,6 +99,11 @@ def _option(parameter: Parameter, required: bool) -> inspect.Parameter:
     )
 
 
+def document_of(document: type[DocumentT], given: Mapping[str, str | None], spec: Path | None = None) -> DocumentT:
+    """The document that the options ask for. Raises UsageError where they, or the file, are wrong."""
+    return (document.from_file(spec) if spec else document()).with_parameters(given, flag)
+
+
 def document_to_run(
     document: type[DocumentT], given: Mapping[str, str | None], spec: Path | None, resume: Path | None
 ) -> DocumentT | None:
@@ -107,7 +112,7 @@ def document_to_run(
     Raises UsageError where the options are wrong, or more than --resume is given.
     """
     if resume is None:
-        return (document.from_file(spec) if spec else document()).with_parameters(given, flag)
+        return document_of(document, given, spec)
     if spec or any(value is not None for value in given.values()):
         raise UsageError("--resume takes everything from the folder's own document; give it no other options")
     return None

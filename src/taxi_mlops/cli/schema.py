@@ -14,6 +14,7 @@ class Document(StrEnum):
     COMPARISON = "comparison"
     CLUSTER = "cluster"
     CLUSTER_RESULT = "cluster-result"
+    PREDICTION_RESULT = "prediction-result"
     SPECIFICATION = "specification"
     JOURNAL = "journal"
     SWEEP = "sweep"
@@ -32,7 +33,7 @@ def schema(
 def json_schema(document: Document) -> dict[str, Any]:
     """Return the JSON Schema of a document; of the journal, that of one line."""
     from taxi_mlops.cluster import Cluster
-    from taxi_mlops.recording.cluster_result import ClusterResult
+    from taxi_mlops.recording.cluster_result import ClusterResult, PredictionResult
     from taxi_mlops.recording.comparison import Comparison
     from taxi_mlops.recording.journal import RECORD
     from taxi_mlops.recording.sweep_result import SweepResult
@@ -46,6 +47,8 @@ def json_schema(document: Document) -> dict[str, Any]:
             schema = Cluster.model_json_schema()
         case Document.CLUSTER_RESULT:
             schema = ClusterResult.model_json_schema(mode="serialization")
+        case Document.PREDICTION_RESULT:
+            schema = PredictionResult.model_json_schema(mode="serialization")
         case Document.SPECIFICATION:
             schema = Specification.model_json_schema()
         case Document.JOURNAL:

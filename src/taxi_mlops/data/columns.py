@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from taxi_mlops.arrow import as_numpy
 from taxi_mlops.data.schemas import Polyline
 from taxi_mlops.data.validator import DataValidator
-from taxi_mlops.domain import BoolArray, FloatArray
+from taxi_mlops.domain import FloatArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +65,7 @@ def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -
         pair = pc.extract_regex(pc.utf8_slice_codeunits(column, -_TAIL_CHARACTERS), _LAST_PAIR)
     not_empty = pc.invert(pc.match_substring_regex(column, _NO_PAIR))
     unreadable = pc.and_kleene(column.is_valid(), pc.and_(pair.is_null(), not_empty))
-    validator.wrong_type(place.column, as_bool(unreadable), column)
+    validator.wrong_type(place.column, as_numpy(unreadable), column)
     latitude, longitude = pc.struct_field(pair, "latitude"), pc.struct_field(pair, "longitude")
     return as_float64(latitude), as_float64(longitude)
 
@@ -104,24 +105,13 @@ def without_missing(column: pa.Array) -> pa.Array:
 
 
 def as_float64(column: pa.Array) -> FloatArray:
-    """n numbers, NaN for null; without a copy where they are float64 and none is null.
-
-    Taken from the buffers, because pyarrow's own conversion imports pandas, which takes longer than most files.
-    """
+    """n numbers, NaN for null; without a copy where they are float64 and none is null."""
     import pyarrow as pa
 
     column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are no degrees anyway
     stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
-    values: FloatArray = np.from_dlpack(stored).view(np.float64)
-    return np.where(as_bool(column.is_null()), np.nan, values) if column.null_count else values
-
-
-def as_bool(mask: pa.BooleanArray) -> BoolArray:
-    """n truth values, none of them null."""
-    import pyarrow as pa
-
-    flags: BoolArray = np.from_dlpack(mask.cast(pa.uint8())).view(np.bool_)
-    return flags
+    values: FloatArray = as_numpy(stored)
+    return np.where(as_numpy(column.is_null()), np.nan, values) if column.null_count else values
 
 
 def _parse(cell: object) -> float | None:

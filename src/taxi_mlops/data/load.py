@@ -148,9 +148,19 @@ def _fingerprinted(
     return Points(latitude, longitude, weight, fingerprint(latitude, longitude, weight), provenance, row)
 
 
-def open_trips(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> OpenedTrips:
-    """Find the files (downloading them if need be) and their schema; nothing but headers is read yet."""
-    options = CleaningOptions(region=BoundingBox(*request.bbox) if request.bbox else None)
+def load_each(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Points:
+    """Read points and judge each row by itself: no region is found in the data. Raises as `load_points` does."""
+    return _prepared(open_trips(request, settings, on_progress, find_region=False))
+
+
+def open_trips(
+    request: LoadRequest, settings: Settings, on_progress: Progress | None = None, *, find_region: bool = True
+) -> OpenedTrips:
+    """Find the files (downloading them if need be) and their schema; nothing but headers is read yet.
+
+    find_region: whether, without a box in the request, a region is found in the data, and points outside it dropped.
+    """
+    options = CleaningOptions(BoundingBox(*request.bbox) if request.bbox else None, find_region)
     if request.source is None:
         return _open_city(CityAddress(request.synthetic_rows, request.seed), request, options, on_progress)
     if request.source.startswith(f"{SCHEME}:"):

@@ -64,6 +64,7 @@ def _cities() -> tuple[pa.Table, FloatArray, FloatArray]:
     """The cities, and their latitudes and longitudes in degrees."""
     import pyarrow.parquet as pq
 
-    cities = pq.read_table(_FILE)
+    with pq.ParquetFile(_FILE) as file:  # `read_table` imports pandas
+        cities = file.read()
     latitude, longitude = (np.array(cities.column(name).to_pylist()) for name in ("latitude", "longitude"))
     return cities, latitude, longitude

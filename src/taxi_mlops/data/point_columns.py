@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.data.columns import as_bool, as_float64, is_text, plain, without_missing
+from taxi_mlops.arrow import as_numpy
+from taxi_mlops.data.columns import as_float64, is_text, plain, without_missing
 from taxi_mlops.data.schemas import PointColumn, PointForm
 from taxi_mlops.data.validator import DataValidator
 from taxi_mlops.domain import BoolArray, FloatArray
@@ -52,7 +53,7 @@ def form_of(cells: pa.Array) -> PointForm | None:
         return None
     cells = without_missing(cells).drop_null()
     for form, pattern in _SURE.items():
-        if _most(as_bool(pc.match_substring_regex(cells, pattern))):
+        if _most(as_numpy(pc.match_substring_regex(cells, pattern))):
             return form if form != "WKB" or _most(_are_points(_shapes(cells))) else None
     return None
 
@@ -81,7 +82,7 @@ def points_of(cells: pa.Array, place: PointColumn, validator: DataValidator) -> 
     """
     cells = plain(cells)
     if not (is_text(cells) or (place.form == "WKB" and _is_binary(cells))):
-        validator.wrong_type(place.column, as_bool(cells.is_valid()), cells)
+        validator.wrong_type(place.column, as_numpy(cells.is_valid()), cells)
         nowhere = np.full(len(cells), np.nan)
         return nowhere, nowhere
     read = _wkb_points if place.form == "WKB" else _text_points
@@ -97,11 +98,11 @@ def _text_points(cells: pa.Array, place: PointColumn) -> tuple[FloatArray, Float
 
     cells = without_missing(cells)
     points = pc.extract_regex(cells, _PATTERNS[place.form])
-    unreadable = as_bool(cells.is_valid()) & as_bool(points.is_null())
+    unreadable = as_numpy(cells.is_valid()) & as_numpy(points.is_null())
     if place.form == "WKT":
-        unreadable &= ~as_bool(pc.fill_null(pc.match_substring_regex(cells, _EMPTY), False))
+        unreadable &= ~as_numpy(pc.fill_null(pc.match_substring_regex(cells, _EMPTY), False))
         expected = pa.array(["", "0", str(place.srid)], cells.type)
-        unreadable |= as_bool(points.is_valid()) & ~as_bool(pc.is_in(pc.struct_field(points, "srid"), expected))
+        unreadable |= as_numpy(points.is_valid()) & ~as_numpy(pc.is_in(pc.struct_field(points, "srid"), expected))
     first, second = (as_float64(pc.struct_field(points, name)) for name in ("first", "second"))
     return first, second, unreadable
 
@@ -111,7 +112,7 @@ def _wkb_points(cells: pa.Array, place: PointColumn) -> tuple[FloatArray, FloatA
     import shapely
 
     shapes = _shapes(cells)
-    unreadable = as_bool(cells.is_valid()) & ~_are_points(shapes)
+    unreadable = as_numpy(cells.is_valid()) & ~_are_points(shapes)
     unreadable |= ~np.isin(shapely.get_srid(shapes), (-1, 0, place.srid))
     first, second = xy_of(np.where(unreadable, shapely.Point(), shapes))
     return first, second, unreadable

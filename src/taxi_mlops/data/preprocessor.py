@@ -37,10 +37,12 @@ class Rule(StrEnum):
 class CleaningOptions:
     """How rows are judged.
 
-    region: the box that points must lie in; None finds it from the data (see `robust_region`).
+    region: the box that points must lie in; None finds it from the data (see `robust_region`), or is none without
+    find_region.
     """
 
     region: BoundingBox | None = None
+    find_region: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +107,7 @@ class TaxiTripPreprocessor:
 
     def finish(self) -> CleanedCoordinates:
         """Apply the region and hand over what is left. The preprocessor is empty afterwards."""
-        region = self._options.region or self._found_region()
+        region = self._options.region or (self._found_region() if self._options.find_region else None)
         if region is not None:
             for number, (latitude, longitude) in enumerate(zip(self._latitudes, self._longitudes, strict=True)):
                 inside = self._inside(region, latitude, longitude)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from taxi_mlops.arrow import as_arrow
 from taxi_mlops.data.columns import MISSING_TEXTS
 from taxi_mlops.data.csv_dialect import SAMPLE_BYTES, CsvDialect, find_dialect
 from taxi_mlops.data.formats import ZIP_MAGICS, Format, compression_of, format_of, only_member
@@ -214,7 +215,7 @@ def _with_points(table: Table, batch: pa.RecordBatch, points: str, columns: Sequ
         kind = shapes[np.flatnonzero(other)[0]].geom_type
         raise DataError(f"{table.file}: column {points!r} holds {kind}s, not points; take their centroids first")
     longitude, latitude = xy_of(shapes)
-    found = {"latitude": pa.array(latitude), "longitude": pa.array(longitude)}
+    found = {"latitude": as_arrow(latitude), "longitude": as_arrow(longitude)}
     return pa.RecordBatch.from_arrays([found.get(name) or batch.column(name) for name in columns], list(columns))
 
 

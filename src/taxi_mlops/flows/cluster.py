@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from taxi_mlops.adapters.base import Closes
 from taxi_mlops.adapters.registry import load_adapter
 from taxi_mlops.cluster import Cluster
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
@@ -75,12 +76,16 @@ def cluster(document: Cluster, settings: Settings, observer: Observer, load: Loa
     resources = Resources(threads)
     with _failures_named(document.adapter):
         info = adapter.info
-        with watch.stage("warm_up"):
-            adapter.warm_up(adapter.prepare(warm_up_points(points, parameters), parameters, resources))
-        with watch.stage("prepare"):
-            problem = adapter.prepare(points, parameters, resources)
-        with watch.stage("fit"):
-            answer = adapter.fit(problem)
+        try:
+            with watch.stage("warm_up"):
+                adapter.warm_up(adapter.prepare(warm_up_points(points, parameters), parameters, resources))
+            with watch.stage("prepare"):
+                problem = adapter.prepare(points, parameters, resources)
+            with watch.stage("fit"):
+                answer = adapter.fit(problem)
+        finally:
+            if isinstance(adapter, Closes):
+                adapter.close()
         clustering = checked_clustering(answer, len(points))
     return Clusters(points, parameters, info, threads, clustering, choice, datetime.now(UTC), watch.seconds)
 

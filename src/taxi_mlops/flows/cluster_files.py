@@ -15,7 +15,8 @@ from taxi_mlops.flows.observer import Observer
 from taxi_mlops.recording.cluster_result import AdapterUsed, ClusterFolder, ClusterResult, LargestCluster
 from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
 from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.label_table import LabelFormat, in_batches, label_table, with_trips, write_table
+from taxi_mlops.recording.label_table import LabelFormat, clustering_table, in_batches, with_trips, write_table
+from taxi_mlops.recording.new_folder import filled
 from taxi_mlops.reports.cluster_page import render
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import Hotspots
@@ -42,7 +43,8 @@ def write_clusters(
     and `write_table` do.
     """
     watch = Stopwatch(dict(clusters.seconds))
-    with folder.filled() as hidden:
+    with filled(folder.path) as path:
+        hidden = ClusterFolder(path)
         observer.stage("Writing the labels")
         with watch.stage("write_labels"):
             _write_labels(clusters, hidden, kind, trips)
@@ -118,7 +120,7 @@ def _write_labels(
     clusters: Clusters, folder: ClusterFolder, kind: LabelFormat, trips: Iterable[pa.RecordBatch] | None
 ) -> None:
     points, clustering = clusters.points, clusters.clustering
-    table = label_table(points, clustering.labels, clustering.core_mask)
+    table = clustering_table(points, clustering)
     batches = in_batches(table) if trips is None else with_trips(table, points, trips)
     write_table(batches, folder.labels(kind), kind)
     model = model_of(clusters)

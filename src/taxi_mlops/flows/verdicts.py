@@ -9,7 +9,7 @@ from pathlib import Path
 from taxi_mlops.domain import AdapterInfo, Points, TrialOutcome, Workload
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict, check_equivalence
 from taxi_mlops.recording.assembly import Verdicts
-from taxi_mlops.recording.label_table import label_table
+from taxi_mlops.recording.label_table import clustering_table
 from taxi_mlops.trials.clusterings import open_clustering
 
 _SEVERITY = (Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING, Verdict.DIFFERENT)
@@ -75,11 +75,11 @@ def _worst(workload: Workload, reference: str, answers: Answers, folder: Path) -
 
 
 def write_labels(points: Points, answers: Answers, folder: Path, target: Path) -> None:
-    """Write `<adapter>.parquet`, the table of `label_table`."""
+    """Write `<adapter>.parquet`, the table of `clustering_table`."""
     import pyarrow.parquet as pq
 
     clustering = open_clustering(folder, answers.digests[0])
-    table = label_table(points, clustering.labels, clustering.core_mask)
+    table = clustering_table(points, clustering)
     table = table.replace_schema_metadata({"adapter": answers.adapter, "points_fingerprint": points.fingerprint})
     partial = target / f".{answers.adapter}.parquet.partial"
     pq.write_table(table, partial, compression="zstd")

@@ -1,4 +1,4 @@
-"""`cluster.json`: what one clustering found, as a versioned document; and the folder that it lies in.
+"""`cluster.json` and `prediction.json`: what a clustering and a prediction found, and the folders that they lie in.
 
 History of the schema:
 1 - first version.
@@ -6,17 +6,12 @@ History of the schema:
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from taxi_mlops.errors import RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
 from taxi_mlops.recording.documents import ResultDocument
@@ -31,6 +26,31 @@ class AdapterUsed(ResultDocument):
     version: str = Field(description="Version of the library behind the adapter.")
     exact: bool = Field(description="Whether the adapter promises the clustering of DBSCAN.")
     note: str = Field(default="", description="Where the implementation is not simply DBSCAN.")
+
+
+class ModelUsed(ResultDocument):
+    """A saved clustering that predicted."""
+
+    path: str
+    eps_metres: float
+    min_samples: float
+    n_clusters: int
+    n_core: int = Field(description="Core points of the model.")
+
+
+class PredictionResult(ResultDocument):
+    """What one prediction found, but for the labels themselves."""
+
+    schema_version: Literal[1] = 1
+    created_at: AwareDatetime
+    dataset: Dataset
+    model: ModelUsed
+    n_in_clusters: int = Field(description="Points within eps of a core point.")
+    share_in_clusters: float = Field(description="These over all points.")
+    seconds: dict[str, float] = Field(description="Wall-clock seconds of each stage.")
+    labels: str = Field(description="Name of the file of labels.")
+    warnings: tuple[str, ...]
+    machine: Machine
 
 
 class LargestCluster(ResultDocument):
@@ -94,33 +114,16 @@ class ClusterFolder:
     def result(self) -> Path:
         return self.path / "cluster.json"
 
-    def require_new(self) -> None:
-        """Raise RunFolderError where the folder holds anything, or cannot be made."""
-        try:
-            taken = next(self.path.iterdir(), None)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise RunFolderError(f"cannot use {self.path} as output folder: {error.strerror}") from None
-        if taken is not None:
-            raise RunFolderError(f"{self.path} is not empty ({taken.name}, …); name a new folder")
 
-    @contextmanager
-    def filled(self) -> Iterator[ClusterFolder]:
-        """Yield a hidden folder beside this one, which takes its place once the block has ended well.
+@dataclass(frozen=True, slots=True)
+class PredictionFolder:
+    """Paths of the results of one prediction."""
 
-        Raises RunFolderError where that cannot be done, and TaxiError where a file cannot be written.
-        """
-        self.require_new()
-        hidden = self.path.with_name(f".{self.path.name}-{os.getpid()}")
-        try:
-            try:
-                hidden.mkdir(parents=True)
-            except OSError as error:
-                raise RunFolderError(f"cannot use {self.path} as output folder: {error.strerror}") from None
-            yield ClusterFolder(hidden)
-            hidden.replace(self.path)
-        except OSError as error:
-            raise TaxiError(f"cannot write {self.path}: {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(hidden, ignore_errors=True)
+    path: Path
+
+    def labels(self, kind: LabelFormat) -> Path:
+        return self.path / f"labels.{kind}"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "prediction.json"

@@ -10,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from taxi_mlops.domain import BoolArray, LabelArray, Points
+from taxi_mlops.arrow import as_arrow
+from taxi_mlops.domain import Clustering, LabelArray, Points
 from taxi_mlops.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -20,18 +21,25 @@ LabelFormat = Literal["parquet", "csv", "geojson"]
 _BATCH_ROWS = 1 << 18
 
 
-def label_table(points: Points, labels: LabelArray, core_mask: BoolArray | None) -> pa.Table:
-    """Return row, latitude, longitude, weight where there is one, label and core of every point.
+def label_table(points: Points, labels: LabelArray) -> pa.Table:
+    """Return row, latitude, longitude, weight where there is one, and label of every point.
 
-    `row` joins a point to its trip (see `Points`); zones, which stand for many rows, have none. `core` is null where
-    the implementation does not report core points.
+    `row` joins a point to its trip (see `Points`); zones, which stand for many rows, have none.
     """
     import pyarrow as pa
 
     given = {"row": points.row, "latitude": points.latitude, "longitude": points.longitude, "weight": points.weight}
-    columns = {name: values for name, values in given.items() if values is not None}
-    core = pa.nulls(len(points), pa.bool_()) if core_mask is None else pa.array(core_mask)
-    return pa.table({**columns, "label": pa.array(labels, pa.int32()), "core": core})
+    columns = {name: as_arrow(values) for name, values in given.items() if values is not None}
+    return pa.table({**columns, "label": as_arrow(labels)})
+
+
+def clustering_table(points: Points, clustering: Clustering) -> pa.Table:
+    """Return the table of labels with a column `core`, null where the implementation does not report core points."""
+    import pyarrow as pa
+
+    core = clustering.core_mask
+    column = pa.nulls(len(points), pa.bool_()) if core is None else as_arrow(core)
+    return label_table(points, clustering.labels).append_column("core", column)
 
 
 def with_trips(table: pa.Table, points: Points, trips: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -50,7 +58,7 @@ def with_trips(table: pa.Table, points: Points, trips: Iterable[pa.RecordBatch])
     for batch in trips:
         begin, end = np.searchsorted(points.row, (first, first + batch.num_rows))
         chosen = _own_columns(batch, frozenset(table.column_names), points.provenance.columns).take(
-            pa.array(points.row[begin:end] - first)
+            as_arrow(points.row[begin:end] - first)
         )
         first += batch.num_rows
         if schema is None:

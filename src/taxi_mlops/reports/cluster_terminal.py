@@ -1,4 +1,4 @@
-"""One clustering for the terminal: it fits 80 columns, with and without colour, and in a pipe."""
+"""A clustering, or a prediction, for the terminal: it fits 80 columns, with and without colour, and in a pipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from taxi_mlops.data.load import NOT_SAMPLED
-from taxi_mlops.recording.cluster_result import ClusterResult
+from taxi_mlops.recording.cluster_result import ClusterResult, PredictionResult
+from taxi_mlops.recording.comparison import Dataset
 from taxi_mlops.reports.map import area_text, density_text, place_text
 from taxi_mlops.reports.units import seconds
 
@@ -23,25 +24,45 @@ def render(result: ClusterResult) -> RenderableType:
     return Group(*parts)
 
 
+def render_prediction(result: PredictionResult) -> RenderableType:
+    """How many of the new points are in clusters of the model, and what to know about it."""
+    model = result.model
+    lines = _dataset(result.dataset)
+    lines.append(
+        f"model {model.path}: {_counted(model.n_clusters, 'cluster')}, eps {model.eps_metres:g} m, "
+        f"min_samples {model.min_samples:g}"
+    )
+    found = f"\n{_counted(result.n_in_clusters, 'point')} ({result.share_in_clusters:.1%}) in clusters of the model"
+    notes = [Text(f"Note: {warning}", style="yellow") for warning in result.warnings]
+    return Group(Text("\n".join(lines)), Text(found, style="bold"), *notes)
+
+
 def _heading(result: ClusterResult) -> list[str]:
-    dataset, parameters = result.dataset, result.parameters
+    parameters = result.parameters
+    return [
+        *_dataset(result.dataset),
+        f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {result.adapter.name}, "
+        f"{_counted(result.threads, 'thread')}, {seconds(result.seconds['fit'])}",
+    ]
+
+
+def _dataset(dataset: Dataset) -> list[str]:
+    """Which points, from which columns, and what cleaning dropped."""
     lines = [f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri}"]
     if dataset.columns:
         lines.append(f"read from {', '.join(dataset.columns)} ({dataset.schema_})")
     dropped = {rule: count for rule, count in dataset.dropped.items() if count and rule != NOT_SAMPLED}
     reasons = ", ".join(f"{count:,} {rule.replace('_', ' ')}" for rule, count in dropped.items())
     lines.append(f"{sum(dropped.values()):,} of {dataset.rows_read:,} rows dropped{f' ({reasons})' if reasons else ''}")
-    threads = f"{result.threads} {'thread' if result.threads == 1 else 'threads'}"
-    lines.append(
-        f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {result.adapter.name}, {threads}, "
-        f"{seconds(result.seconds['fit'])}"
-    )
     return lines
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _sentence(result: ClusterResult) -> str:
-    clusters = "1 cluster" if result.n_clusters == 1 else f"{result.n_clusters:,} clusters"
-    return f"{clusters}; {result.n_noise:,} points ({result.noise_ratio:.1%}) are noise"
+    return f"{_counted(result.n_clusters, 'cluster')}; {result.n_noise:,} points ({result.noise_ratio:.1%}) are noise"
 
 
 def _table(result: ClusterResult) -> Table:

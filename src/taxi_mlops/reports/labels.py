@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxi_mlops.arrow import as_numpy
 from taxi_mlops.domain import FloatArray, LabelArray
 from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.errors import RunFolderError
@@ -38,14 +39,15 @@ def read_labels(adapter: str, path: Path) -> LabelledPoints:
     import pyarrow.parquet as pq
 
     try:
-        columns = [name for name in pq.read_schema(path).names if name not in ("row", "core")]
-        table = pq.read_table(path, columns=columns)
-        weight = table["weight"].to_numpy() if "weight" in columns else None
+        with pq.ParquetFile(path) as file:  # `read_table` imports pandas
+            columns = [name for name in file.schema_arrow.names if name not in ("row", "core")]
+            table = file.read(columns)
+        weight = as_numpy(table["weight"]) if "weight" in columns else None
         return LabelledPoints(
             adapter,
-            table["latitude"].to_numpy(),
-            table["longitude"].to_numpy(),
-            table["label"].to_numpy(),
+            as_numpy(table["latitude"]),
+            as_numpy(table["longitude"]),
+            as_numpy(table["label"]),
             weight,
         )
     except FileNotFoundError:

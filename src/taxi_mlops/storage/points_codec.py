@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from taxi_mlops.arrow import as_arrow, as_numpy
 from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
 from taxi_mlops.storage.shelves import DamagedEntryError
 
@@ -78,7 +79,7 @@ def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
         schema = pa.schema([(name, pa.from_numpy_dtype(values.dtype))], {_LABEL: label.model_dump_json().encode()})
         with pa.ipc.new_stream(target, schema, options=options) as writer:
             for first in range(0, len(points), _BATCH_ROWS):
-                array = pa.array(values[first : first + _BATCH_ROWS])
+                array = as_arrow(values[first : first + _BATCH_ROWS])
                 writer.write_batch(pa.record_batch([array], schema=schema))
 
 
@@ -146,7 +147,7 @@ def _column(
             after = first + batch.num_rows
             if after > label.n:
                 break
-            unpack(batch.column(0).to_numpy(zero_copy_only=True), column[first:after])
+            unpack(as_numpy(batch.column(0)), column[first:after])
             first = after
     if first != label.n:
         raise DamagedEntryError(f"it does not hold the {label.n:,} points that it tells of")

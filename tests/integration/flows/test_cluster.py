@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import jsonschema
 import numpy as np
@@ -163,8 +165,13 @@ def declared(monkeypatch):
             def fit(self, problem):
                 return fit(problem)
 
-        monkeypatch.setattr(steps, "load_adapter", lambda _name: Adapter())
+            def close(self):
+                closed.append(name)
 
+        monkeypatch.setattr(steps, "load_adapter", lambda _name: Adapter())
+        return closed
+
+    closed = []
     return declare
 
 
@@ -182,9 +189,10 @@ def test_what_an_implementation_does_wrong_is_one_line(trips, settings, declared
         (lambda problem: Clustering(np.full(problem, -2, np.int32)), TaxiError, "label -2 is below -1"),
     )
     for fit, kind, message in cases:
-        declared("odd", fit)
+        closed = declared("odd", fit)
         with pytest.raises(kind, match=message):
             steps.cluster(document(trips, adapter="odd"), settings, Observer())
+    assert closed == ["odd"] * len(cases)
     declared("odd", raising(AssertionError), reason="too many points")
     with pytest.raises(UsageError, match="adapter odd cannot cluster these points: too many points"):
         steps.cluster(document(trips, adapter="odd"), settings, Observer())
@@ -196,3 +204,23 @@ def test_an_unknown_adapter_or_too_many_threads_are_refused_before_anything_is_r
         steps.cluster(document(missing, adapter="gird"), settings, Observer())
     with pytest.raises(UsageError, match="--threads 5000 is more than"):
         steps.cluster(document(missing, threads=5000), settings, Observer())
+
+
+def test_clustering_and_writing_import_neither_pandas_nor_scikit_learn(trips, settings, tmp_path):
+    """Both take longer to import than the whole work on most files."""
+    code = f"""
+import sys
+from taxi_mlops.cluster import Cluster
+from taxi_mlops.flows.cluster import cluster
+from taxi_mlops.flows.cluster_files import write_clusters
+from taxi_mlops.flows.observer import Observer
+from taxi_mlops.recording.cluster_result import ClusterFolder
+from taxi_mlops.settings import Settings
+document = Cluster().with_parameters({{"data": {str(trips)!r}, "eps": 60, "min_samples": 8}})
+clusters = cluster(document, Settings(cache_dir={str(settings.cache_dir)!r}), Observer())
+write_clusters(clusters, ClusterFolder(__import__("pathlib").Path({str(tmp_path / "out")!r})), Observer())
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} & {{"pandas", "sklearn", "mlflow", "prefect"}}))
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert finished.stdout == "\n"
+    assert files(tmp_path / "out")

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_mlops.domain import Points, Provenance
+from taxi_mlops.domain import Clustering, Points, Provenance
 from taxi_mlops.errors import DataError, UsageError
-from taxi_mlops.recording.label_table import in_batches, label_table, with_trips, write_table
+from taxi_mlops.recording.label_table import clustering_table, in_batches, label_table, with_trips, write_table
 
 LABELS = np.array([0, -1, 0], dtype=np.int32)
-CORE = np.array([True, False, False])
+FOUND = Clustering(LABELS, np.array([True, False, False]))
 
 
 def points(row: list[int] | None, columns: tuple[str, ...] = ("lat", "lon")) -> Points:
@@ -31,7 +31,7 @@ def trips(*columns: str, rows: int = 6, size: int = 4) -> list[pa.RecordBatch]:
 
 
 def joined(given: Points, batches: list[pa.RecordBatch]) -> pa.Table:
-    return pa.concat_tables(with_trips(label_table(given, LABELS, CORE), given, batches))
+    return pa.concat_tables(with_trips(clustering_table(given, FOUND), given, batches))
 
 
 def test_each_label_stands_beside_its_own_trip():
@@ -73,13 +73,14 @@ def test_points_that_stand_for_many_rows_have_no_trip():
 
 
 def test_weighted_points_have_their_weight_and_no_row():
-    table = label_table(points(None), LABELS, None)
+    table = clustering_table(points(None), Clustering(LABELS))
     assert table.column_names == ["latitude", "longitude", "weight", "label", "core"]
     assert table["core"].to_pylist() == [None, None, None]
+    assert label_table(points([0, 1, 2]), LABELS).column_names == ["row", "latitude", "longitude", "label"]
 
 
 def test_every_format_holds_the_same(tmp_path):
-    table = label_table(points([0, 2, 4]), LABELS, CORE).append_column("fare", pa.array([1.5, float("nan"), None]))
+    table = clustering_table(points([0, 2, 4]), FOUND).append_column("fare", pa.array([1.5, float("nan"), None]))
     for kind in ("parquet", "csv", "geojson"):
         write_table(in_batches(table), tmp_path / f"labels.{kind}", kind)
 
@@ -95,6 +96,6 @@ def test_every_format_holds_the_same(tmp_path):
 
 
 def test_csv_refuses_nested_columns(tmp_path):
-    table = label_table(points([0, 2, 4]), LABELS, CORE).append_column("stops", pa.array([[1], [2, 3], []]))
+    table = clustering_table(points([0, 2, 4]), FOUND).append_column("stops", pa.array([[1], [2, 3], []]))
     with pytest.raises(UsageError, match="nested column 'stops'"):
         write_table([table], tmp_path / "labels.csv", "csv")

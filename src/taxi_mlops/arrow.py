@@ -1,0 +1,36 @@
+"""Between numpy and Arrow, without pandas: pyarrow's own conversions import it, which takes longer than most files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def as_arrow(values: NDArray[Any]) -> pa.Array:
+    """Return numbers or truth values of shape (n,) as an Arrow array, numbers without a copy. None is missing."""
+    import pyarrow as pa
+
+    if values.dtype == np.bool_:
+        buffer, kind = np.packbits(values, bitorder="little"), pa.bool_()
+    else:
+        buffer, kind = np.ascontiguousarray(values), pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(buffer)])
+
+
+def as_numpy(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
+    """Return n numbers or truth values, numbers in one chunk without a copy.
+
+    Raises ArrowException where one is missing, or the column holds something else.
+    """
+    import pyarrow as pa
+
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_boolean(column.type):
+        return np.from_dlpack(column.cast(pa.uint8())).view(np.bool_)
+    return np.from_dlpack(column)

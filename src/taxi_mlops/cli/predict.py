@@ -1,0 +1,56 @@
+"""`taxi predict`: the clusters of new points, by the model of an earlier clustering."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from taxi_mlops.cli.cluster import Format, FormatOption, KeepColumns
+from taxi_mlops.cli.options import Output, Quiet, document_of, folder_to_fill, settings_with, takes
+from taxi_mlops.cli.printing import print_files
+
+if TYPE_CHECKING:
+    from taxi_mlops.recording.cluster_result import PredictionFolder, PredictionResult
+
+
+@takes("taxi_mlops.cluster:Prediction", required=("model", "data"))
+def predict(
+    given: dict[str, str | None],
+    output: Output = None,
+    kind: FormatOption = Format.PARQUET,
+    keep_columns: KeepColumns = False,
+    json: Annotated[bool, typer.Option("--json", help="Print prediction.json.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Label new points by the model that `taxi cluster` wrote: the cluster of the nearest core point within eps."""
+    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cluster import Prediction
+    from taxi_mlops.data.load import open_trips
+    from taxi_mlops.flows.predict import predict as predict_points
+    from taxi_mlops.flows.predict import write_prediction
+    from taxi_mlops.recording.cluster_result import PredictionFolder
+    from taxi_mlops.recording.new_folder import require_new
+
+    document = document_of(Prediction, given)
+    settings = settings_with(cache=True)
+    folder = PredictionFolder(folder_to_fill(output, None, settings, "prediction-"))
+    require_new(folder.path)
+    with watched(quiet=quiet or json) as observer:
+        predicted = predict_points(document, settings, observer)
+        trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
+        result = write_prediction(predicted, document.model, folder, observer, kind.value, trips)
+    _show(result, folder, kind, json)
+
+
+def _show(result: PredictionResult, folder: PredictionFolder, kind: Format, json: bool) -> None:
+    from rich.console import Console
+
+    from taxi_mlops.recording.documents import to_json
+    from taxi_mlops.reports.cluster_terminal import render_prediction
+
+    if json:
+        typer.echo(to_json(result), nl=False)
+        return
+    Console(highlight=False).print(render_prediction(result))
+    print_files(folder.path, ((folder.labels(kind.value), "the label of every point"), (folder.result, "all values")))

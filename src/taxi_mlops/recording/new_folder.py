@@ -1,0 +1,44 @@
+"""A folder of results that appears under its name once it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from taxi_mlops.errors import RunFolderError, TaxiError
+
+
+def require_new(folder: Path) -> None:
+    """Raise RunFolderError where the folder holds anything, or cannot be made."""
+    try:
+        taken = next(folder.iterdir(), None)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunFolderError(f"cannot use {folder} as output folder: {error.strerror}") from None
+    if taken is not None:
+        raise RunFolderError(f"{folder} is not empty ({taken.name}, …); name a new folder")
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside this one, which takes its place once the block has ended well.
+
+    Raises RunFolderError where that cannot be done, and TaxiError where a file cannot be written.
+    """
+    require_new(folder)
+    hidden = folder.with_name(f".{folder.name}-{os.getpid()}")
+    try:
+        try:
+            hidden.mkdir(parents=True)
+        except OSError as error:
+            raise RunFolderError(f"cannot use {folder} as output folder: {error.strerror}") from None
+        yield hidden
+        hidden.replace(folder)
+    except OSError as error:
+        raise TaxiError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
