@@ -1,6 +1,6 @@
-"""The picture of docs/engine.md, made by the engine itself on a few hundred synthetic points.
+"""The picture of docs/explanation/engine.md, made by the engine itself on a few hundred synthetic points.
 
-    python benchmarks/engine_picture.py docs/engine.png
+    python benchmarks/engine_picture.py docs/pictures/engine.png
 
 Left: one cell, and what the bounds of `frame` say of all others. Middle: how cells are decided. Right: the clusters.
 """

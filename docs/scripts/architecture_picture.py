@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 DOCS = Path(__file__).resolve().parent.parent
 SOURCE = DOCS.parent / "src" / "taxi_mlops"
-PICTURE = DOCS / "architecture.svg"
+PICTURE = DOCS / "pictures" / "architecture.svg"
 ROOT = "taxi_mlops"
 LEFT_OUT = "testing"
 

@@ -1,4 +1,4 @@
-"""The reference page of parameters, docs/parameters.md, made from their declarations."""
+"""The reference page of parameters, docs/reference/parameters.md, made from their declarations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings told to people: all that there are (docs/settings.md), and those in force."""
+"""The settings told to people: all that there are (docs/reference/settings.md), and those in force."""
 
 from __future__ import annotations
 

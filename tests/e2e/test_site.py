@@ -32,9 +32,10 @@ def pages(site: Path) -> list[str]:
     """Return the addresses of all pages, one runbook for all, and the search."""
     sources = [path for kind in ("md", "ipynb") for path in (REPOSITORY / "docs").rglob(f"*.{kind}")]
     names = [path.relative_to(REPOSITORY / "docs").with_suffix(".html") for path in sources]
-    written = [name for name in names if name.parts[0] not in ("_generated", "runbooks")]
+    written = [name for name in names if "_generated" not in name.parts and "runbooks" not in name.parts]
     return [
-        (site / name).as_uri() for name in sorted([*written, Path("runbooks/run-failed.html"), Path("search.html")])
+        (site / name).as_uri()
+        for name in sorted([*written, Path("how-to/runbooks/run-failed.html"), Path("search.html")])
     ]
 
 

@@ -8,12 +8,12 @@ from taxi_mlops.parameters_reference import markdown, values_text
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
 
-PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "parameters.md"
 
 
 def test_the_page_is_current_and_has_every_parameter() -> None:
     page = markdown()
-    assert PAGE.read_text(encoding="utf-8") == page, "make it anew: taxi parameters > docs/parameters.md"
+    assert PAGE.read_text(encoding="utf-8") == page, "make it anew: taxi parameters > docs/reference/parameters.md"
     for document, title in (
         (Specification, "## A comparison"),
         (Sweep, "## A sweep"),

@@ -6,7 +6,7 @@ import typer
 
 
 def parameters() -> None:
-    """Print the reference of every parameter as Markdown: docs/parameters.md."""
+    """Print the reference of every parameter as Markdown: docs/reference/parameters.md."""
     from taxi_mlops import parameters_reference
 
     typer.echo(parameters_reference.markdown(), nl=False)

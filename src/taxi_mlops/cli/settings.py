@@ -10,7 +10,7 @@ from taxi_mlops.cli.printing import plain_table
 
 
 def settings(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference: docs/settings.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/reference/settings.md.")] = False,
 ) -> None:
     """Show every setting and its value in force. Secrets are masked."""
     from taxi_mlops import settings_reference

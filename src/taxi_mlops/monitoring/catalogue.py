@@ -1,8 +1,9 @@
 """Every metric that we export: its name, labels and meaning, in this one place.
 
-Names follow Prometheus' conventions: base units, `_total` for counters. The table in docs/metrics.md is made from here:
+Names follow the conventions of Prometheus: base units, `_total` for counters. The tables in docs/reference/metrics.md
+are made from here:
 
-    python -m taxi_mlops.monitoring.catalogue docs/metrics.md
+    python -m taxi_mlops.monitoring.catalogue docs/reference/metrics.md
 """
 
 from __future__ import annotations

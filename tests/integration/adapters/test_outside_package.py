@@ -1,4 +1,4 @@
-"""The package of docs/adapters.md, built from the page itself and installed: what an outsider would do."""
+"""The package of docs/how-to/write-an-adapter.md, built from the page itself and installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "adapters.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "write-an-adapter.md"
 FILE = re.compile(r"^`([\w.]+)`:\n\n(?:<!-- [^>]* -->\n\n)?```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -121,7 +121,7 @@ def test_a_service_that_is_killed_is_told_to_the_webhook_and_by_mail_and_its_ret
     [alert, *_] = wait_until(lambda: webhook.told("firing", "ServiceDown", job="pushgateway"), "the alert arrives")
     assert alert["labels"]["severity"] == "critical"
     assert alert["annotations"]["summary"] == "pushgateway does not answer"
-    assert alert["annotations"]["runbook"] == "docs/runbooks/service-down.md"
+    assert alert["annotations"]["runbook"] == "docs/how-to/runbooks/service-down.md"
     assert not webhook.told("resolved", "ServiceDown", job="pushgateway")
     wait_until(lambda: any("FIRING" in subject and "ServiceDown" in subject for subject in mailbox.subjects), "a mail")
     assert set(mailbox.logins) == {("taxi", "s3cr3tw0rd")}

@@ -147,7 +147,9 @@ def test_every_alert_has_a_severity_a_runbook_and_a_test(alert: dict[str, Any]) 
 
 def test_every_runbook_is_of_an_alert() -> None:
     linked = {alert["annotations"]["runbook"] for alert in ALERTS}
-    assert linked == {f"docs/runbooks/{path.name}" for path in (REPOSITORY / "docs" / "runbooks").glob("*.md")}
+    assert linked == {
+        f"docs/how-to/runbooks/{path.name}" for path in (REPOSITORY / "docs" / "how-to" / "runbooks").glob("*.md")
+    }
 
 
 def checker(name: str) -> str:

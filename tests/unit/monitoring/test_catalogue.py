@@ -9,7 +9,7 @@ import pytest
 
 from taxi_mlops.monitoring.catalogue import FIT_BUCKETS_SECONDS, LABELS, METRICS, Kind, Metric, updated
 
-PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 UNITS = ("_seconds", "_bytes", "_ratio", "_per_second", "_points", "_rank", "_clusters", "_runs", "_workers", "_up")
 
 
@@ -56,4 +56,4 @@ def test_names_are_as_prometheus_own_checker_likes_them() -> None:
 
 def test_the_table_of_the_documentation_is_up_to_date() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert updated(page) == page, "make it anew: python -m taxi_mlops.monitoring.catalogue docs/metrics.md"
+    assert updated(page) == page, "make it anew: python -m taxi_mlops.monitoring.catalogue docs/reference/metrics.md"

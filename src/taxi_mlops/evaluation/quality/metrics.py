@@ -42,7 +42,7 @@ class ClusterSizes:
 
 @dataclass(frozen=True, slots=True)
 class QualityMetrics:
-    """The quality of one clustering. docs/quality.md says what each figure means and how it is computed.
+    """The quality of one clustering. docs/explanation/statistics.md says what each figure means and how it is computed.
 
     measured_on: the adapter whose labels were measured; an equal clustering bears the same figures. noise_ratio: noise
     points over points. silhouette, davies_bouldin, calinski_harabasz: noise left out. dbcv: noise counts against it.
