@@ -33,10 +33,10 @@ from pydantic import SecretStr
 from taxi_mlops.data.load import load_points
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
-from taxi_mlops.flows.compare import compare
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.record import configured_recorders
-from taxi_mlops.flows.telemetry import watched_run
+from taxi_mlops.pipeline.compare import compare
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.record import configured_recorders
+from taxi_mlops.pipeline.telemetry import watched_run
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.pushgateway import PUSHGATEWAY
@@ -55,7 +55,7 @@ import taxi_mlops.recording.journal, taxi_mlops.recording.recordings
 import taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
 import structlog, rich.progress
 started = time.process_time()
-import taxi_mlops.flows.telemetry
+import taxi_mlops.pipeline.telemetry
 {sending}
 print(time.process_time() - started)
 """

@@ -41,8 +41,8 @@ def cluster(
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.cluster import Cluster
     from taxi_mlops.data.load import open_trips
-    from taxi_mlops.flows.cluster import cluster as cluster_points
-    from taxi_mlops.flows.cluster_files import write_clusters
+    from taxi_mlops.pipeline.cluster import cluster as cluster_points
+    from taxi_mlops.pipeline.cluster_files import write_clusters
     from taxi_mlops.recording.cluster_result import ClusterFolder
     from taxi_mlops.recording.new_folder import require_new
 

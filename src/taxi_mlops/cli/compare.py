@@ -42,9 +42,9 @@ def compare(
     """Run every available DBSCAN on your trips, prove which clusterings are equal, and rank them."""
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.cli.record import tell_failures
-    from taxi_mlops.flows import compare as steps
     from taxi_mlops.flows.prefect_environment import server_is_named
     from taxi_mlops.flows.prefect_run import run_flow
+    from taxi_mlops.pipeline import compare as steps
     from taxi_mlops.recording.recordings import Recordings
     from taxi_mlops.recording.run_folder import RunFolder
     from taxi_mlops.specification import Specification

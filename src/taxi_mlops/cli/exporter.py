@@ -15,8 +15,8 @@ def exporter(
     import threading
 
     from taxi_mlops.errors import UsageError
-    from taxi_mlops.flows.record import configured_recorders
     from taxi_mlops.monitoring.exporter import platform_registry, serve
+    from taxi_mlops.pipeline.record import configured_recorders
     from taxi_mlops.settings import load_settings
 
     settings = load_settings()

@@ -27,8 +27,8 @@ def predict(
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.cluster import Prediction
     from taxi_mlops.data.load import open_trips
-    from taxi_mlops.flows.predict import predict as predict_points
-    from taxi_mlops.flows.predict import write_prediction
+    from taxi_mlops.pipeline.predict import predict as predict_points
+    from taxi_mlops.pipeline.predict import write_prediction
     from taxi_mlops.recording.cluster_result import PredictionFolder
     from taxi_mlops.recording.new_folder import require_new
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from taxi_mlops.domain import MAIN, Trial, TrialKind, TrialOutcome, TrialStatus
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.reports.units import measured
 
 

@@ -23,7 +23,7 @@ def record(
 ) -> None:
     """Record runs in MLflow, the experiment store and the Pushgateway. What is recorded already stays as it is."""
     from taxi_mlops.cli.progress import watched
-    from taxi_mlops.flows.record import record_again
+    from taxi_mlops.pipeline.record import record_again
     from taxi_mlops.recording.recordings import Recording, RecordingState
     from taxi_mlops.recording.run_folder import RunFolder
     from taxi_mlops.settings import load_settings

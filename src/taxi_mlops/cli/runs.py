@@ -185,7 +185,7 @@ def follow(
     """Follow every adapter on every workload over the store's runs, and tell what got worse."""
     from rich.console import Console
 
-    from taxi_mlops.flows.aggregate import write_trends
+    from taxi_mlops.pipeline.aggregate import write_trends
     from taxi_mlops.recording.runs import RunFilter
     from taxi_mlops.recording.trends import Trends
     from taxi_mlops.reports.trends import render

@@ -36,7 +36,7 @@ def sweep(
 ) -> None:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best."""
     from taxi_mlops.cli.progress import watched
-    from taxi_mlops.flows import sweep as steps
+    from taxi_mlops.pipeline import sweep as steps
     from taxi_mlops.recording.sweep_folder import SweepFolder
     from taxi_mlops.sweep import Sweep
 

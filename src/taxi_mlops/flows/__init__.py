@@ -1,1 +1,1 @@
-"""The way of the data: plain steps, and the plain function that walks them."""
+"""Prefect's side: the steps of `pipeline` as flows, their deployments and forms, and the server that runs them."""

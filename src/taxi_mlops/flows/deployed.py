@@ -21,14 +21,14 @@ from pydantic import Field
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows import prefect_compare
-from taxi_mlops.flows import sweep as sweeping
-from taxi_mlops.flows.aggregate import write_trends
 from taxi_mlops.flows.forms import form
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.points import Load
 from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
 from taxi_mlops.flows.prefect_environment import is_away
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
+from taxi_mlops.pipeline import sweep as sweeping
+from taxi_mlops.pipeline.aggregate import write_trends
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.points import Load
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.runs import RunFilter

@@ -1,4 +1,4 @@
-"""The comparison as a Prefect flow: the very steps of `flows.compare`, each as a task.
+"""The comparison as a Prefect flow: the very steps of `pipeline.compare`, each as a task.
 
 Import this module through `run_flow` alone: Prefect reads its settings as it is imported.
 """
@@ -21,12 +21,12 @@ from prefect.concurrency.sync import concurrency
 from prefect.tasks import Task
 
 from taxi_mlops.errors import DownloadError, TaxiError
-from taxi_mlops.flows import compare as steps
-from taxi_mlops.flows.conductor import Conductor, Step
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.points import Load, cached_points
 from taxi_mlops.flows.prefect_artifacts import show_comparison
-from taxi_mlops.flows.record import NotRecordedError
+from taxi_mlops.pipeline import compare as steps
+from taxi_mlops.pipeline.conductor import Conductor, Step
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.points import Load, cached_points
+from taxi_mlops.pipeline.record import NotRecordedError
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings, load_settings

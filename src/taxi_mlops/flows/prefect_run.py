@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from taxi_mlops.errors import ServiceError, UsageError
-from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.prefect_environment import (
     API_URL,
     INSTALL,
@@ -15,6 +14,7 @@ from taxi_mlops.flows.prefect_environment import (
     server_is_named,
 )
 from taxi_mlops.flows.prefect_server import start_server
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import Specification
@@ -23,7 +23,7 @@ from taxi_mlops.specification import Specification
 def run_flow(
     specification: Specification | None, folder: Path, settings: Settings, observer: Observer, verbose: bool
 ) -> Comparison:
-    """Run `flows.compare` as a Prefect flow; None goes on with the folder's run.
+    """Run `pipeline.compare` as a Prefect flow; None goes on with the folder's run.
 
     Raises UsageError where Prefect is not installed, ServiceError where its server does not answer, at first or any
     more, and what the steps raise.

@@ -18,8 +18,8 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from taxi_mlops.flows.compare import compare
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.compare import compare
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings

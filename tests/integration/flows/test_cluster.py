@@ -18,9 +18,9 @@ from taxi_mlops.data.load import open_trips
 from taxi_mlops.domain import AdapterInfo, Clustering
 from taxi_mlops.engine.estimator import GridDBSCAN
 from taxi_mlops.errors import AdapterUnavailableError, RunFolderError, TaxiError, UsageError
-from taxi_mlops.flows import cluster as steps
-from taxi_mlops.flows.cluster_files import write_clusters
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline import cluster as steps
+from taxi_mlops.pipeline.cluster_files import write_clusters
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.cluster_result import ClusterFolder
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.oracle import brute_force_dbscan
@@ -211,9 +211,9 @@ def test_clustering_and_writing_import_neither_pandas_nor_scikit_learn(trips, se
     code = f"""
 import sys
 from taxi_mlops.cluster import Cluster
-from taxi_mlops.flows.cluster import cluster
-from taxi_mlops.flows.cluster_files import write_clusters
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.cluster import cluster
+from taxi_mlops.pipeline.cluster_files import write_clusters
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.cluster_result import ClusterFolder
 from taxi_mlops.settings import Settings
 document = Cluster().with_parameters({{"data": {str(trips)!r}, "eps": 60, "min_samples": 8}})

@@ -16,8 +16,8 @@ import pytest
 
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.errors import AdapterUnavailableError, DataError, RunFolderError, UsageError
-from taxi_mlops.flows.compare import resume
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.compare import resume
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.run_folder import RunFolder

@@ -17,8 +17,8 @@ from taxi_mlops.data.load import open_trips
 from taxi_mlops.engine.estimator import GridDBSCAN
 from taxi_mlops.engine.geodesy import great_circle_distance
 from taxi_mlops.errors import UsageError
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.predict import predict, write_prediction
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.predict import predict, write_prediction
 from taxi_mlops.recording.cluster_result import PredictionFolder
 from taxi_mlops.settings import Settings
 

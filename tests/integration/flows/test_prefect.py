@@ -20,8 +20,8 @@ import pytest
 from taxi_mlops.domain import Resources, Trial, TrialKind, TrialStatus
 from taxi_mlops.errors import UsageError
 from taxi_mlops.flows import prefect_run
-from taxi_mlops.flows.observer import Observer
 from taxi_mlops.flows.prefect_server import start_server
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder
 from taxi_mlops.recording.recordings import note

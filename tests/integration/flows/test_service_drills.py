@@ -19,9 +19,9 @@ import pytest
 from pydantic import HttpUrl, SecretStr
 
 from taxi_mlops.errors import DownloadError, TaxiError
-from taxi_mlops.flows.compare import compare, resume
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.record import record_again
+from taxi_mlops.pipeline.compare import compare, resume
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.record import record_again
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.recordings import Recordings, RecordingState
 from taxi_mlops.recording.run_folder import RunFolder

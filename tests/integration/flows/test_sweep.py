@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 
 from taxi_mlops.errors import RunFolderError, UsageError
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.sweep import prepare, resume, sweep
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.sweep import prepare, resume, sweep
 from taxi_mlops.recording.comparison import read_comparison
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.sweep_folder import SweepFolder
@@ -114,7 +114,7 @@ def test_all_cells_of_a_size_have_the_points_that_the_cell_alone_would_have(ask,
 
 
 def prepare_only(asked, folder, settings):
-    from taxi_mlops.flows.sweep import begin
+    from taxi_mlops.pipeline.sweep import begin
 
     begin(asked, folder)
     return prepare(folder, settings, Observer())

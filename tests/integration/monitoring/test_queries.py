@@ -15,10 +15,10 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from taxi_mlops.flows.compare import compare
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.record import configured_recorders
 from taxi_mlops.monitoring.tracing import trace_id_of
+from taxi_mlops.pipeline.compare import compare
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.record import configured_recorders
 from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.specification import Specification

@@ -11,10 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from taxi_mlops.errors import RunFolderError, UsageError
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.record import chosen_recorders, configured_recorders, record, record_again
 from taxi_mlops.monitoring.logs import run_logs
 from taxi_mlops.monitoring.tracing import trace_id_of
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.record import chosen_recorders, configured_recorders, record, record_again
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder, installed
 from taxi_mlops.recording.recordings import Recordings, RecordingState
 from taxi_mlops.recording.run_folder import RunFolder

@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from structlog.contextvars import get_contextvars
 
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
-from taxi_mlops.flows.observer import Observer, Observers
 from taxi_mlops.monitoring.calls import traced_calls
 from taxi_mlops.monitoring.log_shipping import sent_log
 from taxi_mlops.monitoring.logs import SWEEP_ID, get_logger
@@ -23,6 +22,7 @@ from taxi_mlops.monitoring.patience import Patience, patience_of_a_run
 from taxi_mlops.monitoring.secrets import SecretFilter, secrets_of
 from taxi_mlops.monitoring.spans import step_span
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
+from taxi_mlops.pipeline.observer import Observer, Observers
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.journal import RunHeader
 from taxi_mlops.recording.pushgateway import tell_comparison

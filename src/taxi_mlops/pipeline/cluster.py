@@ -14,9 +14,9 @@ from taxi_mlops.cluster import Cluster
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.points import Load, cached_points
-from taxi_mlops.flows.resolve import threads_to_use
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.points import Load, cached_points
+from taxi_mlops.pipeline.resolve import threads_to_use
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO
 from taxi_mlops.trials.child import warm_up_points

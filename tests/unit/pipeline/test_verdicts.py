@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_mlops.domain import Clustering, Points, Provenance
-from taxi_mlops.flows.verdicts import Answers, write_labels
+from taxi_mlops.pipeline.verdicts import Answers, write_labels
 from taxi_mlops.trials.clusterings import store_clustering
 
 PROVENANCE = Provenance("trips.csv", "columns", "1", 9, 3)

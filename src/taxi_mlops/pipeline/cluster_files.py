@@ -10,8 +10,8 @@ import numpy as np
 from taxi_mlops.domain import NOISE
 from taxi_mlops.engine.model_file import SavedModel, save_model
 from taxi_mlops.files import write_atomically
-from taxi_mlops.flows.cluster import Clusters, Stopwatch
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.cluster import Clusters, Stopwatch
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.recording.cluster_result import AdapterUsed, ClusterFolder, ClusterResult, LargestCluster
 from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
 from taxi_mlops.recording.documents import to_json

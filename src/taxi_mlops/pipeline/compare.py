@@ -18,17 +18,17 @@ from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.files import write_atomically
-from taxi_mlops.flows.conductor import DIRECT, Conductor, Step
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.points import Load, cached_points
-from taxi_mlops.flows.quality import assess
-from taxi_mlops.flows.resolve import Resolved, resolve
-from taxi_mlops.flows.telemetry import watched_afterwards, watched_run
-from taxi_mlops.flows.verdicts import Answers, answers_of, judge, write_labels
-from taxi_mlops.flows.workloads import wanted_points, write_further
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.monitoring.spans import current_traceparent
+from taxi_mlops.pipeline.conductor import DIRECT, Conductor, Step
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.points import Load, cached_points
+from taxi_mlops.pipeline.quality import assess
+from taxi_mlops.pipeline.resolve import Resolved, resolve
+from taxi_mlops.pipeline.telemetry import watched_afterwards, watched_run
+from taxi_mlops.pipeline.verdicts import Answers, answers_of, judge, write_labels
+from taxi_mlops.pipeline.workloads import wanted_points, write_further
 from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.documents import to_json
@@ -379,7 +379,7 @@ def _publish(folder: RunFolder, settings: Settings, observer: Observer, conducto
 
 
 def _report_and_record(folder: RunFolder, settings: Settings, observer: Observer, conductor: Conductor) -> None:
-    from taxi_mlops.flows.record import NotRecordedError, record_new
+    from taxi_mlops.pipeline.record import NotRecordedError, record_new
 
     if not folder.report.is_file():
         observer.stage("Writing the report")

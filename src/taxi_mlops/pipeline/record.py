@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Sequence
 
 from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.telemetry import watched_afterwards
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.telemetry import watched_afterwards
 from taxi_mlops.recording.base import RecordedRun, Recorder
 from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowAccess, MlflowRecorder, installed

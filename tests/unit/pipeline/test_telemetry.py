@@ -11,10 +11,10 @@ from opentelemetry.trace import StatusCode
 from prometheus_client import CollectorRegistry
 
 from taxi_mlops.domain import Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
-from taxi_mlops.flows.observer import Observer, Observers
-from taxi_mlops.flows.telemetry import Telemetry
 from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.secrets import SecretFilter
+from taxi_mlops.pipeline.observer import Observer, Observers
+from taxi_mlops.pipeline.telemetry import Telemetry
 from taxi_mlops.recording.journal import RunHeader
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine

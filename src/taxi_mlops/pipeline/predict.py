@@ -16,9 +16,9 @@ from taxi_mlops.domain import NOISE, FloatArray, LabelArray, Points
 from taxi_mlops.engine.model_file import SavedModel, load_model
 from taxi_mlops.errors import UsageError
 from taxi_mlops.files import write_atomically
-from taxi_mlops.flows.cluster import Stopwatch
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.resolve import threads_to_use
+from taxi_mlops.pipeline.cluster import Stopwatch
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.resolve import threads_to_use
 from taxi_mlops.recording.cluster_result import ModelUsed, PredictionFolder, PredictionResult
 from taxi_mlops.recording.comparison import Dataset
 from taxi_mlops.recording.documents import to_json

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TypeVar
 
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.observer import Observer
 
 R = TypeVar("R")
 

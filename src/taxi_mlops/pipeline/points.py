@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from taxi_mlops.data.load import load_samples
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Points
-from taxi_mlops.flows.observer import Observer
+from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.points_cache import points_cache
 

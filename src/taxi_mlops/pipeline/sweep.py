@@ -20,11 +20,11 @@ from taxi_mlops.domain import Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.files import write_atomically
-from taxi_mlops.flows.compare import resume as resume_run
-from taxi_mlops.flows.observer import Observer
-from taxi_mlops.flows.points import Load, cached_points, cached_samples
-from taxi_mlops.flows.resolve import resolve
 from taxi_mlops.monitoring.logs import SWEEP_ID
+from taxi_mlops.pipeline.compare import resume as resume_run
+from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.points import Load, cached_points, cached_samples
+from taxi_mlops.pipeline.resolve import resolve
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.documents import to_json
 from taxi_mlops.recording.run_folder import RunFolder, held, new_id
