@@ -19,6 +19,7 @@ from taxi_mlops.engine.labelling import decode_labels, number_clusters
 from taxi_mlops.engine.layout import lay_out
 from taxi_mlops.engine.pairwise import cluster_pairwise
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
+from taxi_mlops.engine.rivals import Rivals, find_rivals, joined
 from taxi_mlops.engine.steps import connect_cells, find_core, label_points
 from taxi_mlops.engine.threads import Range, Run, even_ranges, workers, worthwhile_threads
 from taxi_mlops.engine.worldwide import cluster_worldwide
@@ -45,6 +46,36 @@ def dbscan(
     Raises ValueError where eps is not a length of at least a micrometre, a coordinate not finite or out of range, or a
     weight not finite.
     """
+    return _dbscan(latitude, longitude, eps_metres, min_samples, weight, threads, None)
+
+
+def dbscan_with_rivals(
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    eps_metres: float,
+    min_samples: float,
+    weight: ArrayLike | None = None,
+    threads: int | None = None,
+) -> tuple[LabelArray, BoolArray, Rivals]:
+    """Cluster as `dbscan` does; list also the further clusters within eps of each border point.
+
+    For those who cluster points in parts, and join the clusters afterwards.
+    """
+    rivals: list[Rivals] = []
+    labels, core = _dbscan(latitude, longitude, eps_metres, min_samples, weight, threads, rivals)
+    return labels, core, joined(rivals)
+
+
+def _dbscan(
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    eps_metres: float,
+    min_samples: float,
+    weight: ArrayLike | None,
+    threads: int | None,
+    rivals: list[Rivals] | None,
+) -> tuple[LabelArray, BoolArray]:
+    """Cluster points in degrees. Rivals are appended to the list, where there is one."""
     if not eps_metres >= SMALLEST_EPS_METRES:
         raise ValueError(f"eps must be at least {SMALLEST_EPS_METRES} metres, got {eps_metres!r}")
     latitude, longitude = as_floats("latitude", latitude), as_floats("longitude", longitude)
@@ -59,8 +90,8 @@ def dbscan(
             resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
             frame = sphere_frame(extent, eps_metres, resolution)
         except UnframedError:
-            return _cluster_anywhere(latitude, longitude, eps_metres, min_samples, weight, run, threads)
-        return _cluster(longitude, latitude, frame, min_samples, weight, run, threads)
+            return _cluster_anywhere(latitude, longitude, eps_metres, min_samples, weight, run, threads, rivals)
+        return _cluster(longitude, latitude, frame, min_samples, weight, run, threads, rivals)
 
 
 def _cluster_anywhere(
@@ -71,12 +102,13 @@ def _cluster_anywhere(
     weight: FloatArray | None,
     run: Run,
     threads: int,
+    rivals: list[Rivals] | None,
 ) -> tuple[LabelArray, BoolArray]:
     """Cluster points that no single frame covers."""
     try:
-        return cluster_worldwide(latitude, longitude, eps_metres, min_samples, weight, run, threads)
+        return cluster_worldwide(latitude, longitude, eps_metres, min_samples, weight, run, threads, rivals)
     except UnframedError:
-        return cluster_pairwise(latitude, longitude, eps_metres, min_samples, weight, run, threads)
+        return cluster_pairwise(latitude, longitude, eps_metres, min_samples, weight, run, threads, rivals)
 
 
 def dbscan_plane(
@@ -180,6 +212,7 @@ def _cluster(
     weight: FloatArray | None,
     run: Run,
     threads: int,
+    rivals: list[Rivals] | None = None,
 ) -> tuple[LabelArray, BoolArray]:
     n = len(x)
     core = np.zeros(n, dtype=np.bool_)
@@ -192,5 +225,7 @@ def _cluster(
     root, run_end = connect_cells(frame, layout, cores, run, threads)
     label = number_clusters(root, cores.first)
     label_points(frame, layout, cores, n_core, label, run_end, code, run, threads)
+    if rivals is not None:
+        rivals.append(find_rivals(frame, layout, cores, n_core, label, run_end, code, run, threads))
     run(lambda part: decode_labels(code, part, core), even_ranges(n, threads))
     return code, core

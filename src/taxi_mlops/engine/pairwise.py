@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.engine.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from taxi_mlops.engine.haversine import cosine_of_latitude, haversine, haversine_of_distance
+from taxi_mlops.engine.rivals import Rivals, find_rivals_pairwise
 from taxi_mlops.engine.threads import Range, Run, even_ranges
 
 
@@ -25,8 +26,12 @@ def cluster_pairwise(
     weight: FloatArray | None,
     run: Run,
     threads: int,
+    rivals: list[Rivals] | None = None,
 ) -> tuple[LabelArray, BoolArray]:
-    """Cluster points in degrees. Arguments and result as of `taxi_mlops.engine.dbscan`."""
+    """Cluster points in degrees. Arguments and result as of `taxi_mlops.engine.dbscan`.
+
+    Rivals of border points are appended to the list, where there is one.
+    """
     latitude, longitude = np.asarray(latitude, dtype=np.float64), np.asarray(longitude, dtype=np.float64)
     limit = haversine_of_distance(eps_metres)
     core, labels = np.zeros(len(latitude), dtype=np.bool_), np.full(len(latitude), -1, dtype=np.int32)
@@ -49,6 +54,9 @@ def cluster_pairwise(
         lambda part: reach_pairwise(latitude, longitude, limit, members, border, labels, part),
         even_ranges(len(border), 8 * threads),
     )
+    if rivals is not None:
+        border = border[labels[border] >= 0]
+        rivals.append(find_rivals_pairwise(latitude, longitude, limit, members, border, labels))
     return labels, core
 
 

@@ -21,6 +21,7 @@ from taxi_mlops.engine.frame import Frame, extent_of, zone_frame
 from taxi_mlops.engine.labelling import decode_labels, number_clusters
 from taxi_mlops.engine.layout import Layout, lay_out
 from taxi_mlops.engine.resolution import COARSE, choose_resolution
+from taxi_mlops.engine.rivals import Rivals, find_rivals
 from taxi_mlops.engine.steps import connect_cells, find_core, label_points
 from taxi_mlops.engine.threads import Run, even_ranges
 from taxi_mlops.engine.zones import Part, zones_of
@@ -57,8 +58,11 @@ def cluster_worldwide(
     weight: FloatArray | None,
     run: Run,
     threads: int,
+    rivals: list[Rivals] | None = None,
 ) -> tuple[LabelArray, BoolArray]:
     """Cluster points in degrees, wherever they are. Arguments and result as of `taxi_mlops.engine.dbscan`.
+
+    Rivals of border points are appended to the list, where there is one.
 
     Raises UnframedError where eps is too large for zones.
     """
@@ -77,6 +81,10 @@ def cluster_worldwide(
         here = np.empty(len(member), dtype=np.int32)
         label_points(frame, layout, one.cores, n_core, label[one.numbers], one.run_end, here, run, threads)
         code[member[:owned]] = here[:owned]
+        if rivals is not None:
+            found = find_rivals(frame, layout, one.cores, n_core, label[one.numbers], one.run_end, here, run, threads)
+            own = found.point < owned
+            rivals.append(Rivals(member[found.point[own]].astype(np.int64), found.label[own]))
     run(lambda part: decode_labels(code, part, core), even_ranges(len(code), threads))
     return code, core
 
