@@ -11,14 +11,26 @@ class TaxiError(Exception):
     exit_code = 1
 
 
-class UsageError(TaxiError):
-    """The command line, specification or settings are wrong. Ends the process with exit code 2."""
+class UsageError(TaxiError, ValueError):
+    """The command line, arguments, specification or settings are wrong. Ends the process with exit code 2."""
 
     exit_code = 2
 
 
+class UnknownParameterError(UsageError, TypeError):
+    """There is no parameter of this name."""
+
+
 class DataError(UsageError):
     """The trips cannot be used: missing, corrupt, of an unknown schema, or empty after cleaning."""
+
+
+class DataNotFoundError(DataError, FileNotFoundError):
+    """There is no such file of trips."""
+
+
+class DataTypeError(DataError, TypeError):
+    """Trips cannot be read from an object of this type."""
 
 
 class DownloadError(TaxiError):
@@ -27,6 +39,10 @@ class DownloadError(TaxiError):
 
 class AdapterUnavailableError(UsageError):
     """An adapter is unknown, or its library is not installed."""
+
+
+class LibraryMissingError(UsageError, ImportError):
+    """An optional library is not installed."""
 
 
 class RunFolderError(UsageError):

@@ -1,7 +1,7 @@
 """Parameters: fields of a document that the command line, the Python API and the forms of deployments all offer.
 
 A field is a parameter if its annotation holds `Named`. Its type, bounds, default and description are the field's own:
-each parameter is declared once, in `specification.py`, `sweep.py`, `cluster.py` or `data/request.py`.
+each parameter is declared once, in `specification.py`, `sweep.py`, `clustering.py` or `data/request.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from taxi_mlops.errors import UsageError
+from taxi_mlops.errors import UnknownParameterError, UsageError
 
 Model = TypeVar("Model", bound=BaseModel)
 R = TypeVar("R")
@@ -157,7 +157,7 @@ def check_known(
     keys: Mapping[str, str] | None = None,
     spelled: Callable[[str], str] = str,
 ) -> None:
-    """Raise UsageError for a name that is not known, with the nearest one that is.
+    """Raise UnknownParameterError for a name that is not known, with the nearest one that is.
 
     keys: other words for known names, as `keys_of` has them.
     """
@@ -171,7 +171,7 @@ def check_known(
                 if nearest
                 else f"known are: {', '.join(map(spelled, known))}"
             )
-            raise UsageError(f"there is no parameter {spelled(name)!r}; {advice}")
+            raise UnknownParameterError(f"there is no parameter {spelled(name)!r}; {advice}")
 
 
 def keys_of(parameters: Mapping[str, Parameter]) -> dict[str, str]:

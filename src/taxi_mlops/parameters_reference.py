@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxi_mlops.cluster import Cluster, Prediction
+from taxi_mlops.clustering import Cluster, Prediction
 from taxi_mlops.parameters import Parameter, Section, parameters_of
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep

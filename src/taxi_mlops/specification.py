@@ -10,13 +10,12 @@ import math
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, PlainValidator, WithJsonSchema, field_serializer
 from pydantic_core import PydanticCustomError
 
-from taxi_mlops.data.coordinate_names import TripEnd
-from taxi_mlops.data.request import LoadRequest, Seed
+from taxi_mlops.data.request import DatasetParameters, LoadRequest, Seed
 from taxi_mlops.errors import UsageError
 from taxi_mlops.parameters import COMMA_SEPARATED, Named, Section, validate
 
@@ -213,16 +212,9 @@ class Specification(Document):
     trials: TrialPlan = Field(default_factory=TrialPlan)
 
 
-class ComparisonParameters(TypedDict, total=False):
+class ComparisonParameters(DatasetParameters, total=False):
     """The parameters of a comparison as keywords, for type checkers and editors; a test keeps them complete."""
 
-    data: str | None
-    points: TripEnd
-    lat: str | None
-    lon: str | None
-    zones: str | None
-    bbox: tuple[float, float, float, float] | str | None
-    sample: int | None
     eps: float | Literal["auto"]
     min_samples: int
     sizes: Sequence[int | Literal["all"]] | str
@@ -232,15 +224,6 @@ class ComparisonParameters(TypedDict, total=False):
     timeout: float
     memory_limit: int | str | None
     threads: int | None
-    seed: int
-
-
-def specification_from(**parameters: Unpack[ComparisonParameters]) -> Specification:
-    """Return the specification with these parameters and the defaults of all others.
-
-    Raises UsageError that names the parameter and the value, and for an unknown name the nearest known one.
-    """
-    return Specification().with_parameters(parameters)
 
 
 def _parse(path: Path) -> object:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taxi_mlops.cluster import Cluster, Prediction
+from taxi_mlops.clustering import Cluster, Prediction
 from taxi_mlops.parameters import parameters_of
 from taxi_mlops.parameters_reference import markdown, values_text
 from taxi_mlops.specification import Specification

@@ -26,7 +26,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="Format of the fi
 KeepColumns = Annotated[bool, typer.Option("--keep-columns", help="Write each trip's own columns beside its label.")]
 
 
-@takes("taxi_mlops.cluster:Cluster")
+@takes("taxi_mlops.clustering:Cluster")
 def cluster(
     given: dict[str, str | None],
     spec: Spec = None,
@@ -39,7 +39,7 @@ def cluster(
 ) -> None:
     """Cluster your trips: labels, hotspots, a map, and a model that predicts."""
     from taxi_mlops.cli.progress import watched
-    from taxi_mlops.cluster import Cluster
+    from taxi_mlops.clustering import Cluster
     from taxi_mlops.data.load import open_trips
     from taxi_mlops.pipeline.cluster import cluster as cluster_points
     from taxi_mlops.pipeline.cluster_files import write_clusters

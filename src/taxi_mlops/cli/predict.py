@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taxi_mlops.recording.cluster_result import PredictionFolder, PredictionResult
 
 
-@takes("taxi_mlops.cluster:Prediction", required=("model", "data"))
+@takes("taxi_mlops.clustering:Prediction", required=("model", "data"))
 def predict(
     given: dict[str, str | None],
     output: Output = None,
@@ -25,7 +25,7 @@ def predict(
 ) -> None:
     """Label new points by the model that `taxi cluster` wrote: the cluster of the nearest core point within eps."""
     from taxi_mlops.cli.progress import watched
-    from taxi_mlops.cluster import Prediction
+    from taxi_mlops.clustering import Prediction
     from taxi_mlops.data.load import open_trips
     from taxi_mlops.pipeline.predict import predict as predict_points
     from taxi_mlops.pipeline.predict import write_prediction

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from taxi_mlops.domain import MAIN, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.reports.units import measured
+from taxi_mlops.reports.units import measured, trial_text
 
 
 @contextmanager
@@ -66,9 +66,7 @@ class ProgressObserver(WarningObserver):
     def trial_started(self, trial: Trial, number: int, total: int) -> None:
         self._announce("Running the trials, each in a process of its own")
         self._of = f"[{number:>{len(str(total))}}/{total}]"
-        what = "memory" if trial.kind is TrialKind.MEMORY else f"timing {trial.block}"
-        what += "" if trial.workload == MAIN else f", {trial.workload}"
-        self._progress.update(self._task, description=f"{trial.adapter}, {what}", completed=number - 1, total=total)
+        self._progress.update(self._task, description=trial_text(trial), completed=number - 1, total=total)
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
         self._progress.advance(self._task)

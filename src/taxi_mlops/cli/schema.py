@@ -32,7 +32,7 @@ def schema(
 
 def json_schema(document: Document) -> dict[str, Any]:
     """Return the JSON Schema of a document; of the journal, that of one line."""
-    from taxi_mlops.cluster import Cluster
+    from taxi_mlops.clustering import Cluster
     from taxi_mlops.recording.cluster_result import ClusterResult, PredictionResult
     from taxi_mlops.recording.comparison import Comparison
     from taxi_mlops.recording.journal import RECORD

@@ -20,6 +20,7 @@ from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.data.schemas import SYNTHETIC, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
 from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity, to_arrow
+from taxi_mlops.data.tables import Table, TripFile
 from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NOT_SAMPLED = "not_sampled"
 """The name under which rows are counted that were good, but not drawn."""
 
+_IN_MEMORY = "in memory"
 _NO_POINTS = (
     "these trips have zone numbers and no points, and the centroids of zones are not points to cluster; "
     "with --zones taxi_zones.zip they become one weighted point per zone"
@@ -97,7 +99,7 @@ def load_samples(
     """
     trips = open_trips(request, settings, on_progress)
     points = _prepared(trips) if cache is None else _through(cache, request, trips)
-    return tuple(_sampled(points, sample, request.seed) for sample in samples)
+    return tuple(sampled(points, request.model_copy(update={"sample": sample})) for sample in samples)
 
 
 def _through(cache: PointsCache, request: LoadRequest, trips: OpenedTrips) -> Points:
@@ -153,6 +155,17 @@ def load_each(request: LoadRequest, settings: Settings, on_progress: Progress | 
     return _prepared(open_trips(request, settings, on_progress, find_region=False))
 
 
+def load_table(table: Table, request: LoadRequest, *, find_region: bool = True) -> Points:
+    """Clean and fingerprint points of rows that are in memory. The source of the request is left aside.
+
+    find_region: as for `open_trips`. Raises DataError where the rows cannot be used.
+    """
+    if request.zones:
+        raise DataError(f"{table.file}: --zones needs a file of trips; save the rows as Parquet and load that")
+    options = CleaningOptions(BoundingBox(*request.bbox) if request.bbox else None, find_region)
+    return sampled(_prepared(_opened((table,), str(table.file), request, options)), request)
+
+
 def open_trips(
     request: LoadRequest, settings: Settings, on_progress: Progress | None = None, *, find_region: bool = True
 ) -> OpenedTrips:
@@ -167,8 +180,25 @@ def open_trips(
         return _open_city(CityAddress.parse(request.source, request.seed), request, options, on_progress)
     source = resolve(request.source, settings, on_progress)
     zones = resolve_file(request.zones, settings, on_progress) if request.zones else None
+    trips = _opened(source.files, source.uri, request, options, zones, on_progress)
+    return replace(
+        trips,
+        data_version=data_version(source.files),
+        identity=lambda: identity((*source.files, *([zones] if zones else []))),
+    )
+
+
+def _opened(
+    files: Sequence[TripFile | Table],
+    uri: str,
+    request: LoadRequest,
+    options: CleaningOptions,
+    zones: TripFile | None = None,
+    on_progress: Progress | None = None,
+) -> OpenedTrips:
+    """Find the schema of files, or of tables in memory, which have no version."""
     loader = DataLoader(
-        source.files,
+        files,
         request.points,
         latitude_column=request.latitude_column,
         longitude_column=request.longitude_column,
@@ -179,12 +209,12 @@ def open_trips(
 
     def read() -> CleanedCoordinates:
         if refusal is not None:
-            raise DataError(f"{source.uri}: {refusal}")
+            raise DataError(f"{uri}: {refusal}")
         if zones is None:
             return examined(
                 _cleaned(loader.coordinates(), options),
                 loader.place,
-                source.uri,
+                uri,
                 named_by_user=bool(request.latitude_column or request.longitude_column),
                 box_given=request.bbox is not None,
             )
@@ -193,12 +223,12 @@ def open_trips(
         return count_by_zone(loader.zone_numbers(), read_zones(zones), options.region)
 
     return OpenedTrips(
-        source.uri,
+        uri,
         loader.schema,
         loader.tables[0].columns,
         loader.place.columns,
-        data_version(source.files),
-        lambda: identity((*source.files, *([zones] if zones else []))),
+        _IN_MEMORY,
+        lambda: _IN_MEMORY,
         read,
         loader.count_rows,
         loader.rows,
@@ -241,9 +271,12 @@ def _cleaned(batches: Iterator[tuple[FloatArray, FloatArray]], options: Cleaning
     return preprocessor.finish()
 
 
-def _sampled(points: Points, size: int | None, seed: int) -> Points:
-    """Draw `size` trips without replacement; points keep their order, and weighted points lose weight instead."""
-    provenance = points.provenance
+def sampled(points: Points, request: LoadRequest) -> Points:
+    """Draw as many trips as are asked for without replacement, where that is fewer than there are.
+
+    Points keep their order, and weighted points lose weight instead.
+    """
+    provenance, size, seed = points.provenance, request.sample, request.seed
     if size is None or size >= provenance.rows_used:
         return points
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ _DEGREES = re.compile(r"-?\d{1,3}\.\d{3,}")
 
 
 class DataLoader:
-    """Reads one end of the trips in some files of one schema: only the columns that it needs, in batches.
+    """Reads one end of the trips in some files, or tables, of one schema: only the columns that it needs, in batches.
 
     Constructing it looks at the headers only, and raises DataError where a file cannot be read, its schema is not
     found, or is not that of the first file. The iterators raise DataError where a file is unusable: see `tables` for
@@ -35,7 +35,7 @@ class DataLoader:
 
     def __init__(
         self,
-        files: Sequence[TripFile],
+        files: Sequence[TripFile | Table],
         points: TripEnd = "pickup",
         *,
         latitude_column: str | None = None,
@@ -43,7 +43,7 @@ class DataLoader:
         zones: bool = False,
         on_progress: Progress | None = None,
     ) -> None:
-        self.tables = tuple(open_table(file) for file in files)
+        self.tables = tuple(file if isinstance(file, Table) else open_table(file) for file in files)
         if not (latitude_column or longitude_column):
             for table in self.tables:
                 _refuse_without_header(table)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import Annotated, Any
+from os import PathLike
+from typing import Annotated, Any, TypedDict
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -71,3 +72,15 @@ class LoadRequest(Section):
     synthetic_rows: int = Field(
         default=20_000, ge=1, description="Trips of the synthetic city where there is no source."
     )
+
+
+class DatasetParameters(TypedDict, total=False):
+    """Which points of a source are wanted, as keywords, for type checkers and editors; a test keeps them complete."""
+
+    points: TripEnd
+    lat: str | None
+    lon: str | None
+    zones: str | PathLike[str] | None
+    bbox: tuple[float, float, float, float] | str | None
+    sample: int | None
+    seed: int

@@ -23,7 +23,7 @@ from taxi_mlops.data.download import displayed, fetch
 from taxi_mlops.data.objects import SCHEME, ObjectAddress, ObjectStore, StoredObject
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.tables import TripFile
-from taxi_mlops.errors import DataError
+from taxi_mlops.errors import DataError, DataNotFoundError
 from taxi_mlops.settings import Settings
 
 STANDARD_INPUT = "-"
@@ -134,7 +134,7 @@ def _local(name: str, settings: Settings) -> tuple[Path, ...]:
     matches = sorted(match for match in map(Path, found) if match.is_file())
     if not matches:
         what = "no file matches" if glob.has_magic(name) else "there is no such file"
-        raise DataError(f"{name}: {what} (in {Path.cwd()})")
+        raise DataNotFoundError(f"{name}: {what} (in {Path.cwd()})")
     return tuple(matches)
 
 

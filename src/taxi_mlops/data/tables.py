@@ -25,12 +25,14 @@ from taxi_mlops.data.formats import ZIP_MAGICS, Format, compression_of, format_o
 from taxi_mlops.data.objects import StoredObject
 from taxi_mlops.data.point_columns import xy_of
 from taxi_mlops.data.validator import shortened
-from taxi_mlops.errors import DataError
+from taxi_mlops.errors import DataError, DataNotFoundError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
+
+    from taxi_mlops.data.memory import Rows
 
 _MAGIC_BYTES = 4096
 _BATCH_ROWS = 1 << 18
@@ -51,19 +53,28 @@ def opened(file: TripFile) -> BinaryIO:
 class Table:
     """A file of trips, of which the beginning has been looked at.
 
+    file: what errors name where the rows are in memory.
+
     columns: the names in order; numbers from 1 where the file has no header (`has_header` is false).
     rows: None where the file does not say without being read. dialect: of a CSV file. content: the rows themselves,
     where they are in memory. points: the column of points in a GeoParquet file.
     """
 
-    file: TripFile
+    file: TripFile | str
     format: Format
     columns: tuple[str, ...]
     rows: int | None
     has_header: bool = True
     dialect: CsvDialect | None = None
-    content: pa.Table | None = None
+    content: Rows | None = None
     points: str | None = None
+
+    @property
+    def stored(self) -> TripFile:
+        """The file. Raises TypeError where the rows are in memory."""
+        if isinstance(self.file, str):
+            raise TypeError(f"{self.file} is in memory")
+        return self.file
 
     def sample(self, columns: Sequence[str]) -> pa.RecordBatch:
         """The first rows of some columns, at most 1,000; columns of a CSV file are text."""
@@ -109,7 +120,7 @@ def record_batches(table: Table, columns: Sequence[str], *, as_text: bool = Fals
         elif table.format == "parquet":
             yield from _parquet_batches(table, columns)
         else:
-            for batch in _arrow_batches(table.file, table.format):
+            for batch in _arrow_batches(table.stored, table.format):
                 yield batch.select(list(columns))
 
 
@@ -198,7 +209,7 @@ def _parquet_batches(table: Table, columns: Sequence[str], rows: int = _BATCH_RO
     points = table.points
     decoded = {"latitude", "longitude"} & set(columns) if points else set()
     stored = [name for name in columns if name not in decoded] + ([points] if points and decoded else [])
-    with _open_parquet(table.file) as parquet:
+    with _open_parquet(table.stored) as parquet:
         for batch in parquet.iter_batches(rows, columns=stored):
             yield _with_points(table, batch, points, columns) if points and decoded else batch.select(list(columns))
 
@@ -349,7 +360,7 @@ def _csv_reader_batches(
     )
     parse = pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=bad_lines.handle)
     try:
-        with _open_stream(table.file) as stream:
+        with _open_stream(table.stored) as stream:
             yield from pc.open_csv(stream, read_options=read, convert_options=convert, parse_options=parse)
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error) or "Could not skip initial" in str(error):
@@ -376,14 +387,14 @@ def _with_decimal_points(batch: pa.RecordBatch, dialect: CsvDialect) -> pa.Recor
 
 
 @contextmanager
-def _explained(file: TripFile) -> Iterator[None]:
+def _explained(file: TripFile | str) -> Iterator[None]:
     """Turn what the system and the readers raise into one line."""
     import pyarrow as pa
 
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"{file}: there is no such file (was it removed meanwhile?)") from error
+        raise DataNotFoundError(f"{file}: there is no such file (was it removed meanwhile?)") from error
     except PermissionError as error:
         raise DataError(f"{file}: no permission to read it") from error
     except IsADirectoryError as error:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from taxi_mlops.adapters.base import Closes
 from taxi_mlops.adapters.registry import load_adapter
-from taxi_mlops.cluster import Cluster
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taxi_mlops.cluster import Prediction
+from taxi_mlops.clustering import Prediction
 from taxi_mlops.data.load import load_each
 from taxi_mlops.domain import NOISE, FloatArray, LabelArray, Points
 from taxi_mlops.engine.model_file import SavedModel, load_model

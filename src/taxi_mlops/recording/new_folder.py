@@ -38,6 +38,8 @@ def filled(folder: Path) -> Iterator[Path]:
             raise RunFolderError(f"cannot use {folder} as output folder: {error.strerror}") from None
         yield hidden
         hidden.replace(folder)
+    except TaxiError:
+        raise
     except OSError as error:
         raise TaxiError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:

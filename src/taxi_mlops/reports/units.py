@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taxi_mlops.domain import TrialKind, TrialOutcome
+from taxi_mlops.domain import MAIN, Trial, TrialKind, TrialOutcome
 from taxi_mlops.evaluation.performance import Speedup
 
 UNDEFINED = "–"
@@ -23,6 +23,12 @@ def memory(value: int | None) -> str:
     if value is None:
         return UNDEFINED
     return f"{value / 1e9:.3g} GB" if value >= 0.9995e9 else f"{value / 1e6:.3g} MB"
+
+
+def trial_text(trial: Trial) -> str:
+    """A trial while it runs, as `grid, timing 2`."""
+    what = "memory" if trial.kind is TrialKind.MEMORY else f"timing {trial.block}"
+    return f"{trial.adapter}, {what}" + ("" if trial.workload == MAIN else f", {trial.workload}")
 
 
 def measured(outcome: TrialOutcome) -> str:

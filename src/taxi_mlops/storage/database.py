@@ -108,10 +108,11 @@ def _engine(url: ServiceUrl) -> Engine:
         parsed = make_url(url.reveal())
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise UsageError(f"{url}: the experiment store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+        _require_known_backend(parsed.get_backend_name(), url)
         # Nothing is kept open: recording is rare and short.
         engine = create_engine(parsed, connect_args=_connect_args(parsed, url.options), poolclass=NullPool)
+    except UsageError:
+        raise
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise UsageError(
             f"{url} is no URL of a database; it looks like postgresql://user:password@host/name or sqlite:///file.db"
@@ -129,6 +130,11 @@ def _engine(url: ServiceUrl) -> Engine:
         bounded = bounded_connection(_PATIENCE * float(url.options.get("connect_timeout", _WAIT_SECONDS)))
         event.listen(engine, "do_connect", lambda _dialect, _record, given, named: bounded.connect(*given, **named))
     return engine
+
+
+def _require_known_backend(backend: str, url: ServiceUrl) -> None:
+    if backend not in ("sqlite", "postgresql"):
+        raise UsageError(f"{url}: the experiment store is SQLite or PostgreSQL, not {backend}")
 
 
 def _connect_args(parsed: URL, options: Mapping[str, Any]) -> dict[str, Any]:

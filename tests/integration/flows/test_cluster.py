@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_mlops.cli.schema import Document, json_schema
-from taxi_mlops.cluster import Cluster
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import open_trips
 from taxi_mlops.domain import AdapterInfo, Clustering
 from taxi_mlops.engine.estimator import GridDBSCAN
@@ -210,7 +210,7 @@ def test_clustering_and_writing_import_neither_pandas_nor_scikit_learn(trips, se
     """Both take longer to import than the whole work on most files."""
     code = f"""
 import sys
-from taxi_mlops.cluster import Cluster
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.pipeline.cluster import cluster
 from taxi_mlops.pipeline.cluster_files import write_clusters
 from taxi_mlops.pipeline.observer import Observer

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_mlops.cli.schema import Document, json_schema
-from taxi_mlops.cluster import Prediction
+from taxi_mlops.clustering import Prediction
 from taxi_mlops.data.load import open_trips
 from taxi_mlops.engine.estimator import GridDBSCAN
 from taxi_mlops.engine.geodesy import great_circle_distance

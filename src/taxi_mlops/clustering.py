@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from taxi_mlops.data.request import Box, LoadRequest
+from taxi_mlops.data.request import Box, DatasetParameters, LoadRequest
 from taxi_mlops.parameters import Named, Without
 from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
 
@@ -27,6 +27,15 @@ class Cluster(Document):
         default="grid", description="Implementation that clusters: one that `taxi adapters` lists."
     )
     threads: Threads = None
+
+
+class ClusterParameters(DatasetParameters, total=False):
+    """The parameters of a clustering as keywords, for type checkers and editors; a test keeps them complete."""
+
+    eps: float | Literal["auto"]
+    min_samples: int
+    adapter: str
+    threads: int | None
 
 
 class NewTrips(LoadRequest):
