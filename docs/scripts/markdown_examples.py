@@ -45,11 +45,11 @@ def pages() -> list[Path]:
     return [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")), *sorted(written)]
 
 
-def blocks(page: Path, language: str) -> Iterator[Block]:
-    """Yield the fenced blocks of a language."""
+def blocks(page: Path, *languages: str) -> Iterator[Block]:
+    """Yield the fenced blocks of some languages, in the order of the page."""
     before = ""
     for token in _tokens(page):
-        if token.type == "fence" and token.info.split()[:1] == [language] and token.map:
+        if token.type == "fence" and token.map and (language := token.info.partition(" ")[0]) in languages:
             yield Block(page, token.map[0] + 2, language, token.content, before)
         if token.type not in _CLOSING:
             before = token.content.strip()
