@@ -28,7 +28,7 @@ test: environment ## Run every test
 	$(PYTEST)
 
 test-quick: environment ## Run the unit tests
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit engine/tests
 
 test-core: ## Run the tests with the core dependencies alone
 	$(MAKE) VENV=.venv-core core-tests
@@ -68,7 +68,8 @@ environment: | $(UV)
 .PHONY: core-tests
 core-tests: | $(UV)
 	@$(SYNC) --no-default-groups --group test
-	$(PYTEST) $(addprefix --ignore=tests/unit/,engine evaluation reports testing trials) --ignore=tests/integration/trials
+	$(PYTEST) $(addprefix --ignore=,engine/tests $(addprefix tests/unit/,engine evaluation reports testing trials)) \
+		--ignore=tests/integration/trials
 
 $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)

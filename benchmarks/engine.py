@@ -271,7 +271,7 @@ START = """
 import time
 began = time.perf_counter()
 import numpy as np
-from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
+from haversine_dbscan.clustering import dbscan, dbscan_plane
 imported = time.perf_counter() - began
 points = np.random.default_rng(0).normal(0, 1e-2, (100_000, 2))
 run, eps = (dbscan, 100.0) if "{metric}" == "great_circle" else (dbscan_plane, 1e-3)
@@ -307,7 +307,7 @@ def start(_: argparse.Namespace, scratch: Path) -> dict:
 
 def predict(arguments: argparse.Namespace, _: Path) -> dict:
     """Fit a model, and predict as many new points of the same city."""
-    from taxi_mlops.engine.estimator import GridDBSCAN
+    from haversine_dbscan.estimator import GridDBSCAN
 
     [n] = sizes(arguments, [10_000_000])
     points = make_points("santiago in degrees", n, arguments.data)

@@ -14,11 +14,11 @@ import altair as alt
 import numpy as np
 from PIL import Image
 
+from haversine_dbscan.clustering import dbscan_plane
+from haversine_dbscan.frame import Frame, extent_of, pair_of_rows, plane_frame
+from haversine_dbscan.layout import Layout, lay_out
+from haversine_dbscan.threads import workers
 from santiago import FloatArray
-from taxi_mlops.engine.dbscan import dbscan_plane
-from taxi_mlops.engine.frame import Frame, extent_of, pair_of_rows, plane_frame
-from taxi_mlops.engine.layout import Layout, lay_out
-from taxi_mlops.engine.threads import workers
 
 EPS, MIN_SAMPLES, RESOLUTION = 1.0, 20, 3.0
 SIZE = 300

@@ -53,7 +53,7 @@ def installed(name: str) -> bool:
 def cluster(name: str, points: FloatArray, eps: float, min_samples: int, threads: int) -> tuple[NDArray, NDArray]:
     """Run one contestant once; return labels and core mask. Points in metres, or degrees for `SPHERICAL`."""
     if name.startswith("grid"):
-        from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
+        from haversine_dbscan.clustering import dbscan, dbscan_plane
 
         run = dbscan if name == "grid-sphere" else dbscan_plane
         return run(points[:, 0], points[:, 1], eps, min_samples, threads=1 if name == "grid-one-thread" else threads)
@@ -85,7 +85,7 @@ def cluster(name: str, points: FloatArray, eps: float, min_samples: int, threads
 def _like_scikit_learn(
     name: str, points: FloatArray, eps: float, min_samples: int, threads: int
 ) -> tuple[NDArray, NDArray]:
-    from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+    from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 
     options = {}
     if name == "sklearnex":

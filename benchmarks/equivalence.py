@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from haversine_dbscan.clustering import dbscan
 from santiago import peak_bytes, reset_peak, santiago_points
 from taxi_mlops.domain import NOISE, Clustering, Parameters, Points
-from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.evaluation.equivalence import check_equivalence
 
 

@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from haversine_dbscan import clustering as engine
+from haversine_dbscan import worldwide
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, great_circle_distance
+from haversine_dbscan.nearest import NearestCore
+from haversine_dbscan.resolution import COARSE
 from taxi_mlops.domain import Clustering, Parameters
-from taxi_mlops.engine import dbscan as engine
-from taxi_mlops.engine import worldwide
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, great_circle_distance
-from taxi_mlops.engine.nearest import NearestCore
-from taxi_mlops.engine.resolution import COARSE
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.evaluation.rounding import tolerance_metres
 from taxi_mlops.testing.cases import make_points

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from haversine_dbscan.clustering import dbscan
 from santiago import peak_bytes, reset_peak, santiago_points
 from taxi_mlops.domain import Clustering, Parameters
-from taxi_mlops.engine.dbscan import dbscan
 from taxi_mlops.evaluation.eps_choice import choose_eps
 from taxi_mlops.evaluation.quality.measure import measure_quality
 from taxi_mlops.evaluation.quality.stability import stability

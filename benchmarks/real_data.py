@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from haversine_dbscan.clustering import dbscan
+from haversine_dbscan.tiles import estimate_neighbours
 from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
 from taxi_mlops.data.load import load_points
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Clustering, Parameters, Points, Resources
-from taxi_mlops.engine.dbscan import dbscan
-from taxi_mlops.engine.tiles import estimate_neighbours
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.settings import load_settings
 

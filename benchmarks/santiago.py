@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.domain import Points, Provenance
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 
 FloatArray = NDArray[np.float64]
 

@@ -4,7 +4,7 @@
 
 An arrow points from a package to one that it imports. An import that follows from others (a imports b, b imports c, a
 imports c) is left out. Packages that import each other stand in one box. Modules of one file are left out, but for the
-domain; so is `testing`, which nothing imports.
+domain; so is `testing`, which nothing imports. The engine is a distribution of its own.
 """
 
 from __future__ import annotations
@@ -25,22 +25,25 @@ DOCS = Path(__file__).resolve().parent.parent
 SOURCE = DOCS.parent / "src" / "taxi_mlops"
 PICTURE = DOCS / "pictures" / "architecture.svg"
 ROOT = "taxi_mlops"
+ENGINE = "haversine_dbscan"
+ENGINE_SOURCE = DOCS.parent / "engine" / "src" / ENGINE
 LEFT_OUT = "testing"
 
 
 def packages() -> tuple[str, ...]:
     """Return the packages of the picture, in alphabetical order."""
     folders = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
-    return tuple(sorted((folders | {"domain"}) - {LEFT_OUT}))
+    return tuple(sorted((folders | {"domain", ENGINE}) - {LEFT_OUT}))
 
 
 def imports(names: tuple[str, ...]) -> dict[str, set[str]]:
     """Return which of the packages each one imports."""
-    graph = grimp.build_graph(ROOT)
-    for name in names:
-        graph.squash_module(f"{ROOT}.{name}")
-    imported = {name: graph.find_modules_directly_imported_by(f"{ROOT}.{name}") for name in names}
-    return {name: {other for other in names if f"{ROOT}.{other}" in imported[name]} for name in names}
+    graph = grimp.build_graph(ROOT, ENGINE)
+    modules = {name: name if name == ENGINE else f"{ROOT}.{name}" for name in names}
+    for module in modules.values():
+        graph.squash_module(module)
+    imported = {name: graph.find_modules_directly_imported_by(module) for name, module in modules.items()}
+    return {name: {other for other in names if modules[other] in imported[name]} for name in names}
 
 
 def boxes(imported: Mapping[str, set[str]]) -> dict[str, str]:
@@ -88,7 +91,7 @@ def _label(names: list[str]) -> str:
 
 
 def _purpose(name: str) -> str:
-    folder = SOURCE / name
+    folder = ENGINE_SOURCE if name == ENGINE else SOURCE / name
     file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     return docstring.split("\n", maxsplit=1)[0].replace("`", "")

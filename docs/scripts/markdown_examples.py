@@ -40,9 +40,9 @@ class Command:
 
 
 def pages() -> list[Path]:
-    """Return README, CONTRIBUTING and all pages of the site, generated parts left out."""
+    """Return the READMEs, CONTRIBUTING and all pages of the site, generated parts left out."""
     written = (path for path in (REPOSITORY / "docs").rglob("*.md") if "_generated" not in path.parts)
-    return [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")), *sorted(written)]
+    return [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "engine/README.md")), *sorted(written)]
 
 
 def blocks(page: Path, *languages: str) -> Iterator[Block]:

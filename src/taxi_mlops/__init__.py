@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from haversine_dbscan.estimator import GridDBSCAN
     from taxi_mlops.api.trips import load
-    from taxi_mlops.engine.estimator import GridDBSCAN
 
 __all__ = ["GridDBSCAN", "__version__", "load"]
 
 __version__ = "0.1.0"
 
-_LAZY = {"GridDBSCAN": "taxi_mlops.engine.estimator", "load": "taxi_mlops.api.trips"}
+_LAZY = {"GridDBSCAN": "haversine_dbscan.estimator", "load": "taxi_mlops.api.trips"}
 """Names of this module, by the module that is imported when they are first used."""
 
 

@@ -19,8 +19,8 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_the_estimator_is_that_of_the_engine():
+    from haversine_dbscan import estimator
     from taxi_mlops import GridDBSCAN
-    from taxi_mlops.engine import estimator
 
     assert GridDBSCAN is estimator.GridDBSCAN
     assert "GridDBSCAN" in dir(taxi_mlops)
@@ -31,3 +31,16 @@ def test_the_estimator_is_that_of_the_engine():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'grid_dbscan'"):
         _ = taxi_mlops.grid_dbscan
+
+
+def test_the_former_names_of_the_engine():
+    from taxi_mlops.engine.dbscan import dbscan
+    from taxi_mlops.engine.estimator import GridDBSCAN
+    from taxi_mlops.engine.geodesy import great_circle_distance
+
+    import haversine_dbscan
+    from taxi_mlops import engine
+
+    assert dbscan is engine.dbscan is haversine_dbscan.dbscan
+    assert GridDBSCAN is engine.GridDBSCAN is haversine_dbscan.GridDBSCAN
+    assert great_circle_distance(0.0, 0.0, 0.0, 180.0) == pytest.approx(20_015_114.35)

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from haversine_dbscan.clustering import dbscan
+from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES, SMALLEST_EPS_METRES
 from taxi_mlops.cli.options import flag
-from taxi_mlops.engine.dbscan import dbscan
-from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES, SMALLEST_EPS_METRES
 from taxi_mlops.errors import UsageError
 from taxi_mlops.specification import (
     GREATEST_EPS_METRES,

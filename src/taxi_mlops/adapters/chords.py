@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from haversine_dbscan.geodesy import chord_length, unit_sphere
 from taxi_mlops.domain import FloatArray, Parameters, Points
-from taxi_mlops.engine.geodesy import chord_length, unit_sphere
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,9 +14,9 @@ from importlib.metadata import version
 from math import sqrt
 from typing import ClassVar
 
+from haversine_dbscan.geodesy import chord_length
 from taxi_mlops.adapters.chords import ChordProblem, few, prepare_chords
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
-from taxi_mlops.engine.geodesy import chord_length
 
 # The library numbers grid cells of side eps / √3 in 32 bits along each axis. Where the sphere's diameter holds more of
 # them than that, numbers wrap round and neighbours are lost without a word.

@@ -25,16 +25,16 @@ class GridProblem:
 
 
 class GridAdapter:
-    """`taxi_mlops.engine`, on all the threads that it may use."""
+    """The engine, `haversine_dbscan`, on all the threads that it may use."""
 
     requires: ClassVar[str | None] = None
-    install: ClassVar[str] = "pip install taxi-mlops"
+    install: ClassVar[str] = "pip install haversine-dbscan"
 
     @property
     def info(self) -> AdapterInfo:
         return AdapterInfo(
             name="grid",
-            version=version("taxi-mlops"),
+            version=version("haversine-dbscan"),
             summary="our engine: cells decided by bounds, great circle, numba",
             exact=True,
             weighted=True,
@@ -43,14 +43,14 @@ class GridAdapter:
         )
 
     def unsupported(self, workload: Workload) -> str | None:
-        from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
+        from haversine_dbscan.geodesy import SMALLEST_EPS_METRES
 
         if workload.parameters.eps_metres < SMALLEST_EPS_METRES:
             return f"eps = {workload.parameters.eps_metres:g} m is below the resolution of degrees in float64"
         return None
 
     def import_libraries(self) -> None:
-        import taxi_mlops.engine.dbscan  # noqa: F401
+        import haversine_dbscan.clustering  # noqa: F401
 
         import_numba()
 
@@ -69,7 +69,7 @@ class GridAdapter:
         self.fit(replace(problem, latitude=problem.latitude[:_FEW], longitude=problem.longitude[:_FEW], weight=weight))
 
     def fit(self, problem: GridProblem) -> Clustering:
-        from taxi_mlops.engine.dbscan import dbscan
+        from haversine_dbscan.clustering import dbscan
 
         labels, core_mask = dbscan(
             problem.latitude,

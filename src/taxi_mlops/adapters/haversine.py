@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.domain import BoolArray, Clustering, FloatArray, LabelArray, Parameters, Points
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 
 WARM_UP_POINTS = 100
 

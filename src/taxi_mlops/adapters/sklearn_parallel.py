@@ -108,7 +108,7 @@ class SklearnParallelAdapter:
         import scipy.sparse.csgraph  # noqa: F401
         import sklearn.neighbors  # noqa: F401
 
-        import taxi_mlops.engine.tiles  # noqa: F401
+        import haversine_dbscan.tiles  # noqa: F401
 
         import_numba()
 
@@ -134,7 +134,7 @@ class SklearnParallelAdapter:
         owned, halo = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
         self._pool = Parallel(n_jobs=problem.processes, backend="multiprocessing").__enter__()
         self._pool(delayed(_cluster)(one, owned, halo, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes))
-        from taxi_mlops.engine.tiles import estimate_neighbours
+        from haversine_dbscan.tiles import estimate_neighbours
 
         estimate_neighbours(np.zeros(1), np.zeros(1), 1.0)
 
@@ -158,7 +158,7 @@ class SklearnParallelAdapter:
     def fit(self, problem: TiledProblem) -> Clustering:
         from joblib import delayed
 
-        from taxi_mlops.engine.tiles import estimate_neighbours, split
+        from haversine_dbscan.tiles import estimate_neighbours, split
 
         whole = problem.haversine
         if whole.radians.shape[0] == 0:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from taxi_mlops.domain import NOISE, BoolArray, FloatArray, LabelArray
 
 if TYPE_CHECKING:  # the engine brings a compiler, which the processes of the tiles do without
-    from taxi_mlops.engine.tiles import Tile
+    from haversine_dbscan.tiles import Tile
 
 IndexArray = NDArray[np.int64]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.data.regions import wrapped
 from taxi_mlops.domain import FloatArray
-from taxi_mlops.engine.geodesy import great_circle_distance
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,8 +8,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
+from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.domain import BoolArray, FloatArray
-from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES
 
 METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180
 """Of latitude, or of longitude on the equator."""

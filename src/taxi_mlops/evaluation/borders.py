@@ -14,7 +14,7 @@ def border_points_invalid(
     cores: tuple[BoolArray, BoolArray],
 ) -> BoolArray:
     """Return bool (n,): border points that are, on either side, in a cluster without a core point within eps."""
-    from taxi_mlops.engine.reaching import has_neighbour_of_label
+    from haversine_dbscan.reaching import has_neighbour_of_label
 
     invalid = np.zeros(len(points), dtype=np.bool_)
     for side, core in zip(sides, cores, strict=True):

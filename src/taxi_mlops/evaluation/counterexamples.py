@@ -112,7 +112,7 @@ def _describe_point(
 
 def _nearby(points: Points, index: int, radius: float) -> tuple[IndexArray, FloatArray]:
     """Return the points within a radius of a point, itself included, and their distances in metres. O(n)."""
-    from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, great_circle_distance
+    from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, great_circle_distance
 
     latitude, longitude = points.latitude[index], points.longitude[index]
     reach = np.degrees(radius / EARTH_RADIUS_METRES) * 1.001

@@ -76,7 +76,7 @@ def neighbour_distances(points: Points, k: int, seed: int) -> FloatArray:
     """Return float64 (m,): metres from each of up to `POINTS_SAMPLED` points to its k-th nearest, itself the first."""
     from scipy.spatial import KDTree
 
-    from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
+    from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
 
     vectors = unit_sphere(points.latitude, points.longitude)
     chosen = np.random.default_rng(seed).choice(len(points), min(len(points), POINTS_SAMPLED), replace=False)

@@ -113,7 +113,7 @@ def _core_masks(
         return (second, second), "the reference does not tell its core points"
     if first is not None:
         return (first, first), "the candidate does not tell its core points"
-    from taxi_mlops.engine.dbscan import dbscan
+    from haversine_dbscan.clustering import dbscan
 
     _, computed = dbscan(
         points.latitude, points.longitude, parameters.eps_metres, parameters.min_samples, points.weight

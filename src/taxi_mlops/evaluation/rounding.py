@@ -35,8 +35,8 @@ def explained_by_rounding(
     within one of the larger; its noise is noise of the smaller eps, and the noise of the larger is its noise; and its
     border points have a core point of their cluster within the larger eps.
     """
-    from taxi_mlops.engine.dbscan import dbscan
-    from taxi_mlops.engine.geodesy import SMALLEST_EPS_METRES
+    from haversine_dbscan.clustering import dbscan
+    from haversine_dbscan.geodesy import SMALLEST_EPS_METRES
 
     tolerance = tolerance_metres(parameters.eps_metres)
     smaller_eps = max(parameters.eps_metres - tolerance, SMALLEST_EPS_METRES)

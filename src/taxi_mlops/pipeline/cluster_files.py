@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from haversine_dbscan.model_file import SavedModel, save_model
 from taxi_mlops.domain import NOISE
-from taxi_mlops.engine.model_file import SavedModel, save_model
 from taxi_mlops.files import write_atomically
 from taxi_mlops.pipeline.cluster import Clusters, Stopwatch
 from taxi_mlops.pipeline.observer import Observer

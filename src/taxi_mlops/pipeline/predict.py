@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from haversine_dbscan.model_file import SavedModel, load_model
 from taxi_mlops.clustering import Prediction
 from taxi_mlops.data.load import load_each
 from taxi_mlops.domain import NOISE, FloatArray, LabelArray, Points
-from taxi_mlops.engine.model_file import SavedModel, load_model
 from taxi_mlops.errors import UsageError
 from taxi_mlops.files import write_atomically
 from taxi_mlops.pipeline.cluster import Stopwatch
@@ -74,7 +74,7 @@ def read_model(path: Path) -> SavedModel:
 
 def predict_labels(model: SavedModel, latitude: FloatArray, longitude: FloatArray, threads: int) -> LabelArray:
     """Return the cluster of the nearest core point within eps of each point, int32 (n,), or −1. Degrees in range."""
-    from taxi_mlops.engine.nearest import NearestCore
+    from haversine_dbscan.nearest import NearestCore
 
     core = model.components
     nearest = NearestCore(core[:, 1], core[:, 0], model.labels, model.eps, spherical=True)

@@ -147,7 +147,7 @@ def _area_km2(outlines: GeometryArray) -> FloatArray:
     """Area on the sphere, in the cylindrical projection of Lambert (1772), which keeps areas."""
     import shapely
 
-    from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+    from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 
     def project(degrees: FloatArray) -> FloatArray:
         radians = np.radians(degrees)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.arrow import as_numpy
 from taxi_mlops.domain import FloatArray, LabelArray
-from taxi_mlops.engine.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.errors import RunFolderError
 
 _GAP_DEGREES = 0.1

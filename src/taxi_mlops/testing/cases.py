@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.domain import FloatArray, Parameters, Points, Provenance, Workload
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
 
 EPS = 50.0
 """Metres; the eps of all cases that have no reason for another."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.domain import NOISE, Clustering, FloatArray
-from taxi_mlops.engine.geodesy import great_circle_distance
 
 
 def brute_force_dbscan(

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from haversine_dbscan.estimator import GridDBSCAN
 from taxi_mlops.cli.schema import Document, json_schema
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import open_trips
 from taxi_mlops.domain import AdapterInfo, Clustering
-from taxi_mlops.engine.estimator import GridDBSCAN
 from taxi_mlops.errors import AdapterUnavailableError, RunFolderError, TaxiError, UsageError
 from taxi_mlops.pipeline import cluster as steps
 from taxi_mlops.pipeline.cluster_files import write_clusters

@@ -11,11 +11,11 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
+from haversine_dbscan.estimator import GridDBSCAN
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.cli.schema import Document, json_schema
 from taxi_mlops.clustering import Prediction
 from taxi_mlops.data.load import open_trips
-from taxi_mlops.engine.estimator import GridDBSCAN
-from taxi_mlops.engine.geodesy import great_circle_distance
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.predict import predict, write_prediction

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from taxi_mlops.engine.dbscan import dbscan
+from haversine_dbscan.clustering import dbscan
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import find_hotspots
 from taxi_mlops.reports.labels import Frame, LabelledPoints

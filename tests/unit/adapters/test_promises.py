@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.adapters.base import Adapter
 from taxi_mlops.domain import NOISE, Clustering, Parameters, Points, Resources, Workload
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.testing.cases import around, make_points
 from taxi_mlops.testing.oracle import brute_force_dbscan

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def threads_as_asked_for(monkeypatch):
-    monkeypatch.setattr("taxi_mlops.engine.threads.POINTS_PER_THREAD", 1)
+    monkeypatch.setattr("haversine_dbscan.threads.POINTS_PER_THREAD", 1)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
-from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
-from taxi_mlops.engine.resolution import COARSE, FINE
+from haversine_dbscan.clustering import dbscan, dbscan_plane
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
+from haversine_dbscan.resolution import COARSE, FINE
 from taxi_mlops.testing.oracle import brute_force_dbscan
 
 DEGREE = np.pi / 180 * EARTH_RADIUS_METRES
@@ -133,7 +133,7 @@ def test_resolutions_and_threads_agree(threads, monkeypatch):
     points = np.concatenate([rng.normal(0, 20, (1500, 2)), rng.uniform(-200, 200, (1500, 2))])
     expected = DBSCAN(eps=6, min_samples=9).fit(points)
     for resolution in (COARSE, FINE, 3.0, 5.0):
-        monkeypatch.setattr("taxi_mlops.engine.dbscan.choose_resolution", lambda *_, chosen=resolution: chosen)
+        monkeypatch.setattr("haversine_dbscan.clustering.choose_resolution", lambda *_, chosen=resolution: chosen)
         labels, core = dbscan_plane(*points.T, 6, 9, threads=threads)
         np.testing.assert_array_equal(labels, expected.labels_)
         np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)
@@ -148,7 +148,7 @@ def test_weights_decide_cells_of_any_size(least, min_samples, monkeypatch):
     weight = rng.integers(0, 8, 1600) / 4.0 + least
     expected = DBSCAN(eps=6, min_samples=min_samples).fit(points, sample_weight=weight)
     for resolution in (COARSE, 3.0, 5.0):
-        monkeypatch.setattr("taxi_mlops.engine.dbscan.choose_resolution", lambda *_, chosen=resolution: chosen)
+        monkeypatch.setattr("haversine_dbscan.clustering.choose_resolution", lambda *_, chosen=resolution: chosen)
         labels, core = dbscan_plane(*points.T, 6, min_samples, weight)
         np.testing.assert_array_equal(labels, expected.labels_)
         np.testing.assert_array_equal(np.flatnonzero(core), expected.core_sample_indices_)

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.cluster import DBSCAN
 
+from haversine_dbscan.clustering import dbscan
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.domain import Clustering, Parameters, Points, Provenance
-from taxi_mlops.engine.dbscan import dbscan
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 
 FILES = {

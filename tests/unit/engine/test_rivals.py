@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxi_mlops.engine.dbscan import dbscan, dbscan_with_rivals
-from taxi_mlops.engine.geodesy import great_circle_distance
+from haversine_dbscan.clustering import dbscan, dbscan_with_rivals
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.testing.cases import around
 
 EPS = 50.0

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
+from haversine_dbscan.clustering import dbscan, dbscan_plane
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, great_circle_distance
 from taxi_mlops.domain import Clustering, Parameters
-from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, great_circle_distance
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.testing.cases import make_points
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from taxi_mlops.engine.geodesy import great_circle_distance
-from taxi_mlops.engine.tiles import estimate_neighbours, split
+from haversine_dbscan.geodesy import great_circle_distance
+from haversine_dbscan.tiles import estimate_neighbours, split
 from taxi_mlops.testing.cases import around
 
 EPS = 50.0

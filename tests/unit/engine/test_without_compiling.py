@@ -7,10 +7,10 @@ import sys
 SCRIPT = """
 import numpy as np
 from numba import config
-from taxi_mlops.engine.dbscan import dbscan, dbscan_plane
-from taxi_mlops.engine.geodesy import great_circle_distance
-from taxi_mlops.engine.nearest import NearestCore
-from taxi_mlops.engine.reaching import has_neighbour_of_label
+from haversine_dbscan.clustering import dbscan, dbscan_plane
+from haversine_dbscan.geodesy import great_circle_distance
+from haversine_dbscan.nearest import NearestCore
+from haversine_dbscan.reaching import has_neighbour_of_label
 from taxi_mlops.testing.oracle import brute_force_dbscan
 
 assert config.DISABLE_JIT

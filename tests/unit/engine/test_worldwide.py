@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from haversine_dbscan import worldwide
+from haversine_dbscan.clustering import dbscan
+from haversine_dbscan.frame import UnframedError
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, great_circle_distance
+from haversine_dbscan.nearest import NearestCore
+from haversine_dbscan.reaching import has_neighbour_of_label
+from haversine_dbscan.threads import workers
+from haversine_dbscan.zones import zones_of
 from taxi_mlops.domain import Clustering, Parameters
-from taxi_mlops.engine import worldwide
-from taxi_mlops.engine.dbscan import dbscan
-from taxi_mlops.engine.frame import UnframedError
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, great_circle_distance
-from taxi_mlops.engine.nearest import NearestCore
-from taxi_mlops.engine.reaching import has_neighbour_of_label
-from taxi_mlops.engine.threads import workers
-from taxi_mlops.engine.zones import zones_of
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.testing.cases import make_points
 from taxi_mlops.testing.oracle import brute_force_dbscan

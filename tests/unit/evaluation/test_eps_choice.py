@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.domain import Points, Provenance
-from taxi_mlops.engine.geodesy import great_circle_distance
 from taxi_mlops.errors import DataError
 from taxi_mlops.evaluation import eps_choice as module
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps, find_knee, neighbour_distances

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from sklearn.metrics import adjusted_rand_score
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, great_circle_distance
 from taxi_mlops.domain import NOISE, Clustering, Parameters, Points, Provenance
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, great_circle_distance
 from taxi_mlops.evaluation.equivalence import Clause, Equivalence, Verdict, check_equivalence
 from taxi_mlops.testing.oracle import brute_force_dbscan
 

@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import MAX_HOTSPOTS, find_hotspots
 from taxi_mlops.reports.labels import Frame, LabelledPoints

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from taxi_mlops.domain import BoolArray, FloatArray, LabelArray
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.performance import Interval
 from taxi_mlops.evaluation.quality.distance import distance

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
+from haversine_dbscan.haversine import RADIANS
 from taxi_mlops.domain import FloatArray, LabelArray
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
-from taxi_mlops.engine.haversine import RADIANS
 from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.quality.distance import distance
 from taxi_mlops.evaluation.quality.metrics import Estimate
@@ -92,7 +92,7 @@ def _towards(vectors: FloatArray) -> Centroids:
 
 
 def _distances_to(points: Centroids, one: Centroids) -> FloatArray:
-    from taxi_mlops.engine.geodesy import great_circle_distance
+    from haversine_dbscan.geodesy import great_circle_distance
 
     return great_circle_distance(points.latitude, points.longitude, one.latitude, one.longitude)
 

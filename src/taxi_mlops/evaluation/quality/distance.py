@@ -6,8 +6,8 @@ import math
 
 from numba import njit
 
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
-from taxi_mlops.engine.haversine import haversine
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
+from haversine_dbscan.haversine import haversine
 
 
 @njit(cache=True, nogil=True)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from taxi_mlops.domain import FloatArray, LabelArray
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 from taxi_mlops.evaluation.quality.distance import distance

@@ -39,7 +39,7 @@ def stability(points: Points, parameters: Parameters, seed: int) -> Estimate:
 
 def _window(points: Points, rng: np.random.Generator) -> IndexArray:
     """Return the points nearest to a random one, in their own order."""
-    from taxi_mlops.engine.geodesy import great_circle_distance
+    from haversine_dbscan.geodesy import great_circle_distance
 
     centre = int(rng.integers(len(points)))
     apart = great_circle_distance(points.latitude[centre], points.longitude[centre], points.latitude, points.longitude)
@@ -47,7 +47,7 @@ def _window(points: Points, rng: np.random.Generator) -> IndexArray:
 
 
 def _cluster(points: Points, parameters: Parameters, chosen: IndexArray) -> LabelArray:
-    from taxi_mlops.engine.dbscan import dbscan
+    from haversine_dbscan.clustering import dbscan
 
     weight: FloatArray | None = None if points.weight is None else points.weight[chosen]
     labels, _ = dbscan(

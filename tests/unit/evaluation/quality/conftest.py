@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.domain import Points, Provenance
-from taxi_mlops.engine.geodesy import EARTH_RADIUS_METRES
 
 DEGREE = np.pi / 180 * EARTH_RADIUS_METRES
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from taxi_mlops.engine.geodesy import great_circle_distance
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.evaluation.quality import density_validity
 from taxi_mlops.evaluation.quality.density_validity import dbcv
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.domain import Clustering
-from taxi_mlops.engine.geodesy import great_circle_distance
 from taxi_mlops.evaluation.quality import silhouette as silhouette_module
 from taxi_mlops.evaluation.quality.measure import measure_quality
 from taxi_mlops.evaluation.quality.metrics import Estimate

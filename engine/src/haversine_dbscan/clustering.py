@@ -1,0 +1,231 @@
+"""Exact DBSCAN (Ester et al., KDD 1996) on the great circle and in the plane, in near-linear time.
+
+Points are laid out by cells, cells are decided by bounds (`counting`), connected (`connecting`) and numbered
+(`labelling`). Every step is parallel over ranges of rows, and the result does not depend on how they are cut. Peak
+memory is some 30 bytes a point beyond the input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike
+
+from haversine_dbscan.arrays import BoolArray, FloatArray, LabelArray
+from haversine_dbscan.cores import gather_core_points
+from haversine_dbscan.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
+from haversine_dbscan.geodesy import SMALLEST_EPS_METRES
+from haversine_dbscan.labelling import decode_labels, number_clusters
+from haversine_dbscan.layout import lay_out
+from haversine_dbscan.pairwise import cluster_pairwise
+from haversine_dbscan.resolution import COARSE, choose_resolution
+from haversine_dbscan.rivals import Rivals, find_rivals, joined
+from haversine_dbscan.steps import connect_cells, find_core, label_points
+from haversine_dbscan.threads import Range, Run, even_ranges, workers, worthwhile_threads
+from haversine_dbscan.worldwide import cluster_worldwide
+
+
+def dbscan(
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    eps_metres: float,
+    min_samples: float,
+    weight: ArrayLike | None = None,
+    threads: int | None = None,
+) -> tuple[LabelArray, BoolArray]:
+    """Cluster points in degrees by their distance on the great circle.
+
+    latitude, longitude: shape (n,), arrays, Series or lists; float32 and float64 are not copied.
+    eps is inclusive. A point is core where
+    the weights within eps of it, its own included, add up to `min_samples`; without weights, each counts once. threads:
+    how many to use; as many as the process has CPUs by default.
+
+    Returns the labels, int32 (n,), −1 for noise, and which points are core, bool (n,). Clusters are numbered by their
+    first core point, and a border point goes to the lowest-numbered cluster within eps: the labels of scikit-learn.
+
+    Raises ValueError where eps is not a length of at least a micrometre, a coordinate not finite or out of range, or a
+    weight not finite.
+    """
+    return _dbscan(latitude, longitude, eps_metres, min_samples, weight, threads, None)
+
+
+def dbscan_with_rivals(
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    eps_metres: float,
+    min_samples: float,
+    weight: ArrayLike | None = None,
+    threads: int | None = None,
+) -> tuple[LabelArray, BoolArray, Rivals]:
+    """Cluster as `dbscan` does; list also the further clusters within eps of each border point.
+
+    For those who cluster points in parts, and join the clusters afterwards.
+    """
+    rivals: list[Rivals] = []
+    labels, core = _dbscan(latitude, longitude, eps_metres, min_samples, weight, threads, rivals)
+    return labels, core, joined(rivals)
+
+
+def _dbscan(
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    eps_metres: float,
+    min_samples: float,
+    weight: ArrayLike | None,
+    threads: int | None,
+    rivals: list[Rivals] | None,
+) -> tuple[LabelArray, BoolArray]:
+    """Cluster points in degrees. Rivals are appended to the list, where there is one."""
+    if not eps_metres >= SMALLEST_EPS_METRES:
+        raise ValueError(f"eps must be at least {SMALLEST_EPS_METRES} metres, got {eps_metres!r}")
+    latitude, longitude = as_floats("latitude", latitude), as_floats("longitude", longitude)
+    weight = None if weight is None else as_weights(weight)
+    _check_shapes(latitude, longitude, weight)
+    threads = worthwhile_threads(threads, len(latitude))
+    with workers(threads) as run:
+        extent = _extent(longitude, latitude, ("longitude", "latitude"), run, threads)
+        check_degrees(extent)
+        try:
+            coarse = sphere_frame(extent, eps_metres, COARSE)
+            resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
+            frame = sphere_frame(extent, eps_metres, resolution)
+        except UnframedError:
+            return _cluster_anywhere(latitude, longitude, eps_metres, min_samples, weight, run, threads, rivals)
+        return _cluster(longitude, latitude, frame, min_samples, weight, run, threads, rivals)
+
+
+def _cluster_anywhere(
+    latitude: FloatArray,
+    longitude: FloatArray,
+    eps_metres: float,
+    min_samples: float,
+    weight: FloatArray | None,
+    run: Run,
+    threads: int,
+    rivals: list[Rivals] | None,
+) -> tuple[LabelArray, BoolArray]:
+    """Cluster points that no single frame covers."""
+    try:
+        return cluster_worldwide(latitude, longitude, eps_metres, min_samples, weight, run, threads, rivals)
+    except UnframedError:
+        return cluster_pairwise(latitude, longitude, eps_metres, min_samples, weight, run, threads, rivals)
+
+
+def dbscan_plane(
+    x: ArrayLike,
+    y: ArrayLike,
+    eps: float,
+    min_samples: float,
+    weight: ArrayLike | None = None,
+    threads: int | None = None,
+) -> tuple[LabelArray, BoolArray]:
+    """Cluster points by their Euclidean distance in the plane; eps is in the unit of x and y.
+
+    Otherwise as `dbscan`. Raises ValueError where eps is not positive, a coordinate is not finite, or the points lie so
+    far apart that float64 cannot tell one eps from the next.
+    """
+    if not (eps > 0 and np.isfinite(eps)):
+        raise ValueError(f"eps must be a positive number, got {eps!r}")
+    x, y = as_floats("x", x), as_floats("y", y)
+    weight = None if weight is None else as_weights(weight)
+    _check_shapes(x, y, weight)
+    threads = worthwhile_threads(threads, len(x))
+    with workers(threads) as run:
+        extent = _extent(x, y, ("x", "y"), run, threads)
+        eps = float(eps)
+        coarse = plane_frame(extent, eps, COARSE)
+        resolution = choose_resolution(x, y, coarse.width, coarse.height, min_samples)
+        frame = plane_frame(extent, eps, resolution)
+        return _cluster(x, y, frame, min_samples, weight, run, threads)
+
+
+def as_floats(name: str, values: ArrayLike) -> FloatArray:
+    """Return values as an array of float32 or float64. Raises ValueError where they are not real numbers."""
+    array = np.asarray(values)
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers: {error}") from error
+
+
+def as_weights(weight: ArrayLike) -> FloatArray:
+    """Return weights as an array. Raises ValueError where one is not finite; negative ones are allowed."""
+    array = as_floats("weight", weight)
+    if not np.isfinite(array).all():
+        wrong = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(f"weight must be finite, got {array.ravel()[wrong]} at {wrong}")
+    return array
+
+
+def _check_shapes(first: FloatArray, second: FloatArray, weight: FloatArray | None) -> None:
+    for array in (first, second) if weight is None else (first, second, weight):
+        if array.ndim != 1 or array.shape != first.shape:
+            raise ValueError(f"coordinates and weights must be of one length, got {first.shape} and {array.shape}")
+
+
+def check_degrees(extent: Extent) -> None:
+    """Raise ValueError where a box of longitudes (x) and latitudes (y) leaves the range of degrees."""
+    for name, bound, values in (("longitude", 180.0, extent[:2]), ("latitude", 90.0, extent[2:])):
+        for value in values:
+            if abs(value) > bound:
+                raise ValueError(f"{name} must be in [-{bound:g}, {bound:g}] degrees, got {value:g}")
+
+
+def _extent(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, threads: int) -> Extent:
+    """Return the bounding box of the points. Raises ValueError where a coordinate is not finite."""
+    if len(x) == 0:
+        return Extent(0.0, 0.0, 0.0, 0.0)
+    parts = even_ranges(len(x), threads)
+    ends = np.empty((len(parts), 2, 2))
+    run(lambda part: _ends_of_range(x, y, part, ends[parts.index(part)]), parts)
+    for name, values, found in zip(names, (x, y), ends.swapaxes(0, 1), strict=True):
+        if not np.isfinite(found).all():
+            wrong = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise ValueError(f"{name} must be finite, got {values[wrong]} at {wrong}")
+    low, high = ends[:, :, 0].min(axis=0), ends[:, :, 1].max(axis=0)
+    return Extent(float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+
+
+@njit(cache=True, nogil=True)
+def _ends_of_range(x: FloatArray, y: FloatArray, part: Range, ends: FloatArray) -> None:
+    """Fill in the lowest and the highest x and y, (2, 2); NaN where one is NaN. Both at once: they may be one array."""
+    low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
+    wrong_x, wrong_y = 0, 0
+    for i in range(part[0], part[1]):
+        at_x, at_y = np.float64(x[i]), np.float64(y[i])
+        low_x, high_x = at_x if at_x < low_x else low_x, at_x if at_x > high_x else high_x
+        low_y, high_y = at_y if at_y < low_y else low_y, at_y if at_y > high_y else high_y
+        wrong_x, wrong_y = wrong_x + (at_x != at_x), wrong_y + (at_y != at_y)  # noqa: PLR0124 - only NaN differs from itself
+    ends[0, 0], ends[0, 1] = (low_x, high_x) if wrong_x == 0 else (np.nan, np.nan)
+    ends[1, 0], ends[1, 1] = (low_y, high_y) if wrong_y == 0 else (np.nan, np.nan)
+
+
+def _cluster(
+    x: FloatArray,
+    y: FloatArray,
+    frame: Frame,
+    min_samples: float,
+    weight: FloatArray | None,
+    run: Run,
+    threads: int,
+    rivals: list[Rivals] | None = None,
+) -> tuple[LabelArray, BoolArray]:
+    n = len(x)
+    core = np.zeros(n, dtype=np.bool_)
+    code = np.empty(n, dtype=np.int32)
+    if n == 0:
+        return code, core
+    layout, frame = lay_out(x, y, frame, run, threads)
+    n_core = find_core(frame, layout, weight, min_samples, core, run, threads)
+    cores = gather_core_points(layout, core, n_core, run, threads)
+    root, run_end = connect_cells(frame, layout, cores, run, threads)
+    label = number_clusters(root, cores.first)
+    label_points(frame, layout, cores, n_core, label, run_end, code, run, threads)
+    if rivals is not None:
+        rivals.append(find_rivals(frame, layout, cores, n_core, label, run_end, code, run, threads))
+    run(lambda part: decode_labels(code, part, core), even_ranges(n, threads))
+    return code, core
