@@ -233,7 +233,9 @@ def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, conduct
     """Run what the journal does not hold yet, each trial as a step."""
     plan = journal.header.specification.trials
     trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
+    due = dict.fromkeys(trial.adapter for trial in trials if not journal.holds(trial))
     with Templates(journal.header.run_id, on_refusal=_log_refusal) as templates:
+        templates.start(tuple(due), _resources(journal.header))
         for number, trial in enumerate(trials, start=1):
             if not journal.holds(trial):
                 action = partial(_run_one, trial, number, len(trials), journal, folder, observer, templates)
@@ -255,20 +257,13 @@ def _run_one(
 ) -> TrialOutcome:
     """Run a trial, unless one of its adapter has failed already, and note its outcome in the journal."""
     header = journal.header
-    plan = header.specification.trials
-    resources = Resources(
-        threads=header.threads,
-        cpus=usable_cpus()[: header.threads],
-        memory_limit_bytes=plan.memory_limit,
-        timeout_seconds=plan.timeout_seconds,
-    )
     observer.trial_started(trial, number, total)
     folder.require_room(_ANSWER_BYTES * header.n_points)
     outcome = _settled(trial, header, journal.outcomes) or run_trial(
         trial,
         run_id=header.run_id,
         workload=folder.workload(trial.workload),
-        resources=resources,
+        resources=_resources(header),
         scratch=folder.scratch,
         labels=folder.answers,
         traceparent=current_traceparent(),
@@ -287,6 +282,16 @@ def _run_one(
     )
     observer.trial_finished(outcome)
     return outcome
+
+
+def _resources(header: RunHeader) -> Resources:
+    plan = header.specification.trials
+    return Resources(
+        threads=header.threads,
+        cpus=usable_cpus()[: header.threads],
+        memory_limit_bytes=plan.memory_limit,
+        timeout_seconds=plan.timeout_seconds,
+    )
 
 
 def _settled(trial: Trial, header: RunHeader, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:

@@ -1,4 +1,4 @@
-"""The parent's side of templates: one for each adapter of a run, started when its first trial is due.
+"""The parent's side of templates: one for each adapter of a run, started before its first trial.
 
 A template saves time and decides nothing: where there is none, a trial is a fresh process, whose row says what is wrong
 with the adapter.
@@ -11,7 +11,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -36,20 +37,25 @@ class TemplateRefusedError(Exception):
 
 
 class Template:
-    """A running template. Making one takes as long as its imports. Raises TemplateRefusedError.
+    """A template that has been started. Raises TemplateRefusedError where it cannot be.
 
-    seconds: from the start of its process until it was ready.
+    seconds: from the start of its process until it was ready; 0 before.
     """
 
     def __init__(self, adapter: str, resources: Resources, run_id: str) -> None:
+        self.seconds = 0.0
         self._printed = b""
         self._failed = False
-        started_at = time.monotonic()
+        self._started_at = time.monotonic()
+        self._deadline = self._started_at + min(START_SECONDS, resources.timeout_seconds)
         with ExitStack() as undone:
             self._start(adapter, resources, new_marker(run_id), undone)
-            self._await_ready(started_at + min(START_SECONDS, resources.timeout_seconds))
             self._held = undone.pop_all()
-        self.seconds = time.monotonic() - started_at
+
+    def wait_until_ready(self) -> None:
+        """Wait until its imports are done. Raises TemplateRefusedError where they fail or take too long."""
+        self._read_until_ready()
+        self.seconds = time.monotonic() - self._started_at
 
     def fork(self, request: str, variables: Mapping[str, str]) -> Launched:
         """Have it fork the guardian of a trial. Raises TemplateRefusedError, after which it is of no more use."""
@@ -108,17 +114,16 @@ class Template:
         held.callback(sweep_trial, marker)
         held.callback(end_guarded, guardian, lifeline)
 
-    def _await_ready(self, deadline: float) -> None:
-        """Read what it prints until it is ready. Raises TemplateRefusedError where that cannot be or takes too long."""
+    def _read_until_ready(self) -> None:
         channel = self._channel.fileno()
         while True:
-            ready = readable(channel, self._stderr, seconds=deadline - time.monotonic())
+            ready = readable(channel, self._stderr, seconds=self._deadline - time.monotonic())
             if not ready:
                 raise TemplateRefusedError("its libraries take too long to import")
             if self._stderr in ready:
                 self._printed = (self._printed + os.read(self._stderr, _CHUNK))[-STDERR_TAIL_BYTES:]
             if channel in ready:
-                self._receive(deadline)
+                self._receive(self._deadline)
                 return
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], list[int]]:
@@ -154,19 +159,55 @@ class Templates:
         while self._running:
             self._running.popitem()[1].end()
 
+    def start(self, adapters: Sequence[str], resources: Resources) -> None:
+        """Start the templates of these adapters, as many at a time as the trials have CPUs, and wait for all of them.
+
+        Nothing is timed meanwhile, and each import has a CPU, as it has when templates are started one by one.
+        """
+        starting: deque[str] = deque()
+        for adapter in adapters:
+            if len(starting) == len(resources.cpus):
+                self._wait_for(starting.popleft(), resources)
+            if self._begin(adapter, resources):
+                starting.append(adapter)
+        for adapter in starting:
+            self._wait_for(adapter, resources)
+
     def of(self, adapter: str, resources: Resources) -> Template | None:
         """The template of the adapter, started where none is running; None where there can be none."""
-        if sys.platform != "linux":  # elsewhere a fork cannot be trusted with libraries, nor be given pages of its own
-            return None
-        key = (adapter, replace(resources, timeout_seconds=0.0))
-        template = self._running.get(key)
-        if template is not None and not template.is_running():
+        running = self._running.get(_key(adapter, resources))
+        if running is not None and not running.is_running():
+            self._running.pop(_key(adapter, resources)).end()
+            running = None
+        if running is None and self._begin(adapter, resources):
+            self._wait_for(adapter, resources)
+        return self._running.get(_key(adapter, resources))
+
+    def _begin(self, adapter: str, resources: Resources) -> bool:
+        """Start the template of the adapter, unless it was refused; return whether there is one to wait for."""
+        key = _key(adapter, resources)
+        # Elsewhere a fork cannot be trusted with libraries, nor be given pages of its own.
+        if sys.platform != "linux" or key in self._refused or key in self._running:
+            return False
+        try:
+            self._running[key] = Template(adapter, resources, self._run_id)
+        except TemplateRefusedError as error:
+            self._refuse(adapter, resources, error)
+            return False
+        return True
+
+    def _wait_for(self, adapter: str, resources: Resources) -> None:
+        key = _key(adapter, resources)
+        try:
+            self._running[key].wait_until_ready()
+        except TemplateRefusedError as error:
             self._running.pop(key).end()
-            template = None
-        if template is None and key not in self._refused:
-            try:
-                template = self._running[key] = Template(adapter, resources, self._run_id)
-            except TemplateRefusedError as error:
-                self._refused.add(key)
-                self._on_refusal(adapter, str(error))
-        return template
+            self._refuse(adapter, resources, error)
+
+    def _refuse(self, adapter: str, resources: Resources, error: TemplateRefusedError) -> None:
+        self._refused.add(_key(adapter, resources))
+        self._on_refusal(adapter, str(error))
+
+
+def _key(adapter: str, resources: Resources) -> tuple[str, Resources]:
+    return adapter, replace(resources, timeout_seconds=0.0)
