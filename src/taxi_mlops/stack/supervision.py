@@ -29,6 +29,8 @@ MARKER = "TAXI_STACK"
 
 _START_SECONDS = 20.0
 _KILL_AFTER_SECONDS = 10.0
+_SHUTDOWN_SECONDS = 60.0
+"""How long a supervisor may take to end, once its programs are stopped."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE")
 _LONGEST_SOCKET = 100  # of a Unix socket's path; the kernel takes 107 bytes, and supervisord adds to it
 
@@ -184,7 +186,10 @@ class Supervisor:
                 self.stop(program["name"])
                 self._end(partial(self._strays, supervisor))
             self._call("shutdown")
-            supervisor.wait()  # every program is killed when its own time is over
+            try:
+                supervisor.wait(timeout=_SHUTDOWN_SECONDS)
+            except psutil.TimeoutExpired:
+                supervisor.kill()
         self.sweep()
         for path in (self._socket, self._pidfile, self._session, self._file):
             path.unlink(missing_ok=True)

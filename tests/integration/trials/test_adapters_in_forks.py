@@ -15,7 +15,9 @@ from taxi_mlops.trials.workload_folder import write_workload
 
 N = 5000
 PEAK_TOLERANCE = 0.1
-"""Of the peak: what it differs by from one fresh process to the next, where several workers take turns."""
+"""Of the peak: what it differs by from one fresh process to the next."""
+POOL_TOLERANCE = 0.35
+"""The same for an adapter with worker processes: whether all of them are at their peaks at once is chance."""
 
 
 @pytest.fixture(scope="module")
@@ -52,4 +54,5 @@ def test_a_fork_answers_and_takes_memory_as_a_fresh_process(folder, adapter):
     assert refusals == []
     assert timed.labels_digest == measured.labels_digest == alone.labels_digest
     assert timed.template_seconds is not None
-    assert measured.peak_memory_bytes == pytest.approx(alone.peak_memory_bytes, rel=PEAK_TOLERANCE)
+    tolerance = POOL_TOLERANCE if adapter == "sklearn-parallel" else PEAK_TOLERANCE
+    assert measured.peak_memory_bytes == pytest.approx(alone.peak_memory_bytes, rel=tolerance)
