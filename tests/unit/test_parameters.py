@@ -31,6 +31,7 @@ VALUES = {
     "points": ("dropoff", "dropoff", "middle"),
     "lat": ("north", "north", 3),
     "lon": ("east", "east", 3),
+    "crs": ("epsg:32719", "EPSG:32719", "UTM"),
     "zones": ("zones.zip", "zones.zip", 3),
     "bbox": ("-34,-71.5,-33,-70", (-34.0, -71.5, -33.0, -70.0), "-33,-71,-34,-70"),
     "sample": ("2000", 2000, 0),

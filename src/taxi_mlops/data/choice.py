@@ -11,6 +11,7 @@ import numpy as np
 
 from taxi_mlops.data.columns import numbers
 from taxi_mlops.data.coordinate_names import (
+    CoordinatePair,
     TripEnd,
     candidates,
     divisor_of,
@@ -19,10 +20,12 @@ from taxi_mlops.data.coordinate_names import (
     longitude_stands_first,
     plane_candidates,
 )
-from taxi_mlops.data.doubts import longitude_is_first
+from taxi_mlops.data.crs import system
+from taxi_mlops.data.doubts import advice_on_range, longitude_is_first
 from taxi_mlops.data.point_columns import WGS84, form_of, points_of, srid_of
 from taxi_mlops.data.schemas import SCHEMAS, Coordinates, PointColumn, TripSchema, Zone, quoted
 from taxi_mlops.data.validator import DataValidator
+from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ def choose_schema(
     points: TripEnd = "pickup",
     latitude_column: str | None = None,
     longitude_column: str | None = None,
+    projected: bool = False,
     zones: bool = False,
     look: Look | None = None,
 ) -> TripSchema:
@@ -50,7 +54,8 @@ def choose_schema(
 
     Columns that the user names win over detection; one alone is a column of both coordinates. With `zones` only schemas
     of zones are looked for. Where no known schema fits, the one pair of columns is taken whose names say that they
-    hold the wanted end of the trips, else the one pair named y and x, or column of points, whose values do.
+    hold the wanted end of the trips, else the one pair named y and x, or column of points, whose values do. With
+    `projected` those named y and x come first.
 
     look: None where values cannot be looked at.
 
@@ -72,7 +77,9 @@ def choose_schema(
     if fitting:
         problem = f"the columns fit several kinds of trips ({', '.join(schema.name for schema in fitting)})"
         raise DataError(f"{where}: {problem}; {_columns_and_flags(columns)}")
-    found = _found_by_names(columns, points, where) or (look and _found_by_values(columns, points, where, look))
+    found = projected and _found_by_names(plane_candidates(columns, points), points, columns, where)
+    found = found or _found_by_names(candidates(columns, points), points, columns, where)
+    found = found or (look and _found_by_values(columns, points, where, look))
     if not found:
         raise DataError(f"{where}: {_nothing_found(columns, points)}")
     return found
@@ -105,8 +112,9 @@ def _named_by_user(
     return _schema_of(replace(both, longitude_first=True))
 
 
-def _found_by_names(columns: Sequence[str], points: TripEnd, where: str) -> TripSchema | None:
-    pairs = candidates(columns, points)
+def _found_by_names(
+    pairs: Sequence[CoordinatePair], points: TripEnd, columns: Sequence[str], where: str
+) -> TripSchema | None:
     if not pairs:
         return None
     place = _only([Coordinates(pair.latitude, pair.longitude, pair.divisor) for pair in pairs], points, where)
@@ -137,11 +145,21 @@ def _found_by_values(columns: Sequence[str], points: TripEnd, where: str, look: 
     ]
     both = [place for place in both if end_of(place.column) == points] or both
     if not both:
+        if named:
+            _refuse_projected(_only(named, points, where), look, where)
         return None
     if len(both) > 1:
         listed = " or ".join(f"--lat {quoted(place.column.strip())}" for place in both[:4])
         raise DataError(f"{where}: several columns may hold the {points} points; choose with {listed}")
     return _schema_of(_oriented(both[0], sample.column(both[0].column), where))
+
+
+def _refuse_projected(pair: Coordinates, look: Look, where: str) -> None:
+    """Raise DataError where columns named y and x hold projected coordinates, with the system that is likely."""
+    advice = advice_on_range(*_values(pair, look(pair.columns)), pair)
+    if advice:
+        columns = f"{quoted(pair.latitude.strip())} and {quoted(pair.longitude.strip())}"
+        raise DataError(f"{where}: columns {columns} hold no degrees; {advice}")
 
 
 def _point_column(column: str, cells: pa.Array, where: str) -> PointColumn | None:
@@ -150,9 +168,11 @@ def _point_column(column: str, cells: pa.Array, where: str) -> PointColumn | Non
     if form is None:
         return None
     srid = srid_of(cells, form)
-    if srid != WGS84:
-        raise DataError(f"{where}: the points of column {column!r} are in EPSG:{srid}; convert them to degrees first")
-    return PointColumn(column, form, longitude_first=form != "pairs")
+    try:
+        crs = None if srid == WGS84 else system(f"EPSG:{srid}")
+    except DataError as error:
+        raise DataError(f"{where}: column {column!r}: {error}") from error
+    return PointColumn(column, form, longitude_first=form != "pairs", srid=srid, crs=crs)
 
 
 def _oriented(place: PointColumn, cells: pa.Array, where: str, otherwise: bool | None = None) -> PointColumn:
@@ -186,8 +206,7 @@ def _schema_of(place: PointColumn) -> TripSchema:
 
 def _holds_degrees(place: Coordinates, sample: pa.RecordBatch) -> bool:
     """Whether most values are within the range of degrees, and most are no whole numbers, as those of pixels are."""
-    unreadable = DataValidator("", ())
-    latitude, longitude = (numbers(sample.column(name), name, unreadable) for name in place.columns)
+    latitude, longitude = _values(place, sample)
     known = ~(np.isnan(latitude) | np.isnan(longitude))
     latitude, longitude = latitude[known], longitude[known]
     if not latitude.size:
@@ -195,6 +214,13 @@ def _holds_degrees(place: Coordinates, sample: pa.RecordBatch) -> bool:
     in_range = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)
     whole = (latitude == np.round(latitude)) & (longitude == np.round(longitude))
     return bool(in_range.mean() >= _SHARE_OF_ROWS and whole.mean() < 0.5)
+
+
+def _values(place: Coordinates, sample: pa.RecordBatch) -> tuple[FloatArray, FloatArray]:
+    """The numbers of two columns, float64 of shape (n,), NaN where there is none."""
+    unreadable = DataValidator("", ())
+    latitude, longitude = (numbers(sample.column(name), name, unreadable) for name in place.columns)
+    return latitude, longitude
 
 
 def _nothing_found(columns: Sequence[str], points: TripEnd) -> str:

@@ -5,13 +5,15 @@ Clusters of such points would be wrong without a sign of it: distances are those
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from taxi_mlops.data.places import City, city_near
+from taxi_mlops.data.crs import LikelySystem, conversion_note, likely_systems, place_in, title
+from taxi_mlops.data.places import City, city_at, city_near
 from taxi_mlops.data.preprocessor import CleanedCoordinates
-from taxi_mlops.data.schemas import Coordinates, Place
+from taxi_mlops.data.schemas import Coordinates, Place, PointColumn
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
 
@@ -35,6 +37,8 @@ def examined(
     """
     if not cleaned.latitude.size:
         return cleaned
+    if isinstance(place, Coordinates | PointColumn) and place.crs:
+        return replace(cleaned, notes=(*cleaned.notes, *_notes_on_conversion(cleaned, place, place.crs)))
     if not box_given:
         _refuse_radians(cleaned.latitude, cleaned.longitude, where)
     middle = Middle.of(cleaned.latitude, cleaned.longitude)
@@ -47,6 +51,16 @@ def examined(
     if isinstance(place, Coordinates):
         note += f": if they are, exchange them with {place.exchanged.flags}"
     return replace(cleaned, notes=(*cleaned.notes, note[0].upper() + note[1:]))
+
+
+def _notes_on_conversion(cleaned: CleanedCoordinates, place: Place, crs: str) -> Iterator[str]:
+    """That the points were converted and, where they are far from every city, in which systems they would not be."""
+    middle = Middle.of(cleaned.latitude, cleaned.longitude)
+    yield conversion_note(crs, middle.latitude, middle.longitude)
+    if middle.city is None:
+        likely = likely_systems(*place_in(crs, middle.latitude, middle.longitude), place.columns)
+        others = f" Likelier is {_flags(likely, place)}" if likely else ""
+        yield f"In {title(crs)} the points are more than 100 km from every city; is it the right system?{others}"
 
 
 def longitude_is_first(first: FloatArray, second: FloatArray) -> bool | None:
@@ -70,12 +84,50 @@ def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Place) -
     latitude, longitude: some of the values, float64 of shape (n,), NaN where missing.
     """
     middle = Middle.of(latitude, longitude)
-    if not (90 < abs(middle.latitude) <= 360 and abs(middle.longitude) <= 90):
+    if abs(middle.latitude) > 360 or abs(middle.longitude) > 360:
+        return _advice_on_system(middle.longitude, middle.latitude, place)
+    if not (abs(middle.latitude) > 90 and abs(middle.longitude) <= 90):
         return ""
     if not isinstance(place, Coordinates):
         return "latitude and longitude look exchanged; correct the file"
     city = f" (around {middle.exchanged})" if middle.exchanged else ""
     return f"latitude and longitude look exchanged: try {place.exchanged.flags}{city}"
+
+
+def _advice_on_system(x: float, y: float, place: Place) -> str:
+    """Which system of projected coordinates the medians of some values may be in, and how to say so."""
+    likely = likely_systems(x, y, place.columns)
+    scaled = _as_scaled_degrees(x, y)
+    if scaled and not (likely and likely[0].score > scaled[1]):
+        return f"they look like degrees times {scaled[0]}; divide them"
+    if not likely:
+        return (
+            "if they are projected coordinates, say of which system with --crs EPSG:CODE (https://epsg.io lists them); "
+            "else correct the file, or name other columns with --lat and --lon"
+        )
+    return f"they look like projected coordinates: convert them with {_flags(likely, place)}"
+
+
+def _as_scaled_degrees(x: float, y: float) -> tuple[str, float] | None:
+    """The power of ten by which degrees of a city may be multiplied, with the city, and how likely that is."""
+    found = [
+        (f"{10**exponent:,} (around {near[0]})", near[1])
+        for exponent in range(2, 8)
+        if (near := city_at(y / 10**exponent, x / 10**exponent))
+    ]
+    return max(found, key=lambda each: each[1], default=None)
+
+
+def _flags(likely: list[LikelySystem], place: Place) -> str:
+    """How the command line says each of some systems."""
+
+    def of(one: LikelySystem) -> str:
+        flags = f"--crs {one.code} ({one.place})"
+        if one.exchanged and isinstance(place, Coordinates):
+            return f"{flags} and {place.exchanged.flags}"
+        return f"{flags}, x and y exchanged" if one.exchanged else flags
+
+    return " or ".join(map(of, likely))
 
 
 def _refuse_radians(latitude: FloatArray, longitude: FloatArray, where: str) -> None:

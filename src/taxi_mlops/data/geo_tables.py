@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
+from taxi_mlops.data.crs import identified
 from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,14 +26,31 @@ _RECORD_SEPARATOR = "\x1e"
 _POINT_TAGS = {"trkpt", "rtept", "wpt"}
 
 
-def read_json(content: BinaryIO) -> pa.Table:
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """The rows of a document, and the system that its coordinates are in by itself; None is degrees."""
+
+    rows: pa.Table
+    crs: str | None = None
+
+
+def read_json(content: BinaryIO) -> Document:
     """Read the points of a JSON document. Raises DataError where it holds none that can be read."""
     text = _bounded(content).decode("utf-8-sig", errors="strict")
     try:
         document = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
-        return _table(_records(_lines(text)))
-    return _table(_records(_rows_in(document)))
+        return Document(_table(_records(_lines(text))))
+    return Document(_table(_records(_rows_in(document))), _crs_of(document))
+
+
+def _crs_of(document: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """The system that GeoJSON of 2008 may name; since RFC 7946 there are only degrees."""
+    if not (isinstance(document, Mapping) and document.get("crs")):
+        return None
+    crs = document["crs"]
+    properties = crs.get("properties") if isinstance(crs, Mapping) else None
+    return identified(properties.get("name") if isinstance(properties, Mapping) else crs)
 
 
 def _rows_in(document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
@@ -48,7 +67,7 @@ def _rows_in(document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
     return [document]
 
 
-def read_gpx(content: BinaryIO) -> pa.Table:
+def read_gpx(content: BinaryIO) -> Document:
     """Read the points of a GPX document: latitude, longitude and, where they have one, the time."""
     data = _bounded(content)
     if b"<!DOCTYPE" in data[:10_000] or b"<!ENTITY" in data[:10_000]:
@@ -64,7 +83,7 @@ def read_gpx(content: BinaryIO) -> pa.Table:
         raise DataError(f"the GPX file is truncated or corrupt ({error}); export it again") from error
     if not rows:
         raise DataError("this GPX file holds no points")
-    return _table(rows)
+    return Document(_table(rows))
 
 
 def _bounded(content: BinaryIO) -> bytes:

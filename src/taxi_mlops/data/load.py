@@ -11,6 +11,7 @@ import numpy as np
 
 from taxi_mlops import __version__
 from taxi_mlops.data.doubts import examined
+from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
@@ -20,7 +21,7 @@ from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.data.schemas import SYNTHETIC, TripSchema, Zone
 from taxi_mlops.data.sources import data_version, identity, resolve, resolve_file
 from taxi_mlops.data.synthetic import CITY_VERSION, SCHEME, CityAddress, SyntheticCity, to_arrow
-from taxi_mlops.data.tables import Table, TripFile
+from taxi_mlops.data.tables import Table
 from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -46,6 +47,7 @@ class OpenedTrips:
     read: reads and cleans all of them. refusal: why they cannot become points, which `read` would raise; or None.
     count_rows: reads them only to count the rows. columns_read: those that the points are read from.
     rows: reads them again with all columns, which appear once each; those of CSV files are text, as they are spelled.
+    crs: the system of coordinates that `read` converts from; None where they are in degrees.
     """
 
     uri: str
@@ -58,6 +60,7 @@ class OpenedTrips:
     count_rows: Callable[[], int]
     rows: Callable[[], Iterator[pa.RecordBatch]]
     refusal: str | None = None
+    crs: str | None = None
 
 
 class PointsCache(Protocol):
@@ -136,6 +139,7 @@ def _prepared(trips: OpenedTrips) -> Points:
         dropped=dict(cleaned.dropped),
         notes=tuple(note for note in (trips.schema.note, *cleaned.notes) if note),
         columns=trips.columns_read,
+        crs=trips.crs,
     )
     return _fingerprinted(cleaned.latitude, cleaned.longitude, cleaned.weight, provenance, cleaned.row)
 
@@ -202,6 +206,7 @@ def _opened(
         request.points,
         latitude_column=request.latitude_column,
         longitude_column=request.longitude_column,
+        crs=request.crs,
         zones=zones is not None,
         on_progress=on_progress,
     )
@@ -233,14 +238,17 @@ def _opened(
         loader.count_rows,
         loader.rows,
         refusal,
+        loader.crs,
     )
 
 
 def _open_city(
     address: CityAddress, request: LoadRequest, options: CleaningOptions, on_progress: Progress | None
 ) -> OpenedTrips:
-    if request.zones or request.latitude_column or request.longitude_column:
-        raise DataError("--zones, --lat and --lon need a file: the synthetic city has points and columns of its own")
+    if request.zones or request.latitude_column or request.longitude_column or request.crs:
+        raise DataError(
+            "--zones, --lat, --lon and --crs need a file: the synthetic city has degrees in its own columns"
+        )
     city = SyntheticCity(address.seed)
 
     def coordinates() -> Iterator[tuple[FloatArray, FloatArray]]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from taxi_mlops.data.choice import choose_schema
 from taxi_mlops.data.columns import numbers, polyline_ends
 from taxi_mlops.data.coordinate_names import TripEnd
+from taxi_mlops.data.crs import is_projected, system, title, to_degrees
 from taxi_mlops.data.doubts import advice_on_range
+from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.point_columns import points_of
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.schemas import Coordinates, Place, PointColumn, Polyline, TripSchema, Zone
-from taxi_mlops.data.tables import Table, TripFile, open_table, record_batches
+from taxi_mlops.data.schemas import Coordinates, Place, PointColumn, Polyline, TripSchema, Zone, quoted
+from taxi_mlops.data.tables import Table, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
@@ -22,6 +27,7 @@ from taxi_mlops.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_MOST = 0.9
 _DEGREES = re.compile(r"-?\d{1,3}\.\d{3,}")
 
 
@@ -40,6 +46,7 @@ class DataLoader:
         *,
         latitude_column: str | None = None,
         longitude_column: str | None = None,
+        crs: str | None = None,
         zones: bool = False,
         on_progress: Progress | None = None,
     ) -> None:
@@ -48,14 +55,19 @@ class DataLoader:
             for table in self.tables:
                 _refuse_without_header(table)
         schemas = [
-            choose_schema(
-                table.columns,
-                where=str(table.file),
-                points=points,
-                latitude_column=latitude_column,
-                longitude_column=longitude_column,
-                zones=zones,
-                look=table.sample,
+            _in_system(
+                choose_schema(
+                    table.columns,
+                    where=str(table.file),
+                    points=points,
+                    latitude_column=latitude_column,
+                    longitude_column=longitude_column,
+                    projected=crs is not None and is_projected(system(crs)),
+                    zones=zones,
+                    look=table.sample,
+                ),
+                table,
+                crs,
             )
             for table in self.tables
         ]
@@ -69,6 +81,11 @@ class DataLoader:
         self.place = self.schema.place(points)
         self._on_progress = on_progress
         self._rows_done = 0
+
+    @property
+    def crs(self) -> str | None:
+        """The system that the coordinates are in; None is degrees of WGS 84."""
+        return self.place.crs if isinstance(self.place, Coordinates | PointColumn) else None
 
     def count_rows(self) -> int:
         """Rows of all files, read to the end where the header does not tell."""
@@ -99,13 +116,18 @@ class DataLoader:
         if isinstance(place, Zone):
             raise DataError(f"{self.tables[0].file}: there are no points, only zone numbers")
         latitude, longitude = _names(place)
-        rules = (ColumnRules(latitude, limit=90.0), ColumnRules(longitude, limit=360.0))
+        crs = self.crs
+        in_degrees = not is_projected(crs)
+        rules = (
+            ColumnRules(latitude, limit=90.0 if in_degrees else None),
+            ColumnRules(longitude, limit=360.0 if in_degrees else None),
+        )
         for table in self.tables:
             validator = DataValidator(table.file, rules, partial(_advice, table, place))
             for batch in self._read(table, place.columns, as_text=not isinstance(place, Coordinates)):
                 points = _points(batch, place, validator)
                 validator.observe(points)
-                yield points
+                yield to_degrees(points[1], points[0], crs) if crs else points
             validator.conclude()
 
     def zone_numbers(self) -> Iterator[FloatArray]:
@@ -132,7 +154,7 @@ class DataLoader:
 
 
 def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
-    """Latitude and longitude of the rows of a batch, float64 of shape (n,), NaN where missing."""
+    """Latitude and longitude of the rows of a batch as they are, float64 of shape (n,), NaN where missing."""
     match place:
         case Coordinates():
             latitude, longitude = (numbers(batch.column(name), name, validator) for name in place.columns)
@@ -145,6 +167,48 @@ def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tu
             return polyline_ends(batch.column(place.column), place, validator)
         case Zone():
             raise TypeError("zones are no points")
+
+
+def _in_system(schema: TripSchema, table: Table, crs: str | None) -> TripSchema:
+    """The schema with the system of its coordinates: the one that is given, else the one that the file names.
+
+    Raises DataError where there is no such system, or the values are no coordinates of it.
+    """
+    pickup, dropoff = schema.pickup, schema.dropoff
+    if not (isinstance(pickup, Coordinates | PointColumn) and isinstance(dropoff, Coordinates | PointColumn)):
+        if crs is not None:
+            raise DataError(f"{table.file}: --crs is for columns of points; leave it out for “{schema.title}”")
+        return schema
+    of_format = table.geometry is not None and pickup.columns == ("latitude", "longitude")
+    by_file = table.geometry.crs if table.geometry and of_format else pickup.crs
+    used = by_file if crs is None else system(crs)
+    if used is None and by_file is None:
+        return schema
+    note = schema.note
+    if by_file not in {None, used}:
+        note = f"The file says that its points are in {by_file}; they were taken as {crs}, as --crs says"
+    described = schema.title if used is None else f"{schema.title}, in {title(used)}"
+    placed = replace(
+        schema, title=described, note=note, pickup=replace(pickup, crs=used), dropoff=replace(dropoff, crs=used)
+    )
+    if used is not None:
+        _check_system(table, placed.pickup, used)
+    return placed
+
+
+def _check_system(table: Table, place: Place, crs: str) -> None:
+    """Raise DataError where the first rows are degrees already, or lie where the system has no points."""
+    latitude, longitude = _points(table.sample(place.columns), place, DataValidator(table.file, ()))
+    known = ~(np.isnan(latitude) | np.isnan(longitude) | ((latitude == 0) & (longitude == 0)))
+    y, x = latitude[known], longitude[known]
+    if not y.size:
+        return
+    columns = " and ".join(quoted(name.strip()) for name in place.columns)
+    if is_projected(crs) and ((np.abs(y) <= 90) & (np.abs(x) <= 360)).mean() > _MOST:
+        raise DataError(f"{table.file}: {columns} hold degrees already, not coordinates of {title(crs)}")
+    if not np.isfinite(to_degrees(x, y, crs)[0]).mean() > 1 - _MOST:
+        other = _advice(table, place)
+        raise DataError(f"{table.file}: {columns} hold no coordinates of {title(crs)}; {other or 'give another --crs'}")
 
 
 def _names(place: Coordinates | PointColumn | Polyline) -> tuple[str, str]:

@@ -26,6 +26,9 @@ _FAR_METRES = 100_000.0
 _AROUND_METRES = 30_000.0
 """So near, the most populous city gives the place its name, and not the nearest suburb."""
 
+_NEAR_METRES = 50_000.0
+_HALF_METRES = 10_000.0
+
 _FILE = Path(__file__).with_name("cities.parquet")
 
 
@@ -55,8 +58,33 @@ def city_near(latitude: float, longitude: float) -> City | None:
         chosen = int(np.argmin(metres))
     if metres[chosen] > _FAR_METRES:
         return None
-    (row,) = cities.slice(chosen, 1).to_pylist()
+    return _city(cities, chosen)
+
+
+def city_at(latitude: float, longitude: float) -> tuple[City, float] | None:
+    """Return the city whose trips a place in degrees may be in the middle of, and how likely that is: no probability.
+
+    The score is the city's population, less by half for each 10 km between its centre and the place. None where every
+    city is more than 50 km away.
+    """
+    if not (abs(latitude) <= 90.0 and abs(longitude) <= 360.0):
+        return None
+    cities, city_latitude, city_longitude = _cities()
+    metres = great_circle_distance(latitude, wrapped(longitude), city_latitude, city_longitude)
+    score = np.where(metres <= _NEAR_METRES, _populations() * 0.5 ** (metres / _HALF_METRES), 0.0)
+    chosen = int(np.argmax(score))
+    return (_city(cities, chosen), float(score[chosen])) if score[chosen] else None
+
+
+def _city(cities: pa.Table, number: int) -> City:
+    (row,) = cities.slice(number, 1).to_pylist()
     return City(row["name"], row["country"], row["population"])
+
+
+@cache
+def _populations() -> FloatArray:
+    cities, *_ = _cities()
+    return np.array(cities.column("population").to_pylist(), dtype=np.float64)
 
 
 @cache

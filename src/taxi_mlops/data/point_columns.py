@@ -7,6 +7,7 @@ WKT and WKB are those of OGC 06-103r4, with PostGIS's SRID before them or withou
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 _NO_GEOMETRY = -1
 WGS84 = 4326
 """The EPSG code of degrees as GPS gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Points that a format of geodata holds, which appear as the columns `latitude` and `longitude`.
+
+    column: where they are stored. crs: the system that their coordinates are in by the file; None is degrees.
+    """
+
+    column: str
+    crs: str | None
+
 
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _FRACTION = r"[-+]?[0-9]*\.[0-9]+"

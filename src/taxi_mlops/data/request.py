@@ -41,6 +41,18 @@ Box = Annotated[
 ]
 
 
+def _crs_code(value: object) -> str:
+    from taxi_mlops.data.crs import normalized
+
+    try:
+        return normalized(str(value))
+    except ValueError as error:
+        raise PydanticCustomError("crs", "Input {error}", {"error": str(error)}) from None
+
+
+CrsCode = Annotated[str, BeforeValidator(_crs_code)]
+
+
 class LoadRequest(Section):
     """Which points are wanted."""
 
@@ -57,6 +69,10 @@ class LoadRequest(Section):
     )
     longitude_column: Annotated[str | None, Named("lon", "COLUMN", "found by its name")] = Field(
         default=None, description="Column of longitudes; alone, a column of pairs in which they stand first."
+    )
+    crs: Annotated[CrsCode | None, Named("crs", "EPSG:CODE", "the one that the file names, or degrees")] = Field(
+        default=None,
+        description="System of projected or other coordinates, such as EPSG:32719; they are converted to degrees.",
     )
     zones: Annotated[str | None, Named("zones", "FILE")] = Field(
         default=None, description="Zone polygons (zipped shapefile) for trips without points."
@@ -80,6 +96,7 @@ class DatasetParameters(TypedDict, total=False):
     points: TripEnd
     lat: str | None
     lon: str | None
+    crs: str | None
     zones: str | PathLike[str] | None
     bbox: tuple[float, float, float, float] | str | None
     sample: int | None

@@ -14,11 +14,15 @@ from taxi_mlops.data.coordinate_names import TripEnd
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Two columns of numbers, which divided by `divisor` are degrees (WGS 84)."""
+    """Two columns of numbers.
+
+    Divided by `divisor` they are degrees (WGS 84), or with `crs` coordinates of that system: northing and easting.
+    """
 
     latitude: str
     longitude: str
     divisor: float = 1.0
+    crs: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -47,7 +51,9 @@ class PointColumn:
     form: PointForm
     longitude_first: bool = True
     srid: int = 4326
-    """The EPSG code of the spatial reference system."""
+    """The EPSG code of the spatial reference system that the cells name."""
+    crs: str | None = None
+    """The system of the coordinates; None is degrees (WGS 84)."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 
 from taxi_mlops.data.download import displayed, fetch
+from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.objects import SCHEME, ObjectAddress, ObjectStore, StoredObject
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.tables import TripFile
 from taxi_mlops.errors import DataError, DataNotFoundError
 from taxi_mlops.settings import Settings
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_mlops.data.files import TripFile, opened
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
 from taxi_mlops.data.regions import BoundingBox
-from taxi_mlops.data.tables import TripFile, opened
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError
 

@@ -38,6 +38,9 @@ class Dataset(ResultDocument):
     notes: tuple[str, ...] = Field(description="What to keep in mind about these points.")
     from_cache: bool = Field(default=False, description="Whether the points were prepared earlier, and kept.")
     columns: tuple[str, ...] = Field(default=(), description="Columns of the source that the points were read from.")
+    crs: str | None = Field(
+        default=None, description="System of coordinates that they were converted from; null where in degrees."
+    )
 
     @classmethod
     def of(cls, provenance: Provenance, fingerprint: str, points: int, *, weighted: bool) -> Self:
@@ -55,6 +58,7 @@ class Dataset(ResultDocument):
             notes=provenance.notes,
             from_cache=provenance.from_cache,
             columns=provenance.columns,
+            crs=provenance.crs,
         )
 
 

@@ -41,6 +41,7 @@ def write_workload(points: Points, parameters: Parameters, folder: Path) -> None
         "dropped": dict(points.provenance.dropped),
         "notes": list(points.provenance.notes),
         "columns": list(points.provenance.columns),
+        "crs": points.provenance.crs,
     }
     description = {
         "n": len(points),

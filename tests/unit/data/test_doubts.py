@@ -114,5 +114,5 @@ def test_longitudes_beyond_90_among_latitudes_are_refused_with_the_flags(tmp_pat
     latitude, longitude = around(SAN_FRANCISCO)
     with pytest.raises(DataError, match=r"'lat': outside ±90.*exchanged: try --lat lon --lon lat \(around San Fran"):
         load_points(LoadRequest(source=write(tmp_path, longitude, latitude)), settings)
-    with pytest.raises(DataError, match="correct the file, or name other columns"):
+    with pytest.raises(DataError, match=r"times 1,000 \(around San Fran"):
         load_points(LoadRequest(source=write(tmp_path, latitude * 1000, longitude * 1000)), settings)

@@ -119,8 +119,8 @@ def test_a_missing_package_for_zones_is_named_with_the_command(tmp_path, setting
     path = tmp_path / "zones.csv"
     path.write_text("PULocationID,DOLocationID\n1,2\n")
     (tmp_path / "zones.zip").touch()
-    monkeypatch.setitem(sys.modules, "pyproj", None)
-    with pytest.raises(DataError, match=r"needs the package 'pyproj': pip install \"taxi-mlops\[zones\]\""):
+    monkeypatch.setitem(sys.modules, "shapefile", None)
+    with pytest.raises(DataError, match=r"needs the package 'shapefile': pip install \"taxi-mlops\[zones\]\""):
         load_points(LoadRequest(source=str(path), zones=str(tmp_path / "zones.zip")), settings)
 
 

@@ -1,0 +1,104 @@
+"""Parquet and GeoParquet files in batches.
+
+A GeoParquet column of points (versions 0.4 to 1.1, encoded as WKB or natively) appears as the columns `latitude` and
+`longitude`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from taxi_mlops.arrow import as_arrow
+from taxi_mlops.data.columns import as_float64
+from taxi_mlops.data.crs import identified
+from taxi_mlops.data.files import TripFile
+from taxi_mlops.data.point_columns import Geometry, xy_of
+from taxi_mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+_GEOMETRY_NAMES = frozenset({"latitude", "longitude", "geometry"})
+
+
+def parquet_header(file: TripFile) -> tuple[tuple[str, ...], int, Geometry | None]:
+    """Return the names of the columns, the number of rows, and the column of points where the file is GeoParquet."""
+    with _open_parquet(file) as parquet:
+        schema = parquet.schema_arrow
+        geometry = _geometry(file, schema)
+        names = schema.names
+        if geometry is not None:
+            names = [name for name in names if name not in {geometry.column, *_GEOMETRY_NAMES}]
+            names += ["latitude", "longitude"]
+        return tuple(names), parquet.metadata.num_rows, geometry
+
+
+def parquet_batches(
+    file: TripFile, geometry: Geometry | None, columns: Sequence[str], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """The named columns in batches of at most so many rows."""
+    decoded = {"latitude", "longitude"} & set(columns) if geometry else set()
+    stored = [name for name in columns if name not in decoded]
+    if geometry and decoded:
+        stored.append(geometry.column)
+    with _open_parquet(file) as parquet:
+        for batch in parquet.iter_batches(rows, columns=stored):
+            if geometry and decoded:
+                yield _with_points(file, batch, geometry.column, columns)
+            else:
+                yield batch.select(list(columns))
+
+
+def _open_parquet(file: TripFile) -> pyarrow.parquet.ParquetFile:
+    """Of an object only the ranges of the columns are fetched, few and large, ahead of their decoding."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source = str(file) if isinstance(file, Path) else pa.PythonFile(file.open(), "r")
+    return pq.ParquetFile(
+        source, memory_map=False, page_checksum_verification=True, pre_buffer=not isinstance(file, Path)
+    )
+
+
+def _geometry(file: TripFile, schema: pa.Schema) -> Geometry | None:
+    """The primary column of points, where the file is GeoParquet; without `crs` it is in degrees (OGC:CRS84)."""
+    described = (schema.metadata or {}).get(b"geo")
+    if described is None:
+        return None
+    try:
+        geo = json.loads(described)
+        name = geo["primary_column"]
+        column: dict[str, Any] = geo["columns"][name]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{file}: its GeoParquet metadata cannot be read ({error!r}); export it again") from error
+    if column.get("encoding") not in {"WKB", "point"} or name not in schema.names:
+        return None
+    try:
+        return Geometry(str(name), identified(column["crs"]) if column.get("crs") else None)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+
+
+def _with_points(file: TripFile, batch: pa.RecordBatch, points: str, columns: Sequence[str]) -> pa.RecordBatch:
+    import pyarrow as pa
+    import shapely
+
+    cells = batch.column(points)
+    if pa.types.is_struct(cells.type):
+        longitude, latitude = (as_float64(cells.flatten()[cells.type.get_field_index(name)]) for name in "xy")
+    else:
+        shapes = np.asarray(shapely.from_wkb(cells.to_pylist()))
+        kinds = shapely.get_type_id(shapes)
+        other = (kinds != shapely.GeometryType.POINT) & (kinds != shapely.GeometryType.MISSING)
+        if other.any():
+            kind = shapes[np.flatnonzero(other)[0]].geom_type
+            raise DataError(f"{file}: column {points!r} holds {kind}s, not points; take their centroids first")
+        longitude, latitude = xy_of(shapes)
+    found = {"latitude": as_arrow(latitude), "longitude": as_arrow(longitude)}
+    return pa.RecordBatch.from_arrays([found.get(name) or batch.column(name) for name in columns], list(columns))
