@@ -97,7 +97,7 @@ def test_loaded_trips_are_returned_as_they_are(columns):
         (None, {"latitude": "a"}, UnknownParameterError, TypeError, "no parameter 'latitude'; did you mean 'lat'"),
         (None, {"sample": 0}, UsageError, ValueError, "^sample = 0: "),
         (None, {"bbox": (1, 2, 3)}, UsageError, ValueError, r"^bbox = \(1, 2, 3\): "),
-        (None, {"lat": "a"}, DataError, ValueError, "^zones, lat and lon need a file"),
+        (None, {"lat": "a"}, DataError, ValueError, "^zones, lat, lon and crs need a file"),
         ({"a": [1.5], "b": [2.5]}, {}, DataError, ValueError, 'say which ones hold degrees with lat="COLUMN", lon='),
     ],
 )
