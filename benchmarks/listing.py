@@ -18,10 +18,10 @@ from pathlib import Path
 from sqlalchemy import text
 
 from taxi_mlops.recording.stored_trials import stored_trials, trials_query
+from taxi_mlops.service_urls import needed_experiments_url
 from taxi_mlops.settings import Settings
 from taxi_mlops.stack.native import Stack
 from taxi_mlops.storage.database import Database
-from taxi_mlops.storage.urls import needed_experiments_url
 from taxi_mlops.testing.sample_store import BEGUN, fill_store
 
 ADAPTERS, TRIALS = 10, 10

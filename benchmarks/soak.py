@@ -37,11 +37,11 @@ from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.stored_runs import stored_runs
+from taxi_mlops.service_urls import experiments_url, mlflow_url
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.native import Stack
 from taxi_mlops.stack.services.prefect import PrefectWorker
-from taxi_mlops.storage.urls import experiments_url, mlflow_url
 from taxi_mlops.trials.confinement import proportional_bytes
 from taxi_mlops.trials.machine import describe_machine
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from taxi_mlops.service_urls import MASK, ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import MASK, ServiceUrl
 
 _HEAD = """\
 # Settings

@@ -14,7 +14,7 @@ def doctor(json: Json = False) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from taxi_mlops.monitoring.diagnosis import Finding, Health, diagnose
+    from taxi_mlops.health.diagnosis import Finding, Health, diagnose
     from taxi_mlops.settings import load_settings
 
     findings = diagnose(load_settings())

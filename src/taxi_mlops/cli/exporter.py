@@ -15,7 +15,7 @@ def exporter(
     import threading
 
     from taxi_mlops.errors import UsageError
-    from taxi_mlops.monitoring.exporter import platform_registry, serve
+    from taxi_mlops.health.exporter import platform_registry, serve
     from taxi_mlops.pipeline.record import configured_recorders
     from taxi_mlops.settings import load_settings
 

@@ -87,8 +87,8 @@ def list_trials(
     from rich.console import Console
 
     from taxi_mlops.recording.stored_trials import StoredTrial, stored_trials
+    from taxi_mlops.service_urls import needed_experiments_url
     from taxi_mlops.settings import load_settings
-    from taxi_mlops.storage.urls import needed_experiments_url
 
     store = needed_experiments_url(load_settings())
     found = stored_trials(store, adapter, _utc(since), limit)
@@ -111,8 +111,8 @@ def compare_two(
 
     from taxi_mlops.recording.run_pair import RunPair, compare_runs
     from taxi_mlops.recording.stored_runs import find_comparison
+    from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
-    from taxi_mlops.storage.urls import experiments_url
 
     store = experiments_url(load_settings())
     pair = compare_runs(find_comparison(store, first), find_comparison(store, second))
@@ -146,8 +146,8 @@ def analyze_several(
     from taxi_mlops.recording.several_runs import analyze
     from taxi_mlops.recording.stored_runs import find_comparison
     from taxi_mlops.reports.several_page import render_analysis
+    from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
-    from taxi_mlops.storage.urls import experiments_url
 
     store = experiments_url(load_settings())
     runs = {run.run_id: run for run in (find_comparison(store, name) for name in named)}
@@ -209,7 +209,7 @@ def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:
     from taxi_mlops.errors import ServiceError
     from taxi_mlops.recording.runs import list_runs as runs_in
     from taxi_mlops.recording.stored_runs import known_runs
-    from taxi_mlops.storage.urls import experiments_url
+    from taxi_mlops.service_urls import experiments_url
 
     try:
         return known_runs(experiments_url(settings), settings.runs_dir, wanted)

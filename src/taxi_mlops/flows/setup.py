@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from taxi_mlops.errors import TaxiError
+from taxi_mlops.service_urls import experiments_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import experiments_url
 
 
 class Part(StrEnum):

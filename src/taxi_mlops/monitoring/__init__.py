@@ -1,1 +1,1 @@
-"""Watching runs and the platform: metrics, spans, structured logs."""
+"""Metrics, spans and structured logs of runs, written to files of the run and sent to the services."""

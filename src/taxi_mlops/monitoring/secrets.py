@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 from structlog.typing import EventDict
 
+from taxi_mlops.service_urls import MASK, ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import MASK, ServiceUrl
 
 _SECRET_NAME = re.compile(r"(?i)password|passwd|secret|token|api_?key|authorization|cookie")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")

@@ -9,8 +9,8 @@ from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.trends import Trends, read_trends
 from taxi_mlops.reports.trends import page
+from taxi_mlops.service_urls import needed_experiments_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import needed_experiments_url
 
 
 def write_trends(settings: Settings, wanted: RunFilter, path: Path | None) -> Trends:

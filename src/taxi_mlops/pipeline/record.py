@@ -19,8 +19,8 @@ from taxi_mlops.recording.recordings import Recording, Recordings, RecordingStat
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.store import STORE, StoreRecorder
 from taxi_mlops.reports.markdown import markdown
+from taxi_mlops.service_urls import OFF, ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import OFF, ServiceUrl, experiments_url, mlflow_url
 
 _VARIABLES = {MLFLOW: "TAXI_MLFLOW_URI", STORE: "TAXI_EXPERIMENTS_URL", PUSHGATEWAY: "TAXI_PUSHGATEWAY_URL"}
 _WATCHING = {PUSHGATEWAY}

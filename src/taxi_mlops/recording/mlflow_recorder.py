@@ -20,8 +20,8 @@ from taxi_mlops.monitoring.logs import redirected
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.mlflow_entries import Entry, adapter_entries, comparison_entry, data_set
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import ServiceUrl
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

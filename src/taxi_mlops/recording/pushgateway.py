@@ -23,7 +23,7 @@ from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.recordings import Recordings, RecordingState
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 
 if TYPE_CHECKING:
     import urllib3

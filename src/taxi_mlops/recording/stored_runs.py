@@ -13,9 +13,9 @@ from taxi_mlops.parameters import validate
 from taxi_mlops.recording.comparison import Comparison, read_comparison
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.runs import RunFilter, RunSummary, list_runs, newest_first, unrecorded
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow
-from taxi_mlops.storage.urls import ServiceUrl
 
 
 def known_runs(url: ServiceUrl | None, parent: Path, wanted: RunFilter) -> tuple[RunSummary, ...]:

@@ -7,9 +7,9 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Select, select
 
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import TrialRow
-from taxi_mlops.storage.urls import ServiceUrl
 
 
 class StoredTrial(BaseModel):

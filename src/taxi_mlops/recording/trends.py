@@ -26,9 +26,9 @@ from taxi_mlops.evaluation.trend import (
 from taxi_mlops.recording.documents import ResultDocument
 from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.stored_runs import conditions
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow
-from taxi_mlops.storage.urls import ServiceUrl
 
 SEED = 0
 MOST_RUNS = 200

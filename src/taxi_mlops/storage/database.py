@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from taxi_mlops.errors import ServiceError, UsageError
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 
 VERSION_TABLE = "taxi_mlops_version"
 """Alembic's own name is left to others, so that the store can share a database with MLflow."""

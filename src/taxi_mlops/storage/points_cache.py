@@ -11,11 +11,11 @@ from collections.abc import Callable
 from taxi_mlops.data.load import PointsCache
 from taxi_mlops.domain import Points
 from taxi_mlops.monitoring.logs import get_logger
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.points_codec import read_points, write_points
 from taxi_mlops.storage.redis_shelf import RedisShelf
 from taxi_mlops.storage.shelves import DamagedEntryError, FolderShelf, Shelf, ShelfError, TooLargeError
-from taxi_mlops.storage.urls import ServiceUrl
 
 INSTALL = "pip install 'taxi-mlops[redis]'"
 

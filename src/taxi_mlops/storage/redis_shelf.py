@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.monitoring.spans import client_span
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.shelves import DamagedEntryError, FullError, ShelfError, TooLargeError
-from taxi_mlops.storage.urls import ServiceUrl
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

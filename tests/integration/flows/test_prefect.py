@@ -26,8 +26,8 @@ from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder
 from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.workload_folder import write_workload

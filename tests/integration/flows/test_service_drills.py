@@ -209,8 +209,8 @@ def recorded_in_mlflow(settings, folder):
 def test_a_postgresql_that_is_killed_in_the_middle_of_a_record(own_services, specify, settings, tmp_path):
     """The run's rows are half written then: the record waits for the table of trials, which the test holds."""
     psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
+    from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.storage.database import Database
-    from taxi_mlops.storage.urls import experiments_url
 
     services = own_services("postgresql")
     recorded = settings.model_copy(update={"experiments_url": services.settings.experiments_url})

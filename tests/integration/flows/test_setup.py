@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.errors import UsageError
 from taxi_mlops.flows.setup import Part, set_up
+from taxi_mlops.service_urls import experiments_url
 from taxi_mlops.storage.database import Database, scripts
-from taxi_mlops.storage.urls import experiments_url
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 
 PASSWORD = "sl/ash@t"
 QUOTED = "sl%2Fash%40t"

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder
 from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import Database
 from taxi_mlops.storage.experiments import Base
-from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.recorders import RecorderContract
 from taxi_mlops.testing.sample_runs import make_run
 

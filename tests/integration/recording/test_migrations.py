@@ -13,9 +13,9 @@ from sqlalchemy import inspect, select, text
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.recording.store import StoreRecorder
 from taxi_mlops.recording.stored_trials import stored_trials, trials_query
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import VERSION_TABLE, Database, scripts
 from taxi_mlops.storage.experiments import Base, ComparisonRow
-from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
 from taxi_mlops.testing.sample_store import fill_store
 

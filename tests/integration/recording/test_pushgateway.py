@@ -16,7 +16,7 @@ from taxi_mlops.monitoring.ledger import Ledger
 from taxi_mlops.monitoring.patience import patience_of_a_run
 from taxi_mlops.recording import pushgateway
 from taxi_mlops.recording.pushgateway import PushgatewayRecorder
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.recorders import RecorderContract
 from taxi_mlops.testing.sample_runs import BEGUN, make_run
 

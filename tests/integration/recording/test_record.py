@@ -19,8 +19,8 @@ from taxi_mlops.recording.mlflow_recorder import MlflowRecorder, installed
 from taxi_mlops.recording.recordings import Recordings, RecordingState
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
 
 SECRET = "hunter2"
@@ -182,7 +182,7 @@ class TestMlflow:
             "from taxi_mlops.recording.base import RecordedRun\n"
             "from taxi_mlops.recording.mlflow_recorder import MlflowRecorder\n"
             "from taxi_mlops.recording.run_folder import RunFolder\n"
-            "from taxi_mlops.storage.urls import ServiceUrl\n"
+            "from taxi_mlops.service_urls import ServiceUrl\n"
             "assert 'mlflow' not in sys.modules\n"
             "recorder = MlflowRecorder(ServiceUrl('sqlite:///mlflow.db'), 'tests', Path('artifacts'), str)\n"
             "recorder.record(RecordedRun.read(RunFolder(Path('run'))))\n"

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import Database
-from taxi_mlops.storage.urls import ServiceUrl
 
 
 def ask_one_that_is_stopped(database):

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.recording.mlflow_recorder import MlflowAccess, MlflowRecorder, temporary_environment
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.recorders import RecorderContract
 from taxi_mlops.testing.sample_runs import make_run
 

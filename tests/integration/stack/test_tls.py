@@ -10,12 +10,12 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from taxi_mlops.monitoring.connections import try_connections
+from taxi_mlops.health.connections import try_connections
 from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.service_urls import experiments_url
 from taxi_mlops.settings import Settings
 from taxi_mlops.stack.administration import make_buckets, object_store_client
 from taxi_mlops.stack.programs import find_program
-from taxi_mlops.storage.urls import experiments_url
 from taxi_mlops.testing.sample_runs import make_run
 
 KEY = "administrators-key"

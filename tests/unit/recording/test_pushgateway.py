@@ -19,7 +19,7 @@ from taxi_mlops.recording.mlflow_recorder import MLFLOW
 from taxi_mlops.recording.pushgateway import metrics_of
 from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.store import STORE, StoreRecorder
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import REFERENCE, make_run
 
 VALUES = {

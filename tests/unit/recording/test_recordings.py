@@ -9,7 +9,7 @@ from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.recordings import Recordings, RecordingState, note
 from taxi_mlops.recording.store import StoreRecorder
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
 
 

@@ -10,7 +10,7 @@ from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.runs import RunFilter, list_runs
 from taxi_mlops.recording.store import StoreRecorder
 from taxi_mlops.recording.stored_runs import find_comparison, known_runs, stored_runs
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import BEGUN, EQUAL, make_run
 
 JANUARY, FEBRUARY, MARCH = "20260102-a", "20260202-b", "20260302-c"

@@ -12,7 +12,7 @@ from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.store import StoreRecorder
 from taxi_mlops.recording.trends import Verdict, read_trends
 from taxi_mlops.reports.trends import markdown, page, render, rows
-from taxi_mlops.storage.urls import ServiceUrl
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import BEGUN, DIFFERENT, EQUAL, REFERENCE, make_run
 
 TIME = "fit_seconds_median"

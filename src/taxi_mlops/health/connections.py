@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from taxi_mlops.data.objects import ObjectAddress, ObjectStore
 from taxi_mlops.errors import ServiceError, TaxiError
+from taxi_mlops.service_urls import ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.database import Database
 from taxi_mlops.storage.objects import TRIPS_BUCKET
-from taxi_mlops.storage.urls import ServiceUrl, experiments_url, mlflow_url
 
 if TYPE_CHECKING:
     import httpx

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from taxi_mlops.monitoring.diagnosis import Health, diagnose
+from taxi_mlops.health.diagnosis import Health, diagnose
 from taxi_mlops.recording.mlflow_recorder import installed
 from taxi_mlops.settings import Settings
 

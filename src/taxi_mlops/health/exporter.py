@@ -15,10 +15,10 @@ from prometheus_client.registry import Collector
 
 from taxi_mlops import __version__
 from taxi_mlops.errors import TaxiError
+from taxi_mlops.health.prefect_state import STATES, PrefectState, prefect_state
+from taxi_mlops.health.service_probes import addresses, probe
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
-from taxi_mlops.monitoring.prefect_state import STATES, PrefectState, prefect_state
-from taxi_mlops.monitoring.service_probes import addresses, probe
 from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.settings import Settings

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic import HttpUrl, SecretStr
 
-from taxi_mlops.monitoring.exporter import platform_registry, serve
-from taxi_mlops.monitoring.service_probes import Probe, addresses, probe
+from taxi_mlops.health.exporter import platform_registry, serve
+from taxi_mlops.health.service_probes import Probe, addresses, probe
 from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import make_run
 
 EXPIRY = datetime.datetime(2099, 1, 2, tzinfo=datetime.UTC)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from taxi_mlops.monitoring.connections import try_connections
-from taxi_mlops.monitoring.diagnosis import Health, diagnose
+from taxi_mlops.health.connections import try_connections
+from taxi_mlops.health.diagnosis import Health, diagnose
 from taxi_mlops.settings import Settings
 
 SECRET = "s3cr3tw0rd"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from taxi_mlops.service_urls import experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import experiments_url, mlflow_url
 
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "redis": 6379, "rediss": 6379}
 _TLS = ("https", "rediss")

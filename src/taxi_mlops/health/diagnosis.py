@@ -14,10 +14,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.adapters.registry import list_adapters
-from taxi_mlops.monitoring.connections import Answer, try_connections
+from taxi_mlops.health.connections import Answer, try_connections
 from taxi_mlops.recording.mlflow_recorder import INSTALL, installed
+from taxi_mlops.service_urls import experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import experiments_url, mlflow_url
 from taxi_mlops.trials.machine import usable_cpus
 
 FREE_DISK_BYTES = 1_000_000_000

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from taxi_mlops.service_urls import ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.urls import ServiceUrl, experiments_url, mlflow_url
 
 
 @pytest.mark.parametrize(
