@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from taxi_mlops.recording.stored_trials import stored_trials, trials_query
+from taxi_mlops.runs.stored_trials import stored_trials, trials_query
 from taxi_mlops.service_urls import needed_experiments_url
 from taxi_mlops.settings import Settings
 from taxi_mlops.stack.native import Stack

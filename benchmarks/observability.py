@@ -38,9 +38,9 @@ from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.record import configured_recorders
 from taxi_mlops.pipeline.telemetry import watched_run
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.pushgateway import PUSHGATEWAY
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine, usable_cpus
@@ -50,8 +50,8 @@ from taxi_mlops.trials.workload_folder import write_workload
 ADAPTER = "sklearn"
 IMPORT = """
 import time
-import taxi_mlops.cli.main, taxi_mlops.specification, taxi_mlops.settings, taxi_mlops.recording.assembly
-import taxi_mlops.recording.journal, taxi_mlops.recording.recordings
+import taxi_mlops.cli.main, taxi_mlops.specification, taxi_mlops.settings, taxi_mlops.results.assembly
+import taxi_mlops.results.journal, taxi_mlops.recording.recordings
 import taxi_mlops.data.load, taxi_mlops.trials.runner, taxi_mlops.adapters.registry
 import structlog, rich.progress
 started = time.process_time()

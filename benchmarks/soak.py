@@ -33,10 +33,10 @@ import psutil
 
 from taxi_mlops.flows.prefect_environment import named_server
 from taxi_mlops.flows.setup import set_up
-from taxi_mlops.recording.journal import Journal
-from taxi_mlops.recording.run_folder import RunFolder
-from taxi_mlops.recording.runs import RunFilter
-from taxi_mlops.recording.stored_runs import stored_runs
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.runs.listing import RunFilter
+from taxi_mlops.runs.stored_runs import stored_runs
 from taxi_mlops.service_urls import experiments_url, mlflow_url
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.stack.folder import StackFolder

@@ -14,10 +14,10 @@ import pytest
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.evaluation.performance import Interval
 from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepHeader
-from taxi_mlops.recording.sweep_result import assemble_sweep
 from taxi_mlops.reports.sweep_page import render as render_sweep
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.sweep_folder import SizeDrawn, SweepHeader
+from taxi_mlops.results.sweep_result import assemble_sweep
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.testing.sample_runs import EQUAL, REFERENCE, make_run
 

@@ -11,7 +11,7 @@ from taxi_mlops.cli.options import Cache, Output, Quiet, Spec, document_of, fold
 from taxi_mlops.cli.printing import print_files
 
 if TYPE_CHECKING:
-    from taxi_mlops.recording.cluster_result import ClusterFolder, ClusterResult
+    from taxi_mlops.results.cluster_result import ClusterFolder, ClusterResult
 
 
 class Format(StrEnum):
@@ -43,8 +43,8 @@ def cluster(
     from taxi_mlops.data.load import open_trips
     from taxi_mlops.pipeline.cluster import cluster as cluster_points
     from taxi_mlops.pipeline.cluster_files import write_clusters
-    from taxi_mlops.recording.cluster_result import ClusterFolder
-    from taxi_mlops.recording.new_folder import require_new
+    from taxi_mlops.results.cluster_result import ClusterFolder
+    from taxi_mlops.results.new_folder import require_new
 
     document = document_of(Cluster, given, spec)
     settings = settings_with(cache)
@@ -60,8 +60,8 @@ def cluster(
 def _show(result: ClusterResult, folder: ClusterFolder, kind: Format, json: bool) -> None:
     from rich.console import Console
 
-    from taxi_mlops.recording.documents import to_json
     from taxi_mlops.reports.cluster_terminal import render
+    from taxi_mlops.results.documents import to_json
 
     if json:
         typer.echo(to_json(result), nl=False)

@@ -20,8 +20,8 @@ from taxi_mlops.cli.options import (
 from taxi_mlops.cli.printing import advice_to_resume, print_files, warn
 
 if TYPE_CHECKING:
-    from taxi_mlops.recording.comparison import Comparison
-    from taxi_mlops.recording.run_folder import RunFolder
+    from taxi_mlops.results.comparison import Comparison
+    from taxi_mlops.results.run_folder import RunFolder
 
 
 @takes("taxi_mlops.specification:Specification")
@@ -46,7 +46,7 @@ def compare(
     from taxi_mlops.flows.prefect_run import run_flow
     from taxi_mlops.pipeline import compare as steps
     from taxi_mlops.recording.recordings import Recordings
-    from taxi_mlops.recording.run_folder import RunFolder
+    from taxi_mlops.results.run_folder import RunFolder
     from taxi_mlops.specification import Specification
 
     specification = document_to_run(Specification, given, spec, resume)
@@ -78,8 +78,8 @@ def succeeded(comparison: Comparison) -> bool:
 def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:
     from rich.console import Console
 
-    from taxi_mlops.recording.documents import to_json
     from taxi_mlops.reports.terminal import render
+    from taxi_mlops.results.documents import to_json
 
     if json:
         typer.echo(to_json(comparison), nl=False)

@@ -11,7 +11,7 @@ from taxi_mlops.cli.options import Output, Quiet, document_of, folder_to_fill, s
 from taxi_mlops.cli.printing import print_files
 
 if TYPE_CHECKING:
-    from taxi_mlops.recording.cluster_result import PredictionFolder, PredictionResult
+    from taxi_mlops.results.cluster_result import PredictionFolder, PredictionResult
 
 
 @takes("taxi_mlops.clustering:Prediction", required=("model", "data"))
@@ -29,8 +29,8 @@ def predict(
     from taxi_mlops.data.load import open_trips
     from taxi_mlops.pipeline.predict import predict as predict_points
     from taxi_mlops.pipeline.predict import write_prediction
-    from taxi_mlops.recording.cluster_result import PredictionFolder
-    from taxi_mlops.recording.new_folder import require_new
+    from taxi_mlops.results.cluster_result import PredictionFolder
+    from taxi_mlops.results.new_folder import require_new
 
     document = document_of(Prediction, given)
     settings = settings_with(cache=True)
@@ -46,8 +46,8 @@ def predict(
 def _show(result: PredictionResult, folder: PredictionFolder, kind: Format, json: bool) -> None:
     from rich.console import Console
 
-    from taxi_mlops.recording.documents import to_json
     from taxi_mlops.reports.cluster_terminal import render_prediction
+    from taxi_mlops.results.documents import to_json
 
     if json:
         typer.echo(to_json(result), nl=False)

@@ -25,7 +25,7 @@ def record(
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.pipeline.record import record_again
     from taxi_mlops.recording.recordings import Recording, RecordingState
-    from taxi_mlops.recording.run_folder import RunFolder
+    from taxi_mlops.results.run_folder import RunFolder
     from taxi_mlops.settings import load_settings
 
     settings = load_settings()

@@ -13,8 +13,8 @@ def report(
 ) -> None:
     """Write report.html and hotspots.geojson of a run again, from its own files."""
     from taxi_mlops.errors import RunFolderError
-    from taxi_mlops.recording.run_folder import RunFolder
     from taxi_mlops.reports.report import write_report
+    from taxi_mlops.results.run_folder import RunFolder
 
     run = RunFolder(folder)
     if not run.specification.is_file():

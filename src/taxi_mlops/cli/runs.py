@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from taxi_mlops.recording.run_pair import AdapterPair, RunPair
-    from taxi_mlops.recording.runs import RunFilter, RunSummary
-    from taxi_mlops.recording.stored_trials import StoredTrial
+    from taxi_mlops.runs.listing import RunFilter, RunSummary
+    from taxi_mlops.runs.run_pair import AdapterPair, RunPair
+    from taxi_mlops.runs.stored_trials import StoredTrial
     from taxi_mlops.settings import Settings
 
 
@@ -59,8 +59,8 @@ def list_runs(
     """List runs, the newest first: those of the experiment store, and those of the runs folder."""
     from rich.console import Console
 
-    from taxi_mlops.recording.runs import RunFilter, RunSummary
-    from taxi_mlops.recording.runs import list_runs as runs_in
+    from taxi_mlops.runs.listing import RunFilter, RunSummary
+    from taxi_mlops.runs.listing import list_runs as runs_in
     from taxi_mlops.settings import load_settings
 
     wanted = RunFilter(adapter, data, _utc(since), limit)
@@ -86,7 +86,7 @@ def list_trials(
     """List an adapter's trials over all runs of the experiment store, the newest first."""
     from rich.console import Console
 
-    from taxi_mlops.recording.stored_trials import StoredTrial, stored_trials
+    from taxi_mlops.runs.stored_trials import StoredTrial, stored_trials
     from taxi_mlops.service_urls import needed_experiments_url
     from taxi_mlops.settings import load_settings
 
@@ -109,8 +109,8 @@ def compare_two(
     """Put two runs of the same data on the same machine side by side. Unlike ones are refused."""
     from rich.console import Console
 
-    from taxi_mlops.recording.run_pair import RunPair, compare_runs
-    from taxi_mlops.recording.stored_runs import find_comparison
+    from taxi_mlops.runs.run_pair import RunPair, compare_runs
+    from taxi_mlops.runs.stored_runs import find_comparison
     from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
 
@@ -143,9 +143,9 @@ def analyze_several(
     from rich.console import Console
 
     from taxi_mlops.evaluation.workloads import AcrossWorkloads
-    from taxi_mlops.recording.several_runs import analyze
-    from taxi_mlops.recording.stored_runs import find_comparison
     from taxi_mlops.reports.several_page import render_analysis
+    from taxi_mlops.runs.several_runs import analyze
+    from taxi_mlops.runs.stored_runs import find_comparison
     from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
 
@@ -186,9 +186,9 @@ def follow(
     from rich.console import Console
 
     from taxi_mlops.pipeline.aggregate import write_trends
-    from taxi_mlops.recording.runs import RunFilter
-    from taxi_mlops.recording.trends import Trends
     from taxi_mlops.reports.trends import render
+    from taxi_mlops.runs.listing import RunFilter
+    from taxi_mlops.runs.trends import Trends
     from taxi_mlops.settings import load_settings
 
     wanted = RunFilter(adapter=adapter, data=data, since=_utc(since))
@@ -207,8 +207,8 @@ def _utc(since: datetime | None) -> datetime | None:
 
 def _known(settings: Settings, wanted: RunFilter) -> tuple[RunSummary, ...]:
     from taxi_mlops.errors import ServiceError
-    from taxi_mlops.recording.runs import list_runs as runs_in
-    from taxi_mlops.recording.stored_runs import known_runs
+    from taxi_mlops.runs.listing import list_runs as runs_in
+    from taxi_mlops.runs.stored_runs import known_runs
     from taxi_mlops.service_urls import experiments_url
 
     try:

@@ -33,10 +33,10 @@ def schema(
 def json_schema(document: Document) -> dict[str, Any]:
     """Return the JSON Schema of a document; of the journal, that of one line."""
     from taxi_mlops.clustering import Cluster
-    from taxi_mlops.recording.cluster_result import ClusterResult, PredictionResult
-    from taxi_mlops.recording.comparison import Comparison
-    from taxi_mlops.recording.journal import RECORD
-    from taxi_mlops.recording.sweep_result import SweepResult
+    from taxi_mlops.results.cluster_result import ClusterResult, PredictionResult
+    from taxi_mlops.results.comparison import Comparison
+    from taxi_mlops.results.journal import RECORD
+    from taxi_mlops.results.sweep_result import SweepResult
     from taxi_mlops.specification import Specification
     from taxi_mlops.sweep import Sweep
 

@@ -20,8 +20,8 @@ from taxi_mlops.cli.options import (
 from taxi_mlops.cli.printing import advice_to_resume, print_files
 
 if TYPE_CHECKING:
-    from taxi_mlops.recording.sweep_folder import SweepFolder
-    from taxi_mlops.recording.sweep_result import SweepResult
+    from taxi_mlops.results.sweep_folder import SweepFolder
+    from taxi_mlops.results.sweep_result import SweepResult
 
 
 @takes("taxi_mlops.sweep:Sweep")
@@ -37,7 +37,7 @@ def sweep(
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best."""
     from taxi_mlops.cli.progress import watched
     from taxi_mlops.pipeline import sweep as steps
-    from taxi_mlops.recording.sweep_folder import SweepFolder
+    from taxi_mlops.results.sweep_folder import SweepFolder
     from taxi_mlops.sweep import Sweep
 
     document = document_to_run(Sweep, given, spec, resume)
@@ -56,8 +56,8 @@ def sweep(
 def _show(result: SweepResult, folder: SweepFolder, json: bool) -> None:
     from rich.console import Console
 
-    from taxi_mlops.recording.documents import to_json
     from taxi_mlops.reports.sweep_terminal import render
+    from taxi_mlops.results.documents import to_json
 
     if json:
         typer.echo(to_json(result), nl=False)

@@ -29,14 +29,14 @@ from taxi_mlops.pipeline import sweep as sweeping
 from taxi_mlops.pipeline.aggregate import write_trends
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.run_folder import RunFolder
-from taxi_mlops.recording.runs import RunFilter
-from taxi_mlops.recording.sweep_folder import SweepFolder
 from taxi_mlops.reports import units
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import sentence as trends_sentence
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.results.sweep_folder import SweepFolder
+from taxi_mlops.runs.listing import RunFilter
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.recordings import Recordings
-from taxi_mlops.recording.run_folder import RunFolder
-from taxi_mlops.recording.sweep_folder import SweepFolder
-from taxi_mlops.recording.sweep_result import SweepResult
-from taxi_mlops.recording.trends import Trends
 from taxi_mlops.reports.markdown import markdown, ranking_rows
 from taxi_mlops.reports.sweep_page import INDICES, sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import markdown as trends_markdown
 from taxi_mlops.reports.trends import rows as trend_rows
 from taxi_mlops.reports.units import seconds
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.results.sweep_folder import SweepFolder
+from taxi_mlops.results.sweep_result import SweepResult
+from taxi_mlops.runs.trends import Trends
 
 
 def show_comparison(comparison: Comparison, folder: RunFolder) -> None:

@@ -27,8 +27,8 @@ from taxi_mlops.pipeline.conductor import Conductor, Step
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load, cached_points
 from taxi_mlops.pipeline.record import NotRecordedError
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 

@@ -15,7 +15,7 @@ from taxi_mlops.flows.prefect_environment import (
 )
 from taxi_mlops.flows.prefect_server import start_server
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import Specification
 

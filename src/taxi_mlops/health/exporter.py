@@ -20,7 +20,7 @@ from taxi_mlops.health.service_probes import addresses, probe
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
 from taxi_mlops.recording.recordings import Recordings
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
 TIMEOUT_SECONDS = 2.0

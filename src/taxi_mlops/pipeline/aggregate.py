@@ -6,9 +6,9 @@ from pathlib import Path
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.files import write_atomically
-from taxi_mlops.recording.runs import RunFilter
-from taxi_mlops.recording.trends import Trends, read_trends
 from taxi_mlops.reports.trends import page
+from taxi_mlops.runs.listing import RunFilter
+from taxi_mlops.runs.trends import Trends, read_trends
 from taxi_mlops.service_urls import needed_experiments_url
 from taxi_mlops.settings import Settings
 

@@ -12,16 +12,16 @@ from taxi_mlops.domain import NOISE
 from taxi_mlops.files import write_atomically
 from taxi_mlops.pipeline.cluster import Clusters, Stopwatch
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.cluster_result import AdapterUsed, ClusterFolder, ClusterResult, LargestCluster
-from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.label_table import LabelFormat, clustering_table, in_batches, with_trips, write_table
-from taxi_mlops.recording.new_folder import filled
 from taxi_mlops.reports.cluster_page import render
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import Hotspots
 from taxi_mlops.reports.labels import LabelledPoints
 from taxi_mlops.reports.map_section import LARGEST, OUTLINE, hotspots_of, make_section
+from taxi_mlops.results.cluster_result import AdapterUsed, ClusterFolder, ClusterResult, LargestCluster
+from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.label_table import LabelFormat, clustering_table, in_batches, with_trips, write_table
+from taxi_mlops.results.new_folder import filled
 from taxi_mlops.trials.machine import describe_machine
 
 if TYPE_CHECKING:

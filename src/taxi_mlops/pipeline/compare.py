@@ -29,11 +29,11 @@ from taxi_mlops.pipeline.resolve import Resolved, resolve
 from taxi_mlops.pipeline.telemetry import watched_afterwards, watched_run
 from taxi_mlops.pipeline.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.pipeline.workloads import wanted_points, write_further
-from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
-from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.recording.run_folder import RunFolder, new_id
+from taxi_mlops.results.assembly import Verdicts, assemble, of_workload, with_further
+from taxi_mlops.results.comparison import Comparison, read_comparison
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
+from taxi_mlops.results.run_folder import RunFolder, new_id
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO, Specification
 from taxi_mlops.trials.host_lock import host_lock, untimed_work

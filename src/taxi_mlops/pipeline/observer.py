@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from taxi_mlops.domain import Trial, TrialOutcome
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.journal import RunHeader
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.journal import RunHeader
 
 
 class Observer:

@@ -19,11 +19,11 @@ from taxi_mlops.files import write_atomically
 from taxi_mlops.pipeline.cluster import Stopwatch
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.resolve import threads_to_use
-from taxi_mlops.recording.cluster_result import ModelUsed, PredictionFolder, PredictionResult
-from taxi_mlops.recording.comparison import Dataset
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.label_table import LabelFormat, in_batches, label_table, with_trips, write_table
-from taxi_mlops.recording.new_folder import filled
+from taxi_mlops.results.cluster_result import ModelUsed, PredictionFolder, PredictionResult
+from taxi_mlops.results.comparison import Dataset
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.label_table import LabelFormat, in_batches, label_table, with_trips, write_table
+from taxi_mlops.results.new_folder import filled
 from taxi_mlops.settings import Settings
 from taxi_mlops.trials.machine import describe_machine
 

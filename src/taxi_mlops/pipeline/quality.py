@@ -10,7 +10,7 @@ from taxi_mlops.domain import Workload
 from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
 from taxi_mlops.pipeline.verdicts import Answers
-from taxi_mlops.recording.assembly import Verdicts
+from taxi_mlops.results.assembly import Verdicts
 from taxi_mlops.trials.clusterings import open_clustering
 from taxi_mlops.trials.machine import usable_cpus
 

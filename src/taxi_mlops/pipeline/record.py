@@ -12,13 +12,13 @@ from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.telemetry import watched_afterwards
 from taxi_mlops.recording.base import RecordedRun, Recorder
-from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowAccess, MlflowRecorder, installed
 from taxi_mlops.recording.pushgateway import PUSHGATEWAY, PushgatewayRecorder
 from taxi_mlops.recording.recordings import Recording, Recordings, RecordingState, note
-from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.store import STORE, StoreRecorder
 from taxi_mlops.reports.markdown import markdown
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.service_urls import OFF, ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
 

@@ -11,7 +11,7 @@ from pydantic import ByteSize
 from taxi_mlops.adapters.registry import AdapterListing, list_adapters
 from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.errors import AdapterUnavailableError, UsageError
-from taxi_mlops.recording.journal import UnavailableAdapter
+from taxi_mlops.results.journal import UnavailableAdapter
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import usable_cpus
 

@@ -25,11 +25,11 @@ from taxi_mlops.pipeline.compare import resume as resume_run
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load, cached_points, cached_samples
 from taxi_mlops.pipeline.resolve import resolve
-from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.run_folder import RunFolder, held, new_id
-from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepFolder, SweepHeader
-from taxi_mlops.recording.sweep_result import SweepResult, assemble_sweep, read_sweep
+from taxi_mlops.results.comparison import Comparison, read_comparison
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.run_folder import RunFolder, held, new_id
+from taxi_mlops.results.sweep_folder import SizeDrawn, SweepFolder, SweepHeader
+from taxi_mlops.results.sweep_result import SweepResult, assemble_sweep, read_sweep
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import ALL, Specification
 from taxi_mlops.sweep import Cell, Sweep, SweepTrials

@@ -23,10 +23,10 @@ from taxi_mlops.monitoring.secrets import SecretFilter, secrets_of
 from taxi_mlops.monitoring.spans import step_span
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
 from taxi_mlops.pipeline.observer import Observer, Observers
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.journal import RunHeader
 from taxi_mlops.recording.pushgateway import tell_comparison
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.journal import RunHeader
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
 RUN = "compare"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from taxi_mlops.domain import AdapterInfo, Points, TrialOutcome, Workload
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict, check_equivalence
-from taxi_mlops.recording.assembly import Verdicts
-from taxi_mlops.recording.label_table import clustering_table
+from taxi_mlops.results.assembly import Verdicts
+from taxi_mlops.results.label_table import clustering_table
 from taxi_mlops.trials.clusterings import open_clustering
 
 _SEVERITY = (Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING, Verdict.DIFFERENT)

@@ -8,8 +8,8 @@ from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.data.samples import nested_samples
 from taxi_mlops.domain import Parameters, Points, Workload
 from taxi_mlops.errors import UsageError
-from taxi_mlops.recording.journal import FurtherWorkload
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import FurtherWorkload
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import ALL, Specification
 from taxi_mlops.trials.workload_folder import write_workload
 

@@ -1,1 +1,1 @@
-"""The journal of a run, and the documents made from it."""
+"""Record runs outside their folder: the experiment store, MLflow, the Pushgateway."""

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import Comparison, read_comparison
+from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
+from taxi_mlops.results.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

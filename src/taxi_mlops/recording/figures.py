@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from taxi_mlops.recording.comparison import AdapterResult
+from taxi_mlops.results.comparison import AdapterResult
 
 
 def figures_of(result: AdapterResult) -> dict[str, float]:

@@ -18,9 +18,9 @@ from typing import Literal
 
 from taxi_mlops.domain import MAIN, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.comparison import AdapterResult, Comparison, RankingEntry
 from taxi_mlops.recording.figures import figures_of
-from taxi_mlops.recording.journal import TrialRecord
+from taxi_mlops.results.comparison import AdapterResult, Comparison, RankingEntry
+from taxi_mlops.results.journal import TrialRecord
 
 _SHOWN_FIRST = "time/fit_seconds_median"
 DIGEST_CHARACTERS = 36

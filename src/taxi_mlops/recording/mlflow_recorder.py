@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring.logs import redirected
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.mlflow_entries import Entry, adapter_entries, comparison_entry, data_set
+from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 

@@ -21,8 +21,8 @@ from taxi_mlops.monitoring.patience import NoAnswerError, patience_or
 from taxi_mlops.monitoring.spans import client_span
 from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.comparison import Comparison
 from taxi_mlops.recording.recordings import Recordings, RecordingState
+from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.service_urls import ServiceUrl
 
 if TYPE_CHECKING:

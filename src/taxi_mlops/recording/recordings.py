@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from taxi_mlops.files import write_atomically
 from taxi_mlops.recording.base import RecordedRun, Recorder
-from taxi_mlops.recording.documents import read_document, to_json
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.documents import read_document, to_json
+from taxi_mlops.results.run_folder import RunFolder
 
 
 class RecordingState(StrEnum):

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from taxi_mlops.domain import MAIN, TrialOutcome
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.comparison import AdapterResult, Comparison, Findings
 from taxi_mlops.recording.figures import figures_of
-from taxi_mlops.recording.journal import TrialRecord
+from taxi_mlops.results.comparison import AdapterResult, Comparison, Findings
+from taxi_mlops.results.journal import TrialRecord
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import Database
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow, TrialRow, WorkloadRow

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports.units import factor, memory, seconds
 from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, nominal, quantitative, to_svg
+from taxi_mlops.results.comparison import AdapterResult, Comparison
 
 _WIDTHS = {"wide": 420, "narrow": 240}
 _STEP = 34

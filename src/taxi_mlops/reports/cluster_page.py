@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from taxi_mlops.recording.cluster_result import ClusterResult
 from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.map_section import MapSection, map_scripts
 from taxi_mlops.reports.page import RULES
+from taxi_mlops.results.cluster_result import ClusterResult
 
 
 def render(result: ClusterResult, section: MapSection) -> str:

@@ -7,10 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from taxi_mlops.data.load import NOT_SAMPLED
-from taxi_mlops.recording.cluster_result import ClusterResult, PredictionResult
-from taxi_mlops.recording.comparison import Dataset
 from taxi_mlops.reports.map import area_text, density_text, place_text
 from taxi_mlops.reports.units import seconds
+from taxi_mlops.results.cluster_result import ClusterResult, PredictionResult
+from taxi_mlops.results.comparison import Dataset
 
 SHOWN = 5
 

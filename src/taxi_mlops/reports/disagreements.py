@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taxi_mlops.evaluation.statistics import PairwiseTest
-from taxi_mlops.recording.comparison import Comparison
+from taxi_mlops.results.comparison import Comparison
 
 SIGNIFICANT = 0.05
 

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from taxi_mlops.evaluation.counterexamples import Example
-from taxi_mlops.recording.comparison import AdapterResult
 from taxi_mlops.reports.map import label_text, place_text
 from taxi_mlops.reports.units import UNDEFINED, factor, memory, p_value, seconds
+from taxi_mlops.results.comparison import AdapterResult
 
 if TYPE_CHECKING:
     from jinja2 import Environment

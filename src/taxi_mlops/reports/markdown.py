@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from taxi_mlops.recording.comparison import AdapterResult, Comparison, RankingEntry
 from taxi_mlops.reports.terminal import sentence
 from taxi_mlops.reports.units import UNDEFINED, memory, seconds, speedup
+from taxi_mlops.results.comparison import AdapterResult, Comparison, RankingEntry
 
 _HEAD = ("#", "adapter", "fit, median", "speed-up [95 %]", "memory", "clustering")
 _RULE = ("--:", ":--", "--:", "--:", "--:", ":--")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.files import write_atomically
-from taxi_mlops.recording.comparison import AdapterResult, Comparison, read_comparison
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import AdapterResult, Comparison, read_comparison
+from taxi_mlops.results.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from taxi_mlops.reports.map_section import MapSection

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.recording.sweep_result import Candidate
 from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.picture import PALETTE
 from taxi_mlops.reports.units import UNDEFINED, seconds
 from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, nominal, quantitative
+from taxi_mlops.results.sweep_result import Candidate
 
 _CELL_HEIGHT = 38
 _BRIGHT = 0.6

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from taxi_mlops.domain import TrialStatus
-from taxi_mlops.recording.sweep_result import Candidate, CellResult, SweepResult, index_of
 from taxi_mlops.reports.charts import Chart
 from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.sweep_charts import Place, curves_chart, front_chart, heat_map
 from taxi_mlops.reports.units import seconds
+from taxi_mlops.results.sweep_result import Candidate, CellResult, SweepResult, index_of
 
 INDICES = {"dbcv": "DBCV", "silhouette": "silhouette", "stability": "stability"}
 

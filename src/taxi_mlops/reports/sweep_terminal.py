@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from taxi_mlops.recording.sweep_result import SweepResult
 from taxi_mlops.reports.sweep_page import INDICES, sentence
 from taxi_mlops.reports.units import seconds
+from taxi_mlops.results.sweep_result import SweepResult
 
 
 def render(result: SweepResult) -> RenderableType:

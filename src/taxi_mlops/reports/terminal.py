@@ -9,9 +9,9 @@ from rich.text import Text
 from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.evaluation.equivalence import Verdict
-from taxi_mlops.recording.comparison import AdapterResult, Comparison
 from taxi_mlops.reports import several
 from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds, speedup
+from taxi_mlops.results.comparison import AdapterResult, Comparison
 
 _VERDICTS = {
     Verdict.EQUAL: ("equal", "green"),

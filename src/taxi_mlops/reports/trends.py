@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taxi_mlops.evaluation.trend import FEWEST_FOR_PREDICTION
-from taxi_mlops.recording.trends import FigureTrend, SeriesKey, SeriesTrend, Trends, Verdict
 from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, quantitative
+from taxi_mlops.runs.trends import FigureTrend, SeriesKey, SeriesTrend, Trends, Verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

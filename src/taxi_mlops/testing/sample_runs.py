@@ -8,11 +8,11 @@ from pathlib import Path
 from taxi_mlops.domain import MAIN, AdapterInfo, Provenance, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
 from taxi_mlops.files import write_atomically
-from taxi_mlops.recording.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.journal import FurtherWorkload, Journal, RunHeader, TrialRecord, UnavailableAdapter
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.assembly import Verdicts, assemble, of_workload, with_further
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.journal import FurtherWorkload, Journal, RunHeader, TrialRecord, UnavailableAdapter
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
 

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 
 from taxi_mlops.pipeline.compare import compare
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.processes import marked_processes

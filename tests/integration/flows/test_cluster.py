@@ -21,7 +21,7 @@ from taxi_mlops.errors import AdapterUnavailableError, RunFolderError, TaxiError
 from taxi_mlops.pipeline import cluster as steps
 from taxi_mlops.pipeline.cluster_files import write_clusters
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.cluster_result import ClusterFolder
+from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.oracle import brute_force_dbscan
 
@@ -214,7 +214,7 @@ from taxi_mlops.clustering import Cluster
 from taxi_mlops.pipeline.cluster import cluster
 from taxi_mlops.pipeline.cluster_files import write_clusters
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.cluster_result import ClusterFolder
+from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.settings import Settings
 document = Cluster().with_parameters({{"data": {str(trips)!r}, "eps": 60, "min_samples": 8}})
 clusters = cluster(document, Settings(cache_dir={str(settings.cache_dir)!r}), Observer())

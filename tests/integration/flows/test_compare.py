@@ -18,9 +18,9 @@ from taxi_mlops.domain import TrialStatus
 from taxi_mlops.errors import AdapterUnavailableError, DataError, RunFolderError, UsageError
 from taxi_mlops.pipeline.compare import resume
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.journal import Journal
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import Comparison, read_comparison
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 
 

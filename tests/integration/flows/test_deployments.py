@@ -20,8 +20,8 @@ from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.flows import prefect_environment
 from taxi_mlops.parameters import parameters_of
-from taxi_mlops.recording.journal import Journal
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.stack.services.postgresql import database_password
 from taxi_mlops.stack.services.prefect import PrefectServer

@@ -19,7 +19,7 @@ from taxi_mlops.data.load import open_trips
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.predict import predict, write_prediction
-from taxi_mlops.recording.cluster_result import PredictionFolder
+from taxi_mlops.results.cluster_result import PredictionFolder
 from taxi_mlops.settings import Settings
 
 EPS = 60.0

@@ -22,10 +22,10 @@ from taxi_mlops.errors import UsageError
 from taxi_mlops.flows import prefect_run
 from taxi_mlops.flows.prefect_server import start_server
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder
 from taxi_mlops.recording.recordings import note
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.sample_runs import make_run
@@ -166,7 +166,7 @@ def test_the_run_in_mlflow_is_linked(server, prefect_home, tmp_path):
         "from pathlib import Path\n"
         "from taxi_mlops.flows.prefect_artifacts import show_comparison\n"
         "from taxi_mlops.recording.base import RecordedRun\n"
-        "from taxi_mlops.recording.run_folder import RunFolder\n"
+        "from taxi_mlops.results.run_folder import RunFolder\n"
         "folder = RunFolder(Path(sys.argv[1]))\n"
         "show_comparison(RecordedRun.read(folder).comparison, folder)\n"
     )

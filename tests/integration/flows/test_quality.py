@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taxi_mlops.errors import DataError
-from taxi_mlops.recording.journal import Journal
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 
 

@@ -22,9 +22,9 @@ from taxi_mlops.errors import DownloadError, TaxiError
 from taxi_mlops.pipeline.compare import compare, resume
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.record import record_again
-from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.recordings import Recordings, RecordingState
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 
 
 class Watching(Observer):

@@ -17,10 +17,10 @@ import pytest
 from taxi_mlops.errors import RunFolderError, UsageError
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.sweep import prepare, resume, sweep
-from taxi_mlops.recording.comparison import read_comparison
-from taxi_mlops.recording.journal import Journal
-from taxi_mlops.recording.sweep_folder import SweepFolder
-from taxi_mlops.recording.sweep_result import SweepResult, read_sweep
+from taxi_mlops.results.comparison import read_comparison
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.sweep_folder import SweepFolder
+from taxi_mlops.results.sweep_result import SweepResult, read_sweep
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
 

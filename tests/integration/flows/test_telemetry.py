@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.pipeline.compare import compare, resume
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.recordings import Recordings
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
 

@@ -20,7 +20,7 @@ from taxi_mlops.pipeline.compare import compare
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.record import configured_recorders
 from taxi_mlops.recording.recordings import Recordings
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.testing.sample_runs import make_run
 

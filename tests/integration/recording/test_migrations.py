@@ -12,7 +12,7 @@ from sqlalchemy import inspect, select, text
 
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.recording.store import StoreRecorder
-from taxi_mlops.recording.stored_trials import stored_trials, trials_query
+from taxi_mlops.runs.stored_trials import stored_trials, trials_query
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import VERSION_TABLE, Database, scripts
 from taxi_mlops.storage.experiments import Base, ComparisonRow

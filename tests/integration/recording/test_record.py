@@ -17,8 +17,8 @@ from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.record import chosen_recorders, configured_recorders, record, record_again
 from taxi_mlops.recording.mlflow_recorder import MlflowRecorder, installed
 from taxi_mlops.recording.recordings import Recordings, RecordingState
-from taxi_mlops.recording.run_folder import RunFolder
 from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.sample_runs import make_run
@@ -181,7 +181,7 @@ class TestMlflow:
             "from pathlib import Path\n"
             "from taxi_mlops.recording.base import RecordedRun\n"
             "from taxi_mlops.recording.mlflow_recorder import MlflowRecorder\n"
-            "from taxi_mlops.recording.run_folder import RunFolder\n"
+            "from taxi_mlops.results.run_folder import RunFolder\n"
             "from taxi_mlops.service_urls import ServiceUrl\n"
             "assert 'mlflow' not in sys.modules\n"
             "recorder = MlflowRecorder(ServiceUrl('sqlite:///mlflow.db'), 'tests', Path('artifacts'), str)\n"

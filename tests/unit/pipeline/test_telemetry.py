@@ -15,7 +15,7 @@ from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.secrets import SecretFilter
 from taxi_mlops.pipeline.observer import Observer, Observers
 from taxi_mlops.pipeline.telemetry import Telemetry
-from taxi_mlops.recording.journal import RunHeader
+from taxi_mlops.results.journal import RunHeader
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
 

@@ -10,8 +10,8 @@ import pytest
 from taxi_mlops.domain import MAIN, Points, Provenance
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline.workloads import wanted_points, write_further
-from taxi_mlops.recording.journal import RunHeader
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.journal import RunHeader
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
 from taxi_mlops.trials.workload_folder import open_workload

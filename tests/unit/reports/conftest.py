@@ -16,15 +16,15 @@ from taxi_mlops.evaluation.counterexamples import Clause, Example
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
 from taxi_mlops.evaluation.performance import Interval, Speedup
 from taxi_mlops.evaluation.quality.metrics import ClusterSizes, Estimate, QualityMetrics
-from taxi_mlops.recording.comparison import (
+from taxi_mlops.results.comparison import (
     AdapterResult,
     ClusteringParametersUsed,
     Comparison,
     Dataset,
     RankingEntry,
 )
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
 

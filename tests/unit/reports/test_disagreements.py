@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from taxi_mlops.evaluation.statistics import PairwiseTest
-from taxi_mlops.recording.comparison import Comparison, RankingEntry
 from taxi_mlops.reports.disagreements import disagreements
+from taxi_mlops.results.comparison import Comparison, RankingEntry
 
 
 def found(comparison: Comparison, ranks: tuple[int, int], p_adjusted: float) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.evaluation.statistics import Friedman, friedman
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.several_runs import analyze
 from taxi_mlops.reports.several_charts import critical_difference_chart, tied_groups
 from taxi_mlops.reports.several_page import render_analysis
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.runs.several_runs import analyze
 from taxi_mlops.testing.sample_runs import make_run
 
 

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.recording.sweep_folder import SizeDrawn, SweepHeader
-from taxi_mlops.recording.sweep_result import assemble_sweep
 from taxi_mlops.reports.sweep_page import render, sentence
 from taxi_mlops.reports.sweep_terminal import render as on_terminal
+from taxi_mlops.results.sweep_folder import SizeDrawn, SweepHeader
+from taxi_mlops.results.sweep_result import assemble_sweep
 from taxi_mlops.sweep import Sweep
 from taxi_mlops.trials.machine import describe_machine
 

@@ -23,9 +23,9 @@ from taxi_mlops.evaluation.trend import (
     change_point,
     predict_last,
 )
-from taxi_mlops.recording.documents import ResultDocument
-from taxi_mlops.recording.runs import RunFilter
-from taxi_mlops.recording.stored_runs import conditions
+from taxi_mlops.results.documents import ResultDocument
+from taxi_mlops.runs.listing import RunFilter
+from taxi_mlops.runs.stored_runs import conditions
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow

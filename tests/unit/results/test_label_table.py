@@ -12,7 +12,7 @@ import pytest
 
 from taxi_mlops.domain import Clustering, Points, Provenance
 from taxi_mlops.errors import DataError, UsageError
-from taxi_mlops.recording.label_table import clustering_table, in_batches, label_table, with_trips, write_table
+from taxi_mlops.results.label_table import clustering_table, in_batches, label_table, with_trips, write_table
 
 LABELS = np.array([0, -1, 0], dtype=np.int32)
 FOUND = Clustering(LABELS, np.array([True, False, False]))

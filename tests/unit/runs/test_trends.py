@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from taxi_mlops.recording.runs import RunFilter
 from taxi_mlops.recording.store import StoreRecorder
-from taxi_mlops.recording.trends import Verdict, read_trends
 from taxi_mlops.reports.trends import markdown, page, render, rows
+from taxi_mlops.runs.listing import RunFilter
+from taxi_mlops.runs.trends import Verdict, read_trends
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import BEGUN, DIFFERENT, EQUAL, REFERENCE, make_run
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from taxi_mlops.errors import UsageError
 from taxi_mlops.evaluation.performance import Speedup
 from taxi_mlops.evaluation.unpaired import unpaired_speedup
-from taxi_mlops.recording.comparison import AdapterResult, Comparison
+from taxi_mlops.results.comparison import AdapterResult, Comparison
 
 SEED = 0
 

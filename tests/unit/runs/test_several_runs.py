@@ -12,11 +12,11 @@ from taxi_mlops.domain import AdapterInfo, Trial, TrialKind, TrialOutcome, Trial
 from taxi_mlops.errors import UsageError
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
 from taxi_mlops.evaluation.workloads import AcrossWorkloads, far_size
-from taxi_mlops.recording.assembly import Verdicts, assemble
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.journal import RunHeader
-from taxi_mlops.recording.several_runs import analyze
 from taxi_mlops.reports.several import render
+from taxi_mlops.results.assembly import Verdicts, assemble
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.journal import RunHeader
+from taxi_mlops.runs.several_runs import analyze
 
 EQUAL = Equivalence(Verdict.EQUAL, 0, None, 0, 0, 0, 1.0, ())
 SIZES = (1_000, 4_000, 16_000, 64_000)

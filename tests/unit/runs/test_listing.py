@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
-from taxi_mlops.recording.assembly import Verdicts, assemble
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
-from taxi_mlops.recording.run_folder import RunFolder
-from taxi_mlops.recording.runs import list_runs
+from taxi_mlops.results.assembly import Verdicts, assemble
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
+from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.runs.listing import list_runs
 
 
 def begin(parent: Path, name: str, header: RunHeader) -> tuple[RunFolder, Journal]:

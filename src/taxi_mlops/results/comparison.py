@@ -19,7 +19,7 @@ from taxi_mlops.evaluation.performance import Speedup
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.statistics import PairwiseTest
 from taxi_mlops.evaluation.workloads import AcrossWorkloads
-from taxi_mlops.recording.documents import ResultDocument, read_document
+from taxi_mlops.results.documents import ResultDocument, read_document
 from taxi_mlops.trials.machine import Machine
 
 

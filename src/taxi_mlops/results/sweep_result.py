@@ -20,9 +20,9 @@ from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.evaluation.pareto import pareto_front
 from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
-from taxi_mlops.recording.comparison import AdapterResult, Comparison, Dataset
-from taxi_mlops.recording.documents import ResultDocument, read_document
-from taxi_mlops.recording.sweep_folder import SweepHeader
+from taxi_mlops.results.comparison import AdapterResult, Comparison, Dataset
+from taxi_mlops.results.documents import ResultDocument, read_document
+from taxi_mlops.results.sweep_folder import SweepHeader
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.trials.machine import Machine
 

@@ -7,7 +7,7 @@ import pytest
 
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.errors import RunFolderError
-from taxi_mlops.recording.journal import Journal, RunHeader, TrialRecord
+from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.ranking import Contender, Place, compare, rank
 from taxi_mlops.evaluation.statistics import PairwiseTest, compare_pairs
 from taxi_mlops.evaluation.workloads import MeasuredWorkload, analyze_workloads
-from taxi_mlops.recording.comparison import (
+from taxi_mlops.results.comparison import (
     AdapterResult,
     ClusteringParametersUsed,
     Comparison,
@@ -23,7 +23,7 @@ from taxi_mlops.recording.comparison import (
     RankingEntry,
     WorkloadResult,
 )
-from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
+from taxi_mlops.results.journal import RunHeader, UnavailableAdapter
 
 NOT_TIMED = "nothing was timed: the run was asked for no repeats"
 _TIMED = frozenset(name for name in AdapterResult.model_fields if "seconds" in name) | {

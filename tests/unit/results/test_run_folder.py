@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.errors import RunFolderError
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.run_folder import RunFolder
 
 
 def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:

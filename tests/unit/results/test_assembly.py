@@ -7,11 +7,11 @@ from rich.console import Console
 
 from taxi_mlops.domain import AdapterInfo, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
-from taxi_mlops.recording.assembly import Verdicts, assemble
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.documents import to_json
-from taxi_mlops.recording.journal import RunHeader, UnavailableAdapter
 from taxi_mlops.reports.terminal import render, sentence
+from taxi_mlops.results.assembly import Verdicts, assemble
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.journal import RunHeader, UnavailableAdapter
 
 
 def info(name: str, note: str = "") -> AdapterInfo:

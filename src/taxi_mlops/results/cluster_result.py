@@ -13,9 +13,9 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.recording.comparison import ClusteringParametersUsed, Dataset
-from taxi_mlops.recording.documents import ResultDocument
-from taxi_mlops.recording.label_table import LabelFormat
+from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
+from taxi_mlops.results.documents import ResultDocument
+from taxi_mlops.results.label_table import LabelFormat
 from taxi_mlops.trials.machine import Machine
 
 

@@ -1,3 +1,5 @@
+"""A header of a run, for the tests of its files."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -5,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from taxi_mlops.domain import Provenance
-from taxi_mlops.recording.journal import RunHeader
+from taxi_mlops.results.journal import RunHeader
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import describe_machine
 

@@ -7,9 +7,9 @@ import pytest
 
 from taxi_mlops.errors import RunFolderError, UsageError
 from taxi_mlops.recording.recordings import note
-from taxi_mlops.recording.runs import RunFilter, list_runs
 from taxi_mlops.recording.store import StoreRecorder
-from taxi_mlops.recording.stored_runs import find_comparison, known_runs, stored_runs
+from taxi_mlops.runs.listing import RunFilter, list_runs
+from taxi_mlops.runs.stored_runs import find_comparison, known_runs, stored_runs
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.testing.sample_runs import BEGUN, EQUAL, make_run
 

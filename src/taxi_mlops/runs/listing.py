@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from taxi_mlops.errors import RunFolderError, TaxiError
-from taxi_mlops.recording.comparison import read_comparison
-from taxi_mlops.recording.journal import Journal
 from taxi_mlops.recording.recordings import Recordings
-from taxi_mlops.recording.run_folder import RunFolder
+from taxi_mlops.results.comparison import read_comparison
+from taxi_mlops.results.journal import Journal
+from taxi_mlops.results.run_folder import RunFolder
 
 
 class RunSummary(BaseModel):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.evaluation.workloads import AcrossWorkloads, analyze_workloads
-from taxi_mlops.recording.assembly import workloads_of
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.run_pair import unlike
+from taxi_mlops.results.assembly import workloads_of
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.runs.run_pair import unlike
 
 
 def analyze(comparisons: Sequence[Comparison], points: int | None) -> AcrossWorkloads:

@@ -12,8 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from taxi_mlops.errors import RunFolderError
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.recording.documents import read_document
-from taxi_mlops.recording.run_folder import RunFolder, held
+from taxi_mlops.results.documents import read_document
+from taxi_mlops.results.run_folder import RunFolder, held
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.trials.machine import Machine
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.errors import UsageError
-from taxi_mlops.recording.comparison import Comparison
-from taxi_mlops.recording.run_pair import compare_runs, unlike
+from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.runs.run_pair import compare_runs, unlike
 from taxi_mlops.testing.sample_runs import EQUAL, LATE, REFERENCE, make_run
 
 

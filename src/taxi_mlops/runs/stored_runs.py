@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session, selectinload
 
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.parameters import validate
-from taxi_mlops.recording.comparison import Comparison, read_comparison
-from taxi_mlops.recording.run_folder import RunFolder
-from taxi_mlops.recording.runs import RunFilter, RunSummary, list_runs, newest_first, unrecorded
+from taxi_mlops.results.comparison import Comparison, read_comparison
+from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.runs.listing import RunFilter, RunSummary, list_runs, newest_first, unrecorded
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow
