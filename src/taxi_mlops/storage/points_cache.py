@@ -13,9 +13,15 @@ from taxi_mlops.domain import Points
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
+from taxi_mlops.storage.cache_backend import (
+    CacheBackend,
+    CacheBackendError,
+    DamagedEntryError,
+    EntryTooLargeError,
+    FolderCache,
+)
 from taxi_mlops.storage.points_codec import read_points, write_points
-from taxi_mlops.storage.redis_shelf import RedisShelf
-from taxi_mlops.storage.shelves import DamagedEntryError, FolderShelf, Shelf, ShelfError, TooLargeError
+from taxi_mlops.storage.redis_cache import RedisCache
 
 INSTALL = "pip install 'taxi-mlops[redis]'"
 
@@ -28,19 +34,19 @@ def points_cache(settings: Settings, warn: Callable[[str], None]) -> PointsCache
     if not settings.points_cache:
         return None
     if settings.redis_url is None:
-        return ShelfCache(FolderShelf(settings), warn)
+        return BackendPointsCache(FolderCache(settings), warn)
     try:
-        return ShelfCache(RedisShelf(ServiceUrl(settings.redis_url.get_secret_value()), settings), warn)
+        return BackendPointsCache(RedisCache(ServiceUrl(settings.redis_url.get_secret_value()), settings), warn)
     except ImportError:
         warn(f"points are not cached: that needs the package redis; get it with: {INSTALL}")
         return None
 
 
-class ShelfCache:
-    """Points on a shelf. After its first failure the shelf is asked for nothing any more."""
+class BackendPointsCache:
+    """Points on a backend. After its first failure the backend is asked for nothing any more."""
 
-    def __init__(self, shelf: Shelf, warn: Callable[[str], None]) -> None:
-        self._shelf = shelf
+    def __init__(self, backend: CacheBackend, warn: Callable[[str], None]) -> None:
+        self._backend = backend
         self._warn = warn
         self._works = True
 
@@ -48,40 +54,40 @@ class ShelfCache:
         started = time.perf_counter()
         try:
             points = self._read(key)
-        except ShelfError as error:
+        except CacheBackendError as error:
             self._give_up(error)
             return None
         if points is not None:
-            get_logger().info("points_from_cache", cache=self._shelf.name, seconds=_since(started))
+            get_logger().info("points_from_cache", cache=self._backend.name, seconds=_since(started))
         return points
 
     def put(self, key: str, points: Points) -> None:
-        if not self._works or len(points) < self._shelf.fewest:
+        if not self._works or len(points) < self._backend.min_points:
             return
         started = time.perf_counter()
         try:
-            self._shelf.store(key, lambda sink: write_points(points, key, sink))
-        except TooLargeError as error:
-            get_logger().info("points_not_cached", cache=self._shelf.name, reason=str(error))
-        except ShelfError as error:
+            self._backend.store(key, lambda sink: write_points(points, key, sink))
+        except EntryTooLargeError as error:
+            get_logger().info("points_not_cached", cache=self._backend.name, reason=str(error))
+        except CacheBackendError as error:
             self._give_up(error)
         else:
-            get_logger().info("points_cached", cache=self._shelf.name, seconds=_since(started))
+            get_logger().info("points_cached", cache=self._backend.name, seconds=_since(started))
 
     def _read(self, key: str) -> Points | None:
         """The points, or None where there are none, or none that could be relied on; those are removed."""
         try:
-            with self._shelf.open(key) as stream:
+            with self._backend.open(key) as stream:
                 return None if stream is None else read_points(stream, key)
         except DamagedEntryError as error:
-            get_logger().warning("cached_points_damaged", cache=self._shelf.name, reason=str(error))
-            self._shelf.remove(key)
+            get_logger().warning("cached_points_damaged", cache=self._backend.name, reason=str(error))
+            self._backend.remove(key)
             return None
 
-    def _give_up(self, error: ShelfError) -> None:
+    def _give_up(self, error: CacheBackendError) -> None:
         self._works = False
-        get_logger().warning("points_cache_failed", cache=self._shelf.name, reason=str(error))
-        self._warn(f"the cache of points at {self._shelf.name} failed: {error}; the run goes on without it")
+        get_logger().warning("points_cache_failed", cache=self._backend.name, reason=str(error))
+        self._warn(f"the cache of points at {self._backend.name} failed: {error}; the run goes on without it")
 
 
 def _since(started: float) -> float:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from taxi_mlops.arrow import as_arrow, as_numpy
 from taxi_mlops.domain import FloatArray, Points, Provenance, RowArray
-from taxi_mlops.storage.shelves import DamagedEntryError
+from taxi_mlops.storage.cache_backend import DamagedEntryError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.synthetic import write_parquet
-from taxi_mlops.storage import redis_shelf
+from taxi_mlops.storage import redis_cache as redis_cache
 from taxi_mlops.storage.points_cache import points_cache
 
 redis = pytest.importorskip("redis", reason="redis is in the extra redis")
@@ -54,7 +54,7 @@ def test_commands_are_spans_of_the_run(redis_settings, trips, traced):
 
 
 def test_one_worker_prepares_and_the_others_take(redis_settings, trips, monkeypatch):
-    monkeypatch.setattr(redis_shelf, "_CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(redis_cache, "_CHUNK_BYTES", 1 << 14)
     with client_of(redis_settings) as client:
         before = names(client)
         warned = []
@@ -65,12 +65,12 @@ def test_one_worker_prepares_and_the_others_take(redis_settings, trips, monkeypa
         assert len(mine) > 3
         for name in mine:
             assert 0 < client.ttl(name) <= redis_settings.points_cache_ttl_seconds
-            assert client.ttl(name) > redis_shelf._UNFINISHED_SECONDS
+            assert client.ttl(name) > redis_cache._UNFINISHED_SECONDS
     assert warned == []
 
 
 def test_an_entry_of_which_a_piece_is_gone_is_made_again(redis_settings, trips, monkeypatch):
-    monkeypatch.setattr(redis_shelf, "_CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(redis_cache, "_CHUNK_BYTES", 1 << 14)
     warned = []
     with client_of(redis_settings) as client:
         before = names(client)
@@ -131,7 +131,7 @@ def test_a_wrong_password_is_told_without_it(redis_settings, trips):
 
 
 def test_a_full_redis_and_one_that_is_gone_cost_the_cache_alone(own_services, trips, monkeypatch):
-    monkeypatch.setattr(redis_shelf, "_CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(redis_cache, "_CHUNK_BYTES", 1 << 14)
     services = own_services("redis")
     settings = services.settings
     warned = []

@@ -13,15 +13,15 @@ from taxi_mlops.data.load import LoadRequest, load_points, load_samples
 from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.errors import UsageError
 from taxi_mlops.settings import Settings
+from taxi_mlops.storage.cache_backend import FolderCache
 from taxi_mlops.storage.points_cache import points_cache
-from taxi_mlops.storage.shelves import FolderShelf
 
 ROWS = 2_000
 
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    monkeypatch.setattr(FolderShelf, "fewest", 1)
+    monkeypatch.setattr(FolderCache, "min_points", 1)
     return Settings(cache_dir=tmp_path / "cache")
 
 

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.domain import Points, Provenance
 from taxi_mlops.storage import points_codec
+from taxi_mlops.storage.cache_backend import DamagedEntryError
 from taxi_mlops.storage.points_codec import read_points, write_points
-from taxi_mlops.storage.shelves import DamagedEntryError
 
 KEY = "a" * 64
 

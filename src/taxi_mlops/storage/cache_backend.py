@@ -13,55 +13,55 @@ from typing import IO, BinaryIO, Protocol
 from taxi_mlops.settings import Settings
 
 
-class ShelfError(Exception):
-    """A shelf failed; the message says how, in one line without passwords."""
+class CacheBackendError(Exception):
+    """A backend failed; the message says how, in one line without passwords."""
 
 
-class FullError(ShelfError):
+class CacheFullError(CacheBackendError):
     """There is no room for a stream."""
 
 
-class TooLargeError(ShelfError):
+class EntryTooLargeError(CacheBackendError):
     """A stream is larger than the settings allow."""
 
-    def __init__(self, most_bytes: int) -> None:
-        super().__init__(f"it takes more than {most_bytes:,} bytes (TAXI_POINTS_CACHE_MAX_BYTES)")
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"it takes more than {max_bytes:,} bytes (TAXI_POINTS_CACHE_MAX_BYTES)")
 
 
 class DamagedEntryError(Exception):
     """What is read is not what was stored."""
 
 
-class Shelf(Protocol):
+class CacheBackend(Protocol):
     """A place for streams of bytes by their key."""
 
     name: str
     """Where it is, without passwords."""
-    fewest: int
+    min_points: int
     """Points that are worth a place; fewer are prepared again as soon."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO | None]:
-        """The stream of this key, or None. Reading too raises ShelfError; DamagedEntryError where a piece is gone."""
+        """The stream of this key, or None. Reading too raises CacheBackendError; DamagedEntryError where a piece is gone."""
         ...
 
     def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Let a stream be written, and keep it once it is whole. Raises ShelfError."""
+        """Let a stream be written, and keep it once it is whole. Raises CacheBackendError."""
         ...
 
     def remove(self, key: str) -> None:
-        """Forget the key. Raises ShelfError."""
+        """Forget the key. Raises CacheBackendError."""
         ...
 
 
-class FolderShelf:
+class FolderCache:
     """A file for each stream. What was not used for longest makes room for new ones."""
 
-    fewest = 100_000
+    min_points = 100_000
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.cache_dir / "points"
         self._ttl = settings.points_cache_ttl_seconds
-        self._most_bytes = settings.points_cache_max_bytes
+        self._max_bytes = settings.points_cache_max_bytes
         self.name = str(self._folder)
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO | None]:
@@ -97,12 +97,12 @@ class FolderShelf:
 
     def _make_room(self, size: int) -> None:
         """Remove what is too old, and then the oldest, so that all together with these bytes stay in their bound."""
-        if size > self._most_bytes:
-            raise TooLargeError(self._most_bytes)
+        if size > self._max_bytes:
+            raise EntryTooLargeError(self._max_bytes)
         states = {path: path.stat() for path in self._folder.glob("*.arrow")}
         total = size + sum(state.st_size for state in states.values())
         for path, state in sorted(states.items(), key=lambda item: item[1].st_mtime):
-            if total <= self._most_bytes and time.time() - state.st_mtime <= self._ttl:
+            if total <= self._max_bytes and time.time() - state.st_mtime <= self._ttl:
                 break
             path.unlink(missing_ok=True)
             total -= state.st_size
@@ -112,4 +112,4 @@ class FolderShelf:
         try:
             yield
         except OSError as error:
-            raise ShelfError(error.strerror or str(error)) from None
+            raise CacheBackendError(error.strerror or str(error)) from None

@@ -14,7 +14,7 @@ from taxi_mlops.errors import UsageError
 from taxi_mlops.monitoring.spans import client_span
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
-from taxi_mlops.storage.shelves import DamagedEntryError, FullError, ShelfError, TooLargeError
+from taxi_mlops.storage.cache_backend import CacheBackendError, CacheFullError, DamagedEntryError, EntryTooLargeError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -39,10 +39,10 @@ class _Entry(BaseModel):
         return [f"{_PREFIX}{key}:{self.token}:{number}" for number in range(self.chunks)]
 
 
-class RedisShelf:
+class RedisCache:
     """Any number of processes may share one; of those that store a key at once, one is heard."""
 
-    fewest = 1
+    min_points = 1
 
     def __init__(self, url: ServiceUrl, settings: Settings) -> None:
         """Connect lazily. Raises UsageError for a URL of another kind, ImportError where redis is not installed."""
@@ -54,7 +54,7 @@ class RedisShelf:
         self._url = url
         self._timeout = settings.service_timeout_seconds
         self._ttl_seconds = max(1, round(settings.points_cache_ttl_seconds))
-        self._most_bytes = settings.points_cache_max_bytes
+        self._max_bytes = settings.points_cache_max_bytes
         tls = url.reveal().startswith("rediss://") and settings.ca_file
         try:
             self._redis = Redis.from_url(
@@ -79,13 +79,13 @@ class RedisShelf:
 
     def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
         entry = _Entry(token=secrets.token_hex(8))
-        writer = _Writer(lambda chunk: self._append(key, entry, chunk), self._most_bytes)
+        writer = _Writer(lambda chunk: self._append(key, entry, chunk), self._max_bytes)
         try:
             with self._asking("SET"):
                 with io.BufferedWriter(writer, _CHUNK_BYTES) as buffered:
                     write(cast(IO[bytes], buffered))
                 kept = self._publish(key, entry)
-        except (FullError, TooLargeError):
+        except (CacheFullError, EntryTooLargeError):
             self._delete(entry.names(key))
             raise
         if not kept:  # another process was faster
@@ -131,7 +131,7 @@ class RedisShelf:
 
     @contextmanager
     def _asking(self, command: str, times: int = 1) -> Iterator[None]:
-        """One command or many, as a span; Redis' errors become those of a shelf, in one line without the password."""
+        """One command or many, as a span; Redis' errors become those of a backend, in one line without the password."""
         from redis import exceptions
 
         attributes: dict[str, str | int] = {
@@ -143,19 +143,19 @@ class RedisShelf:
             with client_span(f"Redis {command}", attributes):
                 yield
         except exceptions.OutOfMemoryError:
-            raise FullError("Redis is full (its maxmemory); give it more, or let it evict") from None
+            raise CacheFullError("Redis is full (its maxmemory); give it more, or let it evict") from None
         except exceptions.TimeoutError:
-            raise ShelfError(f"no answer for {self._timeout:g} s (TAXI_SERVICE_TIMEOUT_SECONDS)") from None
+            raise CacheBackendError(f"no answer for {self._timeout:g} s (TAXI_SERVICE_TIMEOUT_SECONDS)") from None
         except (exceptions.RedisError, OSError) as error:
-            raise ShelfError(self._url.scrub(" ".join(str(error).split()))) from None
+            raise CacheBackendError(self._url.scrub(" ".join(str(error).split()))) from None
 
 
 class _Writer(io.RawIOBase):
     """Hands on what is written to it, up to a bound. After a failure it takes in what its buffer holds, and no more."""
 
-    def __init__(self, append: Callable[[memoryview], None], most_bytes: int) -> None:
+    def __init__(self, append: Callable[[memoryview], None], max_bytes: int) -> None:
         self._append = append
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._written = 0
         self._works = True
 
@@ -168,8 +168,8 @@ class _Writer(io.RawIOBase):
             return len(chunk)
         self._works = False
         self._written += len(chunk)
-        if self._written > self._most_bytes:
-            raise TooLargeError(self._most_bytes)
+        if self._written > self._max_bytes:
+            raise EntryTooLargeError(self._max_bytes)
         self._append(chunk)
         self._works = True
         return len(chunk)
