@@ -120,8 +120,8 @@ def watched(run: StartedRun, tell: Callable[[str], None]) -> RunEnd:
                 time.sleep(_POLL_SECONDS)
                 continue
             away_since = 0.0
-            patience = _SECOND_LIFE_SECONDS if now is not None and now.is_crashed() else _LAST_LOGS_SECONDS
-            if now is not None and now.is_final() and time.monotonic() > ended_at + patience:
+            timeout = _SECOND_LIFE_SECONDS if now is not None and now.is_crashed() else _LAST_LOGS_SECONDS
+            if now is not None and now.is_final() and time.monotonic() > ended_at + timeout:
                 return RunEnd(now.name or now.type.value, " ".join((now.message or "").split()), now.is_completed())
             time.sleep(_POLL_SECONDS)
 

@@ -33,7 +33,7 @@ _ADVICE = (
     (r"(?i)not known|resolve|getaddrinfo|no address", "Correct the host's name in {setting}."),
     (
         r"(?i)timed? ?out|timeout|no answer",
-        "See whether it hangs, or something between drops what is sent; TAXI_SERVICE_TIMEOUT_SECONDS is the patience.",
+        "See whether it hangs, or something between drops what is sent; TAXI_SERVICE_TIMEOUT_SECONDS is the timeout.",
     ),
     (
         r"(?i)refused|cannot be reached|disconnected|reset|closed",

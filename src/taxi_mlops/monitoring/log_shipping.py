@@ -9,11 +9,11 @@ from pathlib import Path
 
 from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_LOGS_ENDPOINT
 
-from taxi_mlops.monitoring.patience import Patience
+from taxi_mlops.monitoring.time_budget import TimeBudget
 from taxi_mlops.monitoring.tracing import send
 
 _SHARE = 0.5
-"""Of the run's patience; the rest is for the spans."""
+"""Of the run's budget; the rest is for the spans."""
 
 
 def logs_are_wanted(endpoint: str | None) -> bool:
@@ -27,7 +27,7 @@ def sent_log(
     run_id: str,
     endpoint: str | None,
     on_failure: Callable[[str], None],
-    patience: Patience,
+    budget: TimeBudget,
     ca_file: Path | None = None,
 ) -> Iterator[None]:
     """On leaving, send what was logged meanwhile; `on_failure` is told, once, why it could not be. As `run_trace`."""
@@ -38,6 +38,6 @@ def sent_log(
         if logs_are_wanted(endpoint):
             from taxi_mlops.monitoring.log_records import send_log
 
-            reason = send(lambda: send_log(path, offset, run_id, endpoint, patience.left, ca_file), patience, _SHARE)
+            reason = send(lambda: send_log(path, offset, run_id, endpoint, budget.left, ca_file), budget, _SHARE)
             if reason is not None:
                 on_failure(f"the run's log was not sent, but is in {path}: {reason}")

@@ -16,18 +16,18 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-_OF_THIS_RUN: ContextVar[trace.Tracer | None] = ContextVar("tracer", default=None)
+_CURRENT: ContextVar[trace.Tracer | None] = ContextVar("tracer", default=None)
 _SPAN = "taxi_mlops.span"
 
 
 @contextmanager
 def traced_by(tracer: trace.Tracer) -> Iterator[None]:
     """Whoever calls a service while this context lasts makes a span with this tracer."""
-    token = _OF_THIS_RUN.set(tracer)
+    token = _CURRENT.set(tracer)
     try:
         yield
     finally:
-        _OF_THIS_RUN.reset(token)
+        _CURRENT.reset(token)
 
 
 def current_traceparent() -> str | None:
@@ -47,7 +47,7 @@ def bare(url: str) -> str:
 @contextmanager
 def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
     """A span for a call to a service, where a run is traced. Of an error it tells the type alone."""
-    tracer = _OF_THIS_RUN.get()
+    tracer = _CURRENT.get()
     if tracer is None:
         yield
         return
@@ -84,7 +84,7 @@ def trace_requests(client: Any) -> None:  # noqa: ANN401 - botocore makes the cl
 
     The client's threads are strangers to the span that we are in, so it is kept here as the parent of all.
     """
-    tracer, parent = _OF_THIS_RUN.get(), get_current()
+    tracer, parent = _CURRENT.get(), get_current()
     if tracer is None:
         return
 

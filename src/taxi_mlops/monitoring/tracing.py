@@ -29,8 +29,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from taxi_mlops import __version__
-from taxi_mlops.monitoring.patience import RUN_SECONDS, NoAnswerError, Patience
 from taxi_mlops.monitoring.spans import traced_by
+from taxi_mlops.monitoring.time_budget import RUN_SECONDS, DeadlineExceededError, TimeBudget
 
 SERVICE = "taxi-mlops"
 TRACEPARENT = "TRACEPARENT"
@@ -57,7 +57,7 @@ def run_trace(
     run_id: str,
     endpoint: str | None,
     on_failure: Callable[[str], None],
-    patience: Patience | None = None,
+    budget: TimeBudget | None = None,
     ca_file: Path | None = None,
 ) -> Iterator[trace.Tracer]:
     """Trace a run: yields the tracer, and writes its spans to `path` (appended), one a line, as OTLP JSON.
@@ -79,7 +79,7 @@ def run_trace(
     finally:
         provider.shutdown()
         if endpoint or _named_by_environment():
-            waiting = patience or Patience(RUN_SECONDS)
+            waiting = budget or TimeBudget(RUN_SECONDS)
             reason = send(lambda: _send_spans(kept.get_finished_spans(), endpoint, waiting.left, ca_file), waiting)
             if reason is not None:
                 on_failure(f"the run's spans were not sent, but are in {path}: {reason}")
@@ -139,11 +139,11 @@ def _send_spans(
     return exported(OTLPSpanExporter(endpoint=url, timeout=timeout_seconds, certificate_file=certificates), spans)
 
 
-def send(action: Callable[[], str | None], patience: Patience, share: float = 1.0) -> str | None:
+def send(action: Callable[[], str | None], budget: TimeBudget, share: float = 1.0) -> str | None:
     """Send something in one request, and return why that failed, or None."""
     try:
-        return patience.call(action, share)
-    except NoAnswerError as error:
+        return budget.call(action, share)
+    except DeadlineExceededError as error:
         return f"the collector gave {error}"
     except Exception as error:  # noqa: BLE001 - a run never fails because of who watches it
         return f"{type(error).__name__}: {error}"

@@ -18,9 +18,9 @@ from taxi_mlops.monitoring.calls import traced_calls
 from taxi_mlops.monitoring.log_shipping import sent_log
 from taxi_mlops.monitoring.logs import SWEEP_ID, get_logger
 from taxi_mlops.monitoring.metrics import MetricsCollector
-from taxi_mlops.monitoring.patience import Patience, patience_of_a_run
 from taxi_mlops.monitoring.secrets import SecretFilter, secrets_of
 from taxi_mlops.monitoring.spans import step_span
+from taxi_mlops.monitoring.time_budget import TimeBudget, run_time_budget
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
 from taxi_mlops.pipeline.observer import Observer, Observers
 from taxi_mlops.recording.pushgateway import tell_comparison
@@ -44,8 +44,8 @@ def watched_run(
     """
     metrics = MetricsCollector(CollectorRegistry(), adapters, folder.metrics)
     with (
-        patience_of_a_run() as patience,
-        _watched(RUN, run_id, folder, metrics, settings, observer, patience) as watcher,
+        run_time_budget() as budget,
+        _watched(RUN, run_id, folder, metrics, settings, observer, budget) as watcher,
     ):
         yield watcher
 
@@ -56,8 +56,8 @@ def watched_afterwards(
 ) -> Iterator[Observer]:
     """As `watched_run`, of what is done with a run that has ended: it joins the run's trace, whose metrics stay."""
     metrics = MetricsCollector(CollectorRegistry(), ())
-    patience = Patience(settings.service_timeout_seconds)
-    with _watched(what, run_id, folder, metrics, settings, observer, patience) as watcher:
+    budget = TimeBudget(settings.service_timeout_seconds)
+    with _watched(what, run_id, folder, metrics, settings, observer, budget) as watcher:
         yield watcher
 
 
@@ -69,7 +69,7 @@ def _watched(
     metrics: MetricsCollector,
     settings: Settings,
     observer: Observer,
-    patience: Patience,
+    budget: TimeBudget,
 ) -> Iterator[Observer]:
     """`what` is the name of the span that holds all others."""
 
@@ -80,8 +80,8 @@ def _watched(
     masked = SecretFilter(secrets_of(settings)).text
     spans_to, logs_to = (str(url) if url else None for url in (settings.otlp_endpoint, settings.otlp_logs_endpoint))
     with (
-        run_trace(folder.trace, run_id, spans_to, not_sent, patience, settings.ca_file) as tracer,
-        sent_log(folder.log, run_id, logs_to, not_sent, patience, settings.ca_file),
+        run_trace(folder.trace, run_id, spans_to, not_sent, budget, settings.ca_file) as tracer,
+        sent_log(folder.log, run_id, logs_to, not_sent, budget, settings.ca_file),
         metrics,
         step_span(tracer, what, masked, links_to_caller()) as run,
     ):

@@ -17,8 +17,8 @@ from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.ledger import LedgerCollector, count
 from taxi_mlops.monitoring.metrics import MetricsCollector
-from taxi_mlops.monitoring.patience import NoAnswerError, patience_or
 from taxi_mlops.monitoring.spans import client_span
+from taxi_mlops.monitoring.time_budget import DeadlineExceededError, time_budget_or
 from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.recordings import Recordings, RecordingState
@@ -36,7 +36,7 @@ KEEP_SECONDS = 30 * 86_400.0
 _ATTEMPTS = 2
 _PAUSE_SECONDS = 0.1
 _SHARE = 0.5
-"""Of the run's patience; the rest is for spans and log records."""
+"""Of the run's budget; the rest is for spans and log records."""
 
 
 class PushgatewayRecorder:
@@ -61,11 +61,11 @@ class PushgatewayRecorder:
         registry = CollectorRegistry()
         registry.register(LedgerCollector(count(self._ledger, run.run_id, run.content, metrics_of(run))))
         text = generate_latest(registry)
-        patience = patience_or(self._timeout_seconds)
+        budget = time_budget_or(self._timeout_seconds)
         with client_span("PUT pushgateway", {"http.request.method": "PUT", "url.full": self.target}):
             try:
-                patience.call(lambda: self._push(text, patience.left * _SHARE), _SHARE)
-            except NoAnswerError as error:
+                budget.call(lambda: self._push(text, budget.left * _SHARE), _SHARE)
+            except DeadlineExceededError as error:
                 raise ServiceError(f"{self.target}: {error}") from None
 
     def _push(self, text: bytes, seconds: float) -> None:

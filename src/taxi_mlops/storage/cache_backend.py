@@ -41,7 +41,10 @@ class CacheBackend(Protocol):
     """Points that are worth a place; fewer are prepared again as soon."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO | None]:
-        """The stream of this key, or None. Reading too raises CacheBackendError; DamagedEntryError where a piece is gone."""
+        """Return the stream of this key, or None.
+
+        Raises CacheBackendError, also while reading, and DamagedEntryError where a chunk is missing.
+        """
         ...
 
     def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:

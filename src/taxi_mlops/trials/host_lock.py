@@ -47,7 +47,7 @@ def untimed_work(settings: Settings, on_wait: Callable[[str], None] | None = Non
 def _take_turn(settings: Settings, on_wait: Callable[[str], None] | None, held: ExitStack) -> None:
     """Take the lock that whoever times keeps, and all others take for a moment."""
     path = _path(settings, "timed-trials")
-    patience = settings.host_lock_timeout_seconds
+    timeout = settings.host_lock_timeout_seconds
     lock = FileLock(path)
     try:
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
@@ -56,32 +56,32 @@ def _take_turn(settings: Settings, on_wait: Callable[[str], None] | None, held: 
         if not isinstance(error, Timeout):
             raise _unusable(path, error) from None
         if on_wait is not None:
-            on_wait(f"another run is timing trials on this host (lock {path}); waiting up to {patience:g} s")
+            on_wait(f"another run is timing trials on this host (lock {path}); waiting up to {timeout:g} s")
         try:
-            lock.acquire(timeout=patience)
+            lock.acquire(timeout=timeout)
         except Timeout:
-            raise _taken(path, patience) from None
+            raise _taken(path, timeout) from None
     held.callback(lock.release)
 
 
 def _join_work(settings: Settings, mode: int, on_wait: Callable[[str], None] | None, held: ExitStack) -> None:
     """Take the lock that untimed work shares. The kernel frees it with its holder, killed or not."""
     path = _path(settings, "untimed-work")
-    patience = settings.host_lock_timeout_seconds
+    timeout = settings.host_lock_timeout_seconds
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise _unusable(path, error) from None
     held.callback(os.close, descriptor)
-    deadline, told = time.monotonic() + patience, False
+    deadline, told = time.monotonic() + timeout, False
     while True:
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise _taken(path, patience) from None
+                raise _taken(path, timeout) from None
             if on_wait is not None and not told:
-                on_wait(f"other runs are at work on this host (lock {path}); waiting up to {patience:g} s")
+                on_wait(f"other runs are at work on this host (lock {path}); waiting up to {timeout:g} s")
                 told = True
             time.sleep(_POLL_SECONDS)
         else:
@@ -96,8 +96,8 @@ def _unusable(path: Path, error: OSError) -> UsageError:
     return UsageError(f"cannot lock {path}: {error}; set TAXI_CACHE_DIR to a folder that can be written")
 
 
-def _taken(path: Path, patience: float) -> TaxiError:
+def _taken(path: Path, timeout: float) -> TaxiError:
     return TaxiError(
-        f"another run has held {path} for more than {patience:g} s; wait for it to end, "
+        f"another run has held {path} for more than {timeout:g} s; wait for it to end, "
         "or raise TAXI_HOST_LOCK_TIMEOUT_SECONDS"
     )

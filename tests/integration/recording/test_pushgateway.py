@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring.ledger import Ledger
-from taxi_mlops.monitoring.patience import patience_of_a_run
+from taxi_mlops.monitoring.time_budget import run_time_budget
 from taxi_mlops.recording import pushgateway
 from taxi_mlops.recording.pushgateway import PushgatewayRecorder
 from taxi_mlops.service_urls import ServiceUrl
@@ -182,11 +182,11 @@ def test_hosts_do_not_overwrite_each_other_and_old_groups_go(make_recorder, scra
 def test_a_gateway_that_never_answers_takes_a_share_of_the_runs_patience(make_recorder, tmp_path):
     import socket
 
-    with socket.create_server(("127.0.0.1", 0)) as silent, patience_of_a_run() as patience:
+    with socket.create_server(("127.0.0.1", 0)) as silent, run_time_budget() as budget:
         recorder = make_recorder(url=f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(ServiceError, match=r"timed out|no answer"):
             recorder.record(later(tmp_path, 1))
-        assert 0 < patience.left <= 1.1
+        assert 0 < budget.left <= 1.1
 
 
 def test_a_ledger_that_cannot_be_read_begins_anew(make_recorder, deployment, scraped, tmp_path):

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.synthetic import write_parquet
-from taxi_mlops.storage import redis_cache as redis_cache
+from taxi_mlops.storage import redis_cache
 from taxi_mlops.storage.points_cache import points_cache
 
 redis = pytest.importorskip("redis", reason="redis is in the extra redis")

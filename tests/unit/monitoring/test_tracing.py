@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_mlops.monitoring.patience import Patience
+from taxi_mlops.monitoring.time_budget import TimeBudget
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace, trace_id_of
 
 
@@ -27,10 +27,10 @@ def in_file(path: Path) -> list[dict]:
     return [span for line in path.read_text(encoding="utf-8").splitlines() for span in spans(json.loads(line))]
 
 
-def trace_two_spans(path: Path, endpoint: str | None = None, patience: Patience | None = None) -> list[str]:
+def trace_two_spans(path: Path, endpoint: str | None = None, budget: TimeBudget | None = None) -> list[str]:
     failures: list[str] = []
     with (
-        run_trace(path, "run-1", endpoint, failures.append, patience) as tracer,
+        run_trace(path, "run-1", endpoint, failures.append, budget) as tracer,
         tracer.start_as_current_span("outer"),
         tracer.start_as_current_span("inner"),
     ):
@@ -108,7 +108,7 @@ def test_an_absent_collector_is_told_once(tmp_path: Path, capfd: pytest.CaptureF
 
 def test_a_collector_that_does_not_answer_is_not_waited_for(collector, tmp_path: Path) -> None:
     collector.answer.clear()
-    [failure] = trace_two_spans(tmp_path / "trace.jsonl", collector.url, Patience(0.3))
+    [failure] = trace_two_spans(tmp_path / "trace.jsonl", collector.url, TimeBudget(0.3))
     assert "0.3 s" in failure or "timed out" in failure.lower()
     assert len(in_file(tmp_path / "trace.jsonl")) == 2
 
