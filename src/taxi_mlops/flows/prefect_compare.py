@@ -23,10 +23,10 @@ from prefect.tasks import Task
 from taxi_mlops.errors import DownloadError, TaxiError
 from taxi_mlops.flows.prefect_artifacts import show_comparison
 from taxi_mlops.pipeline import compare as steps
-from taxi_mlops.pipeline.conductor import Conductor, Step
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load, cached_points
 from taxi_mlops.pipeline.record import NotRecordedError
+from taxi_mlops.pipeline.step_runner import Step, StepRunner
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings, load_settings
@@ -60,7 +60,7 @@ class Caller:
 caller: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B039 - it is immutable
 
 
-class PrefectConductor(Conductor):
+class PrefectStepRunner(StepRunner):
     """Calls each step as a task, in the thread of the flow."""
 
     def __init__(self, settings: Settings, server_is_shared: bool) -> None:
@@ -72,7 +72,7 @@ class PrefectConductor(Conductor):
         return call(action)
 
     @contextmanager
-    def alone_on_host(self) -> Iterator[None]:
+    def exclusive_host(self) -> Iterator[None]:
         with ExitStack() as stack:
             if self._limited:
                 self._take_slot(stack)
@@ -132,10 +132,10 @@ def run_steps(
 ) -> Comparison:
     """Call the steps as tasks of the flow run that this is called in, and leave it artifacts to look at."""
     called_by = caller.get()
-    observer, conductor = called_by.observer, PrefectConductor(settings, called_by.server_is_shared)
+    observer, runner = called_by.observer, PrefectStepRunner(settings, called_by.server_is_shared)
     if specification is None:
-        comparison = steps.resume(folder, settings, observer, verbose, conductor, called_by.load)
+        comparison = steps.resume(folder, settings, observer, verbose, runner, called_by.load)
     else:
-        comparison = steps.compare(specification, folder, settings, observer, verbose, conductor, called_by.load)
+        comparison = steps.compare(specification, folder, settings, observer, verbose, runner, called_by.load)
     show_comparison(comparison, folder)
     return comparison

@@ -21,11 +21,11 @@ from taxi_mlops.files import write_atomically
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.monitoring.spans import current_traceparent
-from taxi_mlops.pipeline.conductor import DIRECT, Conductor, Step
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load, cached_points
 from taxi_mlops.pipeline.quality import assess
 from taxi_mlops.pipeline.resolve import Resolved, resolve
+from taxi_mlops.pipeline.step_runner import DIRECT, Step, StepRunner
 from taxi_mlops.pipeline.telemetry import watched_afterwards, watched_run
 from taxi_mlops.pipeline.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.pipeline.workloads import wanted_points, write_further
@@ -54,7 +54,7 @@ def compare(
     settings: Settings,
     observer: Observer,
     verbose: bool = False,
-    conductor: Conductor = DIRECT,
+    runner: StepRunner = DIRECT,
     load: Load = cached_points,
 ) -> Comparison:
     """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
@@ -63,7 +63,7 @@ def compare(
     try:
         with folder.telling_when_full(), folder.locked():
             write_atomically(folder.specification, specification.to_toml())
-            return _run(resolved, folder, settings, observer, verbose, conductor, load)
+            return _run(resolved, folder, settings, observer, verbose, runner, load)
     except TaxiError:
         if not folder.journal.is_file():
             folder.discard()
@@ -75,7 +75,7 @@ def resume(
     settings: Settings,
     observer: Observer,
     verbose: bool = False,
-    conductor: Conductor = DIRECT,
+    runner: StepRunner = DIRECT,
     load: Load = cached_points,
 ) -> Comparison:
     """Go on with a run that was stopped, repeating no finished trial; one that has ended is read back.
@@ -87,14 +87,14 @@ def resume(
     with folder.telling_when_full(), folder.locked():
         if not folder.comparison.is_file():
             resolved = resolve(Specification.from_file(folder.specification))
-            return _run(resolved, folder, settings, observer, verbose, conductor, load)
+            return _run(resolved, folder, settings, observer, verbose, runner, load)
         _clean_up(folder)
         comparison = read_comparison(folder.comparison)
         with (
             run_logs(folder.log, comparison.run_id, settings.log_level, verbose, secrets_of(settings)),
             watched_afterwards("resume", comparison.run_id, folder, settings, observer) as watcher,
         ):
-            _publish(folder, settings, watcher, conductor)
+            _publish(folder, settings, watcher, runner)
         return comparison
 
 
@@ -104,7 +104,7 @@ def _run(
     settings: Settings,
     observer: Observer,
     verbose: bool,
-    conductor: Conductor,
+    runner: StepRunner,
     load: Load,
 ) -> Comparison:
     begun = folder.journal.is_file()
@@ -120,7 +120,7 @@ def _run(
         try:
             if journal is None:
                 begin = partial(_begin, run_id, resolved, folder, settings, watcher, load)
-                journal = conductor.step(watcher, Step.LOAD, begin)
+                journal = runner.step(watcher, Step.LOAD, begin)
             else:
                 _check_same_machine(journal, resolved)
                 sweep_orphans(run_id)
@@ -128,27 +128,27 @@ def _run(
             write_atomically(folder.specification, journal.header.specification.to_toml())
             watcher.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
-            with _on_host(journal, settings, watcher, conductor):
-                _run_trials(journal, folder, watcher, conductor)
+            with _on_host(journal, settings, watcher, runner):
+                _run_trials(journal, folder, watcher, runner)
             with untimed_work(settings, on_wait=watcher.stage):
-                comparison = _evaluate(journal, resolved, workload, folder, watcher, conductor)
+                comparison = _evaluate(journal, resolved, workload, folder, watcher, runner)
         except TaxiError as error:
             log.error("run_failed", error=str(error))
             raise
         log.info("run_finished", seconds=round(time.perf_counter() - started, 3), trials=comparison.trials_seconds)
         _clean_up(folder)
-        _publish(folder, settings, watcher, conductor)
+        _publish(folder, settings, watcher, runner)
     return comparison
 
 
 @contextmanager
-def _on_host(journal: Journal, settings: Settings, observer: Observer, conductor: Conductor) -> Iterator[None]:
+def _on_host(journal: Journal, settings: Settings, observer: Observer, runner: StepRunner) -> Iterator[None]:
     """Held while trials run: alone where any is timed, beside others that time nothing where none is."""
     if journal.header.specification.trials.repeats == 0:
         with untimed_work(settings, on_wait=observer.stage):
             yield
     else:
-        with host_lock(settings, on_wait=observer.stage), conductor.alone_on_host():
+        with host_lock(settings, on_wait=observer.stage), runner.exclusive_host():
             yield
 
 
@@ -229,7 +229,7 @@ def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
             )
 
 
-def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, conductor: Conductor) -> None:
+def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, runner: StepRunner) -> None:
     """Run what the journal does not hold yet, each trial as a step."""
     plan = journal.header.specification.trials
     trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
@@ -239,7 +239,7 @@ def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, conduct
         for number, trial in enumerate(trials, start=1):
             if not journal.holds(trial):
                 action = partial(_run_one, trial, number, len(trials), journal, folder, observer, templates)
-                conductor.step(observer, Step.TRIAL, action, f"trial {trial.key}")
+                runner.step(observer, Step.TRIAL, action, f"trial {trial.key}")
 
 
 def _log_refusal(adapter: str, reason: str) -> None:
@@ -316,7 +316,7 @@ def _evaluate(
     workload: Workload,
     folder: RunFolder,
     observer: Observer,
-    conductor: Conductor,
+    runner: StepRunner,
 ) -> Comparison:
     """Verdicts, labels and `comparison.json`, from the journal and the stored answers alone.
 
@@ -327,14 +327,14 @@ def _evaluate(
     answers = {key: answers_of(of_workload(journal.outcomes, key)) for key in header.workloads}
     observer.stage("Comparing the clusterings")
     judging = partial(_judge, answers, header, resolved, folder)
-    verdicts = conductor.step(observer, Step.EQUIVALENCE, judging)
+    verdicts = runner.step(observer, Step.EQUIVALENCE, judging)
     observer.stage("Measuring the quality of the clusterings")
     assessing = partial(assess, workload, answers[MAIN], verdicts[MAIN], folder.answers, plan.seed)
-    quality = conductor.step(observer, Step.QUALITY, assessing)
+    quality = runner.step(observer, Step.QUALITY, assessing)
     assembling = partial(_assemble, journal, resolved, verdicts, quality)
-    comparison = conductor.step(observer, Step.ASSEMBLE, assembling)
+    comparison = runner.step(observer, Step.ASSEMBLE, assembling)
     observer.stage("Writing the labels")
-    conductor.step(observer, Step.LABELS, partial(_write_labels, workload.points, answers[MAIN], folder))
+    runner.step(observer, Step.LABELS, partial(_write_labels, workload.points, answers[MAIN], folder))
     write_atomically(folder.comparison, to_json(comparison))
     observer.compared(comparison)
     return comparison
@@ -374,26 +374,26 @@ def _write_labels(points: Points, answers: Mapping[str, Answers], folder: RunFol
         write_labels(points, found, folder.answers, folder.labels)
 
 
-def _publish(folder: RunFolder, settings: Settings, observer: Observer, conductor: Conductor) -> None:
+def _publish(folder: RunFolder, settings: Settings, observer: Observer, runner: StepRunner) -> None:
     """Write the report, and feed the recorders; their libraries are imported here, after all trials.
 
     Neither can fail a comparison, which is on disk by now; what failed is told from the folder.
     """
     with untimed_work(settings, on_wait=observer.stage):
-        _report_and_record(folder, settings, observer, conductor)
+        _report_and_record(folder, settings, observer, runner)
 
 
-def _report_and_record(folder: RunFolder, settings: Settings, observer: Observer, conductor: Conductor) -> None:
+def _report_and_record(folder: RunFolder, settings: Settings, observer: Observer, runner: StepRunner) -> None:
     from taxi_mlops.pipeline.record import NotRecordedError, record_new
 
     if not folder.report.is_file():
         observer.stage("Writing the report")
         try:
-            conductor.step(observer, Step.REPORT, partial(_write_report, folder))
+            runner.step(observer, Step.REPORT, partial(_write_report, folder))
         except Exception as error:  # noqa: BLE001 - whatever breaks in a page of plots
             get_logger().error("report_broke", kind=type(error).__name__, error=str(error))
     with suppress(NotRecordedError):
-        conductor.step(observer, Step.RECORD, partial(record_new, folder, settings, observer))
+        runner.step(observer, Step.RECORD, partial(record_new, folder, settings, observer))
 
 
 def _write_report(folder: RunFolder) -> None:

@@ -25,7 +25,7 @@ class Step(StrEnum):
     RECORD = "record"
 
 
-class Conductor:
+class StepRunner:
     """Calls steps in this process, one after another. What a step does never depends on who called it."""
 
     def step(self, observer: Observer, step: Step, action: Callable[[], R], title: str = "") -> R:
@@ -33,13 +33,13 @@ class Conductor:
         with observer.step(step.value):
             return self.perform(step, action, title or step.value)
 
-    def perform(self, step: Step, action: Callable[[], R], title: str) -> R:  # noqa: ARG002 - for other conductors
+    def perform(self, step: Step, action: Callable[[], R], title: str) -> R:  # noqa: ARG002 - for other runners
         """Call the action, in this thread, and return or raise what it does."""
         return action()
 
-    def alone_on_host(self) -> AbstractContextManager[None]:
+    def exclusive_host(self) -> AbstractContextManager[None]:
         """Held while trials run, beside the lock of `trials.host_lock`."""
         return nullcontext()
 
 
-DIRECT = Conductor()
+DIRECT = StepRunner()
