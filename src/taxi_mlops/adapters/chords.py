@@ -33,7 +33,7 @@ def prepare_chords(points: Points, parameters: Parameters, threads: int) -> Chor
     )
 
 
-def few(problem: ChordProblem) -> ChordProblem:
+def subsample(problem: ChordProblem) -> ChordProblem:
     """The first points of the problem, to warm up with."""
     chosen = slice(100)
     weight = None if problem.weight is None else problem.weight[chosen]

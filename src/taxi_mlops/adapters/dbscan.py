@@ -15,7 +15,7 @@ from math import sqrt
 from typing import ClassVar
 
 from haversine_dbscan.geodesy import chord_length
-from taxi_mlops.adapters.chords import ChordProblem, few, prepare_chords
+from taxi_mlops.adapters.chords import ChordProblem, prepare_chords, subsample
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
 # The library numbers grid cells of side eps / √3 in 32 bits along each axis. Where the sphere's diameter holds more of
@@ -57,7 +57,7 @@ class DbscanAdapter:
         return prepare_chords(points, parameters, resources.threads)
 
     def warm_up(self, problem: ChordProblem) -> None:
-        self.fit(few(problem))
+        self.fit(subsample(problem))
 
     def fit(self, problem: ChordProblem) -> Clustering:
         from dbscan import DBSCAN

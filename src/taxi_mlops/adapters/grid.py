@@ -9,7 +9,7 @@ from typing import ClassVar
 from taxi_mlops.adapters.compiled import import_numba
 from taxi_mlops.domain import AdapterInfo, Clustering, FloatArray, Parameters, Points, Resources, Workload
 
-_FEW = 1000
+WARM_UP_POINTS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +65,15 @@ class GridAdapter:
         )
 
     def warm_up(self, problem: GridProblem) -> None:
-        weight = None if problem.weight is None else problem.weight[:_FEW]
-        self.fit(replace(problem, latitude=problem.latitude[:_FEW], longitude=problem.longitude[:_FEW], weight=weight))
+        weight = None if problem.weight is None else problem.weight[:WARM_UP_POINTS]
+        self.fit(
+            replace(
+                problem,
+                latitude=problem.latitude[:WARM_UP_POINTS],
+                longitude=problem.longitude[:WARM_UP_POINTS],
+                weight=weight,
+            )
+        )
 
     def fit(self, problem: GridProblem) -> Clustering:
         from haversine_dbscan.clustering import dbscan

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from taxi_mlops.adapters.chords import ChordProblem, few, prepare_chords
+from taxi_mlops.adapters.chords import ChordProblem, prepare_chords, subsample
 from taxi_mlops.domain import NOISE, AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
 
@@ -40,7 +40,7 @@ class HdbscanAdapter:
         return prepare_chords(points, parameters, resources.threads)
 
     def warm_up(self, problem: ChordProblem) -> None:
-        self.fit(few(problem))
+        self.fit(subsample(problem))
 
     def fit(self, problem: ChordProblem) -> Clustering:
         """Cluster; no core mask, since the tree does not tell a core point that stands alone from noise."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
-from taxi_mlops.adapters.chords import ChordProblem, few, prepare_chords
+from taxi_mlops.adapters.chords import ChordProblem, prepare_chords, subsample
 from taxi_mlops.adapters.haversine import clustering_from_indices, clustering_of_no_points
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
@@ -50,7 +50,7 @@ class SklearnexAdapter:
         return replace(problem, coordinates=centred / problem.eps, eps=1.0)
 
     def warm_up(self, problem: ChordProblem) -> None:
-        self.fit(few(problem))
+        self.fit(subsample(problem))
 
     def fit(self, problem: ChordProblem) -> Clustering:
         from sklearnex.cluster import DBSCAN
