@@ -195,7 +195,7 @@ class _Download:
                 self._remember_validator(response)
             length = response.headers.get("Content-Length")
             total = offset + int(length) if length else None
-            self._require_room(offset, total)
+            self._ensure_free_space(offset, total)
             self._write(response, offset, total)
 
     def _write(self, response: httpx.Response, offset: int, total: int | None) -> None:
@@ -204,7 +204,7 @@ class _Download:
             # Not in chunks of one size: of those, what came before a break would be lost.
             for chunk in response.iter_raw():
                 done += len(chunk)
-                self._require_room(done, None)
+                self._ensure_free_space(done, None)
                 file.write(chunk)
                 if self._on_progress:
                     self._on_progress("Downloading", done, total)
@@ -231,7 +231,7 @@ class _Download:
         etag: str = response.headers.get("ETag", "")
         return etag if etag.startswith('"') else str(response.headers.get("Last-Modified", ""))
 
-    def _require_room(self, done: int, total: int | None) -> None:
+    def _ensure_free_space(self, done: int, total: int | None) -> None:
         limit = self._settings.http_max_bytes
         if max(done, total or 0) > limit:
             raise DownloadError(

@@ -61,7 +61,7 @@ def compare(
     resolved = resolve(specification)
     folder.create()
     try:
-        with folder.telling_when_full(), folder.locked():
+        with folder.disk_full_errors(), folder.locked():
             write_atomically(folder.specification, specification.to_toml())
             return _run(resolved, folder, settings, observer, verbose, runner, load)
     except TaxiError:
@@ -84,7 +84,7 @@ def resume(
     """
     if not folder.specification.is_file():
         raise RunFolderError(f"{folder.path} holds no run: {folder.specification.name} is missing")
-    with folder.telling_when_full(), folder.locked():
+    with folder.disk_full_errors(), folder.locked():
         if not folder.comparison.is_file():
             resolved = resolve(Specification.from_file(folder.specification))
             return _run(resolved, folder, settings, observer, verbose, runner, load)
@@ -258,7 +258,7 @@ def _run_one(
     """Run a trial, unless one of its adapter has failed already, and note its outcome in the journal."""
     header = journal.header
     observer.trial_started(trial, number, total)
-    folder.require_room(_ANSWER_BYTES * header.n_points)
+    folder.ensure_free_space(_ANSWER_BYTES * header.n_points)
     outcome = _settled(trial, header, journal.outcomes) or run_trial(
         trial,
         run_id=header.run_id,
@@ -270,7 +270,7 @@ def _run_one(
         templates=templates,
     )
     if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
-        folder.require_room(said=str(outcome.cause))  # then it is the disk that failed, not the adapter
+        folder.ensure_free_space(said=str(outcome.cause))  # then it is the disk that failed, not the adapter
     journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
     get_logger().info(
         "trial_finished",

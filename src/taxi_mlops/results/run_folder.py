@@ -110,15 +110,15 @@ class RunFolder:
             self.path.rmdir()
 
     @contextmanager
-    def telling_when_full(self) -> Iterator[None]:
+    def disk_full_errors(self) -> Iterator[None]:
         """Raises TaxiError in place of what a full disk breaks, whatever its form."""
         try:
             yield
         except OSError as error:
-            self.require_room(said=str(error))
+            self.ensure_free_space(said=str(error))
             raise
 
-    def require_room(self, wanted_bytes: int = 0, said: str = "") -> None:
+    def ensure_free_space(self, wanted_bytes: int = 0, said: str = "") -> None:
         """Raises TaxiError where there is less room on the disk, or what was `said` is that there is none."""
         if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(self.path).free < _LEAST_BYTES + wanted_bytes:
             then = f"go on with: taxi compare --resume {self.path}" if self.journal.is_file() else "start again"
