@@ -65,15 +65,9 @@ class GridAdapter:
         )
 
     def warm_up(self, problem: GridProblem) -> None:
-        weight = None if problem.weight is None else problem.weight[:WARM_UP_POINTS]
-        self.fit(
-            replace(
-                problem,
-                latitude=problem.latitude[:WARM_UP_POINTS],
-                longitude=problem.longitude[:WARM_UP_POINTS],
-                weight=weight,
-            )
-        )
+        first = slice(WARM_UP_POINTS)
+        weight = None if problem.weight is None else problem.weight[first]
+        self.fit(replace(problem, latitude=problem.latitude[first], longitude=problem.longitude[first], weight=weight))
 
     def fit(self, problem: GridProblem) -> Clustering:
         from haversine_dbscan.clustering import dbscan

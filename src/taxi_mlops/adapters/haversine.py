@@ -36,9 +36,9 @@ def prepare_haversine(points: Points, parameters: Parameters, n_jobs: int) -> Ha
 
 def warm_up_haversine(problem: HaversineProblem) -> None:
     """Import scikit-learn and call it once on a few of the points."""
-    subsample = slice(WARM_UP_POINTS)
-    weight = None if problem.weight is None else problem.weight[subsample]
-    fit_haversine(replace(problem, radians=problem.radians[subsample], weight=weight))
+    first = slice(WARM_UP_POINTS)
+    weight = None if problem.weight is None else problem.weight[first]
+    fit_haversine(replace(problem, radians=problem.radians[first], weight=weight))
 
 
 def fit_haversine(problem: HaversineProblem) -> Clustering:

@@ -3,7 +3,7 @@
 It is either a fresh process, or a fork of a template, in which the adapter's libraries are imported already. It imports
 little itself, so that what `cold_start_seconds` counts is the adapter's own.
 
-Usage, of itself alone (`_begin_again`): python -m taxi_mlops.trials.child REQUEST_JSON REPORT_FD
+Usage, of itself alone (`_restart`): python -m taxi_mlops.trials.child REQUEST_JSON REPORT_FD
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def main(request_json: str, report_descriptor: int, inheritance: Inheritance | N
     """
     request = Request.from_json(request_json)
     reporter = Reporter(report_descriptor)
-    if request.begun_again:
-        reporter.tell(begun_again=True)
+    if request.restarted:
+        reporter.send(restarted=True)
     try:
         confine(request.resources)
         confinement.offer_to_out_of_memory_killer()
         if inheritance is not None:
-            _settle_in(inheritance)
+            _take_over_memory(inheritance)
         _run(request, reporter, inheritance)
     except Exception as error:  # noqa: BLE001 - whatever an implementation raises is the outcome of its trial
         # The frames hold what filled the memory.
@@ -77,9 +77,9 @@ def main(request_json: str, report_descriptor: int, inheritance: Inheritance | N
         if _is_out_of_memory(error):
             limit = request.resources.memory_limit_bytes
             within = "" if limit is None else f", within the limit of {limit:,} bytes for each process"
-            reporter.tell(status=TrialStatus.OUT_OF_MEMORY, cause=f"{cause}{within}")
+            reporter.send(status=TrialStatus.OUT_OF_MEMORY, cause=f"{cause}{within}")
         else:
-            reporter.tell(status=TrialStatus.ERROR, cause=cause)
+            reporter.send(status=TrialStatus.ERROR, cause=cause)
     # What is in use until the end need not be looked through for garbage.
     gc.freeze()
     return 0
@@ -100,7 +100,7 @@ def load(name: str) -> tuple[Adapter, AdapterInfo]:
     return adapter, adapter.info
 
 
-def _settle_in(inheritance: Inheritance) -> None:
+def _take_over_memory(inheritance: Inheritance) -> None:
     """Make the fork what a process that had imported everything itself would be."""
     take_over(inheritance.pages)
     # The template's state, which all its forks start with. Python's own generator does this by itself.
@@ -108,54 +108,54 @@ def _settle_in(inheritance: Inheritance) -> None:
 
 
 def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) -> None:
-    reporter.tell(phase="import")
+    reporter.send(phase="import")
     workload = open_workload(request.workload)
     points, parameters, resources = workload.points, workload.parameters, request.resources
     try:
         adapter, info = (inheritance.adapter, inheritance.info) if inheritance else load(request.adapter)
     except (AdapterUnavailableError, ImportError) as error:
-        reporter.tell(status=TrialStatus.SKIPPED, cause=shorten(str(error)))
+        reporter.send(status=TrialStatus.SKIPPED, cause=shorten(str(error)))
         return
-    reporter.tell(adapter_version=info.version)
+    reporter.send(adapter_version=info.version)
     reason = adapter.unsupported(workload)
     if reason is not None:
-        reporter.tell(status=TrialStatus.SKIPPED, cause=shorten(reason))
+        reporter.send(status=TrialStatus.SKIPPED, cause=shorten(reason))
         return
 
     timed = request.kind is TrialKind.TIMING
-    reporter.tell(phase="warm-up")
+    reporter.send(phase="warm-up")
     began = time.monotonic()
     adapter.warm_up(adapter.prepare(warm_up_points(points, parameters), parameters, resources))
-    if not timed and not request.begun_again and time.monotonic() - began > SLOW_WARM_UP_SECONDS:
-        _begin_again(request, reporter)
-    reporter.tell(phase="prepare", **({"ready_at": time.monotonic()} if timed else {}))
+    if not timed and not request.restarted and time.monotonic() - began > SLOW_WARM_UP_SECONDS:
+        _restart(request, reporter)
+    reporter.send(phase="prepare", **({"ready_at": time.monotonic()} if timed else {}))
 
     started = time.perf_counter()
     problem = adapter.prepare(points, parameters, resources)
     prepared = time.perf_counter()
-    reporter.tell(phase="fit", **({"prepare_seconds": prepared - started} if timed else {}))
+    reporter.send(phase="fit", **({"prepare_seconds": prepared - started} if timed else {}))
 
     # A template has frozen what it imported, so that collecting garbage leaves it alone; in a fit it is as usual.
     gc.unfreeze()
     gc.collect()
     answer = _timed_fit(adapter, problem, reporter) if timed else _fit(adapter, problem)
-    reporter.tell(phase="answer", peak_memory_bytes=None if timed else _peak_memory_bytes(inheritance))
+    reporter.send(phase="answer", peak_memory_bytes=None if timed else _peak_memory_bytes(inheritance))
     if isinstance(adapter, Closes):
         adapter.close()
     reason = _save(answer, request.scratch)
     if reason is not None:
-        reporter.tell(status=TrialStatus.INVALID, cause=shorten(reason))
+        reporter.send(status=TrialStatus.INVALID, cause=shorten(reason))
         return
-    reporter.tell(status=TrialStatus.OK, about=_plain(answer.about))
+    reporter.send(status=TrialStatus.OK, about=_plain(answer.about))
 
 
-def _begin_again(request: Request, reporter: Reporter) -> NoReturn:
+def _restart(request: Request, reporter: Reporter) -> NoReturn:
     """Become a new program in this very process: the kernel forgets its high-water mark, and guardian and limits stay.
 
     Once only: an implementation that keeps nothing on disk would begin for ever.
     """
-    descriptor = reporter.handed_on()
-    again = replace(request, begun_again=True).to_json()
+    descriptor = reporter.inheritable_descriptor()
+    again = replace(request, restarted=True).to_json()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "taxi_mlops.trials.child", again, str(descriptor)])  # noqa: S606
 
 
@@ -198,7 +198,7 @@ def _timed_fit(adapter: Adapter, problem: Problem, reporter: Reporter) -> Cluste
     ended = time.perf_counter()
     used = own_cpu_time() - own_before
     used += descendants_cpu_time() - descendants_before
-    reporter.tell(fit_seconds=ended - started, fit_user_seconds=used.user, fit_system_seconds=used.system)
+    reporter.send(fit_seconds=ended - started, fit_user_seconds=used.user, fit_system_seconds=used.system)
     return answer
 
 

@@ -25,7 +25,7 @@ CORE_MASK_FILE = "core_mask.npy"
 class Request:
     """What the child is to do. Paths are absolute. traceparent: the span it belongs to, as in its environment.
 
-    begun_again: whether a child of the same trial has warmed up before, so that what it compiled is on disk.
+    restarted: whether a child of the same trial has warmed up before, so that what it compiled is on disk.
     """
 
     adapter: str
@@ -34,7 +34,7 @@ class Request:
     scratch: Path
     resources: Resources
     traceparent: str | None = None
-    begun_again: bool = False
+    restarted: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"workload": str(self.workload), "scratch": str(self.scratch)})
@@ -49,7 +49,7 @@ class Request:
             scratch=Path(values["scratch"]),
             resources=resources_from(values["resources"]),
             traceparent=values["traceparent"],
-            begun_again=values["begun_again"],
+            restarted=values["restarted"],
         )
 
 
@@ -62,14 +62,14 @@ def resources_from(values: dict[str, Any]) -> Resources:
 class Report:
     """All that the parent has been told so far.
 
-    phase: what the child was last doing. begun_again: whether it has become a new program. ready_at:
+    phase: what the child was last doing. restarted: whether it has become a new program. ready_at:
     `time.monotonic()`, which all processes of a host share, once the adapter had warmed up. status: how the child says
     that it ended, None until it answers. exit_code: of the child, as in `subprocess`, None until it has ended.
     left_running: processes of the trial that outlived it.
     """
 
     phase: str = "start"
-    begun_again: bool = False
+    restarted: bool = False
     adapter_version: str | None = None
     ready_at: float | None = None
     prepare_seconds: float | None = None
@@ -83,7 +83,7 @@ class Report:
     exit_code: int | None = None
     left_running: int = 0
 
-    def told(self, line: bytes) -> Report:
+    def parse_line(self, line: bytes) -> Report:
         """This report with the facts of one line added.
 
         Raises ValueError or TypeError where the line is not one of ours.
@@ -100,12 +100,12 @@ class Reporter:
     def __init__(self, descriptor: int) -> None:
         self._pipe: BinaryIO = open(descriptor, "wb")  # noqa: SIM115 - open as long as the process lives
 
-    def tell(self, **facts: object) -> None:
+    def send(self, **facts: object) -> None:
         """Send facts, named as in `Report`, at once."""
         self._pipe.write(json.dumps(facts).encode() + b"\n")
         self._pipe.flush()
 
-    def handed_on(self) -> int:
+    def inheritable_descriptor(self) -> int:
         """The descriptor of the pipe, for a program that takes this one's place."""
         descriptor = self._pipe.fileno()
         os.set_inheritable(descriptor, True)

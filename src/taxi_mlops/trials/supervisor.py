@@ -69,7 +69,7 @@ def supervise(request: Request, run_id: str, templates: Templates | None) -> End
     return running.ending(breach)
 
 
-class _Facts:
+class _ReportReader:
     """What the child has told, read from its pipe in pieces of any size."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class _Facts:
         self._received = 0
         self._unfinished = b""
 
-    def feed(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         self._received += len(data)
         if self._received > LARGEST_REPORT_BYTES:
             self.fault = f"reported more than {LARGEST_REPORT_BYTES} bytes"
@@ -86,7 +86,7 @@ class _Facts:
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         for line in filter(None, lines):
             try:
-                self.report = self.report.told(line)
+                self.report = self.report.parse_line(line)
             except (ValueError, TypeError):
                 self.fault = f"unreadable report {line[:80]!r}"
 
@@ -97,7 +97,7 @@ class _RunningTrial:
     def __init__(self, request: Request, run_id: str, template: Template | None) -> None:
         self._resources = request.resources
         self._marker = new_marker(run_id)
-        self._facts = _Facts()
+        self._reader = _ReportReader()
         self._answered_at: float | None = None
         self._total_seconds = 0.0
         self._started_at = time.monotonic()
@@ -125,7 +125,7 @@ class _RunningTrial:
                 for key, _ in selector.select(self._patience()):
                     if not self._receive(key.fd):
                         selector.unregister(key.fd)
-                if self._facts.report.exit_code is not None or self._pipe not in selector.get_map():
+                if self._reader.report.exit_code is not None or self._pipe not in selector.get_map():
                     return None
                 breach = self._breach()
                 if breach is not None:
@@ -134,7 +134,7 @@ class _RunningTrial:
     def ending(self, breach: Breach | None) -> Ending:
         """What is known, once the trial has ended."""
         return Ending(
-            report=self._facts.report,
+            report=self._reader.report,
             breach=breach,
             started_at=self._started_at,
             template_seconds=self._launched.template_seconds,
@@ -160,11 +160,11 @@ class _RunningTrial:
         if descriptor == self._stderr:
             self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
         else:
-            begun_again = self._facts.report.begun_again
-            self._facts.feed(data)
-            if self._memory is not None and self._facts.report.begun_again > begun_again:
+            restarted = self._reader.report.restarted
+            self._reader.receive(data)
+            if self._memory is not None and self._reader.report.restarted > restarted:
                 self._memory.forget()
-            if self._answered_at is None and self._facts.report.status is not None:
+            if self._answered_at is None and self._reader.report.status is not None:
                 self._answered_at = time.monotonic()
         return bool(data)
 
@@ -188,9 +188,9 @@ class _RunningTrial:
         return max(until - time.monotonic(), 0.0)
 
     def _breach(self) -> Breach | None:
-        report = self._facts.report
-        if self._facts.fault is not None:
-            return Breach(TrialStatus.INVALID, self._facts.fault)
+        report = self._reader.report
+        if self._reader.fault is not None:
+            return Breach(TrialStatus.INVALID, self._reader.fault)
         now = time.monotonic()
         if self._memory is not None and now >= self._next_sample_at:
             self._memory.sample()
@@ -209,11 +209,11 @@ class _RunningTrial:
         peak, limit = self._peak_memory_bytes(), self._resources.memory_limit_bytes
         if peak is None or limit is None or peak <= limit:
             return None
-        cause = f"used {peak:,} bytes, more than the limit of {limit:,}, during {self._facts.report.phase}"
+        cause = f"used {peak:,} bytes, more than the limit of {limit:,}, during {self._reader.report.phase}"
         return Breach(TrialStatus.OUT_OF_MEMORY, cause)
 
     def _peak_memory_bytes(self) -> int | None:
         """The largest of our samples and of what the child read off its kernel; None where nothing samples."""
         if self._memory is None:
             return None
-        return max(self._memory.peak_bytes, self._facts.report.peak_memory_bytes or 0)
+        return max(self._memory.peak_bytes, self._reader.report.peak_memory_bytes or 0)

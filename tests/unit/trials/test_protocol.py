@@ -18,11 +18,11 @@ def test_a_request_survives_the_command_line(resources):
 def test_facts_add_up():
     read, write = os.pipe()
     reporter = Reporter(write)
-    reporter.tell(phase="fit", adapter_version="1.2")
-    reporter.tell(status=TrialStatus.OK, about={"tiles": 3})
+    reporter.send(phase="fit", adapter_version="1.2")
+    reporter.send(status=TrialStatus.OK, about={"tiles": 3})
     report = Report()
     for line in os.read(read, 4096).splitlines():
-        report = report.told(line)
+        report = report.parse_line(line)
     os.close(read)
     reporter._pipe.close()
     assert report == Report(phase="fit", adapter_version="1.2", status=TrialStatus.OK, about={"tiles": 3})
@@ -31,7 +31,7 @@ def test_facts_add_up():
 @pytest.mark.parametrize("line", [b"{", b"[1]", b'"text"', b'{"unknown": 1}', b'{"status": "fine"}', b"\xff"])
 def test_what_is_no_fact_is_refused(line):
     with pytest.raises((ValueError, TypeError)):
-        Report().told(line)
+        Report().parse_line(line)
 
 
 def test_long_texts_become_one_short_line():
