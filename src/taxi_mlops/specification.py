@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MAX_SPECIFICATION_BYTES = 1_000_000
 
 AUTO: Literal["auto"] = "auto"
-LEAST_EPS_METRES = 1e-6
+MIN_EPS_METRES = 1e-6
 """Below it, rounding of coordinates in float64 decides what is within eps. The engine refuses it, too."""
-GREATEST_EPS_METRES = 20_015_114.0
+MAX_EPS_METRES = 20_015_114.0
 """Half the circumference of the earth, in whole metres: no two points are farther apart."""
-LEAST_MEMORY_LIMIT = 100_000_000
+MIN_MEMORY_LIMIT = 100_000_000
 """An interpreter with numpy and one implementation takes more."""
 
 
@@ -40,7 +40,7 @@ def _metres_or_auto(value: object) -> float | Literal["auto"]:
         metres = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except ValueError:
         metres = math.nan
-    if not LEAST_EPS_METRES <= metres <= GREATEST_EPS_METRES:
+    if not MIN_EPS_METRES <= metres <= MAX_EPS_METRES:
         raise PydanticCustomError(
             "eps",
             "Input should be metres from 0.000001 to 20015114 (half the circumference of the earth), or auto",
@@ -48,9 +48,7 @@ def _metres_or_auto(value: object) -> float | Literal["auto"]:
     return metres
 
 
-Metres = Annotated[
-    float, Field(ge=LEAST_EPS_METRES, le=GREATEST_EPS_METRES, description="Great-circle radius in metres.")
-]
+Metres = Annotated[float, Field(ge=MIN_EPS_METRES, le=MAX_EPS_METRES, description="Great-circle radius in metres.")]
 Eps = Annotated[
     float | Literal["auto"], PlainValidator(_metres_or_auto, json_schema_input_type=Metres | Literal["auto"])
 ]
@@ -143,7 +141,7 @@ def _bytes_of_share(value: object) -> object:
 
 
 def _check_memory_limit(value: ByteSize) -> ByteSize:
-    if value < LEAST_MEMORY_LIMIT:
+    if value < MIN_MEMORY_LIMIT:
         raise PydanticCustomError(
             "memory_limit",
             "Input should be 100MB or more (a trial's interpreter and libraries take as much), or as 50%",
@@ -155,7 +153,7 @@ _Bytes = Annotated[
     ByteSize,
     BeforeValidator(_bytes_of_share),
     AfterValidator(_check_memory_limit),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": LEAST_MEMORY_LIMIT}, {"type": "string"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": MIN_MEMORY_LIMIT}, {"type": "string"}]}),
 ]
 
 

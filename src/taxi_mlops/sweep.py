@@ -23,7 +23,7 @@ from taxi_mlops.specification import (
     TrialPlan,
 )
 
-MOST_CELLS = 1_000
+MAX_CELLS = 1_000
 
 QualityIndex = Literal["dbcv", "silhouette", "stability"]
 """Indices of quality that are better the higher they are."""
@@ -80,7 +80,7 @@ class Sweep(Document):
         if self.dataset.sample is not None:
             raise PydanticCustomError("sizes", "sizes are samples already: leave out dataset.sample")
         cells = len(self.grid.eps_metres or ()) * len(self.grid.min_samples) * len(self.grid.sizes)
-        if cells > MOST_CELLS:
+        if cells > MAX_CELLS:
             raise PydanticCustomError("cells", "a sweep has at most 1,000 cells: leave out values of the grid")
         return self
 

@@ -15,8 +15,8 @@ from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES, SMALLEST_EPS_MET
 from taxi_mlops.cli.options import flag
 from taxi_mlops.errors import UsageError
 from taxi_mlops.specification import (
-    GREATEST_EPS_METRES,
-    LEAST_EPS_METRES,
+    MAX_EPS_METRES,
+    MIN_EPS_METRES,
     FixedParameters,
     Specification,
 )
@@ -116,11 +116,11 @@ def test_a_grid_and_further_parameters_refuse_the_same_eps(eps: float) -> None:
 
 
 def test_the_bounds_of_eps_are_those_of_the_engine() -> None:
-    assert LEAST_EPS_METRES == SMALLEST_EPS_METRES
-    assert math.floor(HALF_CIRCUMFERENCE_METRES) == GREATEST_EPS_METRES
-    for eps in (LEAST_EPS_METRES, GREATEST_EPS_METRES):
+    assert MIN_EPS_METRES == SMALLEST_EPS_METRES
+    assert math.floor(HALF_CIRCUMFERENCE_METRES) == MAX_EPS_METRES
+    for eps in (MIN_EPS_METRES, MAX_EPS_METRES):
         labels, _ = dbscan(np.array([1.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0]), eps, 2)
-        assert labels.tolist() == ([0, 0, -1] if eps == LEAST_EPS_METRES else [0, 0, 0])
+        assert labels.tolist() == ([0, 0, -1] if eps == MIN_EPS_METRES else [0, 0, 0])
 
 
 @pytest.mark.parametrize(("given", "share"), [("50%", 0.5), ("50 %", 0.5), (" 12.5% ", 0.125), ("100%", 1.0)])

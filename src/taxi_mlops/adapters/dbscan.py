@@ -20,7 +20,7 @@ from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resou
 
 # The library numbers grid cells of side eps / √3 in 32 bits along each axis. Where the sphere's diameter holds more of
 # them than that, numbers wrap round and neighbours are lost without a word.
-SMALLEST_CHORD = 2 * sqrt(3) / 2**31
+MIN_CHORD = 2 * sqrt(3) / 2**31
 
 
 class DbscanAdapter:
@@ -46,7 +46,7 @@ class DbscanAdapter:
         if workload.points.weight is not None:
             return "dbscan takes no weights"
         eps = workload.parameters.eps_metres
-        if chord_length(eps) < SMALLEST_CHORD:
+        if chord_length(eps) < MIN_CHORD:
             return f"dbscan numbers its grid cells in 32 bits, which is too few for eps = {eps:g} m (at least 0.0103 m)"
         return None
 

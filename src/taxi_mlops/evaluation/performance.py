@@ -18,8 +18,8 @@ from taxi_mlops.domain import TrialKind, TrialOutcome, TrialStatus
 CONFIDENCE = 0.95
 RESAMPLES = 20_000
 UNSTABLE_RELATIVE_SPREAD = 0.10
-FEWEST_FOR_SPREAD = 3
-FEWEST_FOR_RESAMPLING = 6
+MIN_VALUES_FOR_SPREAD = 3
+MIN_VALUES_FOR_RESAMPLING = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def instability(values: Sequence[float]) -> float | None:
 
     The spread is the interquartile range over the median, which one slow repeat does not blow up.
     """
-    if len(values) < FEWEST_FOR_SPREAD:
+    if len(values) < MIN_VALUES_FOR_SPREAD:
         return None
     first, middle, third = np.quantile(np.asarray(values, dtype=np.float64), [0.25, 0.5, 0.75])
     spread = float((third - first) / middle)

@@ -1,7 +1,7 @@
 """How cost grows with the number of points: the exponent, a curve with its band, forecasts that know their limits.
 
 Costs (seconds, bytes) are fitted as f + c·nᵇ by least squares of their logarithms over the sizes. The fixed part f is
-what a run costs whatever its size: the interpreter's memory, the start of threads. It takes `FEWEST_SIZES_FOR_FIXED`
+what a run costs whatever its size: the interpreter's memory, the start of threads. It takes `MIN_SIZES_FOR_FIXED_COST`
 sizes to tell it from the rest; with fewer it is zero, and the fit is a straight line in the logarithms. Repeats at one
 size are brought to their median first: more repeats do not make more sizes.
 """
@@ -18,13 +18,13 @@ from numpy.typing import ArrayLike
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 
-FEWEST_SIZES = 3
-FEWEST_SIZES_FOR_FIXED = 5
-SMALLEST_EXPONENT = 0.8
+MIN_SIZES = 3
+MIN_SIZES_FOR_FIXED_COST = 5
+MIN_EXPONENT = 0.8
 """Clustering reads every point, so costs grow with them in the end; below this exponent the fixed part prevails."""
-SMALLEST_FIXED = 0.02
+MIN_FIXED_SHARE = 0.02
 """A fixed part below this share of the smallest cost is none."""
-LARGEST_EXTRAPOLATION = 10.0
+MAX_EXTRAPOLATION = 10.0
 """Forecasts go no further beyond the largest size than this factor."""
 
 
@@ -57,7 +57,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Cost as f + c·nᵇ, fitted to at least `FEWEST_SIZES` sizes.
+    """Cost as f + c·nᵇ, fitted to at least `MIN_SIZES` sizes.
 
     fixed: f. exponent: b; exponent_interval: Student's. method: how it was fitted, with its degrees of freedom. bends:
     how the measured costs leave the straight line, None where they do not or where `fixed` makes it a curve. The rest
@@ -90,13 +90,13 @@ class Scaling:
     def forecast(self, points: int) -> Forecast:
         """What a run on so many points would cost, as far as the sizes measured can tell."""
         extrapolation = points / self.sizes[-1]
-        if extrapolation > LARGEST_EXTRAPOLATION:
+        if extrapolation > MAX_EXTRAPOLATION:
             reason = (
                 f"{points:,} points are {extrapolation:.3g} times the {self.sizes[-1]:,} measured; "
-                f"nothing is said beyond {LARGEST_EXTRAPOLATION:g} times"
+                f"nothing is said beyond {MAX_EXTRAPOLATION:g} times"
             )
             return Forecast(points, None, None, extrapolation, reason)
-        if extrapolation > 1.0 and self.exponent < SMALLEST_EXPONENT:
+        if extrapolation > 1.0 and self.exponent < MIN_EXPONENT:
             reason = (
                 f"costs hardly grow over these sizes (n^{self.exponent:.2f}), as what a run costs whatever its size "
                 "prevails in them; larger sizes would tell"
@@ -104,8 +104,8 @@ class Scaling:
             return Forecast(points, None, None, extrapolation, reason)
         value, variance = (float(found[0]) for found in self._at([points]))
         half = self._quantile() * math.sqrt(self.deviation**2 + variance)
-        if half > math.log(LARGEST_EXTRAPOLATION):
-            reason = f"the {len(self.sizes)} sizes leave it open by a factor above {LARGEST_EXTRAPOLATION:g} either way"
+        if half > math.log(MAX_EXTRAPOLATION):
+            reason = f"the {len(self.sizes)} sizes leave it open by a factor above {MAX_EXTRAPOLATION:g} either way"
             return Forecast(points, None, None, extrapolation, reason)
         low, middle, high = (math.exp(log_cost) for log_cost in (value - half, value, value + half))
         return Forecast(points, middle, Interval(low, high, CONFIDENCE), extrapolation, note=self.bends)
@@ -128,15 +128,15 @@ def fit_scaling(costs: Mapping[int, ArrayLike]) -> Scaling | str:
     costs: for each size, one cost or several.
     """
     sizes = sorted(costs)
-    if len(sizes) < FEWEST_SIZES:
-        return f"needs {FEWEST_SIZES} sizes, and there {'is' if len(sizes) == 1 else 'are'} {len(sizes)}"
+    if len(sizes) < MIN_SIZES:
+        return f"needs {MIN_SIZES} sizes, and there {'is' if len(sizes) == 1 else 'are'} {len(sizes)}"
     medians = np.array([np.median(np.asarray(costs[size], dtype=np.float64)) for size in sizes])
     if sizes[0] <= 0 or not np.all(medians > 0.0):
         return "needs sizes and costs above zero"
     x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(medians)
     centre = float(x.mean())
     straight = _straight(x - centre, y)
-    curved = _curved(x - centre, medians, straight) if len(sizes) >= FEWEST_SIZES_FOR_FIXED else None
+    curved = _curved(x - centre, medians, straight) if len(sizes) >= MIN_SIZES_FOR_FIXED_COST else None
     fitted = straight if curved is None else curved
     parameters, covariance, deviation = fitted
     exponent = float(parameters[1])
@@ -187,7 +187,7 @@ def _curved(x: FloatArray, costs: FloatArray, straight: _Fit) -> _Fit | None:
     parameters = found.x * unit
     gradient = _gradient(parameters, x)
     information = gradient.T @ gradient
-    if found.x[2] < SMALLEST_FIXED or np.linalg.cond(information * np.outer(unit, unit)) > 1e12:
+    if found.x[2] < MIN_FIXED_SHARE or np.linalg.cond(information * np.outer(unit, unit)) > 1e12:
         return None
     variance = 2.0 * float(found.cost) / (len(x) - 3)
     return parameters, np.asarray(variance * np.linalg.inv(information)), math.sqrt(variance)

@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.evaluation.contingency import IndexArray
 
-FEWEST_PAIRS = 2
-MOST_PAIRS_EXACT = 50
+MIN_PAIRS = 2
+MAX_PAIRS_EXACT = 50
 POSTERIOR_SAMPLES = 50_000
-MOST_WORKLOADS_PERMUTED = 10
+MAX_WORKLOADS_PERMUTED = 10
 PERMUTATIONS = 20_000
 _MAGNITUDES = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"))
 
@@ -100,7 +100,7 @@ def compare_pairs(seconds: Mapping[str, Mapping[int, float]]) -> tuple[PairwiseT
     pairs = []
     for first, second in combinations(seconds, 2):
         blocks = sorted(seconds[first].keys() & seconds[second].keys())
-        if len(blocks) >= FEWEST_PAIRS:
+        if len(blocks) >= MIN_PAIRS:
             sides = tuple(np.array([seconds[name][block] for block in blocks]) for name in (first, second))
             pairs.append((first, second, sides, wilcoxon_signed_rank(np.log(sides[0] / sides[1]))))
     adjusted = holm([result.p_value for *_, result in pairs])
@@ -122,7 +122,7 @@ def compare_pairs(seconds: Mapping[str, Mapping[int, float]]) -> tuple[PairwiseT
 def wilcoxon_signed_rank(differences: ArrayLike) -> Significance:
     """Whether paired differences lie about zero (Wilcoxon 1945), two-sided; differences of zero are left out.
 
-    Exact, ties included, up to `MOST_PAIRS_EXACT` differences; beyond, by the normal approximation with the corrections
+    Exact, ties included, up to `MAX_PAIRS_EXACT` differences; beyond, by the normal approximation with the corrections
     for ties and continuity.
     """
     values = np.asarray(differences, dtype=np.float64)
@@ -132,7 +132,7 @@ def wilcoxon_signed_rank(differences: ArrayLike) -> Significance:
     doubled = np.rint(2.0 * rank_values(np.abs(values))).astype(np.int64)
     positive = int(doubled[values > 0].sum())
     extreme = min(positive, int(doubled.sum()) - positive)
-    if len(values) <= MOST_PAIRS_EXACT:
+    if len(values) <= MAX_PAIRS_EXACT:
         return Significance("Wilcoxon signed-rank, exact", min(1.0, 2.0 * _share_up_to(doubled, extreme)))
     from scipy.special import ndtr
 
@@ -184,7 +184,7 @@ def magnitude(a12: float) -> str:
 def friedman(costs: ArrayLike, methods: Sequence[str], alpha: float = 0.05, seed: int = 0) -> Friedman:
     """Compare k methods over N workloads by their ranks (Demšar, JMLR 7, 2006, section 3.2).
 
-    costs: shape (N, k), lower is better. The p-value comes from Iman and Davenport's F; up to `MOST_WORKLOADS_PERMUTED`
+    costs: shape (N, k), lower is better. The p-value comes from Iman and Davenport's F; up to `MAX_WORKLOADS_PERMUTED`
     workloads, for which that is not good enough, from permuted ranks. Raises ValueError for fewer than 2 methods or
     workloads.
     """
@@ -200,7 +200,7 @@ def friedman(costs: ArrayLike, methods: Sequence[str], alpha: float = 0.05, seed
     rest = n * (k - 1) - chi_squared
     f_statistic = (n - 1) * chi_squared / rest if rest > 0.0 else None
     quantile = float(studentized_range.ppf(1.0 - alpha, k, math.inf)) / math.sqrt(2.0)
-    result = _permuted_friedman(ranks, seed) if n <= MOST_WORKLOADS_PERMUTED else _iman_davenport(f_statistic, n, k)
+    result = _permuted_friedman(ranks, seed) if n <= MAX_WORKLOADS_PERMUTED else _iman_davenport(f_statistic, n, k)
     return Friedman(
         test=f"{result.test}; Nemenyi's critical difference",
         methods=tuple(methods),

@@ -10,8 +10,8 @@ import numpy as np
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.evaluation.statistics import rank_values
 
-FEWEST_FOR_CHANGE = 8
-FEWEST_FOR_PREDICTION = 5
+MIN_RUNS_FOR_CHANGE = 8
+MIN_RUNS_FOR_PREDICTION = 5
 PERMUTATIONS = 10_000
 
 
@@ -38,14 +38,14 @@ class Prediction:
 
 
 def change_point(values: FloatArray, seed: int) -> ChangePoint | None:
-    """Look for a lasting shift (Pettitt, Applied Statistics 28(2), 1979); None for fewer than `FEWEST_FOR_CHANGE`.
+    """Look for a lasting shift (Pettitt, Applied Statistics 28(2), 1979); None for fewer than `MIN_RUNS_FOR_CHANGE`.
 
     The statistic is the largest |Uₜ| over all t, Uₜ = 2·ΣRᵢ (i ≤ t) − t·(n + 1) with the ranks R, so that neither
     outliers nor units matter. Its p-value comes from permutations in place of Pettitt's approximation, which few values
     are too few for. values: float64 (n,). O(n · PERMUTATIONS).
     """
     n = len(values)
-    if n < FEWEST_FOR_CHANGE:
+    if n < MIN_RUNS_FOR_CHANGE:
         return None
     ranks = rank_values(values)
     statistic = np.abs(_shifts(ranks[None, :]))[0]
@@ -63,13 +63,13 @@ def change_point(values: FloatArray, seed: int) -> ChangePoint | None:
 def predict_last(values: FloatArray, confidence: float) -> Prediction | None:
     """Hold the last value against Student's prediction interval of those before it, taken to be normal.
 
-    None for fewer than `FEWEST_FOR_PREDICTION` values before it (Hahn and Meeker, Statistical Intervals, 1991, 4.7).
+    None for fewer than `MIN_RUNS_FOR_PREDICTION` values before it (Hahn and Meeker, Statistical Intervals, 1991, 4.7).
     """
     from scipy.special import stdtrit
 
     earlier, last = values[:-1], float(values[-1])
     n = len(earlier)
-    if n < FEWEST_FOR_PREDICTION:
+    if n < MIN_RUNS_FOR_PREDICTION:
         return None
     quantile = float(stdtrit(n - 1, 0.5 + confidence / 2.0))
     half = quantile * float(earlier.std(ddof=1)) * math.sqrt(1.0 + 1.0 / n)

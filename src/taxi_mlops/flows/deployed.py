@@ -43,7 +43,7 @@ from taxi_mlops.sweep import Cell, Sweep
 
 R = TypeVar("R")
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 """How often a flow run is begun that its process does not live to end."""
 
 RESTART_SECONDS = (10, 30, 90)
@@ -210,9 +210,9 @@ def _through_restarts(go_on: Callable[[], R]) -> R:
 def _check_attempts() -> None:
     """Raise TaxiError for a flow run that was begun again and again: something kills it."""
     attempts = flow_run.run_count or 1
-    if attempts > MOST_ATTEMPTS:
+    if attempts > MAX_ATTEMPTS:
         raise TaxiError(
-            f"this flow run's process ended {MOST_ATTEMPTS} times before the run did, so it is not begun again; "
+            f"this flow run's process ended {MAX_ATTEMPTS} times before the run did, so it is not begun again; "
             "the worker's log says how; `taxi run` with output=… resumes it"
         )
 

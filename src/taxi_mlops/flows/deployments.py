@@ -36,7 +36,7 @@ HEARTBEAT_SECONDS = 30
 """The least that Prefect takes."""
 SILENCE_SECONDS = 45
 """After so long without a heartbeat a run is taken for dead; Prefect looks every few seconds."""
-LONGEST_RUN = timedelta(days=7)
+MAX_RUN_DURATION = timedelta(days=7)
 """How long after its start a run that crashes is begun again."""
 
 
@@ -212,7 +212,7 @@ def _automations() -> tuple[AutomationCore, ...]:
                 for_each={"prefect.resource.id"},
                 posture=Posture.Reactive,
                 threshold=1,
-                within=LONGEST_RUN,
+                within=MAX_RUN_DURATION,
             ),
             actions=[
                 ChangeFlowRunState(

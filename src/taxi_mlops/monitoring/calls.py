@@ -14,7 +14,7 @@ from taxi_mlops.monitoring.spans import bare, current_traceparent
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-_LONGEST_STATEMENT = 500
+_MAX_STATEMENT_LENGTH = 500
 
 
 def traced_calls(step: str, tracer: Tracer) -> AbstractContextManager[None]:
@@ -35,7 +35,7 @@ def _traced_sql(tracer: Tracer) -> Iterator[None]:
     def begin(connection: Any, cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any) -> None:  # noqa: ANN401
         words = statement.split(maxsplit=1)
         # Values are no part of the statement.
-        attributes = {"db.system.name": connection.dialect.name, "db.query.text": statement[:_LONGEST_STATEMENT]}
+        attributes = {"db.system.name": connection.dialect.name, "db.query.text": statement[:_MAX_STATEMENT_LENGTH]}
         open_spans[cursor] = tracer.start_span(f"SQL {words[0]}", kind=SpanKind.CLIENT, attributes=attributes)
 
     def end(_connection: Any, cursor: Any, *_: Any) -> None:  # noqa: ANN401

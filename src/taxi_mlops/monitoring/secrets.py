@@ -15,7 +15,7 @@ from taxi_mlops.settings import Settings
 
 _SECRET_NAME = re.compile(r"(?i)password|passwd|secret|token|api_?key|authorization|cookie")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
-_SHORTEST = 6
+_MIN_SECRET_LENGTH = 6
 """Of a secret that is looked for within other words: a shorter one would be found everywhere."""
 
 
@@ -23,7 +23,7 @@ def secrets_of(settings: Settings) -> frozenset[str]:
     """What the settings say is secret; of an address, its password alone."""
     values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
     secrets = {form for value in values for form in _secret_parts(value)}
-    return frozenset(secret for secret in secrets if len(secret) >= _SHORTEST)
+    return frozenset(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
 
 
 def _secret_parts(value: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ CONCAVITY = 0.1
 """How far outlines follow their points: 1 is the convex hull (ratio of `shapely.concave_hull`)."""
 _CELLS_PER_EPS = 4
 _FINEST_GRID = 2**20
-_LEAST_BREADTH_METRES = 1.0
+_MIN_BREADTH_METRES = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +105,7 @@ def _outlines(ranks: IndexArray, east: FloatArray, north: FloatArray, eps_metres
     clouds = shapely.multipoints(np.column_stack((east[rows], north[rows])), indices=ranks[rows])
     hulls = shapely.concave_hull(clouds, ratio=CONCAVITY)
     outlines: GeometryArray = shapely.orient_polygons(shapely.simplify(hulls, eps_metres / 10.0))
-    thin = 2.0 * shapely.area(outlines) < _LEAST_BREADTH_METRES * shapely.length(outlines)
+    thin = 2.0 * shapely.area(outlines) < _MIN_BREADTH_METRES * shapely.length(outlines)
     for i in np.flatnonzero(thin):
         outlines[i] = _flattened(shapely.get_coordinates(outlines[i]))
     return outlines
@@ -117,7 +117,7 @@ def _flattened(corners: FloatArray) -> BaseGeometry:
 
     first = corners[np.argmax(np.hypot(*(corners - corners.mean(axis=0)).T))]
     last = corners[np.argmax(np.hypot(*(corners - first).T))]
-    if np.hypot(*(last - first)) < _LEAST_BREADTH_METRES:
+    if np.hypot(*(last - first)) < _MIN_BREADTH_METRES:
         return shapely.Point(corners.mean(axis=0))
     return shapely.LineString([first, last])
 

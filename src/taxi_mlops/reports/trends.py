@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taxi_mlops.evaluation.trend import FEWEST_FOR_PREDICTION
+from taxi_mlops.evaluation.trend import MIN_RUNS_FOR_PREDICTION
 from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, quantitative
@@ -14,7 +14,7 @@ from taxi_mlops.runs.trends import FigureTrend, SeriesKey, SeriesTrend, Trends, 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-MOST_DRAWN = 60
+MAX_DRAWN = 60
 """Series with a plot; the others stand in the table."""
 
 
@@ -31,7 +31,7 @@ def page(trends: Trends) -> str:
     """A page of one file. Those that changed come first."""
     followed = _followed(trends)
     enough = [pair for pair in followed if len(pair[1].values) > 1]
-    drawn = [Drawn(series, figure, _chart(series, figure)) for series, figure in enough[:MOST_DRAWN]]
+    drawn = [Drawn(series, figure, _chart(series, figure)) for series, figure in enough[:MAX_DRAWN]]
     return render_page(
         "trends.html.j2", trends=trends, verdict=sentence(trends), followed=followed, drawn=drawn, named=named
     )
@@ -104,7 +104,9 @@ def render(trends: Trends) -> RenderableType:
     parts: list[RenderableType] = [table] if told else []
     parts += [Text(f"{named(series.key)}: {said}", style="red") for series, said in trends.regressions]
     if fewer := sum(len(series.figures) for series in trends.series) - len(told):
-        parts.append(Text(f"{fewer} figures have too few runs to tell; {FEWEST_FOR_PREDICTION + 1} are needed.", "dim"))
+        parts.append(
+            Text(f"{fewer} figures have too few runs to tell; {MIN_RUNS_FOR_PREDICTION + 1} are needed.", "dim")
+        )
     return Group(*parts, Text(sentence(trends), style="bold"))
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from taxi_mlops.domain import AdapterInfo, TrialOutcome, TrialStatus
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
-from taxi_mlops.evaluation.performance import FEWEST_FOR_RESAMPLING, PerformanceMetrics, Speedup, instability
+from taxi_mlops.evaluation.performance import MIN_VALUES_FOR_RESAMPLING, PerformanceMetrics, Speedup, instability
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.evaluation.ranking import Contender, Place, compare, rank
 from taxi_mlops.evaluation.statistics import PairwiseTest, compare_pairs
@@ -306,13 +306,13 @@ def _unranked(result: AdapterResult, reason: str | None) -> RankingEntry:
 
 def _few(header: RunHeader) -> list[str]:
     repeats = header.specification.trials.repeats
-    if repeats >= FEWEST_FOR_RESAMPLING:
+    if repeats >= MIN_VALUES_FOR_RESAMPLING:
         return []
     if repeats == 0:
         return [NOT_TIMED]
     return [
         f"{repeats} {'repeat is' if repeats == 1 else 'repeats are'} few: the intervals are wide, those of the medians "
-        f"below 95 % confidence; for full ones, run with --repeats {FEWEST_FOR_RESAMPLING} or more"
+        f"below 95 % confidence; for full ones, run with --repeats {MIN_VALUES_FOR_RESAMPLING} or more"
     ]
 
 

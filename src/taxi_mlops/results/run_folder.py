@@ -19,7 +19,7 @@ from taxi_mlops.errors import RunFolderError, RunFolderInUseError, TaxiError
 
 _KILLED_SECONDS = 3.0
 """The lock of a process that was killed is let go once the kernel is done with it, and with what it was starting."""
-_LEAST_BYTES = 1 << 16
+_MIN_FREE_BYTES = 1 << 16
 """With less left a disk counts as full: not every library says that this is why it could not write."""
 
 
@@ -120,7 +120,7 @@ class RunFolder:
 
     def ensure_free_space(self, wanted_bytes: int = 0, said: str = "") -> None:
         """Raises TaxiError where there is less room on the disk, or what was `said` is that there is none."""
-        if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(self.path).free < _LEAST_BYTES + wanted_bytes:
+        if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(self.path).free < _MIN_FREE_BYTES + wanted_bytes:
             then = f"go on with: taxi compare --resume {self.path}" if self.journal.is_file() else "start again"
             raise TaxiError(f"the disk of {self.path} is full; no finished trial is lost: make room on it, then {then}")
 

@@ -17,7 +17,7 @@ from taxi_mlops.domain import MAIN, FloatArray
 from taxi_mlops.evaluation.performance import CONFIDENCE
 from taxi_mlops.evaluation.statistics import holm
 from taxi_mlops.evaluation.trend import (
-    FEWEST_FOR_PREDICTION,
+    MIN_RUNS_FOR_PREDICTION,
     ChangePoint,
     Prediction,
     change_point,
@@ -31,7 +31,7 @@ from taxi_mlops.storage.database import reading
 from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow
 
 SEED = 0
-MOST_RUNS = 200
+MAX_RUNS = 200
 """The newest runs of a series that are looked at."""
 
 
@@ -164,7 +164,7 @@ def read_trends(url: ServiceUrl, wanted: RunFilter) -> Trends:
     followed = {key: tuple(_followed(runs)) for key, runs in found.items()}
     figures = [figure for of_series in followed.values() for figure in of_series]
     adjusted = iter(holm([figure.change.p_value for figure in figures if figure.change is not None]))
-    last_tests = sum(len(figure.values) > FEWEST_FOR_PREDICTION for figure in figures)
+    last_tests = sum(len(figure.values) > MIN_RUNS_FOR_PREDICTION for figure in figures)
     confidence = 1.0 - (1.0 - CONFIDENCE) / max(last_tests, 1)
     series = []
     for key, runs in found.items():
@@ -206,7 +206,7 @@ def _read(url: ServiceUrl, wanted: RunFilter) -> dict[SeriesKey, list[_Run]]:
         )
         found.setdefault(key, []).append(run)
     order = sorted(found, key=lambda key: (key.data, key.points, key.eps_metres, key.min_samples, key.adapter))
-    return {key: found[key][-MOST_RUNS:] for key in order}
+    return {key: found[key][-MAX_RUNS:] for key in order}
 
 
 def _query(wanted: RunFilter) -> Select[tuple[object, ...]]:

@@ -32,7 +32,7 @@ _KILL_AFTER_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 60.0
 """How long a supervisor may take to end, once its programs are stopped."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE")
-_LONGEST_SOCKET = 100  # of a Unix socket's path; the kernel takes 107 bytes, and supervisord adds to it
+_MAX_SOCKET_PATH = 100  # of a Unix socket's path; the kernel takes 107 bytes, and supervisord adds to it
 
 _HEAD = """\
 [unix_http_server]
@@ -135,7 +135,7 @@ class Supervisor:
         """Start it where it is not running. prefix: a command to start it with, as `setpriv --pdeathsig TERM`."""
         if self.alive:
             return
-        if len(os.fsencode(self._socket)) > _LONGEST_SOCKET:
+        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
             raise ServiceError(f"the path of {self._stack.path} is too long for a socket in it; choose a shorter --dir")
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         command = [*prefix, sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._file)]

@@ -23,7 +23,7 @@ TRIPS_BUCKET = "taxi-data"
 """Where `taxi data list` looks when it is not told."""
 
 _PART_BYTES = 16 << 20
-_MOST_PARTS = 10_000
+_MAX_PARTS = 10_000
 _AT_ONCE = 4
 """Parts on their way at a time; as many are in memory."""
 
@@ -113,7 +113,7 @@ class _LocalFile:
 
     def parts(self) -> tuple[_Part, ...]:
         """Of one size that follows from the file's alone, so that a later push cuts it the same way."""
-        size = max(_PART_BYTES, -(-self.size // _MOST_PARTS))
+        size = max(_PART_BYTES, -(-self.size // _MAX_PARTS))
         return tuple(
             _Part(number, first, min(size, self.size - first))
             for number, first in enumerate(range(0, self.size, size), start=1)

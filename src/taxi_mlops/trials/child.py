@@ -36,7 +36,7 @@ from taxi_mlops.trials.workload_folder import open_workload
 WARM_UP_POINTS = 500
 SLOW_WARM_UP_SECONDS = 3.0
 """A warm-up that takes longer has compiled what later processes find on disk. The memory of that is not `fit`'s."""
-LONGEST_ABOUT = 64
+MAX_ABOUT_LENGTH = 64
 """Entries that an implementation may say about itself."""
 
 
@@ -222,7 +222,7 @@ def _save(answer: object, scratch: Path) -> str | None:
 def _plain(about: Mapping[str, object]) -> dict[str, str | int | float]:
     """What JSON can hold, in bounds."""
     plain: dict[str, str | int | float] = {}
-    for key, value in list(about.items())[:LONGEST_ABOUT]:
+    for key, value in list(about.items())[:MAX_ABOUT_LENGTH]:
         item = value.item() if isinstance(value, np.generic) else value
         if isinstance(item, int) or (isinstance(item, float) and isfinite(item)):
             plain[shorten(str(key))] = item

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 
 from taxi_mlops.domain import Resources, TrialKind, TrialStatus
 
-LONGEST_CAUSE = 1_000
+MAX_CAUSE_LENGTH = 1_000
 """Characters of a cause that are kept."""
 
 LABELS_FILE = "labels.npy"
@@ -115,4 +115,4 @@ class Reporter:
 def shorten(text: str) -> str:
     """One line of bounded length."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST_CAUSE else line[: LONGEST_CAUSE - 1] + "…"
+    return line if len(line) <= MAX_CAUSE_LENGTH else line[: MAX_CAUSE_LENGTH - 1] + "…"

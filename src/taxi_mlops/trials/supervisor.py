@@ -16,7 +16,7 @@ from taxi_mlops.trials.protocol import Report, Request
 from taxi_mlops.trials.templates import STDERR_TAIL_BYTES, Template, TemplateRefusedError, Templates
 from taxi_mlops.trials.tree_memory import TreeMemory
 
-LARGEST_REPORT_BYTES = 1024**2
+MAX_REPORT_BYTES = 1024**2
 SAMPLE_SECONDS = 0.02
 SAMPLE_SHARE = 0.2
 """Of the time of a CPU, at most, that goes into samples: on a host with many processes they are dear."""
@@ -80,8 +80,8 @@ class _ReportReader:
 
     def receive(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > LARGEST_REPORT_BYTES:
-            self.fault = f"reported more than {LARGEST_REPORT_BYTES} bytes"
+        if self._received > MAX_REPORT_BYTES:
+            self.fault = f"reported more than {MAX_REPORT_BYTES} bytes"
             return
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         for line in filter(None, lines):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taxi_mlops.trials.child import Inheritance
     from taxi_mlops.trials.processes import ShownMarker
 
-LARGEST_MESSAGE_BYTES = 65536
+MAX_MESSAGE_BYTES = 65536
 
 
 def main(arguments: list[str]) -> int:
@@ -102,7 +102,7 @@ def _serve(channel: socket.socket, inheritance: Inheritance, marker: ShownMarker
     descriptor of the guardian's process.
     """
     while True:
-        message, descriptors, _, _ = socket.recv_fds(channel, LARGEST_MESSAGE_BYTES, 3)
+        message, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 3)
         if not message:
             os._exit(0)
         _collect_ended()

@@ -21,7 +21,7 @@ from taxi_mlops.domain import Resources
 from taxi_mlops.trials.confinement import readable
 from taxi_mlops.trials.launch import ForkedProcess, Launched, Pipes, end_guarded, start_module
 from taxi_mlops.trials.processes import MARKER, new_marker, sweep_trial, trial_environment
-from taxi_mlops.trials.template import LARGEST_MESSAGE_BYTES
+from taxi_mlops.trials.template import MAX_MESSAGE_BYTES
 
 START_SECONDS = 60.0
 """How long a template may take to import its libraries, or the limit of a trial where that is less."""
@@ -130,7 +130,7 @@ class Template:
         """Its next message, with descriptors. Raises TemplateRefusedError where it refuses or has ended."""
         if not readable(self._channel.fileno(), seconds=deadline - time.monotonic()):
             raise TemplateRefusedError("does not answer")
-        message, descriptors, _, _ = socket.recv_fds(self._channel, LARGEST_MESSAGE_BYTES, 1)
+        message, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE_BYTES, 1)
         if not message:
             raise TemplateRefusedError("ended by itself")
         answer: dict[str, Any] = json.loads(message)

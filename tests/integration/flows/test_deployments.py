@@ -142,8 +142,8 @@ def test_a_run_that_died_while_the_server_was_away_is_still_seen_to_be_silent(de
     """By what the server is started with: by default Prefect forgets after a minute whom it was waiting for."""
     program = (
         "from prefect.settings import get_current_settings\n"
-        "from taxi_mlops.flows.deployments import LONGEST_RUN\n"
-        "assert get_current_settings().server.events.expired_bucket_buffer >= LONGEST_RUN\n"
+        "from taxi_mlops.flows.deployments import MAX_RUN_DURATION\n"
+        "assert get_current_settings().server.events.expired_bucket_buffer >= MAX_RUN_DURATION\n"
     )
     environment = deployed.environment | PrefectServer().program(deployed.stack.folder).environment
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=deployed.patience_seconds)

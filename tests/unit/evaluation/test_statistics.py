@@ -90,7 +90,7 @@ def test_few_workloads_are_permuted() -> None:
 
 def test_permutations_and_the_f_distribution_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = variants().p_value
-    monkeypatch.setattr(statistics, "MOST_WORKLOADS_PERMUTED", 14)
+    monkeypatch.setattr(statistics, "MAX_WORKLOADS_PERMUTED", 14)
     assert variants().p_value == pytest.approx(expected, abs=0.01)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from taxi_mlops.evaluation.trend import FEWEST_FOR_CHANGE, FEWEST_FOR_PREDICTION, change_point, predict_last
+from taxi_mlops.evaluation.trend import MIN_RUNS_FOR_CHANGE, MIN_RUNS_FOR_PREDICTION, change_point, predict_last
 
 
 def noise(n, seed=0):
@@ -43,8 +43,8 @@ def test_how_far_out_an_outlier_lies_does_not_matter():
 
 
 def test_few_values_tell_nothing():
-    assert change_point(noise(FEWEST_FOR_CHANGE - 1), seed=0) is None
-    assert predict_last(noise(FEWEST_FOR_PREDICTION), 0.95) is None
+    assert change_point(noise(MIN_RUNS_FOR_CHANGE - 1), seed=0) is None
+    assert predict_last(noise(MIN_RUNS_FOR_PREDICTION), 0.95) is None
 
 
 def test_the_prediction_interval_is_students():

@@ -67,4 +67,4 @@ def test_what_an_implementation_says_of_itself_becomes_plain_and_bounded():
     plain = child._plain(about)
     assert {key: plain[key] for key in "abcdf"} == {"a": 3, "b": 0.5, "c": "inf", "d": "[1, 2]", "f": True}
     assert len(plain["e"]) == 1000
-    assert len(child._plain({str(number): number for number in range(1000)})) == child.LONGEST_ABOUT
+    assert len(child._plain({str(number): number for number in range(1000)})) == child.MAX_ABOUT_LENGTH

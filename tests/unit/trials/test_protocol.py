@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.domain import Resources, TrialKind, TrialStatus
-from taxi_mlops.trials.protocol import LONGEST_CAUSE, Report, Reporter, Request, shorten
+from taxi_mlops.trials.protocol import MAX_CAUSE_LENGTH, Report, Reporter, Request, shorten
 
 
 @pytest.mark.parametrize("resources", [Resources(1), Resources(8, (0, 3), 10**9, 12.5)])
@@ -36,5 +36,5 @@ def test_what_is_no_fact_is_refused(line):
 
 def test_long_texts_become_one_short_line():
     assert shorten("two\n  lines") == "two lines"
-    assert len(shorten("x" * 10_000)) == LONGEST_CAUSE
+    assert len(shorten("x" * 10_000)) == MAX_CAUSE_LENGTH
     assert shorten("x" * 10_000).endswith("x…")

@@ -35,7 +35,7 @@ PAIRS_PER_DRAW = 100_000_000
 """Distances within clusters that one draw may take, which bounds the members that are drawn of each."""
 CLUSTER_PAIRS_PER_DRAW = 300_000_000
 """Pairs of clusters that one draw may look at, which bounds the clusters that are held against all others."""
-FEWEST_MEMBERS = 32
+MIN_MEMBERS = 32
 DRAWS = 3
 
 
@@ -84,7 +84,7 @@ def _clusters_drawn(sizes: IndexArray, seed: int) -> ClusterSample:
 
 def _largest_sample(sizes: IndexArray) -> int:
     """Return the most members of each cluster whose pairs are no more than `PAIRS_PER_DRAW` in all."""
-    low, high = FEWEST_MEMBERS, max(FEWEST_MEMBERS, int(sizes.max()))
+    low, high = MIN_MEMBERS, max(MIN_MEMBERS, int(sizes.max()))
     while low < high:
         middle = (low + high + 1) // 2
         if int(np.sum(np.minimum(sizes, middle).astype(np.float64) ** 2)) <= PAIRS_PER_DRAW:

@@ -11,7 +11,7 @@ from taxi_mlops.domain import FloatArray, LabelArray
 from taxi_mlops.evaluation.contingency import IndexArray
 from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 
-FEWEST_CLUSTERS = 500
+MIN_CLUSTERS = 500
 STANDARD_NORMAL_975 = 1.959963984540054
 
 
@@ -50,10 +50,10 @@ class Members(NamedTuple):
 def draw_clusters(sizes: IndexArray, pairs: int, seed: int) -> ClusterSample:
     """Choose clusters so that holding each against all of them takes about so many pairs; all, where that is enough.
 
-    sizes: int64 (k,). At least `FEWEST_CLUSTERS` are chosen.
+    sizes: int64 (k,). At least `MIN_CLUSTERS` are chosen.
     """
     k = len(sizes)
-    wanted = max(FEWEST_CLUSTERS, pairs // k)
+    wanted = max(MIN_CLUSTERS, pairs // k)
     if wanted >= k:
         return ClusterSample(np.arange(k), np.zeros(0, dtype=np.int64), k)
     order = np.argsort(-sizes, kind="stable")

@@ -17,7 +17,7 @@ from taxi_mlops.evaluation.quality.sampling import STANDARD_NORMAL_975, Members,
 
 POINTS_SAMPLED = 5_000
 MEMBERS_SAMPLED = 4_096
-FEWEST_POINTS = 500
+MIN_POINTS = 500
 PAIRS = 1_000_000_000
 """Of a point and a cluster, that are looked at; with very many clusters fewer points are drawn."""
 
@@ -33,7 +33,7 @@ def silhouette(
     of each cluster.
     """
     clustered = np.flatnonzero(labels >= 0)
-    m = min(len(clustered), POINTS_SAMPLED, max(FEWEST_POINTS, PAIRS // len(sizes)))
+    m = min(len(clustered), POINTS_SAMPLED, max(MIN_POINTS, PAIRS // len(sizes)))
     sample = np.sort(np.random.default_rng(seed).choice(clustered, m, replace=False))
     members = draw_members(latitude, longitude, labels, sizes, MEMBERS_SAMPLED, seed)
     vectors = unit_sphere(members.latitude, members.longitude)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from taxi_mlops.evaluation.quality.sampling import FEWEST_CLUSTERS, draw_clusters, draw_members, mean_over_clusters
+from taxi_mlops.evaluation.quality.sampling import MIN_CLUSTERS, draw_clusters, draw_members, mean_over_clusters
 
 
 def test_small_clusters_are_taken_whole_and_large_ones_drawn() -> None:
@@ -45,8 +45,8 @@ def test_few_clusters_are_all_chosen():
 def test_of_many_clusters_the_largest_are_chosen_and_others_at_random():
     sizes = np.random.default_rng(0).permutation(np.arange(1, 5001))
     sample = draw_clusters(sizes, pairs=1, seed=0)
-    assert len(sample.chosen) == len(set(sample.chosen.tolist())) == FEWEST_CLUSTERS
-    assert set(sizes[sample.chosen[: FEWEST_CLUSTERS // 2]]) == set(range(4751, 5001))
+    assert len(sample.chosen) == len(set(sample.chosen.tolist())) == MIN_CLUSTERS
+    assert set(sizes[sample.chosen[: MIN_CLUSTERS // 2]]) == set(range(4751, 5001))
     assert sample.note == "over 500 of 5,000 clusters: the largest, and as many at random"
 
 
