@@ -15,10 +15,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from taxi_mlops.adapters.registry import declared_names
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring import catalogue
-from taxi_mlops.monitoring.ledger import LedgerCollector, count
 from taxi_mlops.monitoring.metrics import MetricsCollector
 from taxi_mlops.monitoring.spans import client_span
 from taxi_mlops.monitoring.time_budget import DeadlineExceededError, time_budget_or
+from taxi_mlops.monitoring.totals import TotalsCollector, count
 from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.recordings import Recordings, RecordingState
@@ -48,18 +48,24 @@ class PushgatewayRecorder:
     name = PUSHGATEWAY
 
     def __init__(
-        self, url: ServiceUrl, ledgers: Path, deployment: str, host: str, timeout_seconds: float, ca_file: Path | None
+        self,
+        url: ServiceUrl,
+        totals_folder: Path,
+        deployment: str,
+        host: str,
+        timeout_seconds: float,
+        ca_file: Path | None,
     ) -> None:
         self.target = str(url)
         self._url = url
-        self._ledger = ledgers / f"{deployment}@{host}.json"
+        self._totals_file = totals_folder / f"{deployment}@{host}.json"
         self._group = {"job": JOB, "deployment": deployment, "host": host}
         self._timeout_seconds = timeout_seconds
         self._ca_file = ca_file
 
     def record(self, run: RecordedRun) -> None:
         registry = CollectorRegistry()
-        registry.register(LedgerCollector(count(self._ledger, run.run_id, run.content, metrics_of(run))))
+        registry.register(TotalsCollector(count(self._totals_file, run.run_id, run.content, metrics_of(run))))
         text = generate_latest(registry)
         budget = time_budget_or(self._timeout_seconds)
         with client_span("PUT pushgateway", {"http.request.method": "PUT", "url.full": self.target}):

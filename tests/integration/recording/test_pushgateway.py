@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_mlops.errors import ServiceError
-from taxi_mlops.monitoring.ledger import Ledger
 from taxi_mlops.monitoring.time_budget import run_time_budget
+from taxi_mlops.monitoring.totals import Totals
 from taxi_mlops.recording import pushgateway
 from taxi_mlops.recording.pushgateway import PushgatewayRecorder
 from taxi_mlops.service_urls import ServiceUrl
@@ -66,7 +66,7 @@ class TestPushgateway(RecorderContract):
         """The runs that are counted; that they are, once each, in the gateway too is looked at on the way."""
 
         def contents():
-            counted = Ledger.read(tmp_path / "ledgers-here" / f"{deployment}@here.json").counted
+            counted = Totals.read(tmp_path / "ledgers-here" / f"{deployment}@here.json").counted
             assert scraped("taxi_runs_total", outcome="completed") == len(counted)
             return counted
 

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.monitoring.catalogue import RANK
-from taxi_mlops.monitoring.ledger import Ledger, LedgerCollector, count
 from taxi_mlops.monitoring.metrics import MetricsCollector
+from taxi_mlops.monitoring.totals import Totals, TotalsCollector, count
 
 
 def metrics(rank: int, *fits: float) -> CollectorRegistry:
@@ -21,19 +21,19 @@ def metrics(rank: int, *fits: float) -> CollectorRegistry:
     return registry
 
 
-def exposed(ledger: Ledger) -> str:
+def exposed(totals: Totals) -> str:
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(ledger))
+    registry.register(TotalsCollector(totals))
     return generate_latest(registry).decode()
 
 
 def test_runs_add_up_once_each_and_gauges_are_the_newest_runs(tmp_path: Path) -> None:
     path = tmp_path / "ledgers" / "none@here.json"
     for run_id, rank, fits in (("1", 3, (0.5,)), ("3", 1, (0.25, 20.0)), ("2", 2, (0.5,)), ("3", 9, (7.0,))):
-        ledger = count(path, run_id, f"content of {run_id}", metrics(rank, *fits))
-    assert ledger == Ledger.read(path)
-    assert set(ledger.counted) == {"1", "2", "3"}
-    lines = exposed(ledger).splitlines()
+        totals = count(path, run_id, f"content of {run_id}", metrics(rank, *fits))
+    assert totals == Totals.read(path)
+    assert set(totals.counted) == {"1", "2", "3"}
+    lines = exposed(totals).splitlines()
     for line in (
         'taxi_trials_total{adapter="fast",kind="timing",status="ok"} 4.0',
         'taxi_trial_fit_seconds_sum{adapter="fast"} 21.25',
@@ -44,7 +44,7 @@ def test_runs_add_up_once_each_and_gauges_are_the_newest_runs(tmp_path: Path) ->
         "# TYPE taxi_trial_fit_seconds histogram",
     ):
         assert line in lines
-    assert "_created" not in exposed(ledger)
+    assert "_created" not in exposed(totals)
 
 
 def test_what_another_version_counted_and_nobody_knows_any_more_is_left_out(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Series(BaseModel):
         return (self.name, *(f"{name}={value}" for name, value in sorted(self.labels.items())))
 
 
-class Ledger(BaseModel):
+class Totals(BaseModel):
     """The document on disk. counted: SHA-256 over the results of each run that is in it, by run id."""
 
     model_config = ConfigDict(frozen=True)
@@ -51,20 +51,20 @@ class Ledger(BaseModel):
     series: tuple[Series, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> Ledger:
+    def read(cls, path: Path) -> Totals:
         """An empty one where there is none, or none that can be read: then counters begin anew, as after a reset.
 
         Metrics that another version had, and this one has not, or in other buckets, are left out.
         """
         try:
-            ledger = cls.model_validate_json(path.read_bytes())
+            totals = cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValueError):
             return cls()
-        strange = {name for metric in METRICS if not _fits(metric, ledger.series) for name in metric.samples}
-        known = tuple(series for series in ledger.series if series.name in _KINDS.keys() - strange)
-        return ledger.model_copy(update={"series": known})
+        strange = {name for metric in METRICS if not _fits(metric, totals.series) for name in metric.samples}
+        known = tuple(series for series in totals.series if series.name in _KINDS.keys() - strange)
+        return totals.model_copy(update={"series": known})
 
-    def with_run(self, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
+    def with_run(self, run_id: str, content: str, registry: CollectorRegistry) -> Totals:
         """This ledger with a run counted: once, however often. Gauges are those of the newest run."""
         if run_id in self.counted:
             return self.model_copy(update={"counted": {**self.counted, run_id: content}})
@@ -81,7 +81,7 @@ class Ledger(BaseModel):
             elif newest:
                 held[key] = series
         counted = dict(sorted({**self.counted, run_id: content}.items())[-REMEMBERED:])
-        return Ledger(counted=counted, newest=max(run_id, self.newest), series=tuple(held.values()))
+        return Totals(counted=counted, newest=max(run_id, self.newest), series=tuple(held.values()))
 
 
 _KINDS = {name: metric.kind for metric in METRICS if metric.source is Source.RUN for name in metric.samples}
@@ -103,24 +103,24 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[Kind, Series]]:
                 )
 
 
-def count(path: Path, run_id: str, content: str, registry: CollectorRegistry) -> Ledger:
+def count(path: Path, run_id: str, content: str, registry: CollectorRegistry) -> Totals:
     """Add a run's metrics to the ledger at `path`, and return it. One process at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        ledger = Ledger.read(path).with_run(run_id, content, registry)
-        write_atomically(path, ledger.model_dump_json())
-    return ledger
+        totals = Totals.read(path).with_run(run_id, content, registry)
+        write_atomically(path, totals.model_dump_json())
+    return totals
 
 
-class LedgerCollector(Collector):
+class TotalsCollector(Collector):
     """Gives a ledger to a registry."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, totals: Totals) -> None:
+        self._totals_file = totals
 
     def collect(self) -> Iterator[Family]:
         for metric in METRICS:
-            series = [entry for entry in self._ledger.series if entry.name in metric.samples]
+            series = [entry for entry in self._totals_file.series if entry.name in metric.samples]
             kind = "gauge" if metric.kind is Kind.INFO else metric.kind.value
             family = Family(metric.name.removesuffix("_total"), metric.help, kind)
             for entry in series:
