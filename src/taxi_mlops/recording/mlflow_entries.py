@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from taxi_mlops.domain import MAIN, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.recording.adapter_values import values_of
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.figures import figures_of
 from taxi_mlops.results.comparison import AdapterResult, Comparison, RankingEntry
 from taxi_mlops.results.journal import TrialRecord
 
@@ -113,7 +113,7 @@ def comparison_entry(run: RecordedRun, description: str) -> Entry:
             "winner": ", ".join(winners),
             "mlflow.note.content": description,
         },
-        metrics=(*_ranking_figures(run), Measured("trials_seconds", comparison.trials_seconds, 0, _end(run))),
+        metrics=(*_ranking_values(run), Measured("trials_seconds", comparison.trials_seconds, 0, _end(run))),
         files=run.files,
     )
 
@@ -171,13 +171,13 @@ def _adapter_entry(
             "verdict": _verdict(result, run.comparison.reference),
             **({"mlflow.note.content": place.reason} if place.reason else {}),
         },
-        metrics=(*_figures(place, result, _end(run)), *_repeats(trials), *_growth(run, result.name)),
+        metrics=(*_values(place, result, _end(run)), *_repeats(trials), *_growth(run, result.name)),
         files=(labels,) if labels is not None and labels.is_file() else (),
         folder="labels",
     )
 
 
-def _ranking_figures(run: RecordedRun) -> list[Measured]:
+def _ranking_values(run: RecordedRun) -> list[Measured]:
     """Medians, speed-ups and peak memory in order of the ranking, then `fit_seconds/<adapter>` by block."""
     results = {result.name: result for result in run.comparison.adapters}
     ranked = [results[entry.name] for entry in run.comparison.ranking]
@@ -237,9 +237,9 @@ def _further(comparison: Comparison) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _figures(place: RankingEntry, result: AdapterResult, at: datetime) -> list[Measured]:
+def _values(place: RankingEntry, result: AdapterResult, at: datetime) -> list[Measured]:
     """The figures of an adapter; MLflow's page that compares runs opens with the first of them."""
-    figures = {_metric(name): value for name, value in figures_of(result).items() if not name.endswith("confidence")}
+    figures = {_metric(name): value for name, value in values_of(result).items() if not name.endswith("confidence")}
     if _SHOWN_FIRST in figures:
         figures = {_SHOWN_FIRST: figures[_SHOWN_FIRST], **figures}
     if place.rank is not None:

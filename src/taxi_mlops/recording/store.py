@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from taxi_mlops.domain import MAIN, TrialOutcome
+from taxi_mlops.recording.adapter_values import values_of
 from taxi_mlops.recording.base import RecordedRun
-from taxi_mlops.recording.figures import figures_of
 from taxi_mlops.results.comparison import AdapterResult, Comparison, Findings
 from taxi_mlops.results.journal import TrialRecord
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import Database
-from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow, TrialRow, WorkloadRow
+from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, TrialRow, ValueRow, WorkloadRow
 
 STORE = "store"
 
@@ -130,17 +130,17 @@ def _adapter(
         rank=rank,
         verdict=result.equivalence.verdict if result.equivalence else None,
         trials=[_trial(record.finished_at, record.outcome) for record in trials],
-        figures=list(_figures(comparison, result.name)),
+        figures=list(_values(comparison, result.name)),
     )
 
 
-def _figures(comparison: Comparison, adapter: str) -> Iterator[FigureRow]:
+def _values(comparison: Comparison, adapter: str) -> Iterator[ValueRow]:
     """The numbers of an adapter on every workload."""
     for key, findings in ((MAIN, comparison), *((workload.key, workload) for workload in comparison.workloads)):
         for result in findings.adapters:
             if result.name == adapter:
-                for name, value in figures_of(result).items():
-                    yield FigureRow(workload=key, name=name, value=value)
+                for name, value in values_of(result).items():
+                    yield ValueRow(workload=key, name=name, value=value)
 
 
 def _trial(finished_at: datetime, outcome: TrialOutcome) -> TrialRow:

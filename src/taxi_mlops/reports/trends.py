@@ -9,7 +9,7 @@ from taxi_mlops.evaluation.trend import MIN_RUNS_FOR_PREDICTION
 from taxi_mlops.reports.charts import Chart, rendered
 from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.vega import ACCENT, INK, SOFT, Document, layer, layered, mark, quantitative
-from taxi_mlops.runs.trends import FigureTrend, SeriesKey, SeriesTrend, Trends, Verdict
+from taxi_mlops.runs.trends import SeriesKey, SeriesTrend, Trends, ValueTrend, Verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,7 +23,7 @@ class Drawn:
     """A figure of a series as a plot."""
 
     series: SeriesTrend
-    figure: FigureTrend
+    figure: ValueTrend
     chart: Chart
 
 
@@ -40,7 +40,7 @@ def page(trends: Trends) -> str:
 _ORDER = (Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.STEADY, Verdict.TOO_FEW)
 
 
-def _followed(trends: Trends) -> list[tuple[SeriesTrend, FigureTrend]]:
+def _followed(trends: Trends) -> list[tuple[SeriesTrend, ValueTrend]]:
     """Every figure of every series, those that changed first."""
     followed = [(series, figure) for series in trends.series for figure in series.figures]
     return sorted(followed, key=lambda pair: _ORDER.index(pair[1].verdict))
@@ -114,7 +114,7 @@ def _escaped(text: str) -> str:
     return text.replace("|", "¦").replace("<", "‹").replace("*", "∗")
 
 
-def _chart(series: SeriesTrend, figure: FigureTrend) -> Chart:
+def _chart(series: SeriesTrend, figure: ValueTrend) -> Chart:
     dates = dict(zip(series.runs, series.dates, strict=True))
     since = figure.change.index if figure.change and figure.verdict is not Verdict.STEADY else len(figure.values)
     points = [

@@ -28,7 +28,7 @@ from taxi_mlops.runs.listing import RunFilter
 from taxi_mlops.runs.stored_runs import conditions
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import reading
-from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, FigureRow
+from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow, ValueRow
 
 SEED = 0
 MAX_RUNS = 200
@@ -81,7 +81,7 @@ class SeriesKey(ResultDocument):
     host: str
 
 
-class FigureTrend(ResultDocument):
+class ValueTrend(ResultDocument):
     """One figure over the runs of a series. Tests of figures that are ratios are on their logarithms."""
 
     measure: str
@@ -104,7 +104,7 @@ class SeriesTrend(ResultDocument):
     dates: tuple[AwareDatetime, ...]
     versions: tuple[str, ...] = Field(description="Of the library, in order, each once.")
     fingerprints: int = Field(description="How many different sets of points the runs were on.")
-    figures: tuple[FigureTrend, ...]
+    figures: tuple[ValueTrend, ...]
     remarks: tuple[str, ...] = Field(description="What the last run did otherwise: another status, another verdict.")
 
 
@@ -182,7 +182,7 @@ def _read(url: ServiceUrl, wanted: RunFilter) -> dict[SeriesKey, list[_Run]]:
             return {}
         rows = connection.execute(_query(wanted)).all()
         values: dict[tuple[str, str], dict[str, float]] = {}
-        for run_id, adapter, name, value in connection.execute(_figures_query(wanted)):
+        for run_id, adapter, name, value in connection.execute(_values_query(wanted)):
             values.setdefault((run_id, adapter), {})[name] = value
     for row in rows:
         key = SeriesKey(
@@ -234,13 +234,13 @@ def _query(wanted: RunFilter) -> Select[tuple[object, ...]]:
     return query.where(*conditions(wanted))
 
 
-def _figures_query(wanted: RunFilter) -> Select[tuple[str, str, str, float]]:
+def _values_query(wanted: RunFilter) -> Select[tuple[str, str, str, float]]:
     query = (
-        select(FigureRow.run_id, FigureRow.adapter, FigureRow.name, FigureRow.value)
-        .join(ComparisonRow, ComparisonRow.run_id == FigureRow.run_id)
-        .join(AdapterRow, (AdapterRow.run_id == FigureRow.run_id) & (AdapterRow.adapter == FigureRow.adapter))
+        select(ValueRow.run_id, ValueRow.adapter, ValueRow.name, ValueRow.value)
+        .join(ComparisonRow, ComparisonRow.run_id == ValueRow.run_id)
+        .join(AdapterRow, (AdapterRow.run_id == ValueRow.run_id) & (AdapterRow.adapter == ValueRow.adapter))
         .join(DataSetRow, DataSetRow.id == ComparisonRow.data_set_id)
-        .where(FigureRow.name.in_([measure.name for measure in MEASURES]), FigureRow.workload == MAIN)
+        .where(ValueRow.name.in_([measure.name for measure in MEASURES]), ValueRow.workload == MAIN)
     )
     return query.where(*conditions(wanted))
 
@@ -263,12 +263,12 @@ def _followed(runs: Sequence[_Run]) -> Iterator[_Followed]:
             )
 
 
-def _judged(figure: _Followed, p_adjusted: float | None, confidence: float) -> FigureTrend:
+def _judged(figure: _Followed, p_adjusted: float | None, confidence: float) -> ValueTrend:
     """p_adjusted: of its shift, None where it has none. confidence: of the interval that the last value is held to."""
     shift = _lasting_shift(figure, p_adjusted)
     prediction = predict_last(figure.scaled[shift.index if shift else 0 :], confidence)
     verdict, said = _verdict(figure, shift, prediction)
-    return FigureTrend(
+    return ValueTrend(
         measure=figure.measure.name,
         title=figure.measure.title,
         unit=figure.measure.unit,
@@ -320,7 +320,7 @@ def _moved(measure: Measure, shift: float) -> str:
     return f"{math.exp(shift) - 1.0:+.0%}" if measure.ratio else f"{shift:+.3f}"
 
 
-def _series(key: SeriesKey, runs: Sequence[_Run], figures: Sequence[FigureTrend]) -> SeriesTrend:
+def _series(key: SeriesKey, runs: Sequence[_Run], figures: Sequence[ValueTrend]) -> SeriesTrend:
     return SeriesTrend(
         key=key,
         runs=tuple(run.run_id for run in runs),

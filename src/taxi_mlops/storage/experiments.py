@@ -151,7 +151,7 @@ class AdapterRow(Base):
     verdict: Mapped[str | None]
 
     trials: Mapped[list[TrialRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
-    figures: Mapped[list[FigureRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+    figures: Mapped[list[ValueRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
 
 
 class TrialRow(Base):
@@ -184,7 +184,7 @@ class TrialRow(Base):
     n_noise: Mapped[int | None]
 
 
-class FigureRow(Base):
+class ValueRow(Base):
     """One number that a comparison found about an adapter on a workload, by its dotted name in `comparison.json`."""
 
     __tablename__ = "figures"

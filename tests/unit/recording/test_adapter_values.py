@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taxi_mlops.recording.figures import figures_of
+from taxi_mlops.recording.adapter_values import figures_of
 from taxi_mlops.testing.sample_runs import EQUAL, LATE, MISSING, REFERENCE, make_run
 
 

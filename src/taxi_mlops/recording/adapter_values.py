@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from taxi_mlops.results.comparison import AdapterResult
 
 
-def figures_of(result: AdapterResult) -> dict[str, float]:
+def values_of(result: AdapterResult) -> dict[str, float]:
     """The single numbers of an adapter's entry by their dotted path, as `speedup.low`.
 
     Of intervals written as pairs, the ends (`fit_seconds_ci.low`); other lists are left out, and so is what is null.
