@@ -131,7 +131,7 @@ def compare_two(
 
 
 @app.command("analyze")
-def analyze_several(
+def analyze_runs(
     named: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or run ids; a beginning is enough.")],
     points: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Forecast the cost of so many. [default: 10 × the largest]")
@@ -143,23 +143,23 @@ def analyze_several(
     from rich.console import Console
 
     from taxi_mlops.evaluation.workloads import AcrossWorkloads
-    from taxi_mlops.reports.several_page import render_analysis
-    from taxi_mlops.runs.several_runs import analyze
+    from taxi_mlops.reports.analysis_page import render_analysis
+    from taxi_mlops.runs.analysis import analyze
     from taxi_mlops.runs.stored_runs import find_comparison
     from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
 
     store = experiments_url(load_settings())
     runs = {run.run_id: run for run in (find_comparison(store, name) for name in named)}
-    several = analyze(tuple(runs.values()), points)
+    analysis = analyze(tuple(runs.values()), points)
     if output is not None:
-        _write_page(output, render_analysis(several, tuple(runs.values())))
+        _write_page(output, render_analysis(analysis, tuple(runs.values())))
     if json:
-        print_json(AcrossWorkloads, several)
+        print_json(AcrossWorkloads, analysis)
         return
-    from taxi_mlops.reports.several import render
+    from taxi_mlops.reports.analysis import render
 
-    Console(highlight=False).print(render(several))
+    Console(highlight=False).print(render(analysis))
     if output is not None:
         typer.echo(f"wrote {output}")
 

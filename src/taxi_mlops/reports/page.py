@@ -7,12 +7,12 @@ import base64
 from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.data.preprocessor import Rule
 from taxi_mlops.data.zones import ZoneRule
+from taxi_mlops.reports.analysis_page import make_section
 from taxi_mlops.reports.charts import eps_chart, memory_chart, speedup_chart, time_chart
 from taxi_mlops.reports.disagreements import disagreements
 from taxi_mlops.reports.html import file_name, render_page
 from taxi_mlops.reports.map import CounterExample
 from taxi_mlops.reports.map_section import MapSection, map_scripts
-from taxi_mlops.reports.several_page import make_section
 from taxi_mlops.reports.terminal import sentence
 from taxi_mlops.results.assembly import workloads_of
 from taxi_mlops.results.comparison import AdapterResult, Comparison

@@ -9,7 +9,7 @@ from rich.text import Text
 from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.evaluation.equivalence import Verdict
-from taxi_mlops.reports import several
+from taxi_mlops.reports import analysis
 from taxi_mlops.reports.units import UNDEFINED, factor, memory, seconds, speedup
 from taxi_mlops.results.comparison import AdapterResult, Comparison
 
@@ -32,7 +32,7 @@ def render(comparison: Comparison) -> RenderableType:
         parts.append(Text("* equal but for pairs of points within rounding of eps", style="dim"))
     parts += [Text(f"Note: {warning}", style="yellow") for warning in comparison.warnings]
     if comparison.across_workloads is not None:
-        parts += [Text(""), several.render(comparison.across_workloads)]
+        parts += [Text(""), analysis.render(comparison.across_workloads)]
     return Group(*parts)
 
 

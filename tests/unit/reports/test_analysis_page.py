@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.evaluation.statistics import Friedman, friedman
-from taxi_mlops.reports.several_charts import critical_difference_chart, tied_groups
-from taxi_mlops.reports.several_page import render_analysis
+from taxi_mlops.reports.analysis_charts import critical_difference_chart, tied_groups
+from taxi_mlops.reports.analysis_page import render_analysis
 from taxi_mlops.results.comparison import Comparison
-from taxi_mlops.runs.several_runs import analyze
+from taxi_mlops.runs.analysis import analyze
 from taxi_mlops.testing.sample_runs import make_run
 
 
 @pytest.fixture
-def several(tmp_path: Path) -> Callable[..., Comparison]:
-    def several(*sizes: int, **options: float) -> Comparison:
+def analysis(tmp_path: Path) -> Callable[..., Comparison]:
+    def analysis(*sizes: int, **options: float) -> Comparison:
         return make_run(tmp_path / f"{len(sizes)}-{options}", f"run-{options}", sizes=sizes, **options).comparison
 
-    return several
+    return analysis
 
 
 def page_of(*runs: Comparison, points: int | None = None) -> str:
@@ -33,8 +33,8 @@ def ranks(mean_ranks: tuple[float, ...], critical_difference: float, p_value: fl
     return Friedman("a test", names, 9, mean_ranks, 1.0, 1.0, p_value, critical_difference, 0.05)
 
 
-def test_growth_and_forecast_stand_in_the_section(several) -> None:
-    page = page_of(several(10, 30, 100, 300))
+def test_growth_and_forecast_stand_in_the_section(analysis) -> None:
+    page = page_of(analysis(10, 30, 100, 300))
     assert "5 workloads, 10 · 30 · 100 · 300 · 1,000 points" in page
     assert page.count("<svg") == 6
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
@@ -45,15 +45,15 @@ def test_growth_and_forecast_stand_in_the_section(several) -> None:
     assert 'aria-label="Seconds of fit by number of points. steady: 20.4 ms at 10 points' in page
 
 
-def test_two_sizes_tell_no_growth_and_say_so(several) -> None:
-    page = page_of(several(100))
+def test_two_sizes_tell_no_growth_and_say_so(analysis) -> None:
+    page = page_of(analysis(100))
     assert "time of steady, memory of steady, time of swift, memory of swift" in page
     assert "needs 3 sizes, and there are 2" in page
     assert page.count("<svg") == 2
 
 
-def test_runs_of_one_size_are_compared_over_all(several) -> None:
-    page = page_of(several(slowness=1.0), several(slowness=2.0))
+def test_runs_of_one_size_are_compared_over_all(analysis) -> None:
+    page = page_of(analysis(slowness=1.0), analysis(slowness=2.0))
     assert "Growth is told from workloads that differ in size alone" in page
     assert "no independent workloads" not in page
 

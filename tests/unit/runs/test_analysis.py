@@ -12,11 +12,11 @@ from taxi_mlops.domain import AdapterInfo, Trial, TrialKind, TrialOutcome, Trial
 from taxi_mlops.errors import UsageError
 from taxi_mlops.evaluation.equivalence import Equivalence, Verdict
 from taxi_mlops.evaluation.workloads import AcrossWorkloads, far_size
-from taxi_mlops.reports.several import render
+from taxi_mlops.reports.analysis import render
 from taxi_mlops.results.assembly import Verdicts, assemble
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.journal import RunHeader
-from taxi_mlops.runs.several_runs import analyze
+from taxi_mlops.runs.analysis import analyze
 
 EQUAL = Equivalence(Verdict.EQUAL, 0, None, 0, 0, 0, 1.0, ())
 SIZES = (1_000, 4_000, 16_000, 64_000)
@@ -46,31 +46,31 @@ def make_run(header: RunHeader) -> Callable[..., Comparison]:
     return make
 
 
-def text_of(several: AcrossWorkloads) -> str:
+def text_of(analysis: AcrossWorkloads) -> str:
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(render(several))
+        console.print(render(analysis))
     return capture.get()
 
 
 def test_growth_is_fitted_and_forecast(make_run) -> None:
-    several = analyze([make_run(n) for n in SIZES], points=256_000)
-    growth = {adapter.name: adapter for adapter in several.growth}
+    analysis = analyze([make_run(n) for n in SIZES], points=256_000)
+    growth = {adapter.name: adapter for adapter in analysis.growth}
     assert growth["quick"].fit_seconds.scaling.exponent == pytest.approx(1.0)
     assert growth["slow"].fit_seconds.scaling.exponent == pytest.approx(1.5)
     assert growth["slow"].fit_seconds.forecast.value == pytest.approx(256_000**1.5 * 1e-6 * 1.02)
     assert growth["quick"].peak_memory_bytes.forecast.value == pytest.approx(25.6e6)
-    assert tuple(workload.points for workload in several.growth_over) == SIZES
-    text = text_of(several)
+    assert tuple(workload.points for workload in analysis.growth_over) == SIZES
+    text = text_of(analysis)
     assert "4 workloads of 4 runs, 1,000 · 4,000 · 16,000 · 64,000 points" in text
     assert "25.6 MB" in text
     document = TypeAdapter(AcrossWorkloads)
-    assert document.validate_json(document.dump_json(several)) == several
+    assert document.validate_json(document.dump_json(analysis)) == analysis
 
 
 def test_without_a_size_one_ten_times_as_large_is_forecast(make_run) -> None:
-    several = analyze([make_run(n) for n in SIZES], points=None)
-    assert several.growth[0].fit_seconds.forecast.points == 600_000
+    analysis = analyze([make_run(n) for n in SIZES], points=None)
+    assert analysis.growth[0].fit_seconds.forecast.points == 600_000
     assert [far_size(largest) for largest in (1, 99, 10_000, 452_166)] == [10, 900, 100_000, 4_000_000]
 
 
@@ -94,18 +94,18 @@ def test_what_cannot_be_told_says_why(make_run) -> None:
 def test_runs_of_other_data_are_ranked_and_tell_no_growth(make_run) -> None:
     other = make_run(SIZES[1])
     other = other.model_copy(update={"dataset": other.dataset.model_copy(update={"uri": "other.csv"})})
-    several = analyze([make_run(SIZES[0]), other], points=None)
-    assert several.growth == ()
-    assert str(several.growth_reason).endswith("differ in size alone; these differ in data")
-    assert several.ranks is not None
+    analysis = analyze([make_run(SIZES[0]), other], points=None)
+    assert analysis.growth == ()
+    assert str(analysis.growth_reason).endswith("differ in size alone; these differ in data")
+    assert analysis.ranks is not None
 
 
 def test_adapters_that_are_not_in_every_ranking_are_left_out(make_run) -> None:
     lame = make_run(SIZES[1], ranking=make_run(SIZES[1]).ranking[:1])
-    several = analyze([make_run(SIZES[0]), lame], points=None)
-    assert several.ranks is None
-    assert several.ranks_reason == "needs two adapters that are ranked on every workload, and there are 1"
-    assert str(several.ranks_reason) in text_of(several)
+    analysis = analyze([make_run(SIZES[0]), lame], points=None)
+    assert analysis.ranks is None
+    assert analysis.ranks_reason == "needs two adapters that are ranked on every workload, and there are 1"
+    assert str(analysis.ranks_reason) in text_of(analysis)
 
 
 def test_unlike_machines_and_single_runs_are_refused(make_run) -> None:

@@ -8,9 +8,7 @@ from statistics import median
 
 from taxi_mlops import __version__
 from taxi_mlops.evaluation.workloads import AcrossWorkloads, Growth, MeasuredWorkload
-from taxi_mlops.reports.charts import Chart
-from taxi_mlops.reports.html import render_page
-from taxi_mlops.reports.several import (
+from taxi_mlops.reports.analysis import (
     bytes_text,
     exponent_text,
     forecast_points,
@@ -19,7 +17,9 @@ from taxi_mlops.reports.several import (
     notes,
     rank_sentences,
 )
-from taxi_mlops.reports.several_charts import critical_difference_chart, growth_chart
+from taxi_mlops.reports.analysis_charts import critical_difference_chart, growth_chart
+from taxi_mlops.reports.charts import Chart
+from taxi_mlops.reports.html import render_page
 from taxi_mlops.reports.units import UNDEFINED, seconds
 from taxi_mlops.results.assembly import workloads_of
 from taxi_mlops.results.comparison import Comparison
