@@ -36,7 +36,7 @@ from taxi_mlops.domain import Parameters, Resources, Trial, TrialKind, TrialOutc
 from taxi_mlops.pipeline.compare import compare
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.record import configured_recorders
-from taxi_mlops.pipeline.telemetry import watched_run
+from taxi_mlops.pipeline.telemetry import monitored_run
 from taxi_mlops.recording.base import RecordedRun
 from taxi_mlops.recording.pushgateway import PUSHGATEWAY
 from taxi_mlops.results.journal import Journal
@@ -128,8 +128,8 @@ def _recording_seconds(path: Path, settings: Settings, journal: Journal, trials:
     path.mkdir()
     folder = RunFolder(path)
     started = time.process_time()
-    with watched_run("benchmark", folder, (ADAPTER,), settings, Observer()) as watcher:
-        watcher.trials_begin(journal.header, ())
+    with monitored_run("benchmark", folder, (ADAPTER,), settings, Observer()) as monitor:
+        monitor.trials_begin(journal.header, ())
         for block in range(1, trials + 1):
             outcome = TrialOutcome(
                 Trial(ADAPTER, TrialKind.TIMING, block),
@@ -138,9 +138,9 @@ def _recording_seconds(path: Path, settings: Settings, journal: Journal, trials:
                 prepare_seconds=0.01,
                 fit_seconds=0.5,
             )
-            with watcher.step("trial"):
-                watcher.trial_started(outcome.trial, block, trials)
-                watcher.trial_finished(outcome)
+            with monitor.step("trial"):
+                monitor.trial_started(outcome.trial, block, trials)
+                monitor.trial_finished(outcome)
     return time.process_time() - started
 
 
@@ -179,7 +179,7 @@ def _while_timing(path: Path, settings: Settings, arguments: argparse.Namespace,
             woken.append(this.num_ctx_switches().voluntary - switches.voluntary)
 
         if watched:
-            with watched_run("benchmark", folder, (ADAPTER,), settings, Observer()) as watcher, watcher.step("trial"):
+            with monitored_run("benchmark", folder, (ADAPTER,), settings, Observer()) as monitor, monitor.step("trial"):
                 measured_trial()
         else:
             measured_trial()

@@ -26,7 +26,7 @@ from taxi_mlops.pipeline.points import Load, cached_points
 from taxi_mlops.pipeline.quality import assess
 from taxi_mlops.pipeline.resolve import Resolved, resolve
 from taxi_mlops.pipeline.step_runner import DIRECT, Step, StepRunner
-from taxi_mlops.pipeline.telemetry import watched_afterwards, watched_run
+from taxi_mlops.pipeline.telemetry import monitored_after_run, monitored_run
 from taxi_mlops.pipeline.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.pipeline.workloads import wanted_points, write_further
 from taxi_mlops.results.assembly import Verdicts, assemble, of_workload, with_further
@@ -92,9 +92,9 @@ def resume(
         comparison = read_comparison(folder.comparison)
         with (
             run_logs(folder.log, comparison.run_id, settings.log_level, verbose, secrets_of(settings)),
-            watched_afterwards("resume", comparison.run_id, folder, settings, observer) as watcher,
+            monitored_after_run("resume", comparison.run_id, folder, settings, observer) as monitor,
         ):
-            _publish(folder, settings, watcher, runner)
+            _publish(folder, settings, monitor, runner)
         return comparison
 
 
@@ -113,31 +113,31 @@ def _run(
     started = time.perf_counter()
     with (
         run_logs(folder.log, run_id, settings.log_level, verbose, secrets_of(settings)),
-        watched_run(run_id, folder, tuple(resolved.infos), settings, observer) as watcher,
+        monitored_run(run_id, folder, tuple(resolved.infos), settings, observer) as monitor,
     ):
         log = get_logger()
         log.info("run_started", folder=str(folder.path), resumed=begun)
         try:
             if journal is None:
-                begin = partial(_begin, run_id, resolved, folder, settings, watcher, load)
-                journal = runner.step(watcher, Step.LOAD, begin)
+                begin = partial(_begin, run_id, resolved, folder, settings, monitor, load)
+                journal = runner.step(monitor, Step.LOAD, begin)
             else:
                 _check_same_machine(journal, resolved)
                 sweep_orphans(run_id)
                 shutil.rmtree(folder.scratch, ignore_errors=True)
             write_atomically(folder.specification, journal.header.specification.to_toml())
-            watcher.trials_begin(journal.header, journal.outcomes)
+            monitor.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
-            with _on_host(journal, settings, watcher, runner):
-                _run_trials(journal, folder, watcher, runner)
-            with untimed_work(settings, on_wait=watcher.stage):
-                comparison = _evaluate(journal, resolved, workload, folder, watcher, runner)
+            with _on_host(journal, settings, monitor, runner):
+                _run_trials(journal, folder, monitor, runner)
+            with untimed_work(settings, on_wait=monitor.stage):
+                comparison = _evaluate(journal, resolved, workload, folder, monitor, runner)
         except TaxiError as error:
             log.error("run_failed", error=str(error))
             raise
         log.info("run_finished", seconds=round(time.perf_counter() - started, 3), trials=comparison.trials_seconds)
         _clean_up(folder)
-        _publish(folder, settings, watcher, runner)
+        _publish(folder, settings, monitor, runner)
     return comparison
 
 

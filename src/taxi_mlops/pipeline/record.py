@@ -10,7 +10,7 @@ from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.pipeline.telemetry import watched_afterwards
+from taxi_mlops.pipeline.telemetry import monitored_after_run
 from taxi_mlops.recording.base import RecordedRun, Recorder
 from taxi_mlops.recording.mlflow_recorder import INSTALL, MLFLOW, MlflowAccess, MlflowRecorder, installed
 from taxi_mlops.recording.pushgateway import PUSHGATEWAY, PushgatewayRecorder
@@ -85,9 +85,9 @@ def record_again(
         run_id = Journal.read(folder.journal).header.run_id
         with (
             run_logs(folder.log, run_id, settings.log_level, verbose=False, secrets=secrets_of(settings)),
-            watched_afterwards("record", run_id, folder, settings, observer) as watcher,
+            monitored_after_run("record", run_id, folder, settings, observer) as monitor,
         ):
-            return record(folder, recorders, watcher)
+            return record(folder, recorders, monitor)
 
 
 class NotRecordedError(Exception):

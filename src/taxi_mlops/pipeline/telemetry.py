@@ -34,7 +34,7 @@ RUN = "compare"
 
 
 @contextmanager
-def watched_run(
+def monitored_run(
     run_id: str, folder: RunFolder, adapters: Collection[str], settings: Settings, observer: Observer
 ) -> Iterator[Observer]:
     """Measure and trace a run while the context lasts; yields the observer to tell things to.
@@ -45,24 +45,24 @@ def watched_run(
     metrics = MetricsCollector(CollectorRegistry(), adapters, folder.metrics)
     with (
         run_time_budget() as budget,
-        _watched(RUN, run_id, folder, metrics, settings, observer, budget) as watcher,
+        _monitored(RUN, run_id, folder, metrics, settings, observer, budget) as monitor,
     ):
-        yield watcher
+        yield monitor
 
 
 @contextmanager
-def watched_afterwards(
+def monitored_after_run(
     what: str, run_id: str, folder: RunFolder, settings: Settings, observer: Observer
 ) -> Iterator[Observer]:
-    """As `watched_run`, of what is done with a run that has ended: it joins the run's trace, whose metrics stay."""
+    """As `monitored_run`, of what is done with a run that has ended: it joins the run's trace, whose metrics stay."""
     metrics = MetricsCollector(CollectorRegistry(), ())
     budget = TimeBudget(settings.service_timeout_seconds)
-    with _watched(what, run_id, folder, metrics, settings, observer, budget) as watcher:
-        yield watcher
+    with _monitored(what, run_id, folder, metrics, settings, observer, budget) as monitor:
+        yield monitor
 
 
 @contextmanager
-def _watched(
+def _monitored(
     what: str,
     run_id: str,
     folder: RunFolder,
