@@ -34,14 +34,14 @@ def run(
     settings = load_settings()
     with named_server(settings):
         from taxi_mlops.flows.deployments import find_deployment
-        from taxi_mlops.flows.prefect_trigger import parameters_of, start, watched
+        from taxi_mlops.flows.prefect_trigger import follow_run, parameters_of, start
 
         deployment = find_deployment(name, settings)
         started = start(deployment, parameters_of(deployment, given or []))
         typer.echo(f"flow run {started.name}: {started.page}")
         if not watch:
             return
-        end = watched(started, typer.echo)
+        end = follow_run(started, typer.echo)
         colour = typer.colors.GREEN if end.completed else typer.colors.RED
         typer.secho(f"{end.state}{f': {end.message}' if end.message else ''}", fg=colour)
         if not end.completed:

@@ -23,7 +23,7 @@ from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows.forms import form
 from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
-from taxi_mlops.flows.prefect_environment import is_away
+from taxi_mlops.flows.prefect_environment import is_unreachable
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.pipeline import sweep as sweeping
 from taxi_mlops.pipeline.aggregate import write_trends
@@ -200,7 +200,7 @@ def _through_restarts(go_on: Callable[[], R]) -> R:
         try:
             return go_on()
         except Exception as error:
-            if not is_away(error):
+            if not is_unreachable(error):
                 raise
             get_run_logger().warning("Prefect's server is away (%s); going on in %s s", error, seconds)
             time.sleep(seconds)

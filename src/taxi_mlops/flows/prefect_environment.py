@@ -103,7 +103,7 @@ def check_server() -> None:
             ) from None
 
 
-def is_away(error: BaseException | None) -> bool:
+def is_unreachable(error: BaseException | None) -> bool:
     """Whether waiting may mend it: no server answers, or one that fails itself, as while its database is away.
 
     Prefect wraps what its client raised where a limit is taken: causes are looked at too. What we raise ourselves is
@@ -115,4 +115,4 @@ def is_away(error: BaseException | None) -> bool:
         return False
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.is_server_error
-    return isinstance(error, httpx.TransportError) or is_away(error.__cause__)
+    return isinstance(error, httpx.TransportError) or is_unreachable(error.__cause__)

@@ -25,15 +25,15 @@ from taxi_mlops.errors import UsageError
 from taxi_mlops.flows import deployed
 from taxi_mlops.flows.deployments import Deployed
 from taxi_mlops.flows.forms import values_from_text
-from taxi_mlops.flows.prefect_environment import is_away
+from taxi_mlops.flows.prefect_environment import is_unreachable
 from taxi_mlops.parameters import check_known, keys_of
 from taxi_mlops.parameters import parameters_of as declared_parameters
 
 _FORMER_NAMES = {"folder": "output"}
 _POLL_SECONDS = 0.5
 _LOGS_AT_ONCE = 200
-_SECOND_LIFE_SECONDS = 30.0
-_AWAY_SECONDS = 120.0
+_RESTART_SECONDS = 30.0
+_MAX_OUTAGE_SECONDS = 120.0
 """How long a server may be away from those who watch."""
 _WITHOUT_NEWS = "Finished in state Completed()"
 """What Prefect itself logs of every task that went well, without its name."""
@@ -95,47 +95,51 @@ def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
     return StartedRun(run.id, run.name, f"{PREFECT_UI_URL.value()}/runs/flow-run/{run.id}")
 
 
-def watched(run: StartedRun, tell: Callable[[str], None]) -> RunEnd:
-    """Tell the run's log until it has ended. One that crashed has `_SECOND_LIFE_SECONDS` to be begun again.
+def follow_run(run: StartedRun, report: Callable[[str], None]) -> RunEnd:
+    """Tell the run's log until it has ended. One that crashed has `_RESTART_SECONDS` to be begun again.
 
     A server that is away is waited for, since the run goes on without it.
     """
-    told: set[UUID] = set()
+    reported: set[UUID] = set()
     state: str | None = None
-    ended_at = away_since = 0.0
+    ended_at = unreachable_since = 0.0
     with get_client(sync_client=True) as client:
         while True:
             try:
                 now = client.read_flow_run(run.id).state
                 if now is not None and now.name != state:
                     state, ended_at = now.name, time.monotonic()
-                    tell(f"· {state}")
-                _tell_logs(client, run, told, tell)
+                    report(f"· {state}")
+                _report_new_logs(client, run, reported, report)
             except httpx.HTTPError as error:
-                if not is_away(error) or (away_since and time.monotonic() > away_since + _AWAY_SECONDS):
+                if not is_unreachable(error) or (
+                    unreachable_since and time.monotonic() > unreachable_since + _MAX_OUTAGE_SECONDS
+                ):
                     raise
-                if not away_since:
-                    away_since = time.monotonic()
-                    tell("· Prefect's server is away; the run goes on without it")
+                if not unreachable_since:
+                    unreachable_since = time.monotonic()
+                    report("· Prefect's server is away; the run goes on without it")
                 time.sleep(_POLL_SECONDS)
                 continue
-            away_since = 0.0
-            timeout = _SECOND_LIFE_SECONDS if now is not None and now.is_crashed() else _LAST_LOGS_SECONDS
+            unreachable_since = 0.0
+            timeout = _RESTART_SECONDS if now is not None and now.is_crashed() else _LAST_LOGS_SECONDS
             if now is not None and now.is_final() and time.monotonic() > ended_at + timeout:
                 return RunEnd(now.name or now.type.value, " ".join((now.message or "").split()), now.is_completed())
             time.sleep(_POLL_SECONDS)
 
 
-def _tell_logs(client: SyncPrefectClient, run: StartedRun, told: set[UUID], tell: Callable[[str], None]) -> None:
+def _report_new_logs(
+    client: SyncPrefectClient, run: StartedRun, reported: set[UUID], report: Callable[[str], None]
+) -> None:
     """Tell the records that were not told yet. They come in batches, so that one may be older than one told before."""
     wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
-    first = max(0, len(told) - _LOGS_AT_ONCE // 2)
+    first = max(0, len(reported) - _LOGS_AT_ONCE // 2)
     while records := client.read_logs(wanted, limit=_LOGS_AT_ONCE, offset=first, sort=LogSort.TIMESTAMP_ASC):
         for record in records:
-            if record.id not in told:
-                told.add(record.id)
+            if record.id not in reported:
+                reported.add(record.id)
                 if record.message != _WITHOUT_NEWS:
-                    tell(record.message)
+                    report(record.message)
         first += len(records)
 
 

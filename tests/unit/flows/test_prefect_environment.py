@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from taxi_mlops.errors import DownloadError
-from taxi_mlops.flows.prefect_environment import is_away
+from taxi_mlops.flows.prefect_environment import is_unreachable
 
 REQUEST = httpx.Request("GET", "http://localhost/api")
 
@@ -30,7 +30,7 @@ def answered(status):
     ],
 )
 def test_waiting_may_mend_a_server_that_is_away(error):
-    assert is_away(error)
+    assert is_unreachable(error)
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_waiting_may_mend_a_server_that_is_away(error):
     ],
 )
 def test_waiting_mends_nothing_else(error):
-    assert not is_away(error)
+    assert not is_unreachable(error)
