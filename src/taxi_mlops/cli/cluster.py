@@ -38,7 +38,7 @@ def cluster(
     quiet: Quiet = False,
 ) -> None:
     """Cluster your trips: labels, hotspots, a map, and a model that predicts."""
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.clustering import Cluster
     from taxi_mlops.data.load import open_trips
     from taxi_mlops.pipeline.cluster import cluster as cluster_points
@@ -50,7 +50,7 @@ def cluster(
     settings = settings_with(cache)
     folder = ClusterFolder(folder_to_fill(output, None, settings, "cluster-"))
     require_new(folder.path)
-    with watched(quiet=quiet or json) as observer:
+    with progress_observer(quiet=quiet or json) as observer:
         clusters = cluster_points(document, settings, observer)
         trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
         result = write_clusters(clusters, folder, observer, kind.value, trips)

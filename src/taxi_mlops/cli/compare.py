@@ -40,8 +40,8 @@ def compare(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
 ) -> None:
     """Run every available DBSCAN on your trips, prove which clusterings are equal, and rank them."""
-    from taxi_mlops.cli.progress import watched
-    from taxi_mlops.cli.record import tell_failures
+    from taxi_mlops.cli.progress import progress_observer
+    from taxi_mlops.cli.record import print_failures
     from taxi_mlops.flows.prefect_environment import server_is_named
     from taxi_mlops.flows.prefect_run import run_flow
     from taxi_mlops.pipeline import compare as steps
@@ -52,7 +52,10 @@ def compare(
     specification = document_to_run(Specification, given, spec, resume)
     settings = settings_with(cache)
     folder = RunFolder(folder_to_fill(output, resume, settings))
-    with advice_to_resume("taxi compare", folder.path, folder.specification), watched(quiet=quiet) as observer:
+    with (
+        advice_to_resume("taxi compare", folder.path, folder.specification),
+        progress_observer(quiet=quiet) as observer,
+    ):
         if server_is_named(settings) if flow is None else flow:
             comparison = run_flow(specification, folder.path, settings, observer, verbose)
         elif specification is None:
@@ -62,7 +65,7 @@ def compare(
     _show(comparison, folder, json)
     if not folder.report.is_file():
         warn(f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}")
-    tell_failures(Recordings.read(folder).failed, folder.path)
+    print_failures(Recordings.read(folder).failed, folder.path)
     if not succeeded(comparison):
         raise typer.Exit(1)
 

@@ -26,13 +26,13 @@ def inspect_file(given: dict[str, str | None], json: Json = False) -> None:
     """Show what a file of trips holds, and what cleaning would drop."""
     from rich.console import Console
 
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.data.inspect import Inspection, inspect
     from taxi_mlops.data.request import LoadRequest
     from taxi_mlops.settings import load_settings
 
     request = LoadRequest().with_parameters(given, flag, _OF_THE_SAMPLE)
-    with watched(quiet=json) as observer:
+    with progress_observer(quiet=json) as observer:
         inspection = inspect(request, load_settings(), observer.loading)
     if json:
         print_json(Inspection, inspection)
@@ -47,10 +47,10 @@ def synthesize(
     seed: Annotated[int, typer.Option(metavar="N", help="Of the city and its trips.")] = 0,
 ) -> None:
     """Write trips of the synthetic city to a Parquet file. The same seed gives the same trips."""
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.data.synthetic import write_parquet
 
-    with watched(quiet=False) as observer:
+    with progress_observer(quiet=False) as observer:
         write_parquet(output, rows, seed, observer.loading)
     typer.echo(f"wrote {rows:,} trips to {output}")
 
@@ -62,12 +62,12 @@ def push(
     json: Json = False,
 ) -> None:
     """Put a file into the object store. What was broken off goes on where it stopped."""
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.settings import load_settings
     from taxi_mlops.storage.objects import Pushed
     from taxi_mlops.storage.objects import push as push_file
 
-    with watched(quiet=json) as observer:
+    with progress_observer(quiet=json) as observer:
         pushed = push_file(file, target, load_settings(), observer.loading)
     if json:
         print_json(Pushed, pushed)

@@ -24,7 +24,7 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Label new points by the model that `taxi cluster` wrote: the cluster of the nearest core point within eps."""
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.clustering import Prediction
     from taxi_mlops.data.load import open_trips
     from taxi_mlops.pipeline.predict import predict as predict_points
@@ -36,7 +36,7 @@ def predict(
     settings = settings_with(cache=True)
     folder = PredictionFolder(folder_to_fill(output, None, settings, "prediction-"))
     require_new(folder.path)
-    with watched(quiet=quiet or json) as observer:
+    with progress_observer(quiet=quiet or json) as observer:
         predicted = predict_points(document, settings, observer)
         trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
         result = write_prediction(predicted, document.model, folder, observer, kind.value, trips)

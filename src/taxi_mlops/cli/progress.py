@@ -14,7 +14,7 @@ from taxi_mlops.reports.units import measured, trial_text
 
 
 @contextmanager
-def watched(quiet: bool) -> Iterator[Observer]:
+def progress_observer(quiet: bool) -> Iterator[Observer]:
     """An observer that shows what it is told, or one that shows warnings alone."""
     console = Console(stderr=True, highlight=False)
     if quiet:

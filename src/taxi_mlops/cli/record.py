@@ -22,7 +22,7 @@ def record(
     json: Json = False,
 ) -> None:
     """Record runs in MLflow, the experiment store and the Pushgateway. What is recorded already stays as it is."""
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.pipeline.record import record_again
     from taxi_mlops.recording.recordings import Recording, RecordingState
     from taxi_mlops.results.run_folder import RunFolder
@@ -32,10 +32,10 @@ def record(
     names = to.split(",") if to else []
     done: list[Recording] = []
     for folder in folders:
-        with watched(quiet=True) as observer:
+        with progress_observer(quiet=True) as observer:
             found = record_again(RunFolder(folder), names, settings, observer)
         done += found
-        tell_failures(found, folder)
+        print_failures(found, folder)
         for recording in found:
             if recording.state is RecordingState.RECORDED and not json:
                 typer.echo(f"{folder}: recorded in {recording.recorder} ({recording.target})")
@@ -45,7 +45,7 @@ def record(
         raise typer.Exit(1)
 
 
-def tell_failures(recordings: tuple[Recording, ...], folder: Path) -> None:
+def print_failures(recordings: tuple[Recording, ...], folder: Path) -> None:
     """One line on standard error for each place that a run could not be recorded in."""
     from taxi_mlops.recording.recordings import RecordingState
 

@@ -35,7 +35,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Run a comparison for every eps, min_samples and size of a grid, and show which are the best."""
-    from taxi_mlops.cli.progress import watched
+    from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.pipeline import sweep as steps
     from taxi_mlops.results.sweep_folder import SweepFolder
     from taxi_mlops.sweep import Sweep
@@ -43,7 +43,7 @@ def sweep(
     document = document_to_run(Sweep, given, spec, resume)
     settings = settings_with(cache)
     folder = SweepFolder(folder_to_fill(output, resume, settings, "sweep-"))
-    with advice_to_resume("taxi sweep", folder.path, folder.document), watched(quiet=quiet) as observer:
+    with advice_to_resume("taxi sweep", folder.path, folder.document), progress_observer(quiet=quiet) as observer:
         if document is None:
             result = steps.resume(folder, settings, observer)
         else:
