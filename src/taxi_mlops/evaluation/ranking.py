@@ -53,7 +53,7 @@ def rank(contenders: Sequence[Contender], seed: int) -> tuple[Place, ...]:
     places: list[Place] = []
     while left:
         leader = left[0]
-        group = [leader, *(other for other in left[1:] if not _told_apart(leader, other, seed, confidence))]
+        group = [leader, *(other for other in left[1:] if not _distinguished(leader, other, seed, confidence))]
         names = [member.name for member in group]
         place = len(places) + 1
         for member in group:
@@ -82,6 +82,6 @@ def compare(slower: Contender, faster: Contender, seed: int, confidence: float =
     )
 
 
-def _told_apart(leader: Contender, other: Contender, seed: int, confidence: float) -> bool:
+def _distinguished(leader: Contender, other: Contender, seed: int, confidence: float) -> bool:
     speedup = compare(other, leader, seed, confidence)
     return speedup is not None and speedup.decided

@@ -49,10 +49,10 @@ class Observers(Observer):
         self._observers = observers
 
     def loading(self, what: str, done: int, total: int | None) -> None:
-        self._tell(lambda observer: observer.loading(what, done, total))
+        self._notify(lambda observer: observer.loading(what, done, total))
 
     def stage(self, text: str) -> None:
-        self._tell(lambda observer: observer.stage(text))
+        self._notify(lambda observer: observer.stage(text))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -62,23 +62,23 @@ class Observers(Observer):
             yield
 
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
-        self._tell(lambda observer: observer.trials_begin(header, earlier))
+        self._notify(lambda observer: observer.trials_begin(header, earlier))
 
     def trial_started(self, trial: Trial, number: int, total: int) -> None:
-        self._tell(lambda observer: observer.trial_started(trial, number, total))
+        self._notify(lambda observer: observer.trial_started(trial, number, total))
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
-        self._tell(lambda observer: observer.trial_finished(outcome))
+        self._notify(lambda observer: observer.trial_finished(outcome))
 
     def compared(self, comparison: Comparison) -> None:
-        self._tell(lambda observer: observer.compared(comparison))
+        self._notify(lambda observer: observer.compared(comparison))
 
     def recorded(self, recorder: str, failure: str | None) -> None:
-        self._tell(lambda observer: observer.recorded(recorder, failure))
+        self._notify(lambda observer: observer.recorded(recorder, failure))
 
     def warning(self, text: str) -> None:
-        self._tell(lambda observer: observer.warning(text))
+        self._notify(lambda observer: observer.warning(text))
 
-    def _tell(self, tell: Callable[[Observer], None]) -> None:
+    def _notify(self, notify: Callable[[Observer], None]) -> None:
         for observer in self._observers:
-            tell(observer)
+            notify(observer)

@@ -23,7 +23,7 @@ from taxi_mlops.monitoring.spans import step_span
 from taxi_mlops.monitoring.time_budget import TimeBudget, run_time_budget
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
 from taxi_mlops.pipeline.observer import Observer, Observers
-from taxi_mlops.recording.pushgateway import tell_comparison
+from taxi_mlops.recording.pushgateway import add_comparison
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.journal import RunHeader
 from taxi_mlops.results.run_folder import RunFolder
@@ -154,12 +154,12 @@ class Telemetry(Observer):
 
     def _trace_phases(self, outcome: TrialOutcome) -> None:
         """Spans of the trial's own process, one after another: those phases that it told the seconds of."""
-        told = {
+        reported = {
             "trial.cold_start": outcome.cold_start_seconds,
             "trial.prepare": outcome.prepare_seconds,
             "trial.fit": outcome.fit_seconds,
         }
-        phases = {name: seconds for name, seconds in told.items() if seconds is not None}
+        phases = {name: seconds for name, seconds in reported.items() if seconds is not None}
         ends = accumulate((int(seconds * 1e9) for seconds in phases.values()), initial=self._trial_started)
         times = list(ends)
         for name, start, end in zip(phases, times, times[1:], strict=False):
@@ -168,7 +168,7 @@ class Telemetry(Observer):
             phase.end(end)
 
     def compared(self, comparison: Comparison) -> None:
-        tell_comparison(self._metrics, comparison, ended=datetime.now(UTC))
+        add_comparison(self._metrics, comparison, ended=datetime.now(UTC))
 
     def recorded(self, recorder: str, failure: str | None) -> None:
         self._metrics.run_recorded(recorder, failed=failure is not None)

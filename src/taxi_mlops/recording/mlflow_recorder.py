@@ -192,8 +192,8 @@ def _inputs(comparison: Comparison) -> list[DatasetInput]:
 
 def _begin(client: MlflowClient, experiment: str, entry: Entry, tags: dict[str, str]) -> Run:
     # PostgreSQL refuses NUL characters, which a crashing library may have printed.
-    told = {name: value.replace("\x00", "\ufffd") for name, value in entry.tags.items()}
-    return client.create_run(experiment, _milliseconds(entry.start), {**told, **tags}, entry.name)
+    reported = {name: value.replace("\x00", "\ufffd") for name, value in entry.tags.items()}
+    return client.create_run(experiment, _milliseconds(entry.start), {**reported, **tags}, entry.name)
 
 
 def _fill(client: MlflowClient, run: Run, entry: Entry, inputs: list[DatasetInput]) -> None:

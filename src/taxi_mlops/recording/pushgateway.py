@@ -139,11 +139,11 @@ def metrics_of(run: RecordedRun) -> CollectorRegistry:
             metrics.run_recorded(noted.recorder, failed=noted.state is RecordingState.FAILED)
     ended = max((record.finished_at for record in run.trials), default=run.header.created_at)
     page = next((noted.page for noted in recordings if noted.page is not None), "")
-    tell_comparison(metrics, run.comparison, ended, page.removeprefix("#/"))
+    add_comparison(metrics, run.comparison, ended, page.removeprefix("#/"))
     return registry
 
 
-def tell_comparison(metrics: MetricsCollector, comparison: Comparison, ended: datetime, mlflow_page: str = "") -> None:
+def add_comparison(metrics: MetricsCollector, comparison: Comparison, ended: datetime, mlflow_page: str = "") -> None:
     """Tell a collector who won, by how much, and whose clustering is equal.
 
     ended: when the last trial had. mlflow_page: where MLflow shows it, as `experiments/1/runs/…`.

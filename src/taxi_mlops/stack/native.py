@@ -55,7 +55,7 @@ class Stack:
         return cls(StackFolder(path))
 
     def up(
-        self, names: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None, *, launcher: Sequence[str] = ()
+        self, names: Sequence[str] = (), notify: Callable[[str], None] = lambda _: None, *, launcher: Sequence[str] = ()
     ) -> None:
         """Bring up these services, those that they need, and those that this folder had before; wait for each.
 
@@ -66,7 +66,7 @@ class Stack:
         self._at_home()
         self.folder.make()
         with self._alone():
-            services = _in_order((*(names or _all_that_can_be_started(tell)), *self.folder.services()))
+            services = _in_order((*(names or _all_that_can_be_started(notify)), *self.folder.services()))
             if reasons := missing([service.name for service in services]):
                 raise ServiceError("; ".join(reasons))
             self.folder.write_services(tuple(service.name for service in services))
@@ -85,7 +85,7 @@ class Stack:
             self._write_settings(services)
             supervisor.configure(programs)
             supervisor.launch(launcher)
-            self._start(services, supervisor, tell)
+            self._start(services, supervisor, notify)
 
     def down(self) -> None:
         """Stop all services, and leave no process behind. The data stay."""
@@ -105,7 +105,7 @@ class Stack:
         services = _in_order(names, needed=False) if names else _in_order(self.folder.services())
         return tuple(path for service in services if (path := self.folder.log(service.name)).is_file())
 
-    def _start(self, services: Sequence[Service], supervisor: Supervisor, tell: Callable[[str], None]) -> None:
+    def _start(self, services: Sequence[Service], supervisor: Supervisor, notify: Callable[[str], None]) -> None:
         """Start each service once those that it depends on answer, several at a time."""
         order = _sorter(services)
         order.prepare()
@@ -121,7 +121,7 @@ class Stack:
                 took = time.monotonic() - begun[name]
                 if self._is_up(_BY_NAME[name], processes[name], took):
                     _BY_NAME[name].bootstrap(self.folder)
-                    tell(f"{name} is up at {_BY_NAME[name].address(self.folder)} after {took:.1f} s")
+                    notify(f"{name} is up at {_BY_NAME[name].address(self.folder)} after {took:.1f} s")
                     del begun[name]
                     order.done(name)
 
@@ -201,11 +201,11 @@ class Stack:
             raise ServiceError(f"another `taxi stack` is at work in {self.folder.path}") from None
 
 
-def _all_that_can_be_started(tell: Callable[[str], None]) -> tuple[str, ...]:
+def _all_that_can_be_started(notify: Callable[[str], None]) -> tuple[str, ...]:
     """Every service whose program, and those of the services that it needs, are here; a line for each other."""
     left_out = {service.name: reasons for service in SERVICES if (reasons := missing([service.name]))}
     for name, reasons in left_out.items():
-        tell(f"{name} is left out: {'; '.join(reasons)}")
+        notify(f"{name} is left out: {'; '.join(reasons)}")
     return tuple(service.name for service in SERVICES if service.name not in left_out)
 
 

@@ -73,16 +73,16 @@ def _join_work(settings: Settings, mode: int, on_wait: Callable[[str], None] | N
     except OSError as error:
         raise _unusable(path, error) from None
     held.callback(os.close, descriptor)
-    deadline, told = time.monotonic() + timeout, False
+    deadline, reported = time.monotonic() + timeout, False
     while True:
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise _taken(path, timeout) from None
-            if on_wait is not None and not told:
+            if on_wait is not None and not reported:
                 on_wait(f"other runs are at work on this host (lock {path}); waiting up to {timeout:g} s")
-                told = True
+                reported = True
             time.sleep(_POLL_SECONDS)
         else:
             return

@@ -33,23 +33,23 @@ def other_run(settings):
 
 
 def test_a_free_lock_is_taken_without_a_word_and_given_back(settings):
-    told: list[str] = []
+    reported: list[str] = []
     for _ in range(2):
-        with host_lock(settings, told.append):
+        with host_lock(settings, reported.append):
             assert len(list(settings.cache_dir.iterdir())) == 2
-    assert told == []
+    assert reported == []
 
 
 def test_waiting_is_told_and_ends_when_the_other_run_does(settings, other_run):
-    told: list[str] = []
+    reported: list[str] = []
     patient = settings.model_copy(update={"host_lock_timeout_seconds": 60.0})
 
     def on_wait(message: str) -> None:
-        told.append(message)
+        reported.append(message)
         other_run.set()
 
     with host_lock(patient, on_wait):
-        (message,) = told
+        (message,) = reported
         assert "another run is timing trials on this host" in message
         assert "waiting up to 60 s" in message
 
@@ -70,12 +70,12 @@ def test_a_folder_that_cannot_be_made_is_a_users_mistake(tmp_path):
 
 
 def test_untimed_work_is_shared_and_keeps_timed_trials_off(settings):
-    told: list[str] = []
-    with untimed_work(settings, told.append), untimed_work(settings, told.append):
-        with pytest.raises(TaxiError, match="untimed-work"), host_lock(settings, told.append):
+    reported: list[str] = []
+    with untimed_work(settings, reported.append), untimed_work(settings, reported.append):
+        with pytest.raises(TaxiError, match="untimed-work"), host_lock(settings, reported.append):
             pytest.fail("others were at work")
-        assert len(told) == 1
-        assert "other runs are at work on this host" in told[0]
+        assert len(reported) == 1
+        assert "other runs are at work on this host" in reported[0]
     with host_lock(settings):
         pass
 
