@@ -1,4 +1,4 @@
-"""What all recorded runs say over time, as a page."""
+"""Write the trends of all recorded runs as a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taxi_mlops.settings import Settings
 
 
 def write_trends(settings: Settings, wanted: RunFilter, path: Path | None) -> Trends:
-    """Read the trends from the experiment store, and write their page where a path is given.
+    """Read the trends from the experiment store, and write their page if a path is given.
 
     Raises UsageError where there is no store or the page cannot be written, ServiceError where the store fails.
     """

@@ -1,4 +1,4 @@
-"""One clustering: the points, eps where it is to be chosen, and one adapter, once, in this process."""
+"""Cluster the points once with one adapter, in this process, without a comparison: `taxi cluster`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from taxi_mlops.trials.clusterings import InvalidClusteringError, checked_cluste
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """All points, clustered once. clustering: in canonical form.
+    """The result of clustering all points once. `clustering` is in canonical form.
 
-    seconds: wall-clock seconds of each stage so far, by its name.
+    seconds: wall-clock time of each stage so far, by name.
     """
 
     points: Points
@@ -42,7 +42,7 @@ class Clusters:
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """Wall-clock seconds of stages, by name."""
+    """Measures the wall-clock seconds of stages, by name."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -54,9 +54,9 @@ class Stopwatch:
 
 
 def cluster(document: Cluster, settings: Settings, observer: Observer, load: Load = cached_points) -> Clusters:
-    """Load the points and cluster them.
+    """Load the points, choose eps if it is `auto`, and cluster them.
 
-    Raises TaxiError for what a user can mend, and where the implementation fails.
+    Raises TaxiError for an error of the user's, and where the implementation fails.
     """
     adapter, threads = load_adapter(document.adapter), threads_to_use(document.threads)
     watch = Stopwatch()
@@ -92,7 +92,7 @@ def cluster(document: Cluster, settings: Settings, observer: Observer, load: Loa
 
 @contextmanager
 def _failures_named(name: str) -> Iterator[None]:
-    """Turn whatever an implementation raises into one line."""
+    """Raise whatever an implementation raises as a TaxiError with one line of text."""
     try:
         yield
     except MemoryError:

@@ -1,4 +1,4 @@
-"""The files of one clustering: labels, hotspots, model, page and document."""
+"""Write the files of one clustering: labels, hotspots, model, page and `cluster.json`."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def write_clusters(
     kind: LabelFormat = "parquet",
     trips: Iterable[pa.RecordBatch] | None = None,
 ) -> ClusterResult:
-    """Write everything into a new folder, which appears under its name once it is complete.
+    """Write all files of a clustering into a new folder, which appears under its name once it is complete.
 
-    trips: all rows of the input, whose columns then stand beside the labels.
+    trips: all rows of the input; their columns are then written beside the labels.
 
-    Raises RunFolderError where the folder cannot be used, TaxiError where a file cannot be written, and as `with_trips`
-    and `write_table` do.
+    Raises RunFolderError if the folder cannot be used, TaxiError if a file cannot be written, and what `with_trips` and
+    `write_table` raise.
     """
     watch = Stopwatch(dict(clusters.seconds))
     with filled(folder.path) as path:
@@ -68,7 +68,7 @@ def write_clusters(
 
 
 def labelled_points(clusters: Clusters) -> LabelledPoints:
-    """The points with their labels, as the reports take them."""
+    """Return the points with their labels, in the form that the reports take."""
     points = clusters.points
     return LabelledPoints(
         clusters.adapter.name, points.latitude, points.longitude, clusters.clustering.labels, points.weight
@@ -76,7 +76,7 @@ def labelled_points(clusters: Clusters) -> LabelledPoints:
 
 
 def model_of(clusters: Clusters) -> SavedModel | None:
-    """What predicts the cluster of other points; None where the implementation does not report core points."""
+    """Return the model that predicts the cluster of new points; None if the implementation reports no core points."""
     core = clusters.clustering.core_mask
     if core is None:
         return None
@@ -91,7 +91,7 @@ def model_of(clusters: Clusters) -> SavedModel | None:
 
 
 def describe(clusters: Clusters, hotspots: Hotspots, labels: str, watch: Stopwatch) -> ClusterResult:
-    """The document of a clustering. labels: name of the file of labels."""
+    """Return the document of a clustering. labels: name of the file of labels."""
     points, clustering, adapter = clusters.points, clusters.clustering, clusters.adapter
     n_noise = int(np.count_nonzero(clustering.labels == NOISE))
     return ClusterResult(

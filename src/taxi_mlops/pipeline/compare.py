@@ -1,7 +1,6 @@
-"""The comparison, end to end: one plain function over plain steps.
+"""Run a comparison from the trips to the report: one function that calls the steps in order.
 
-Every finished trial is in the journal before the next one starts, so that a run can be killed at any moment and gone
-on with.
+Each trial is written to the journal before the next one starts, so that a run can be killed at any moment and resumed.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ from taxi_mlops.trials.schedule import plan_trials
 from taxi_mlops.trials.templates import Templates
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
-_ANSWER_BYTES = 2 * 5
-"""Of a point: label and core mark, twice while the answer is examined."""
+_ANSWER_BYTES_PER_POINT = 2 * 5
+"""Bytes of an answer for each point: label and core mark, twice while the answer is checked."""
 
 
 def compare(
@@ -57,7 +56,7 @@ def compare(
     runner: StepRunner = DIRECT,
     load: Load = cached_points,
 ) -> Comparison:
-    """Run a comparison into a new folder. Raises TaxiError for what a user can mend."""
+    """Run a comparison in a new folder. Raises TaxiError for an error of the user's."""
     resolved = resolve(specification)
     folder.create()
     try:
@@ -78,9 +77,9 @@ def resume(
     runner: StepRunner = DIRECT,
     load: Load = cached_points,
 ) -> Comparison:
-    """Go on with a run that was stopped, repeating no finished trial; one that has ended is read back.
+    """Resume a run that was stopped, without repeating a finished trial; return the result of one that has ended.
 
-    Raises RunFolderError where the folder holds no run, or one that was begun on an unlike machine.
+    Raises RunFolderError if the folder holds no run, or one that was started on a different machine.
     """
     if not folder.specification.is_file():
         raise RunFolderError(f"{folder.path} holds no run: {folder.specification.name} is missing")
@@ -143,7 +142,7 @@ def _run(
 
 @contextmanager
 def _on_host(journal: Journal, settings: Settings, observer: Observer, runner: StepRunner) -> Iterator[None]:
-    """Held while trials run: alone where any is timed, beside others that time nothing where none is."""
+    """Lock the host while trials run: exclusively if any trial is timed, else shared with other untimed runs."""
     if journal.header.specification.trials.repeats == 0:
         with untimed_work(settings, on_wait=observer.stage):
             yield
@@ -155,7 +154,7 @@ def _on_host(journal: Journal, settings: Settings, observer: Observer, runner: S
 def _begin(
     run_id: str, resolved: Resolved, folder: RunFolder, settings: Settings, observer: Observer, load: Load
 ) -> Journal:
-    """Load the points, hand them over to the trials, and start the journal."""
+    """Load the points, write them for the trials, and start the journal."""
     specification = resolved.specification
     points = load(wanted_points(specification), settings, observer)
     if specification.fingerprint not in (None, points.fingerprint):
@@ -184,7 +183,7 @@ def _begin(
 
 
 def _choose_eps(points: Points, specification: Specification, observer: Observer) -> EpsChoice | None:
-    """Choose eps where the specification leaves it to the points."""
+    """Choose eps from the points if the specification says `auto`."""
     parameters = specification.parameters
     if parameters.eps_metres != AUTO:
         return None
@@ -213,7 +212,7 @@ def _header(
 
 
 def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
-    """Refuse to go on where timings of the two parts could not be compared."""
+    """Refuse to resume on a machine whose timings could not be compared with those of the first part."""
     changed = changed_since(journal.header.machine)
     if changed is not None:
         raise RunFolderError(
@@ -230,7 +229,7 @@ def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
 
 
 def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, runner: StepRunner) -> None:
-    """Run what the journal does not hold yet, each trial as a step."""
+    """Run the trials that are not in the journal yet, each as a step."""
     plan = journal.header.specification.trials
     trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
     due = dict.fromkeys(trial.adapter for trial in trials if not journal.holds(trial))
@@ -255,10 +254,10 @@ def _run_one(
     observer: Observer,
     templates: Templates,
 ) -> TrialOutcome:
-    """Run a trial, unless one of its adapter has failed already, and note its outcome in the journal."""
+    """Run a trial and append its outcome to the journal; skip it if one of its adapter has failed already."""
     header = journal.header
     observer.trial_started(trial, number, total)
-    folder.ensure_free_space(_ANSWER_BYTES * header.n_points)
+    folder.ensure_free_space(_ANSWER_BYTES_PER_POINT * header.n_points)
     outcome = _settled(trial, header, journal.outcomes) or run_trial(
         trial,
         run_id=header.run_id,
@@ -270,7 +269,7 @@ def _run_one(
         templates=templates,
     )
     if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
-        folder.ensure_free_space(said=str(outcome.cause))  # then it is the disk that failed, not the adapter
+        folder.ensure_free_space(said=str(outcome.cause))  # if there is none, the disk failed, not the adapter
     journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
     get_logger().info(
         "trial_finished",
@@ -295,9 +294,9 @@ def _resources(header: RunHeader) -> Resources:
 
 
 def _settled(trial: Trial, header: RunHeader, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:
-    """A skipped row for an adapter of which a trial on the workload has failed already, or None.
+    """Return a skipped outcome if a trial of the same adapter on the workload has failed already, else None.
 
-    One that took too long or too much memory on fewer points need not be tried on more.
+    An adapter that exceeded its time or memory limit on fewer points is not run on more.
     """
     smaller = header.smaller_than(trial.workload)
     for earlier in outcomes:
@@ -318,9 +317,9 @@ def _evaluate(
     observer: Observer,
     runner: StepRunner,
 ) -> Comparison:
-    """Verdicts, labels and `comparison.json`, from the journal and the stored answers alone.
+    """Compute verdicts, labels and `comparison.json` from the journal and the stored answers.
 
-    workload: the main one. Of the others no quality is measured, and no labels are kept.
+    workload: the main one. Quality is measured and labels are kept for this workload alone.
     """
     header = journal.header
     plan = header.specification.trials
@@ -343,7 +342,7 @@ def _evaluate(
 def _judge(
     answers: Mapping[str, Mapping[str, Answers]], header: RunHeader, resolved: Resolved, folder: RunFolder
 ) -> dict[str, Verdicts]:
-    """The verdicts on each workload."""
+    """Return the verdicts of each workload."""
     wanted = str(header.specification.trials.reference)
     return {
         key: judge(open_workload(folder.workload(key)), found, resolved.infos, wanted, folder.answers)
@@ -375,9 +374,9 @@ def _write_labels(points: Points, answers: Mapping[str, Answers], folder: RunFol
 
 
 def _publish(folder: RunFolder, settings: Settings, observer: Observer, runner: StepRunner) -> None:
-    """Write the report, and feed the recorders; their libraries are imported here, after all trials.
+    """Write the report and record the run. Their libraries are imported here, after all trials.
 
-    Neither can fail a comparison, which is on disk by now; what failed is told from the folder.
+    A failure of either does not fail the comparison, which is on disk by now; it is noted in the folder.
     """
     with untimed_work(settings, on_wait=observer.stage):
         _report_and_record(folder, settings, observer, runner)
@@ -403,6 +402,6 @@ def _write_report(folder: RunFolder) -> None:
 
 
 def _clean_up(folder: RunFolder) -> None:
-    """Remove the working folders: what they held is in the results now."""
+    """Remove the working folders, whose contents are in the results now."""
     for working in (folder.scratch, folder.answers, folder.points):
         shutil.rmtree(working, ignore_errors=True)

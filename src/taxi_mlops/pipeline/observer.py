@@ -1,4 +1,4 @@
-"""Who watches a run: the command line shows progress, telemetry counts and traces, nobody need listen."""
+"""The interface by which a run reports its progress: to the command line, to metrics and to traces."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from taxi_mlops.results.journal import RunHeader
 
 
 class Observer:
-    """Told what a run is doing. Every method may be overridden; none does anything by itself."""
+    """Receives the events of a run. Every method does nothing unless it is overridden."""
 
     def loading(self, what: str, done: int, total: int | None) -> None:
-        """Bytes or rows of a stage of loading; `total` is None where it is not known."""
+        """Report bytes or rows of a stage of loading; `total` is None if it is not known."""
 
     def stage(self, text: str) -> None:
-        """A new stage of the run has begun; `text` is for people."""
+        """Report that a new stage of the run has begun; `text` is for people."""
 
     def step(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - for those who override it
-        """A step of the run lasts as long as this context."""
+        """Enter a step of the run, which lasts as long as this context."""
         return nullcontext()
 
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:
-        """The points are there. `earlier` are the trials of a run that is gone on with."""
+        """Report that the points are loaded. `earlier` are the outcomes of a run that is resumed."""
 
     def trial_started(self, trial: Trial, number: int, total: int) -> None:
-        """A trial starts: the `number`-th of `total`, those of an earlier process counted in."""
+        """Report that a trial starts: the `number`-th of `total`, including those of an earlier process."""
 
     def trial_finished(self, outcome: TrialOutcome) -> None:
-        """A trial has ended, and its outcome is in the journal."""
+        """Report that a trial has ended and its outcome is in the journal."""
 
     def compared(self, comparison: Comparison) -> None:
-        """The trials are evaluated, and `comparison.json` is there."""
+        """Report that the trials are evaluated and `comparison.json` is written."""
 
     def recorded(self, recorder: str, failure: str | None) -> None:
-        """A recorder has taken the run in, or `failure` says why not."""
+        """Report that a recorder has recorded the run, or the reason of its failure."""
 
     def warning(self, text: str) -> None:
-        """Something beside the comparison failed, and the user should know."""
+        """Report a failure that the user should know and that does not end the run."""
 
 
 class Observers(Observer):
-    """Several observers, each told everything in turn."""
+    """Several observers as one; each receives every event, in order."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers

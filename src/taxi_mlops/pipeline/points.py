@@ -1,4 +1,4 @@
-"""Points for a run, through the cache that the settings choose."""
+"""Load the points of a run through the cache that the settings choose."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from taxi_mlops.settings import Settings
 from taxi_mlops.storage.points_cache import points_cache
 
 Load = Callable[[LoadRequest, Settings, Observer], Points]
-"""What gives a run its points: `cached_points`, unless they are shared with others."""
+"""How a run gets its points: `cached_points`, unless they are shared with other runs."""
 
 
 def cached_points(request: LoadRequest, settings: Settings, observer: Observer) -> Points:
-    """The points that are asked for. Raises as `data.load.load_points` does."""
+    """Return the requested points. Raises what `data.load.load_points` raises."""
     (points,) = cached_samples(request, (request.sample,), settings, observer)
     return points
 
@@ -24,6 +24,6 @@ def cached_points(request: LoadRequest, settings: Settings, observer: Observer) 
 def cached_samples(
     request: LoadRequest, samples: Sequence[int | None], settings: Settings, observer: Observer
 ) -> tuple[Points, ...]:
-    """Several samples of one reading. Raises as `data.load.load_samples` does."""
+    """Return several samples of the same trips, read once. Raises what `data.load.load_samples` raises."""
     cache = points_cache(settings, observer.warning)
     return load_samples(request, samples, settings, observer.loading, cache)

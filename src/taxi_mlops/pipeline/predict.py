@@ -1,4 +1,4 @@
-"""The clusters of new points, by the model of an earlier clustering."""
+"""Predict the clusters of new points with the model of an earlier clustering: `taxi predict`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _BATCH_POINTS = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """New points and their clusters: int32 (n,), −1 where no core point of the model is within eps.
+    """New points and their clusters: int32 (n,), −1 if no core point of the model is within eps.
 
-    seconds: wall-clock seconds of each stage so far, by its name.
+    seconds: wall-clock time of each stage so far, by name.
     """
 
     model: SavedModel
@@ -48,7 +48,7 @@ class Predicted:
 
 
 def predict(document: Prediction, settings: Settings, observer: Observer) -> Predicted:
-    """Load the points and label them. Raises UsageError where the model, DataError where the trips cannot be used."""
+    """Load the points and label them. Raises UsageError for an unusable model, DataError for unusable trips."""
     model, threads = read_model(Path(document.model)), threads_to_use(document.threads)
     watch = Stopwatch()
     with watch.stage("load"):
@@ -60,7 +60,7 @@ def predict(document: Prediction, settings: Settings, observer: Observer) -> Pre
 
 
 def read_model(path: Path) -> SavedModel:
-    """Read a model of points in degrees. Raises UsageError where the file is none."""
+    """Read a model of points in degrees. Raises UsageError if the file is not one."""
     try:
         model = load_model(path)
     except ValueError as error:
@@ -95,8 +95,8 @@ def write_prediction(
 ) -> PredictionResult:
     """Write labels and document into a new folder, which appears under its name once it is complete.
 
-    path: of the model. trips: all rows of the input, whose columns then stand beside the labels. Raises as
-    `write_clusters` does.
+    path: of the model. trips: all rows of the input; their columns are then written beside the labels. Raises what
+    `write_clusters` raises.
     """
     watch, points = Stopwatch(dict(predicted.seconds)), predicted.points
     with filled(folder.path) as hidden_path:

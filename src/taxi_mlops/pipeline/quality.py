@@ -1,4 +1,4 @@
-"""Measure the quality of each distinct clustering once."""
+"""Measure the quality of each distinct clustering, once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def assess(
 ) -> dict[str, QualityMetrics]:
     """Return the quality of each adapter's clustering.
 
-    Clusterings that are proven equal to the reference's bear its figures: they differ in the choice of a cluster for
-    border points at most. Of the others, those of the same digest are measured once, several at a time: the kernels
-    release the interpreter's lock. folder: where the answers lie.
+    Clusterings that are proven equal to the reference's get its quality: they differ at most in the clusters of border
+    points. Of the others, those with the same digest are measured once, several in parallel: the kernels release the
+    GIL. folder: where the answers are stored.
     """
     from taxi_mlops.evaluation.quality.measure import measure_quality
     from taxi_mlops.evaluation.quality.stability import stability

@@ -1,4 +1,4 @@
-"""Feed the recorders that the settings choose from a run's folder: after a comparison, and again later."""
+"""Record a run with the recorders that the settings choose: after a comparison, and again later (`taxi record`)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from taxi_mlops.service_urls import OFF, ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
 
 _VARIABLES = {MLFLOW: "TAXI_MLFLOW_URI", STORE: "TAXI_EXPERIMENTS_URL", PUSHGATEWAY: "TAXI_PUSHGATEWAY_URL"}
-_WATCHING = {PUSHGATEWAY}
-"""Recorders that no run waits for, nor tries again by itself."""
+_MONITORING = {PUSHGATEWAY}
+"""Recorders of monitoring services: a run does not wait for them and does not retry them."""
 
 
 def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
-    """The recorders that every run is fed to: those with an address, and the embedded ones that are installed."""
+    """Return the recorders of every run: those with an address, and the embedded ones that are installed."""
     recorders: list[Recorder] = []
     if store := experiments_url(settings):
         recorders.append(StoreRecorder(store))
@@ -37,7 +37,7 @@ def configured_recorders(settings: Settings) -> tuple[Recorder, ...]:
         recorders.append(
             MlflowRecorder(uri, settings.mlflow_experiment, artifacts, markdown, MlflowAccess.chosen_by(settings))
         )
-    if settings.pushgateway_url is not None:  # the last, since it tells how the others fared
+    if settings.pushgateway_url is not None:  # the last, since it reports the outcomes of the others
         recorders.append(_pushgateway(settings, str(settings.pushgateway_url)))
     return tuple(recorders)
 
@@ -54,7 +54,7 @@ def _pushgateway(settings: Settings, url: str) -> PushgatewayRecorder:
 
 
 def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder, ...]:
-    """The configured recorders of these names. Raises UsageError for one that is unknown or not configured."""
+    """Return the configured recorders of these names. Raises UsageError for an unknown or unconfigured one."""
     configured = {recorder.name: recorder for recorder in configured_recorders(settings)}
     for name in names:
         if name in configured:
@@ -72,9 +72,9 @@ def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder
 def record_again(
     folder: RunFolder, names: Sequence[str], settings: Settings, observer: Observer
 ) -> tuple[Recording, ...]:
-    """Feed a run to the recorders of these names, or to all that are configured where none is named.
+    """Record a run with the recorders of these names, or with all that are configured if none is named.
 
-    Raises RunFolderError where the folder holds no run that has ended, UsageError where no recorder is configured.
+    Raises RunFolderError if the folder holds no run that has ended, UsageError if no recorder is configured.
     """
     recorders = chosen_recorders(settings, names) if names else configured_recorders(settings)
     if not recorders:
@@ -91,24 +91,24 @@ def record_again(
 
 
 class NotRecordedError(Exception):
-    """A recorder did not take the run in; which one and why is noted in the run folder."""
+    """A recorder failed; which one and why is noted in the run folder."""
 
 
 def record_new(folder: RunFolder, settings: Settings, observer: Observer) -> None:
-    """Feed a run to those recorders that do not hold it yet. Raises NotRecordedError where one of them failed."""
+    """Record a run with the recorders that have not recorded it yet. Raises NotRecordedError if one of them fails."""
     recordings = record(folder, configured_recorders(settings), observer, again=False)
     failed = [recording.recorder for recording in recordings if recording.state is RecordingState.FAILED]
-    if not set(failed) <= _WATCHING:
+    if not set(failed) <= _MONITORING:
         raise NotRecordedError(", ".join(failed))
 
 
 def record(
     folder: RunFolder, recorders: Sequence[Recorder], observer: Observer, *, again: bool = True
 ) -> tuple[Recording, ...]:
-    """Feed a run that has ended to each recorder, and note in its folder how that went. The folder must be held.
+    """Record a run that has ended with each recorder, and note the results in its folder. The folder must be locked.
 
-    again: feed also what is noted as recorded. A recorder that fails is noted and keeps no other from its turn.
-    Raises RunFolderError where the folder holds no run that has ended.
+    again: record also where the folder notes it as recorded. A recorder that fails is noted; the others still run.
+    Raises RunFolderError if the folder holds no run that has ended.
     """
     if not recorders:
         return ()
@@ -128,13 +128,13 @@ def _record_in(recorder: Recorder, run: RecordedRun, observer: Observer) -> Reco
 
 
 def _page_or_failure(recorder: Recorder, run: RecordedRun) -> tuple[str | None, str | None]:
-    """Where the run is shown, if anywhere; and why it could not be recorded, or None where it was."""
+    """Return the page that shows the run, if there is one, and the reason if recording failed."""
     try:
         return recorder.record(run), None
     except TaxiError as error:
         return None, str(error)
     except Exception as error:  # noqa: BLE001 - a comparison is never lost because of a place that records it
-        # Only the type is told: the message of an unforeseen error may bear a password.
+        # Only the type is reported: the message of an unexpected error may contain a password.
         frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
         get_logger().error("recorder_broke", recorder=recorder.name, kind=type(error).__name__, frames=frames)
         reason = f"{recorder.target}: {type(error).__name__}, which its recorder did not foresee; see {run.folder.log}"

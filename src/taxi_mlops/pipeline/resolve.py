@@ -1,4 +1,4 @@
-"""Fill in what a specification leaves open, from what this machine has."""
+"""Choose what a specification leaves open, from the installed adapters and the resources of this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHARE_OF_MEMORY = 0.75
 class Resolved:
     """A specification with every choice made.
 
-    infos: of the adapters that will run, by name. unavailable: those that would have run, had their library been there.
+    infos: of the adapters that will run, by name. unavailable: the adapters whose library is not installed.
     """
 
     specification: Specification
@@ -32,10 +32,10 @@ class Resolved:
 
 
 def resolve(specification: Specification) -> Resolved:
-    """Choose adapters, reference, threads and memory limit where the specification does not.
+    """Choose adapters, reference, threads and memory limit if the specification does not.
 
-    Raises AdapterUnavailableError for an adapter asked for by name that is unknown or not installed, UsageError for
-    more threads than CPUs and for a choice of adapters without a reference.
+    Raises AdapterUnavailableError if a named adapter is unknown or not installed, UsageError for more threads than
+    CPUs and for a choice of adapters without a reference.
     """
     plan = specification.trials
     listings = {listing.name: listing for listing in list_adapters()}
@@ -88,7 +88,7 @@ def _missing(listings: Iterable[AdapterListing]) -> tuple[UnavailableAdapter, ..
 
 
 def threads_to_use(asked: int | None) -> int:
-    """Return the threads asked for, or one for each CPU. Raises UsageError for more than there are CPUs."""
+    """Return the requested number of threads, or one for each CPU. Raises UsageError for more than there are CPUs."""
     cpus = len(usable_cpus())
     if asked is not None and asked > cpus:
         raise UsageError(f"--threads {asked} is more than the {cpus} CPUs that this process may use")

@@ -1,4 +1,4 @@
-"""How the steps of a run are called."""
+"""Call the steps of a run: directly here, as Prefect tasks in `flows.prefect_compare`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Step(StrEnum):
 
 
 class StepRunner:
-    """Calls steps in this process, one after another. What a step does never depends on who called it."""
+    """Calls steps in this process, one after another. The result of a step never depends on its caller."""
 
     def step(self, observer: Observer, step: Step, action: Callable[[], R], title: str = "") -> R:
-        """Carry out the step while the observer knows of it. `title` tells it from others of its kind."""
+        """Run the step and report it to the observer. `title` distinguishes it from other steps of its kind."""
         with observer.step(step.value):
             return self.perform(step, action, title or step.value)
 
     def perform(self, step: Step, action: Callable[[], R], title: str) -> R:  # noqa: ARG002 - for other runners
-        """Call the action, in this thread, and return or raise what it does."""
+        """Call the action in this thread, and return its result or raise its error."""
         return action()
 
     def exclusive_host(self) -> AbstractContextManager[None]:
-        """Held while trials run, beside the lock of `trials.host_lock`."""
+        """Return a context to hold while trials run, in addition to the lock of `trials.host_lock`."""
         return nullcontext()
 
 

@@ -1,8 +1,7 @@
-"""The sweep: the points once, then every cell as a comparison, then what they say together.
+"""Run a sweep: load the points once, run each cell of the grid as a comparison, and summarise them: `taxi sweep`.
 
-Any number of processes may go on with one sweep at the same time: each takes the next cell that none has finished and
-none holds, and the last one to end puts the result together. So workers share a sweep, and one that is killed leaves
-its cell to the others.
+Several processes may work on one sweep at the same time. Each takes the next cell that is neither finished nor locked,
+and the last one to end writes the result. If a worker is killed, the others take over its cell.
 """
 
 from __future__ import annotations
@@ -37,17 +36,17 @@ from taxi_mlops.trials.machine import changed_since, describe_machine
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 
 FACTORS = (0.5, 2.0**-0.5, 1.0, 2.0**0.5, 2.0)
-"""What the suggested eps is multiplied with where no eps is given."""
+"""Multiples of the suggested eps that form the grid if no eps is given."""
 _WAIT_SECONDS = 1.0
 
 RunCell = Callable[[Cell, RunFolder, Load], Comparison]
-"""What runs one cell, or goes on with it."""
+"""Runs or resumes one cell."""
 
 
 def sweep(
     document: Sweep, folder: SweepFolder, settings: Settings, observer: Observer, run_cell: RunCell | None = None
 ) -> SweepResult:
-    """Run a sweep into a new folder. Raises TaxiError for what a user can mend."""
+    """Run a sweep in a new folder. Raises TaxiError for an error of the user's."""
     begin(document, folder)
     try:
         return resume(folder, settings, observer, run_cell)
@@ -58,9 +57,9 @@ def sweep(
 
 
 def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell: RunCell | None = None) -> SweepResult:
-    """Go on with a sweep, beside others that do; one that has ended is read back.
+    """Resume a sweep, also while other processes work on it; return the result of one that has ended.
 
-    Raises RunFolderError where the folder holds no sweep, or a timed one that was begun on an unlike machine.
+    Raises RunFolderError if the folder holds no sweep, or a timed one that was started on a different machine.
     """
     if not folder.document.is_file():
         raise RunFolderError(f"{folder.path} holds no sweep: {folder.document.name} is missing")
@@ -70,7 +69,7 @@ def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell
     def directly(_cell: Cell, run: RunFolder, load: Load) -> Comparison:
         return resume_run(run, settings, observer, load=load)
 
-    with bound_contextvars(**{SWEEP_ID: header.sweep_id}):  # each cell is a trace; this is what they have in common
+    with bound_contextvars(**{SWEEP_ID: header.sweep_id}):  # each cell is a trace of its own; this id joins them
         _run_cells(header, folder, observer, run_cell or directly)
     with folder.locked():
         if not folder.result.is_file():
@@ -79,26 +78,26 @@ def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell
 
 
 def begin(document: Sweep, folder: SweepFolder) -> None:
-    """Make the folder, with what is to be done in it. Raises TaxiError for what a user can mend."""
+    """Create the folder with the document of the sweep. Raises TaxiError for an error of the user's."""
     resolved = _resolved(document)
     folder.create()
     write_atomically(folder.document, resolved.to_toml())
 
 
 def prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> SweepHeader:
-    """Load the points and decide what is left open, unless that was done before."""
+    """Load the points and make the open choices, unless that has been done before."""
     with folder.locked():
         return folder.read_header() or _prepare(folder, settings, observer)
 
 
 def _resolved(document: Sweep) -> Sweep:
-    """Fill in adapters, reference, threads and memory, so that all cells have the same."""
+    """Choose adapters, reference, threads and memory limit, so that all cells have the same."""
     plan = resolve(Specification(trials=document.trials)).specification.trials
     return document.model_copy(update={"trials": SweepTrials(**plan.model_dump())})
 
 
 def _prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> SweepHeader:
-    """Load the points and draw the samples, choose what is left open, and lay out every cell."""
+    """Load the points, draw the samples, make the open choices, and define every cell."""
     document = Sweep.from_file(folder.document)
     wanted = [None if size == ALL else size for size in dict.fromkeys(document.grid.sizes)]
     drawn = cached_samples(document.dataset, wanted, settings, observer)
@@ -137,7 +136,7 @@ def _prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> Swe
 
 
 def _trips(points: Points) -> int:
-    """How many trips the points are of: as many as there are, unless they bear weights."""
+    """Return the number of trips: that of the points, unless they have weights."""
     return len(points) if points.weight is None else round(float(np.sum(points.weight)))
 
 
@@ -151,7 +150,7 @@ def _check_sizes(wanted: list[int | None], drawn: tuple[Points, ...]) -> None:
 
 
 def _curves(document: Sweep, points: Points) -> tuple[tuple[EpsChoice, ...], tuple[str, ...]]:
-    """The suggestion of each min_samples, and why there is none."""
+    """Return the suggested eps of each min_samples, and the reasons where there is none."""
     curves, missing = [], []
     for min_samples in sorted(set(document.grid.min_samples)):
         try:
@@ -162,7 +161,7 @@ def _curves(document: Sweep, points: Points) -> tuple[tuple[EpsChoice, ...], tup
 
 
 def _around(curves: tuple[EpsChoice, ...], missing: tuple[str, ...]) -> tuple[float, ...]:
-    """Values around the middle suggestion, three digits each."""
+    """Return multiples of the middle suggestion, rounded to three digits."""
     if not curves:
         raise DataError(f"{missing[0]}")
     suggested = sorted(curve.eps_metres for curve in curves)[len(curves) // 2]
@@ -182,7 +181,7 @@ def _check_same_machine(folder: SweepFolder, header: SweepHeader) -> None:
 
 
 def _shared(folder: SweepFolder) -> Load:
-    """Points of a size that lie in the sweep's folder, mapped into memory; once these are gone, loaded again."""
+    """Return a loader that maps the points of the sweep's folder into memory, and loads them again if they are gone."""
 
     def load(request: LoadRequest, settings: Settings, observer: Observer) -> Points:
         points = folder.points / str(request.sample)
@@ -192,7 +191,7 @@ def _shared(folder: SweepFolder) -> Load:
 
 
 def _run_cells(header: SweepHeader, folder: SweepFolder, observer: Observer, run_cell: RunCell) -> None:
-    """Run every cell that nobody has finished; wait for those in others' hands, and take them over if they let go."""
+    """Run every unfinished cell; wait for the cells of other workers, and take over those that they release."""
     cells = [cell for cell in header.cells if not folder.cell(cell).comparison.is_file()]
     load = _shared(folder)
     while cells:
@@ -206,7 +205,7 @@ def _run_cells(header: SweepHeader, folder: SweepFolder, observer: Observer, run
 def _done(
     cell: Cell, header: SweepHeader, folder: SweepFolder, observer: Observer, run_cell: RunCell, load: Load
 ) -> bool:
-    """Whether the cell has ended, here or elsewhere; False where another process is at it."""
+    """Return whether the cell has ended, here or elsewhere; False while another process runs it."""
     run = folder.cell(cell)
     try:
         with held(run.path / ".claim", run.path):

@@ -1,4 +1,4 @@
-"""Turns what a run tells its observers into metrics and spans."""
+"""An observer that turns the events of a run into metrics and spans."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
 RUN = "compare"
-"""The name of the span that holds all others of a run."""
+"""Name of the root span of a run."""
 
 
 @contextmanager
 def monitored_run(
     run_id: str, folder: RunFolder, adapters: Collection[str], settings: Settings, observer: Observer
 ) -> Iterator[Observer]:
-    """Measure and trace a run while the context lasts; yields the observer to tell things to.
+    """Measure and trace a run while the context lasts; yields the observer to report events to.
 
-    Metrics, spans and log end as files of the run. `observer` is told everything too, and warned where a collector that
-    the settings name did not take the spans or the log.
+    Metrics, spans and log are files of the run. `observer` receives all events too, and a warning if a collector that
+    the settings name does not accept the spans or the log.
     """
     metrics = MetricsCollector(CollectorRegistry(), adapters, folder.metrics)
     with (
@@ -54,7 +54,7 @@ def monitored_run(
 def monitored_after_run(
     what: str, run_id: str, folder: RunFolder, settings: Settings, observer: Observer
 ) -> Iterator[Observer]:
-    """As `monitored_run`, of what is done with a run that has ended: it joins the run's trace, whose metrics stay."""
+    """Like `monitored_run`, for work on a run that has ended: it joins the run's trace and leaves its metrics as is."""
     metrics = MetricsCollector(CollectorRegistry(), ())
     budget = TimeBudget(settings.service_timeout_seconds)
     with _monitored(what, run_id, folder, metrics, settings, observer, budget) as monitor:
@@ -71,7 +71,7 @@ def _monitored(
     observer: Observer,
     budget: TimeBudget,
 ) -> Iterator[Observer]:
-    """`what` is the name of the span that holds all others."""
+    """Set up tracing, log shipping and metrics. what: name of the root span."""
 
     def not_sent(reason: str) -> None:
         get_logger().warning("telemetry_not_sent", reason=reason)
@@ -90,7 +90,7 @@ def _monitored(
 
 
 def _flow_run() -> dict[str, str]:
-    """The flow run of Prefect's that we are in, where we are in one."""
+    """Return the attributes of the current Prefect flow run, if there is one."""
     if "prefect" not in sys.modules:
         return {}
     from prefect.runtime import flow_run
@@ -99,7 +99,7 @@ def _flow_run() -> dict[str, str]:
 
 
 def _sweep() -> dict[str, str]:
-    """The sweep that the run is a cell of, if it is one."""
+    """Return the attribute of the sweep that the run is a cell of, if it is one."""
     sweep_id = get_contextvars().get(SWEEP_ID)
     return {f"taxi.{SWEEP_ID}": sweep_id} if sweep_id else {}
 
@@ -107,9 +107,9 @@ def _sweep() -> dict[str, str]:
 class Telemetry(Observer):
     """Measures every trial, and makes a span of every step.
 
-    The process of a trial makes no spans: it tells when its phases were over, as it does anyway, and its spans are made
-    from that here, once it has ended. So nothing of OpenTelemetry is imported, or runs, where fit is timed.
-    masked: hides secrets in what errors say.
+    The process of a trial makes no spans: its report says when its phases ended, and their spans are made here, once
+    it has ended. So nothing of OpenTelemetry is imported, or runs, while fit is timed.
+    masked: hides secrets in error messages.
     """
 
     def __init__(self, metrics: MetricsCollector, tracer: trace.Tracer, masked: Callable[[str], str] = str) -> None:
@@ -153,7 +153,7 @@ class Telemetry(Observer):
         self._trace_phases(outcome)
 
     def _trace_phases(self, outcome: TrialOutcome) -> None:
-        """Spans of the trial's own process, one after another: those phases that it told the seconds of."""
+        """Make spans of the phases that the trial's process reported the seconds of."""
         reported = {
             "trial.cold_start": outcome.cold_start_seconds,
             "trial.prepare": outcome.prepare_seconds,

@@ -1,4 +1,4 @@
-"""Hold every adapter's answer against the reference's, and store the labels."""
+"""Check the equivalence of each adapter's answer with the reference's, and write the labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SEVERITY = (Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING, Verdict.DIFFERENT)
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The digests of an adapter's answers, in order of trials; more than one where repeats differ."""
+    """The digests of an adapter's answers, in order of trials; more than one if repeats differ."""
 
     adapter: str
     digests: tuple[str, ...]
 
 
 def answers_of(outcomes: Sequence[TrialOutcome]) -> dict[str, Answers]:
-    """The answers of each adapter that gave any, in order of first appearance."""
+    """Return the answers of each adapter that gave any, in order of first appearance."""
     digests: dict[str, dict[str, None]] = {}
     for outcome in sorted(outcomes, key=lambda outcome: outcome.trial.block):
         if outcome.labels_digest is not None:
@@ -37,8 +37,8 @@ def judge(
 ) -> Verdicts:
     """Compare all answers with the reference's.
 
-    wanted: the reference asked for; where it gave no answer, the first exact adapter that did takes its place.
-    folder: where the answers lie.
+    wanted: the requested reference; if it gave no answer, the first exact adapter that did replaces it.
+    folder: where the answers are stored.
     """
     reference = _reference(answers, infos, wanted)
     if reference is None:
@@ -75,7 +75,7 @@ def _worst(workload: Workload, reference: str, answers: Answers, folder: Path) -
 
 
 def write_labels(points: Points, answers: Answers, folder: Path, target: Path) -> None:
-    """Write `<adapter>.parquet`, the table of `clustering_table`."""
+    """Write `<adapter>.parquet`, the table that `clustering_table` returns."""
     import pyarrow.parquet as pq
 
     clustering = open_clustering(folder, answers.digests[0])

@@ -1,4 +1,4 @@
-"""The workloads of a run: the main one, samples of its points, and its points with other parameters."""
+"""Define the workloads of a run: the main one, samples of its points, and its points with other parameters."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from taxi_mlops.trials.workload_folder import write_workload
 
 
 def wanted_points(specification: Specification) -> LoadRequest:
-    """The points of the main workload: of the largest size, where sizes are given.
+    """Return the request for the points of the main workload: the largest size, if sizes are given.
 
-    Raises UsageError where a sample is asked for beside sizes.
+    Raises UsageError if a sample is requested beside sizes.
     """
     dataset, sizes = specification.dataset, specification.workloads.sizes
     if not sizes:
@@ -28,9 +28,9 @@ def wanted_points(specification: Specification) -> LoadRequest:
 
 
 def write_further(points: Points, specification: Specification, folder: RunFolder) -> tuple[FurtherWorkload, ...]:
-    """Write the workloads beside the main one for the trials, the smallest first. points: of the main workload.
+    """Write the further workloads for the trials, the smallest first. points: of the main workload.
 
-    Sizes of which there are no more points than in all are the main workload's. Raises UsageError for sizes of weighted
+    Sizes that are not smaller than the number of points are the main workload. Raises UsageError for sizes of weighted
     points.
     """
     return tuple(_written(key, workload, folder) for key, workload in _further(points, specification))
