@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taxi_mlops.recording.adapter_values import figures_of
+from taxi_mlops.recording.adapter_values import values_of
 from taxi_mlops.testing.sample_runs import EQUAL, LATE, MISSING, REFERENCE, make_run
 
 
 def test_every_number_has_its_dotted_name(tmp_path: Path) -> None:
     results = {result.name: result for result in make_run(tmp_path / "run").comparison.adapters}
-    figures = figures_of(results[EQUAL])
+    figures = values_of(results[EQUAL])
     assert figures["fit_seconds_median"] == 0.5 * 1.02
     assert (figures["fit_seconds_ci.low"], figures["fit_seconds_ci.high"]) == (0.5 * 1.01, 0.5 * 1.03)
     assert figures["peak_memory_bytes"] == 5e7
@@ -20,6 +20,6 @@ def test_every_number_has_its_dotted_name(tmp_path: Path) -> None:
 
 def test_what_is_undefined_is_left_out(tmp_path: Path) -> None:
     results = {result.name: result for result in make_run(tmp_path / "run").comparison.adapters}
-    assert "speedup.estimate" not in figures_of(results[REFERENCE])
-    assert figures_of(results[LATE]) == {"trials.timeout": 1.0}
-    assert figures_of(results[MISSING]) == {}
+    assert "speedup.estimate" not in values_of(results[REFERENCE])
+    assert values_of(results[LATE]) == {"trials.timeout": 1.0}
+    assert values_of(results[MISSING]) == {}
