@@ -1,4 +1,4 @@
-"""URLs that may bear a password: shown masked everywhere, revealed only to the library that connects."""
+"""URLs of services that may contain a password: masked when printed, revealed to the connecting library alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from taxi_mlops.settings import Settings
 
 MASK = "***"
 OFF = "off"
-"""The setting that turns a service off."""
+"""The value that turns a service off."""
 
 # Greedy up to the last @, so that a password with unescaped characters is hidden whole.
 _USER_INFO = re.compile(r"(?<=://)([^:/@]*):(.*)@")
@@ -24,9 +24,9 @@ _QUERY = re.compile(r"(?i)([?&](?:sig|[^&=]*(?:password|passwd|secret|token|sign
 
 
 class ServiceUrl:
-    """Where a service is. `str()` and `repr()` are masked.
+    """The URL of a service. `str()` and `repr()` mask its password.
 
-    options: for the library that connects, where the URL itself does not say otherwise.
+    options: for the connecting library, unless the URL itself sets them.
     """
 
     __slots__ = ("_text", "options")
@@ -36,7 +36,7 @@ class ServiceUrl:
         self.options = options
 
     def reveal(self) -> str:
-        """The URL as it was given."""
+        """Return the URL as it was given."""
         return self._text
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class ServiceUrl:
         return f"ServiceUrl({str(self)!r})"
 
     def scrub(self, message: str) -> str:
-        """The message with every password of this URL masked, as it was given or decoded."""
+        """Return the message with every password of this URL masked, as given and decoded."""
         message = message.replace(self._text, str(self))
         found = [match.group(2) for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(self._text)]
         for secret in {form for text in found for form in (text, unquote(text)) if form}:
@@ -55,7 +55,7 @@ class ServiceUrl:
 
 
 def experiments_url(settings: Settings) -> ServiceUrl | None:
-    """Where the experiment store is: as set, else SQLite in the runs folder. None where it is turned off."""
+    """Return the URL of the experiment store: as set, else SQLite in the runs folder. None if it is turned off."""
     url = _url(settings.experiments_url, settings.runs_dir / "experiments.db")
     if url is None or not url.reveal().startswith("postgres"):
         return url
@@ -66,7 +66,7 @@ def experiments_url(settings: Settings) -> ServiceUrl | None:
 
 
 def needed_experiments_url(settings: Settings) -> ServiceUrl:
-    """Where the experiment store is, for what cannot be done without. Raises UsageError where it is turned off."""
+    """Return the URL of the experiment store. Raises UsageError if it is turned off."""
     url = experiments_url(settings)
     if url is None:
         raise UsageError(f"the experiment store is turned off by the settings (TAXI_EXPERIMENTS_URL={OFF})")
@@ -74,7 +74,7 @@ def needed_experiments_url(settings: Settings) -> ServiceUrl:
 
 
 def mlflow_url(settings: Settings) -> ServiceUrl | None:
-    """MLflow's tracking URI: as set, else SQLite in the runs folder. None where it is turned off."""
+    """Return MLflow's tracking URI: as set, else SQLite in the runs folder. None if it is turned off."""
     return _url(settings.mlflow_uri, settings.runs_dir / "mlflow.db")
 
 

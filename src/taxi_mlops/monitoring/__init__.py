@@ -1,1 +1,4 @@
-"""Metrics, spans and structured logs of runs, written to files of the run and sent to the services."""
+"""Metrics, spans and structured logs of a run: files in the run folder, sent to the services that the settings name.
+
+The health of the machine and of the services is in `health`; what a recorder stores is in `recording`.
+"""

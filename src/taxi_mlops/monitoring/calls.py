@@ -1,4 +1,4 @@
-"""Spans for what recorders ask of databases and servers, while they do."""
+"""Spans of the requests that recorders send to databases and servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_STATEMENT_LENGTH = 500
 
 
 def traced_calls(step: str, tracer: Tracer) -> AbstractContextManager[None]:
-    """Trace SQL while the store records, and HTTP while MLflow does; MLflow's own SQL, where it has any, is its own."""
+    """Trace SQL while the store records, and HTTP while MLflow does. MLflow's own SQL is not traced."""
     if step == "record.store":
         return _traced_sql(tracer)
     if step == "record.mlflow" and find_spec("requests") is not None:  # it comes with MLflow
@@ -42,7 +42,7 @@ def _traced_sql(tracer: Tracer) -> Iterator[None]:
         open_spans.pop(cursor).end()
 
     def fail(context: Any) -> None:  # noqa: ANN401
-        failed = context.execution_context  # None where there was no connection
+        failed = context.execution_context  # None if the connection failed
         span = open_spans.pop(failed.cursor, None) if failed else None
         if span is not None:
             span.set_status(StatusCode.ERROR, type(context.original_exception).__name__)
@@ -64,7 +64,7 @@ def _traced_sql(tracer: Tracer) -> Iterator[None]:
 
 @contextmanager
 def _traced_http(tracer: Tracer) -> Iterator[None]:
-    """Trace the library requests, which MLflow's client uses, and hand the span on to the server."""
+    """Trace the library requests, which MLflow's client uses, and pass the span on to the server."""
     import requests
 
     send = requests.Session.send

@@ -1,4 +1,4 @@
-"""Every metric that we export: its name, labels and meaning, in this one place.
+"""Every metric that the platform exports, declared once: name, labels and meaning.
 
 Names follow the conventions of Prometheus: base units, `_total` for counters. The tables in docs/reference/metrics.md
 are made from here:
@@ -48,7 +48,7 @@ class Metric:
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """The names of the series that it consists of."""
+        """The names of its series."""
         if self.kind is Kind.HISTOGRAM:
             return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
         return (self.name,)
@@ -88,7 +88,7 @@ DATA_LOADED = Metric("taxi_data_loaded_timestamp_seconds", Kind.GAUGE, "When a r
 VERDICTS = Metric(
     "taxi_equivalence_verdicts_total",
     Kind.COUNTER,
-    "Clusterings held against the reference's; `exact` tells whether the adapter promises to be equal.",
+    "Clusterings compared with the reference's; `exact` is whether the adapter promises an equal one.",
     ("adapter", "exact", "verdict"),
 )
 RANK = Metric("taxi_adapter_rank", Kind.GAUGE, "Place in the last comparison; 1 is the fastest.", ("adapter",))
@@ -113,7 +113,7 @@ LAST_RUN = Metric(
     ("run_id", "trace_id", "mlflow_page"),
 )
 RECORDER_FAILURES = Metric(
-    "taxi_recorder_failures_total", Kind.COUNTER, "Runs that a recorder did not take in.", ("recorder",)
+    "taxi_recorder_failures_total", Kind.COUNTER, "Runs that a recorder failed to record.", ("recorder",)
 )
 
 EXPORTER_BUILD = Metric(
@@ -209,11 +209,11 @@ LABELS = {
     "verdict": "equal, equal_within_rounding or different",
     "version": "the version of taxi-mlops",
 }
-"""What bounds the values of each label: nothing that a user types becomes one."""
+"""What limits the values of each label: nothing that a user types becomes one."""
 
 
 def markdown(metrics: Sequence[Metric] = METRICS) -> str:
-    """The table of all metrics, and that of their labels."""
+    """Return the table of all metrics, and that of their labels, as Markdown."""
     lines = ["| metric | kind | labels | what it is | from |", "| --- | --- | --- | --- | --- |"]
     for metric in metrics:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
@@ -224,7 +224,7 @@ def markdown(metrics: Sequence[Metric] = METRICS) -> str:
 
 
 def updated(page: str) -> str:
-    """The page with its table made anew."""
+    """Return the page with its tables replaced by the current ones."""
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n{markdown()}\n{END}{rest.partition(END)[2]}"
 

@@ -1,4 +1,4 @@
-"""A run's log as OpenTelemetry's records, sent by OTLP."""
+"""Send a run's log file as OpenTelemetry log records, by OTLP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentelemetry.trace.span import NonRecordingSpan
 from taxi_mlops import __version__
 from taxi_mlops.monitoring.tracing import SERVICE, exported, resource_of
 
-# The library says nothing of a failure that it told of in the last 20 seconds, though that was another run's.
+# The library does not log a failure again within 20 seconds, even if the first was another run's.
 _LIBRARY = logging.getLogger(OTLPLogExporter.__module__)
 for _silencer in tuple(_LIBRARY.filters):
     _LIBRARY.removeFilter(_silencer)
@@ -32,13 +32,13 @@ _SEVERITIES = {
     "critical": SeverityNumber.FATAL,
 }
 _ELSEWHERE = {"timestamp", "level", "trace_id", "span_id", "run_id"}
-"""Keys of a line that have places of their own in OTLP."""
+"""Keys of a log line that have fields of their own in OTLP."""
 
 
 def send_log(
     path: Path, offset: int, run_id: str, endpoint: str | None, timeout_seconds: float, ca_file: Path | None = None
 ) -> str | None:
-    """Send what `path` holds from an offset on, and return why that failed, or None. endpoint: as http://loki/otlp."""
+    """Send the lines of `path` from an offset on; return the reason of a failure, or None. endpoint: http://loki/otlp."""
     url = f"{endpoint.rstrip('/')}/v1/logs" if endpoint else None
     records = list(_records(path, offset, run_id))
     certificates = str(ca_file) if ca_file else None

@@ -1,4 +1,4 @@
-"""Sends the log of a run by OTLP, once the run has ended: to Loki's own endpoint, or to a collector."""
+"""Send the log of a run by OTLP once the run has ended: to Loki's own endpoint, or to a collector."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from taxi_mlops.monitoring.time_budget import TimeBudget
 from taxi_mlops.monitoring.tracing import send
 
 _SHARE = 0.5
-"""Of the run's budget; the rest is for the spans."""
+"""Of the run's time budget; the rest is for the spans."""
 
 
 def logs_are_wanted(endpoint: str | None) -> bool:
-    """Whether settings or environment name a place for log records."""
+    """Return whether settings or environment name an endpoint for log records."""
     return bool(endpoint or os.environ.get(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT))
 
 
@@ -30,7 +30,7 @@ def sent_log(
     budget: TimeBudget,
     ca_file: Path | None = None,
 ) -> Iterator[None]:
-    """On leaving, send what was logged meanwhile; `on_failure` is told, once, why it could not be. As `run_trace`."""
+    """Send, on leaving, what was logged meanwhile; `on_failure` gets the reason of a failure, once. See `run_trace`."""
     offset = path.stat().st_size if path.exists() else 0
     try:
         yield

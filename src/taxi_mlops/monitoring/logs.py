@@ -1,6 +1,6 @@
-"""Structured logs: JSON lines with the identifiers of run, trace and span in a file of the run.
+"""Structured logs: JSON lines with the ids of run, trace and span, in a file of the run.
 
-On the terminal, readable lines when asked for. What Prefect, MLflow and warnings say goes the same way.
+With `--verbose` also as readable lines on the terminal. Records of Prefect, MLflow and `warnings` are included.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from taxi_mlops.monitoring.secrets import SecretFilter
 
 LOGGER = "taxi_mlops"
 LISTENED_TO = ("prefect", "prefect.flow_runs", "prefect.task_runs")
-"""Loggers of others that a run listens to; they keep their own handlers."""
+"""Loggers of other libraries whose records a run includes; they keep their own handlers."""
 
 SWEEP_ID = "sweep_id"
-"""Of structlog's context: the sweep that a run is a cell of. Its log lines bear it, and its spans."""
+"""Key in structlog's context: the id of the sweep that a run is a cell of, for its log lines and spans."""
 
 _WARNINGS = "py.warnings"
 
 
 def _add_span(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Name the span that the record was made in, as OpenTelemetry writes identifiers."""
+    """Add the ids of the current span, as OpenTelemetry writes them."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
@@ -46,7 +46,7 @@ _SHARED: tuple[structlog.types.Processor, ...] = (
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """The logger of the platform. Outside a run it writes nowhere."""
+    """Return the logger of the platform. Outside a run it writes nowhere."""
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger(LOGGER),
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -56,10 +56,10 @@ def get_logger() -> structlog.stdlib.BoundLogger:
 
 
 class _RunLog(logging.FileHandler):
-    """A file that nothing but itself suffers from where it cannot be written, on a full disk."""
+    """A log file whose write errors, as on a full disk, do not affect the run."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Leave the record out. Else logging would print a traceback for each."""
+        """Drop the record; the default would print a traceback for each one."""
 
     def close(self) -> None:
         with suppress(OSError):
@@ -68,9 +68,9 @@ class _RunLog(logging.FileHandler):
 
 @contextmanager
 def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collection[str] = ()) -> Iterator[None]:
-    """Send log records to `path` (appended) while the context lasts, and to standard error when `verbose`.
+    """Write log records to `path` (appended) while the context lasts, and to standard error if `verbose`.
 
-    secrets: values that are masked wherever they turn up in a record.
+    secrets: values that are masked wherever they occur in a record.
     """
     masked = SecretFilter(secrets)
     handlers: list[logging.Handler] = [_RunLog(path, encoding="utf-8")]
@@ -95,7 +95,7 @@ def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collec
 
 
 def _passes_on(logger: logging.Logger) -> bool:
-    """Whether what it is told reaches another one that is listened to, by Prefect's configuration of the moment."""
+    """Return whether its records also reach another captured logger, given Prefect's current configuration."""
     while logger.propagate and logger.parent is not None:
         logger = logger.parent
         if logger.name in LISTENED_TO:
@@ -105,7 +105,7 @@ def _passes_on(logger: logging.Logger) -> bool:
 
 @contextmanager
 def redirected(*names: str) -> Iterator[None]:
-    """Send what libraries log under these names to the run's log, and nowhere else, while the context lasts."""
+    """Send the records of these loggers to the run's log alone while the context lasts."""
     own = logging.getLogger(LOGGER)
     with ExitStack() as stack:
         for logger in map(logging.getLogger, names):
@@ -132,7 +132,7 @@ def _attached(handler: logging.Handler, logger: logging.Logger) -> Iterator[None
 
 @contextmanager
 def _warnings_logged() -> Iterator[None]:
-    """Log warnings, as `logging.captureWarnings` does; those that were made errors stay errors."""
+    """Log warnings, as `logging.captureWarnings` does; warnings that are errors stay errors."""
     shown = warnings.showwarning
     logging.captureWarnings(capture=True)
     try:

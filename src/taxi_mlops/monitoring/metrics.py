@@ -1,4 +1,4 @@
-"""Metrics of a run, in a Prometheus registry that the caller brings, and as a text file of the run."""
+"""Metrics of a run in a Prometheus registry, and as a text file of the run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from taxi_mlops.monitoring.catalogue import Metric
 M = TypeVar("M", Gauge, Counter, Histogram)
 
 OTHER = "other"
-"""The label of an adapter that is not in the registry: labels must stay few, whatever a user types."""
+"""Label of an adapter that is not in the registry: the number of labels must stay small, whatever a user types."""
 
 
 class MetricsCollector:
-    """Counts and measures runs in `registry`, which may hold one collector.
+    """Counts and measures runs in `registry`, which may have one collector.
 
-    As a context manager it lasts as long as one run: on leaving, however that comes about, the whole registry is
-    written to `path` in Prometheus' text format, where a path is given.
+    Use it as a context manager around one run: on leaving, with or without an error, it writes the whole registry to
+    `path`, if given, in Prometheus' text format.
     adapters: the names that may become labels.
     """
 
@@ -47,7 +47,7 @@ class MetricsCollector:
             write_to_textfile(str(self._path), self._registry)
 
     def data_loaded(self, n_points: int, provenance: Provenance) -> None:
-        """The points of a run are there."""
+        """Count the rows of a run whose points are loaded."""
         self._counter(catalogue.CACHE, "hit" if provenance.from_cache else "miss").inc()
         self._gauge(catalogue.POINTS).set(n_points)
         self._counter(catalogue.ROWS_READ).inc(provenance.rows_read)
@@ -55,7 +55,7 @@ class MetricsCollector:
             self._counter(catalogue.ROWS_DROPPED, rule).inc(count)
 
     def trial_ended(self, outcome: TrialOutcome, n_points: int) -> None:
-        """A trial has ended, on so many points."""
+        """Count a trial that has ended, on so many points."""
         adapter = self._label(outcome.trial.adapter)
         self._counter(catalogue.TRIALS, adapter, outcome.trial.kind.value, outcome.status.value).inc()
         if outcome.status is not TrialStatus.OK:
@@ -67,14 +67,14 @@ class MetricsCollector:
             self._of(Histogram, catalogue.FIT_SECONDS, (adapter,), buckets=buckets).observe(outcome.fit_seconds)
             self._gauge(catalogue.THROUGHPUT, adapter).set(n_points / outcome.fit_seconds)
 
-    def adapter_compared(self, name: str, figures: Mapping[Metric, float | None]) -> None:
-        """What a comparison found of one adapter; what it could not tell is left out."""
-        for metric, value in figures.items():
+    def adapter_compared(self, name: str, values: Mapping[Metric, float | None]) -> None:
+        """Set the gauges of one adapter after a comparison; None is left out."""
+        for metric, value in values.items():
             if value is not None:
                 self._gauge(metric, self._label(name)).set(value)
 
     def verdict_given(self, adapter: str, verdict: str, *, exact: bool) -> None:
-        """A clustering was held against the reference's."""
+        """Count the verdict on a clustering."""
         self._counter(catalogue.VERDICTS, self._label(adapter), str(exact).lower(), verdict).inc()
 
     def run_ended(
@@ -88,7 +88,7 @@ class MetricsCollector:
         ranked: bool,
         mlflow_page: str = "",
     ) -> None:
-        """A comparison has ended; `ranked` tells whether any adapter has a place in it. seconds: of all its trials."""
+        """Count a comparison that has ended; `ranked`: whether it ranked any adapter. seconds: of all its trials."""
         self._gauge(catalogue.DATA_LOADED).set(loaded.timestamp())
         self._counter(catalogue.RUNS, "completed" if ranked else "failed").inc()
         self._gauge(catalogue.RUN_SECONDS).set(seconds)
@@ -96,11 +96,11 @@ class MetricsCollector:
         self._gauge(catalogue.LAST_RUN, run_id, trace_id, mlflow_page).set(1)
 
     def run_recorded(self, recorder: str, *, failed: bool) -> None:
-        """A recorder has taken the run in, or not; either way its counter is there from now on."""
+        """Count whether a recorder failed. From the first call on its counter is exported."""
         self._counter(catalogue.RECORDER_FAILURES, recorder).inc(int(failed))
 
     def _label(self, adapter: str) -> str:
-        """The adapter's name where it is known."""
+        """Return the adapter's name if it is known, else `other`."""
         return adapter if adapter in self._adapters else OTHER
 
     def _gauge(self, metric: Metric, *labels: str) -> Gauge:
@@ -110,7 +110,7 @@ class MetricsCollector:
         return self._of(Counter, metric, labels)
 
     def _of(self, kind: type[M], metric: Metric, labels: tuple[str, ...], **options: Any) -> M:  # noqa: ANN401
-        """The metric, made when it is first needed, with these values of its labels."""
+        """Return the metric with these values of its labels, creating it when it is first needed."""
         found = self._metrics.get(metric)
         if found is None:
             found = self._metrics[metric] = kind(

@@ -1,4 +1,4 @@
-"""Keeps secrets out of log records."""
+"""Mask secrets in log records."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from taxi_mlops.settings import Settings
 _SECRET_NAME = re.compile(r"(?i)password|passwd|secret|token|api_?key|authorization|cookie")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
 _MIN_SECRET_LENGTH = 6
-"""Of a secret that is looked for within other words: a shorter one would be found everywhere."""
+"""Shorter secrets are not searched for within words: they would be found everywhere."""
 
 
 def secrets_of(settings: Settings) -> frozenset[str]:
-    """What the settings say is secret; of an address, its password alone."""
+    """Return the secret values of the settings; of a URL, its password alone."""
     values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
     secrets = {form for value in values for form in _secret_parts(value)}
     return frozenset(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
 
 
 def _secret_parts(value: str) -> tuple[str, ...]:
-    """What of a setting is secret, as it stands there and decoded."""
+    """Return the secret parts of a setting, as written and decoded."""
     if "://" not in value:
-        # user:password, as Prefect takes it, is one with its password.
+        # Prefect's user:password is a value with a password.
         return (value, value.rpartition(":")[2])
     user_info, at, _ = value.partition("://")[2].rpartition("@")
     password = user_info.partition(":")[2] if at else ""
@@ -37,7 +37,7 @@ def _secret_parts(value: str) -> tuple[str, ...]:
 
 
 class SecretFilter:
-    """A processor of structlog: masks fields named like secrets, passwords in addresses, and these very values."""
+    """A structlog processor that masks fields named like secrets, passwords in URLs, and the given values."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         self._secrets = sorted(secrets, key=len, reverse=True)
@@ -57,7 +57,7 @@ class SecretFilter:
         return value
 
     def text(self, text: str) -> str:
-        """The text with every secret in it masked."""
+        """Return the text with every secret masked."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         masked = " ".join(str(ServiceUrl(word)) if "://" in word else word for word in text.split(" "))

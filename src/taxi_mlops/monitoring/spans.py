@@ -1,6 +1,6 @@
-"""Spans of those who call services, where a run is traced: they need not know whether one is.
+"""Make spans of calls to services, if the run is traced; callers do not need to know whether it is.
 
-Only OpenTelemetry's API is imported here. Its SDK is where somebody listens: `tracing`.
+Only OpenTelemetry's API is imported here. Its SDK is imported in `tracing`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SPAN = "taxi_mlops.span"
 
 @contextmanager
 def traced_by(tracer: trace.Tracer) -> Iterator[None]:
-    """Whoever calls a service while this context lasts makes a span with this tracer."""
+    """Make spans of all calls to services with this tracer while the context lasts."""
     token = _CURRENT.set(tracer)
     try:
         yield
@@ -31,14 +31,14 @@ def traced_by(tracer: trace.Tracer) -> Iterator[None]:
 
 
 def current_traceparent() -> str | None:
-    """The span that we are in, for a process that is about to be started; None outside of any."""
+    """Return the current span as a traceparent, for a process that is about to start; None outside a trace."""
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     return carrier.get("traceparent")
 
 
 def bare(url: str) -> str:
-    """An address for a span: without user, password and query, which may hold a token."""
+    """Return a URL for a span: without user, password and query, which may hold a token."""
     scheme, mark, rest = url.partition("?")[0].partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
@@ -46,7 +46,7 @@ def bare(url: str) -> str:
 
 @contextmanager
 def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
-    """A span for a call to a service, where a run is traced. Of an error it tells the type alone."""
+    """Make a span of a call to a service, if the run is traced. It names the type of an error, not its message."""
     tracer = _CURRENT.get()
     if tracer is None:
         yield
@@ -65,24 +65,24 @@ def client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None
 def step_span(
     tracer: trace.Tracer, name: str, masked: Callable[[str], str], links: tuple[trace.Link, ...] = ()
 ) -> Iterator[trace.Span]:
-    """A span that we are in while the context lasts. Of an error it tells everything, without what `masked` hides."""
+    """Make a span the current one while the context lasts. It has the message of an error, masked by `masked`."""
     with tracer.start_as_current_span(name, links=links, record_exception=False, set_status_on_exception=False) as span:
         try:
             yield span
         except Exception as error:
-            told = {
+            text = {
                 "exception.message": masked(str(error)),
                 "exception.stacktrace": masked("".join(traceback.format_exception(error))),
             }
-            span.record_exception(error, told)
+            span.record_exception(error, text)
             span.set_status(StatusCode.ERROR, masked(f"{type(error).__name__}: {error}"))
             raise
 
 
 def trace_requests(client: Any) -> None:  # noqa: ANN401 - botocore makes the class of a client as it runs
-    """Make a span of each request that a client of botocore's sends, again or not, where a run is traced.
+    """Make a span of each request that a botocore client sends, retries included, if the run is traced.
 
-    The client's threads are strangers to the span that we are in, so it is kept here as the parent of all.
+    The client's threads do not inherit the current span, so it is kept here as the parent of all.
     """
     tracer, parent = _CURRENT.get(), get_current()
     if tracer is None:

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 R = TypeVar("R")
 
 RUN_SECONDS = 1.5
-"""What a run may lose, in all, to collectors that are absent, slow or refuse; 2 s are promised on busy machines too."""
+"""What a run may spend, in all, on collectors that are absent, slow or refuse; the promise of 2 s allows for load."""
 
 
 class DeadlineExceededError(Exception):

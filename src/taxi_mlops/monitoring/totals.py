@@ -1,7 +1,7 @@
-"""What all runs of a host have added up to, kept on disk: a Pushgateway holds only what was pushed last.
+"""Totals of the counters over all runs of a host, kept in a file: a Pushgateway keeps only the last push.
 
-A run is counted before it is pushed. So counters never go back, whichever push fails, and the next one that succeeds
-makes up for it.
+A run is added to the totals before they are pushed. So counters never decrease, whichever push fails, and the next push
+that succeeds includes the run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from taxi_mlops.files import write_atomically
 from taxi_mlops.monitoring.catalogue import METRICS, Kind, Metric, Source
 
 REMEMBERED = 10_000
-"""Runs that are known to be counted; older ones are forgotten, by their run id."""
+"""Number of run ids that are remembered as counted."""
 
 _ADDED = {Kind.COUNTER, Kind.HISTOGRAM}
 
@@ -41,7 +41,7 @@ class Series(BaseModel):
 
 
 class Totals(BaseModel):
-    """The document on disk. counted: SHA-256 over the results of each run that is in it, by run id."""
+    """The document on disk. counted: SHA-256 over the results of each counted run, by run id."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,9 +52,9 @@ class Totals(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Totals:
-        """An empty one where there is none, or none that can be read: then counters begin anew, as after a reset.
+        """Read the totals; empty if there is no readable file: then counters start at zero, as after a reset.
 
-        Metrics that another version had, and this one has not, or in other buckets, are left out.
+        Metrics that this version does not have, or has with other buckets, are left out.
         """
         try:
             totals = cls.model_validate_json(path.read_bytes())
@@ -65,16 +65,16 @@ class Totals(BaseModel):
         return totals.model_copy(update={"series": known})
 
     def with_run(self, run_id: str, content: str, registry: CollectorRegistry) -> Totals:
-        """This ledger with a run counted: once, however often. Gauges are those of the newest run."""
+        """Return the totals with a run added, once, however often it is recorded. Gauges are the newest run's."""
         if run_id in self.counted:
             return self.model_copy(update={"counted": {**self.counted, run_id: content}})
-        told = {series.key: (kind, series) for kind, series in _series(registry)}
+        added = {series.key: (kind, series) for kind, series in _series(registry)}
         held = {series.key: series for series in self.series}
         gauges = {series.key for series in self.series if _KINDS[series.name] not in _ADDED}
         newest = run_id >= self.newest
         if newest:
             held = {key: series for key, series in held.items() if key not in gauges}
-        for key, (kind, series) in told.items():
+        for key, (kind, series) in added.items():
             if kind in _ADDED:
                 before = held[key].value if key in held else 0.0
                 held[key] = series.model_copy(update={"value": before + series.value})
@@ -88,7 +88,7 @@ _KINDS = {name: metric.kind for metric in METRICS if metric.source is Source.RUN
 
 
 def _fits(metric: Metric, held: Collection[Series]) -> bool:
-    """Whether the buckets that are held of it, if any, are those of this version."""
+    """Return whether the stored buckets of the metric, if any, are those of this version."""
     bounds = {float(series.labels["le"]) for series in held if series.name == f"{metric.name}_bucket"}
     return bounds in (set(), {*metric.buckets, inf})
 
@@ -104,7 +104,7 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[Kind, Series]]:
 
 
 def count(path: Path, run_id: str, content: str, registry: CollectorRegistry) -> Totals:
-    """Add a run's metrics to the ledger at `path`, and return it. One process at a time."""
+    """Add a run's metrics to the totals at `path`, and return them. One process at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         totals = Totals.read(path).with_run(run_id, content, registry)
@@ -113,7 +113,7 @@ def count(path: Path, run_id: str, content: str, registry: CollectorRegistry) ->
 
 
 class TotalsCollector(Collector):
-    """Gives a ledger to a registry."""
+    """Exposes totals in a registry."""
 
     def __init__(self, totals: Totals) -> None:
         self._totals_file = totals

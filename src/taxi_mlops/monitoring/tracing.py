@@ -1,6 +1,6 @@
-"""Spans of a run: each in a file of the run as soon as it ends, and all sent to a collector once the run has ended.
+"""Trace a run: each span is written to a file of the run when it ends; all are sent to a collector after the run.
 
-Nothing is sent while trials run: whatever woke then would take time from what is being timed.
+Nothing is sent while trials run, since that would take CPU time from what is being timed.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from taxi_mlops.monitoring.time_budget import RUN_SECONDS, DeadlineExceededError
 
 SERVICE = "taxi-mlops"
 TRACEPARENT = "TRACEPARENT"
-"""Environment variable with the span that a process was started in, as W3C's Trace Context writes it."""
+"""Environment variable with the parent span of a process, in the format of W3C Trace Context."""
 
 _LIBRARY = logging.getLogger("opentelemetry")
 
 
 def trace_id_of(run_id: str) -> str:
-    """The trace of a run, in hexadecimal: it follows from the run's id, so that whoever knows one finds the other."""
+    """Return the trace id of a run, in hexadecimal. It is computed from the run id, so that each can be found."""
     return hashlib.sha256(run_id.encode()).hexdigest()[:32]
 
 
 def resource_of(run_id: str) -> Resource:
-    """What all spans and log records of a run have in common."""
+    """Return the resource of all spans and log records of a run."""
     made = Resource.create({"service.name": SERVICE, "service.version": __version__, "taxi.run_id": run_id})
-    # Of each process the library makes another instance, and Loki would make a label of that.
+    # The library would give each process an instance id, and Loki would make a label of it.
     return Resource({name: value for name, value in made.attributes.items() if name != SERVICE_INSTANCE_ID})
 
 
@@ -62,9 +62,9 @@ def run_trace(
 ) -> Iterator[trace.Tracer]:
     """Trace a run: yields the tracer, and writes its spans to `path` (appended), one a line, as OTLP JSON.
 
-    On leaving they are sent by OTLP over HTTP, as JSON, where `endpoint` (the collector's base URL) or the environment
-    variables of OpenTelemetry name a collector. `on_failure` is told, once, why they could not be. ca_file: who signed
-    the collector's certificate, where that is nobody whom the system trusts.
+    On leaving they are sent by OTLP over HTTP, as JSON, if `endpoint` (the collector's base URL) or the environment
+    variables of OpenTelemetry name a collector. `on_failure` gets the reason of a failure, once. ca_file: certificate
+    authority of the collector, if the system does not trust it.
     """
     provider = TracerProvider(
         resource=resource_of(run_id), shutdown_on_exit=False, id_generator=_IdsOfOneTrace(trace_id_of(run_id))
@@ -86,7 +86,7 @@ def run_trace(
 
 
 def links_to_caller() -> tuple[trace.Link, ...]:
-    """A link to the span that the environment says this process was started in."""
+    """Return a link to the span in which this process was started, as the environment names it."""
     carrier = {"traceparent": os.environ.get(TRACEPARENT, "")}
     caller = trace.get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
     return (trace.Link(caller),) if caller.is_valid else ()
@@ -95,7 +95,7 @@ def links_to_caller() -> tuple[trace.Link, ...]:
 class _SpanFile(SpanExporter):
     """Appends spans to a file, one a line, as OTLP JSON.
 
-    OpenTelemetry has such an exporter too, whose import brings its metrics, and takes longer than all else of tracing.
+    OpenTelemetry has such an exporter too, but importing it takes longer than all other tracing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +104,7 @@ class _SpanFile(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         line = json.dumps(encode_spans(spans).to_dict(), separators=(",", ":")) + "\n"
-        # A disk may be full, and what ends after the run is none of its spans.
+        # The disk may be full; and a span that ends after the run does not belong to it.
         with self._lock, suppress(OSError, ValueError):
             self._file.write(line)
             self._file.flush()
@@ -116,7 +116,7 @@ class _SpanFile(SpanExporter):
 
 
 class _IdsOfOneTrace(RandomIdGenerator):
-    """Every trace is the same one: a run that is gone on with is one trace, whichever processes it ran in."""
+    """Gives every span the same trace id: a resumed run is one trace, whichever processes it ran in."""
 
     def __init__(self, trace_id: str) -> None:
         self._trace_id = int(trace_id, 16)
@@ -140,7 +140,7 @@ def _send_spans(
 
 
 def send(action: Callable[[], str | None], budget: TimeBudget, share: float = 1.0) -> str | None:
-    """Send something in one request, and return why that failed, or None."""
+    """Send something in one request; return the reason of a failure, or None."""
     try:
         return budget.call(action, share)
     except DeadlineExceededError as error:
@@ -153,14 +153,14 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Exporter(Protocol[T_contra]):
-    """What OpenTelemetry's exporters of spans and of log records have in common."""
+    """The common interface of OpenTelemetry's exporters of spans and of log records."""
 
     def export(self, batch: Sequence[T_contra], /) -> object: ...
     def shutdown(self) -> None: ...
 
 
 def exported(exporter: Exporter[T_contra], batch: Sequence[T_contra]) -> str | None:
-    """Export a batch, and return what was logged where that failed, or None."""
+    """Export a batch; return what was logged if that failed, or None."""
     said = _Said()
     _LIBRARY.addHandler(said)
     try:
@@ -172,7 +172,7 @@ def exported(exporter: Exporter[T_contra], batch: Sequence[T_contra]) -> str | N
 
 
 class _Said(logging.Handler):
-    """Keeps what the exporter logs: it tells the reason of a failure in no other way."""
+    """Keeps what the exporter logs, which is the only place where it gives the reason of a failure."""
 
     def __init__(self) -> None:
         super().__init__()

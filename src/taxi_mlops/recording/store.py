@@ -130,7 +130,7 @@ def _adapter(
         rank=rank,
         verdict=result.equivalence.verdict if result.equivalence else None,
         trials=[_trial(record.finished_at, record.outcome) for record in trials],
-        figures=list(_values(comparison, result.name)),
+        values=list(_values(comparison, result.name)),
     )
 
 

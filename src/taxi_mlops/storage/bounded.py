@@ -1,6 +1,6 @@
-"""PostgreSQL connections that wait only so long for an answer, also from a server that takes questions in silence.
+"""PostgreSQL connections that time out, also when the server accepts a query and never answers.
 
-libpq bounds connecting alone; what the server can bound, it does not where it is the server that hangs.
+libpq has a timeout for connecting alone, and the server's own timeouts do not help when the server itself hangs.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ R = TypeVar("R")
 
 
 def bounded_connection(seconds: float) -> type[psycopg.Connection[Any]]:
-    """A class of connections on which a silence of more than so many seconds is an OperationalError, and the end."""
+    """Return a connection class that raises OperationalError, and closes, after so many seconds without an answer."""
 
     class BoundedConnection(psycopg.Connection[Any]):
         def wait(self, gen: PQGen[R], *arguments: Any, **options: Any) -> R:  # noqa: ANN401 - as its own
             try:
                 return super().wait(_bounded(gen, seconds), *arguments, **options)
             except _SilenceError:
-                self.pgconn.finish()  # else the rollback would wait as long again
+                self.pgconn.finish()  # or the rollback would wait as long again
                 raise psycopg.OperationalError(f"no answer for {seconds:g} s") from None
 
     return BoundedConnection
 
 
 class _SilenceError(Exception):
-    """Nothing came for too long."""
+    """The connection was silent for too long."""
 
 
 def _bounded(steps: PQGen[R], seconds: float) -> Generator[Any, Any, R]:
-    """The same steps, broken off where the connection is not ready for too long, which psycopg tells now and then."""
+    """Run the same steps, but raise if the connection is not ready for too long, which psycopg reports regularly."""
     last = time.monotonic()
     try:
         wanted = next(steps)

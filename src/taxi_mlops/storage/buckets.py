@@ -1,4 +1,4 @@
-"""Buckets of the object store."""
+"""Create buckets of the object store."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from taxi_mlops.data.objects import ObjectAddress, ObjectStore
 
 
 def ensure_bucket(store: ObjectStore, name: str) -> bool:
-    """Make a bucket that keeps the versions of its objects, where it is not there. Returns whether that changed any.
+    """Create a bucket with versioning, or turn versioning on. Returns whether anything was changed.
 
-    Raises DataError where the user may not, DownloadError where the store does not answer.
+    Raises DataError if the user may not, DownloadError if the store does not answer.
     """
     from botocore.exceptions import ClientError
 

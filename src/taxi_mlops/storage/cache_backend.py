@@ -1,4 +1,4 @@
-"""Places that keep streams of bytes by key, each whole or not at all; and the one that is a folder."""
+"""The interface of cache backends, which store streams of bytes by key, and the backend that is a folder."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from taxi_mlops.settings import Settings
 
 
 class CacheBackendError(Exception):
-    """A backend failed; the message says how, in one line without passwords."""
+    """A backend failed; the message is one line without passwords."""
 
 
 class CacheFullError(CacheBackendError):
-    """There is no room for a stream."""
+    """There is no space for an entry."""
 
 
 class EntryTooLargeError(CacheBackendError):
-    """A stream is larger than the settings allow."""
+    """An entry is larger than the settings allow."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"it takes more than {max_bytes:,} bytes (TAXI_POINTS_CACHE_MAX_BYTES)")
 
 
 class DamagedEntryError(Exception):
-    """What is read is not what was stored."""
+    """An entry is not what was stored."""
 
 
 class CacheBackend(Protocol):
-    """A place for streams of bytes by their key."""
+    """Stores streams of bytes by key, each whole or not at all."""
 
     name: str
-    """Where it is, without passwords."""
+    """The location, with its password masked."""
     min_points: int
-    """Points that are worth a place; fewer are prepared again as soon."""
+    """The least number of points worth caching; fewer are prepared as fast as they are read."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO | None]:
         """Return the stream of this key, or None.
@@ -48,16 +48,16 @@ class CacheBackend(Protocol):
         ...
 
     def store(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Let a stream be written, and keep it once it is whole. Raises CacheBackendError."""
+        """Call `write` with a stream, and store what it writes once it is whole. Raises CacheBackendError."""
         ...
 
     def remove(self, key: str) -> None:
-        """Forget the key. Raises CacheBackendError."""
+        """Remove the entry. Raises CacheBackendError."""
         ...
 
 
 class FolderCache:
-    """A file for each stream. What was not used for longest makes room for new ones."""
+    """A file for each entry. The least recently used ones are removed to make space."""
 
     min_points = 100_000
 
@@ -99,7 +99,7 @@ class FolderCache:
         return self._folder / f"{key}.arrow"
 
     def _make_room(self, size: int) -> None:
-        """Remove what is too old, and then the oldest, so that all together with these bytes stay in their bound."""
+        """Remove expired entries, and then the oldest, until all entries with this one fit the limit."""
         if size > self._max_bytes:
             raise EntryTooLargeError(self._max_bytes)
         states = {path: path.stat() for path in self._folder.glob("*.arrow")}

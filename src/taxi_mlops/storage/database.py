@@ -1,4 +1,4 @@
-"""A database by its URL alone: SQLite or PostgreSQL, brought to the current schema when it is opened."""
+"""Open the experiment store's database by its URL, SQLite or PostgreSQL, and migrate its schema."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.service_urls import ServiceUrl
 
 VERSION_TABLE = "taxi_mlops_version"
-"""Alembic's own name is left to others, so that the store can share a database with MLflow."""
+"""Not Alembic's default name, so that the store can share a database with MLflow."""
 
 _WAIT_SECONDS = 30
 _PATIENCE = 6
-"""How many times longer than for a connection a statement is waited for: others may be writing, or tables be long."""
+"""Timeout of a statement as a multiple of that of a connection: others may be writing, or tables be large."""
 _LOCK_NUMBER = 0x7A71  # of PostgreSQL's advisory lock that writers take
 _WRITING = {"sqlite_begin": "BEGIN IMMEDIATE"}
 
@@ -33,13 +33,13 @@ class Database:
     """The experiment store's database, at the current schema."""
 
     def __init__(self, url: ServiceUrl) -> None:
-        """Connect lazily. Raises UsageError for a URL of no known kind, ServiceError where the driver is missing."""
+        """Connect lazily. Raises UsageError for a URL of an unknown kind, ServiceError if the driver is missing."""
         self.url = url
         self.engine = _engine(url)
 
     @property
     def exists(self) -> bool:
-        """False where it is an SQLite file that is not there yet."""
+        """Return False for an SQLite file that does not exist yet."""
         return self._file is None or self._file.is_file()
 
     @property
@@ -48,7 +48,7 @@ class Database:
         return Path(path) if path and self.engine.dialect.name == "sqlite" else None
 
     def upgrade(self, revision: str = "head") -> str | None:
-        """Bring the schema to a revision, making the database file where there is none, and return which it is.
+        """Migrate the schema to a revision, creating the database file if there is none; return the revision.
 
         Raises ServiceError.
         """
@@ -61,13 +61,13 @@ class Database:
             return _revision(connection)
 
     def downgrade(self, revision: str) -> None:
-        """Take the schema back to an earlier revision, `base` being none at all. Raises ServiceError."""
+        """Migrate the schema back to an earlier revision; `base` removes all tables. Raises ServiceError."""
         with self.transaction() as connection:
             command.downgrade(_config(connection), revision)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection whose changes are all kept, or none; one writer at a time. Raises ServiceError."""
+        """Open a transaction that is committed whole or not at all; one writer at a time. Raises ServiceError."""
         with self.errors(), self.engine.execution_options(**_WRITING).begin() as connection:
             if self.engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
@@ -75,7 +75,7 @@ class Database:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn what the database says into one line that bears no password."""
+        """Raise database errors as a ServiceError of one line, with passwords masked."""
         try:
             yield
         except CommandError as error:
@@ -93,7 +93,7 @@ class Database:
 
 @contextmanager
 def reading(url: ServiceUrl | None) -> Iterator[Connection | None]:
-    """A connection to the database at the current schema; None where there is none, or not yet. Raises ServiceError."""
+    """Open a connection to the database at the current schema; None if there is none yet. Raises ServiceError."""
     database = Database(url) if url is not None else None
     if database is None or not database.exists:
         yield None
@@ -109,7 +109,7 @@ def _engine(url: ServiceUrl) -> Engine:
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         _require_known_backend(parsed.get_backend_name(), url)
-        # Nothing is kept open: recording is rare and short.
+        # No connection is kept open: recording is rare and short.
         engine = create_engine(parsed, connect_args=_connect_args(parsed, url.options), poolclass=NullPool)
     except UsageError:
         raise
@@ -151,7 +151,7 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    """Writers lock at once: two that began by reading could not both go on to write."""
+    """Lock at the start of a write: of two transactions that had begun by reading, only one could write."""
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 
@@ -163,7 +163,7 @@ def _config(connection: Connection) -> Config:
 
 
 def scripts() -> ScriptDirectory:
-    """All migrations that this version knows."""
+    """Return all migrations that this version has."""
     config = Config()
     config.set_main_option("script_location", "taxi_mlops.storage:migrations")
     return ScriptDirectory.from_config(config)

@@ -1,4 +1,4 @@
-"""Tables of the experiment store: comparisons, their workloads, adapters, trials and figures, and the data sets.
+"""Tables of the experiment store: comparisons, their workloads, adapters, trials and values, and the data sets.
 
 Seconds are wall-clock seconds unless named otherwise. Times are UTC. The schema changes by migrations only.
 """
@@ -33,7 +33,7 @@ NAMING = {
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time. SQLite keeps no time zone, so times are stored in UTC and come back aware."""
+    """A point in time. SQLite has no time zones, so times are stored in UTC and returned as aware datetimes."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -48,7 +48,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class PlainText(TypeDecorator[str]):
-    """Text without NUL characters, which PostgreSQL refuses and a crashing library may print."""
+    """Text without NUL characters, which PostgreSQL rejects and a crashing library may print."""
 
     impl = String
     cache_ok = True
@@ -68,7 +68,7 @@ class Base(DeclarativeBase):
 
 
 class DataSetRow(Base):
-    """Points as they were cleaned from one version of one source."""
+    """The points of one version of one source, after cleaning."""
 
     __tablename__ = "data_sets"
     __table_args__ = (UniqueConstraint("fingerprint", "uri", "data_version"),)
@@ -151,7 +151,7 @@ class AdapterRow(Base):
     verdict: Mapped[str | None]
 
     trials: Mapped[list[TrialRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
-    figures: Mapped[list[ValueRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+    values: Mapped[list[ValueRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
 
 
 class TrialRow(Base):
@@ -185,9 +185,9 @@ class TrialRow(Base):
 
 
 class ValueRow(Base):
-    """One number that a comparison found about an adapter on a workload, by its dotted name in `comparison.json`."""
+    """One number of an adapter on a workload, by its dotted name in `comparison.json`."""
 
-    __tablename__ = "figures"
+    __tablename__ = "figures"  # codespell:ignore figures
     __table_args__ = (
         ForeignKeyConstraint(["run_id", "adapter"], ["adapters.run_id", "adapters.adapter"], ondelete="CASCADE"),
         Index(None, "name", "adapter"),

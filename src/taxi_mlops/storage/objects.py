@@ -1,7 +1,7 @@
-"""Files put into the object store, whole or not at all, and what lies there.
+"""Upload files to the object store, whole or not at all, and list what is there.
 
-A large file travels in parts. The store checks each part against its SHA-256 as it comes, and the whole against that of
-all parts. Parts that have arrived stay: pushing again compares their checksums with the file's and sends the others.
+A large file is uploaded in parts. The store checks each part against its SHA-256, and the whole against that of all
+parts. Parts stay after a failure: pushing again compares their checksums with the file's, and sends the missing ones.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from taxi_mlops.errors import DataError, DownloadError, ServiceError
 from taxi_mlops.settings import Settings
 
 TRIPS_BUCKET = "taxi-data"
-"""Where `taxi data list` looks when it is not told."""
+"""The bucket that `taxi data list` lists by default."""
 
 _PART_BYTES = 16 << 20
 _MAX_PARTS = 10_000
 _AT_ONCE = 4
-"""Parts on their way at a time; as many are in memory."""
+"""Parts that are sent at a time; as many are in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A file that lies in the store, checked.
+    """A file in the object store, after its checksum was verified.
 
-    sent_bytes: how much of it had to be sent; the rest was there. checksum: as the store keeps it: SHA-256 in base64,
-    for several parts that of their digests, with a hyphen and their number.
+    sent_bytes: how many had to be sent; the rest was there. checksum: as the store keeps it: SHA-256 in base64; for
+    several parts that of their digests, with a hyphen and their number.
     """
 
     uri: str
@@ -45,9 +45,9 @@ class Pushed:
 
 
 def list_objects(prefix: str | None, settings: Settings) -> tuple[ObjectEntry, ...]:
-    """What lies under a prefix: `s3://bucket/…`, or the beginning of a key in `TRIPS_BUCKET`; None for all of it.
+    """List the objects under a prefix: `s3://bucket/…`, or the start of a key in `TRIPS_BUCKET`; None for all of it.
 
-    Raises DataError where the bucket is not there or may not be read, DownloadError where the store does not answer.
+    Raises DataError if the bucket is absent or may not be read, DownloadError if the store does not answer.
     """
     text = prefix or ""
     address = ObjectAddress.parse(text) if "://" in text else ObjectAddress(TRIPS_BUCKET, text)
@@ -55,10 +55,10 @@ def list_objects(prefix: str | None, settings: Settings) -> tuple[ObjectEntry, .
 
 
 def push(file: Path, target: str, settings: Settings, on_progress: Progress | None = None) -> Pushed:
-    """Put a file of this machine at an address; after one that ends in a slash, under its own name.
+    """Upload a local file to an address; if that ends in a slash, under its own name.
 
-    Raises DataError where the file cannot be read or changes meanwhile, or where the store refuses; ServiceError where
-    it does not answer. Then what has arrived stays, and pushing again goes on from there.
+    Raises DataError if the file cannot be read or changes meanwhile, or if the store refuses; ServiceError if it does
+    not answer. The parts that were uploaded stay, and pushing again continues from there.
     """
     address = ObjectAddress.parse(target)
     if not address.key or address.key.endswith("/"):
@@ -91,7 +91,7 @@ class _LocalFile:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Raises DataError where it cannot be read, or is empty."""
+        """Open a file. Raises DataError if it cannot be read, or is empty."""
         try:
             if path.is_dir():
                 raise DataError(f"{path}: is a folder; push its files one by one")
@@ -112,7 +112,7 @@ class _LocalFile:
         os.close(self._descriptor)
 
     def parts(self) -> tuple[_Part, ...]:
-        """Of one size that follows from the file's alone, so that a later push cuts it the same way."""
+        """Return parts whose size depends on the file's alone, so that a later push makes the same ones."""
         size = max(_PART_BYTES, -(-self.size // _MAX_PARTS))
         return tuple(
             _Part(number, first, min(size, self.size - first))
@@ -120,14 +120,14 @@ class _LocalFile:
         )
 
     def read(self, part: _Part) -> bytes:
-        """Raises DataError where the file is shorter by now."""
+        """Read a part. Raises DataError if the file is shorter by now."""
         content = os.pread(self._descriptor, part.size, part.first)
         if len(content) != part.size:
             self._refuse_changed()
         return content
 
     def check_unchanged(self) -> None:
-        """Raises DataError where the file was written to since it was opened."""
+        """Raise DataError if the file was written to since it was opened."""
         if self._look() != self._state:
             self._refuse_changed()
 
@@ -140,7 +140,7 @@ class _LocalFile:
 
 
 class _Push:
-    """One file on its way to one address."""
+    """The upload of one file to one address."""
 
     def __init__(
         self, file: _LocalFile, address: ObjectAddress, store: ObjectStore, on_progress: Progress | None
@@ -153,7 +153,7 @@ class _Push:
         self._parts = file.parts()
 
     def run(self) -> Pushed:
-        """Send what is not there yet, and check what is there then."""
+        """Send what is missing, then check the whole."""
         there = self._store.head(self._address)
         if there and there["ContentLength"] == self._file.size and there.get("ChecksumSHA256") == self._checksum():
             return self._pushed(there, 0)
@@ -197,7 +197,7 @@ class _Push:
         return sent
 
     def _unfinished(self) -> dict[str, Any] | None:
-        """The last upload to this very key that was broken off."""
+        """Return the last unfinished upload to this key."""
         pages = self._store.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self._address.bucket, Prefix=self._address.key
         )
@@ -209,12 +209,12 @@ class _Push:
         )
 
     def _arrived(self, where: dict[str, str]) -> dict[int, dict[str, Any]]:
-        """Parts that the store has already, by number."""
+        """Return the parts that the store has already, by number."""
         pages = self._store.client.get_paginator("list_parts").paginate(**where)
         return {part["PartNumber"]: part for page in pages for part in page.get("Parts", ())}
 
     def _send(self, part: _Part, where: dict[str, str], there: dict[str, Any] | None) -> tuple[dict[str, Any], int]:
-        """The entry of a part for the list that completes the upload, and how many bytes were sent for it."""
+        """Return the entry of a part for the list that completes the upload, and how many bytes were sent for it."""
         content = self._file.read(part)
         checksum = _base64(_sha256(content))
         entry = {"PartNumber": part.number, "ChecksumSHA256": checksum}
@@ -224,7 +224,7 @@ class _Push:
         return {**entry, "ETag": answer["ETag"]}, part.size
 
     def _checksum(self) -> str:
-        """What the store computes of the whole from the parts."""
+        """Return the checksum that the store computes of the whole from the parts."""
         digests = [_sha256(self._file.read(part)) for part in self._parts]
         if len(digests) == 1:
             return _base64(digests[0])
@@ -236,7 +236,7 @@ class _Push:
 
 
 def _is_of(content: bytes, checksum: str, there: dict[str, Any]) -> bool:
-    """Whether a part that has arrived is this one. A store that lists no checksums, as SeaweedFS, lists the MD5."""
+    """Return whether an uploaded part has this content. Stores that list no checksum, as SeaweedFS, list the MD5."""
     if "ChecksumSHA256" in there:
         return bool(there["ChecksumSHA256"] == checksum)
     return bool(there["ETag"].strip('"') == hashlib.md5(content, usedforsecurity=False).hexdigest())

@@ -1,6 +1,6 @@
-"""Prepared points, kept so that they need not be read and cleaned again: in Redis for all workers, else in a folder.
+"""Cache prepared points, so that they are not read and cleaned again: in Redis for all workers, else in a folder.
 
-Whatever goes wrong here costs the time to prepare the points again, and one line that says so.
+An error here costs the time to prepare the points again, and is reported in one line.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ INSTALL = "pip install 'taxi-mlops[redis]'"
 
 
 def points_cache(settings: Settings, warn: Callable[[str], None]) -> PointsCache | None:
-    """The cache that the settings choose, or None for none. `warn` is told once, in one line, what fails in it.
+    """Return the cache that the settings choose, or None. `warn` gets one line at its first failure.
 
-    Raises UsageError where the setting for Redis is no URL of one.
+    Raises UsageError if the setting for Redis is not a Redis URL.
     """
     if not settings.points_cache:
         return None
@@ -43,7 +43,7 @@ def points_cache(settings: Settings, warn: Callable[[str], None]) -> PointsCache
 
 
 class BackendPointsCache:
-    """Points on a backend. After its first failure the backend is asked for nothing any more."""
+    """A cache of points over a backend. After its first failure the backend is not used again."""
 
     def __init__(self, backend: CacheBackend, warn: Callable[[str], None]) -> None:
         self._backend = backend
@@ -75,7 +75,7 @@ class BackendPointsCache:
             get_logger().info("points_cached", cache=self._backend.name, seconds=_since(started))
 
     def _read(self, key: str) -> Points | None:
-        """The points, or None where there are none, or none that could be relied on; those are removed."""
+        """Return the points, or None if there are none or they are damaged; damaged ones are removed."""
         try:
             with self._backend.open(key) as stream:
                 return None if stream is None else read_points(stream, key)

@@ -1,10 +1,10 @@
-"""Prepared points as Arrow IPC streams, and back. What comes back is checked in full, and never unpickled.
+"""Write prepared points as Arrow IPC streams, and read them. They are verified when read, and never unpickled.
 
-One stream for each column: latitude, longitude and, where they are there, weight and row; in batches compressed with
-LZ4. Coordinates that are whole millionths of a degree, as most are published, travel as int32: half the bytes, and
-exactly the same numbers. Rows travel as steps from one to the next, which compress to almost nothing.
+One stream for each column: latitude, longitude and, if present, weight and row; in batches compressed with LZ4.
+Coordinates that are whole millionths of a degree, as most published ones, are stored as int32: half the bytes, without
+loss. Rows are stored as differences, which compress to almost nothing.
 
-The label on each stream holds the SHA-256 of itself and of all columns as they travel, which takes half the time of the
+The label of each stream holds the SHA-256 of itself and of all columns as stored, which takes half the time of the
 points' own fingerprint.
 """
 
@@ -34,7 +34,7 @@ _Values: TypeAlias = "NDArray[np.int32] | NDArray[np.int64] | NDArray[np.float64
 
 
 class _Label(BaseModel):
-    """What each stream says. content: the digest of the columns in their order, and of the label without it."""
+    """The metadata of each stream. content: the digest of the columns in their order, and of the label without it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,7 @@ class _Label(BaseModel):
 
 
 def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
-    """Write points that are known by this key."""
+    """Write the points of this key."""
     import pyarrow as pa
 
     columns = {"latitude": _packed(points.latitude), "longitude": _packed(points.longitude)}
@@ -84,9 +84,9 @@ def write_points(points: Points, key: str, sink: IO[bytes]) -> None:
 
 
 def read_points(source: IO[bytes], key: str) -> Points:
-    """Read points that were written under this key.
+    """Read the points of this key.
 
-    Raises DamagedEntryError where they are not what was written, and what reading the source raises.
+    Raises DamagedEntryError if they are not what was written, and what reading the source raises.
     """
     import pyarrow as pa
 
@@ -98,7 +98,7 @@ def read_points(source: IO[bytes], key: str) -> Points:
 
 def _read(stream: pa.PythonFile, key: str) -> Points:
     digest = hashlib.sha256()
-    # What has come is unpacked and digested while more comes.
+    # A batch is unpacked and digested while the next ones arrive.
     with ThreadPoolExecutor(1) as unpacking:
 
         def unpack(values: _Values, target: NDArray[Any]) -> None:
@@ -130,7 +130,7 @@ def _column(
     unpack: Callable[[_Values, NDArray[Any]], None],
     dtype: type[np.float64 | np.int64] = np.float64,
 ) -> tuple[_Label, NDArray[Any]]:
-    """The label of the next stream and its column, of shape (n,), whose batches are left to `unpack`."""
+    """Read the label of the next stream and its column, of shape (n,); `unpack` is called with each batch."""
     import pyarrow as pa
 
     with pa.ipc.open_stream(stream) as reader:
@@ -143,19 +143,19 @@ def _column(
         column = np.empty(label.n, dtype)
         first = 0
         for batch in reader:
-            batch.validate()  # that its buffers are as long as it says
+            batch.validate()  # checks that its buffers have the declared length
             after = first + batch.num_rows
             if after > label.n:
                 break
             unpack(as_numpy(batch.column(0)), column[first:after])
             first = after
     if first != label.n:
-        raise DamagedEntryError(f"it does not hold the {label.n:,} points that it tells of")
+        raise DamagedEntryError(f"it does not hold the {label.n:,} points of its label")
     return label, column
 
 
 def _packed(degrees: FloatArray) -> _Values:
-    """As int32 of millionths where that loses nothing, else as they are."""
+    """Return int32 millionths if that is exact, else the values as they are."""
     packed = np.rint(degrees * _MILLIONTHS).astype(np.int32)
     # Compared as bits: -0.0 equals 0.0, and has another fingerprint.
     same = np.array_equal((packed / _MILLIONTHS).view(np.int64), np.ascontiguousarray(degrees).view(np.int64))
@@ -163,7 +163,7 @@ def _packed(degrees: FloatArray) -> _Values:
 
 
 def _steps(row: RowArray) -> _Values:
-    """The first row, then the step from each to the next: as int32 where they fit."""
+    """Return the first row, then the difference of each to the next: as int32 if they fit."""
     steps = np.diff(row, prepend=0)
     fits = steps.min() >= np.iinfo(np.int32).min and steps.max() <= np.iinfo(np.int32).max
     return steps.astype(np.int32) if fits else steps

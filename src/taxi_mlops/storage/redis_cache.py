@@ -1,4 +1,4 @@
-"""Streams of bytes in Redis, in chunks that an entry tells of once all are there."""
+"""A cache backend in Redis: streams of bytes in chunks, found by an entry that is written last."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _PREFIX = "taxi:points:"
 _CHUNK_BYTES = 256 << 10
-"""For larger ones the client makes its copies in fresh memory, whose first touch costs more than all else; smaller ones
-wait for more answers."""
+"""With larger ones the client copies into fresh memory, whose page faults cost more than all else; smaller ones need
+more round trips."""
 _UNFINISHED_SECONDS = 600
-"""How long chunks stay whose writer was killed before an entry told of them."""
+"""How long chunks are kept if their writer was killed before it wrote the entry."""
 
 
 class _Entry(BaseModel):
-    """What stands under a key: where its chunks are. It grows while they are written."""
+    """The value of a key: the names of its chunks. It grows while they are written."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,12 +40,12 @@ class _Entry(BaseModel):
 
 
 class RedisCache:
-    """Any number of processes may share one; of those that store a key at once, one is heard."""
+    """A cache that any number of processes may share; of those that store a key at once, one succeeds."""
 
     min_points = 1
 
     def __init__(self, url: ServiceUrl, settings: Settings) -> None:
-        """Connect lazily. Raises UsageError for a URL of another kind, ImportError where redis is not installed."""
+        """Connect lazily. Raises UsageError for a URL of another kind, ImportError if redis is not installed."""
         from redis import Redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -115,7 +115,7 @@ class RedisCache:
         self._redis.set(entry.names(key)[-1], chunk, ex=_UNFINISHED_SECONDS)
 
     def _publish(self, key: str, entry: _Entry) -> bool:
-        """Let readers find the chunks, unless there is an entry by now. Killed in between, its chunks go soon."""
+        """Write the entry, unless there is one by now. If killed in between, the chunks expire soon."""
         if not self._redis.set(_PREFIX + key, entry.model_dump_json(), ex=self._ttl_seconds, nx=True):
             return False
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -131,7 +131,7 @@ class RedisCache:
 
     @contextmanager
     def _asking(self, command: str, times: int = 1) -> Iterator[None]:
-        """One command or many, as a span; Redis' errors become those of a backend, in one line without the password."""
+        """Trace one command or many, and raise Redis' errors as a backend's, in one line without the password."""
         from redis import exceptions
 
         attributes: dict[str, str | int] = {
@@ -151,7 +151,7 @@ class RedisCache:
 
 
 class _Writer(io.RawIOBase):
-    """Hands on what is written to it, up to a bound. After a failure it takes in what its buffer holds, and no more."""
+    """Passes on what is written to it, up to a limit. After a failure it discards what its buffer still holds."""
 
     def __init__(self, append: Callable[[memoryview], None], max_bytes: int) -> None:
         self._append = append
@@ -176,7 +176,7 @@ class _Writer(io.RawIOBase):
 
 
 class _Reader(io.RawIOBase):
-    """One stream from many chunks, each fetched as it is needed."""
+    """Reads one stream from many chunks, each fetched when it is needed."""
 
     def __init__(self, fetch: Callable[[str], bytes], names: list[str]) -> None:
         self._fetch = fetch
