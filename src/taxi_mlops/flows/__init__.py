@@ -1,1 +1,4 @@
-"""Prefect's side: the steps of `pipeline` as flows, their deployments and forms, and the server that runs them."""
+"""The steps of `pipeline` as Prefect flows: their deployments and forms, and the server and workers that run them.
+
+Nothing here computes a result. Import these modules within `prefect_environment.named_server` or through `run_flow`.
+"""

@@ -1,6 +1,6 @@
 """The flows that deployments run on workers. Their parameters are the form in Prefect's pages.
 
-The documents' parameters come from their declaration (see `forms`). Every parameter may be left out.
+The parameters of documents come from their declaration (see `forms`). Every parameter is optional.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ from taxi_mlops.sweep import Cell, Sweep
 R = TypeVar("R")
 
 MAX_ATTEMPTS = 3
-"""How often a flow run is begun that its process does not live to end."""
+"""How often a flow run is started whose process is killed before the run ends."""
 
 RESTART_SECONDS = (10, 30, 90)
-"""How long to wait for a server that is being restarted."""
+"""How long to wait for a server that is restarting."""
 CELL_TAG = "taxi-cell"
 
 Count = Annotated[int, Field(ge=1)]
 
 
 class RunLogObserver(Observer):
-    """Tells the flow run's log, which Prefect's pages show."""
+    """Writes the events of a run to the flow run's log, which Prefect's pages show."""
 
     def __init__(self) -> None:
         self._log = get_run_logger()
@@ -90,7 +90,7 @@ def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: b
     Args:
         spec: Path of a whole experiment as TOML or YAML, in place of all fields above.
         output: Folder of the run; a run that it holds is resumed. Empty: a new one in the worker's runs folder.
-        cache: Take points prepared earlier.
+        cache: Use points that were prepared earlier.
     """
     _check_attempts()
     check_spec_alone(comparison, flow_run.parameters)
@@ -120,8 +120,8 @@ def sweep(
 
     Args:
         spec: Path of a whole sweep as TOML or YAML, in place of all fields above.
-        output: Folder of the sweep; a sweep that it holds is resumed, beside others that do. Empty: a new one.
-        cache: Take points prepared earlier.
+        output: Folder of the sweep; a sweep in it is resumed, also beside other workers. Empty: a new one.
+        cache: Use points that were prepared earlier.
         helpers: Further flow runs that take cells of this sweep; their workers must see the folder.
     """
     _check_attempts()
@@ -141,7 +141,7 @@ def sweep(
 
 @flow(name="aggregate-results", persist_result=True, result_serializer="json")
 def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, output: str = "") -> dict[str, Any]:
-    """Follow every adapter on every workload over the runs of the experiment store, and tell what got worse.
+    """Compute the trend of every adapter on every workload over the runs of the experiment store.
 
     Args:
         data: Only runs whose data's address holds this text, or whose points' fingerprint begins so. Empty: all.
@@ -158,7 +158,7 @@ def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, outpu
 
 
 def _call_helpers(helpers: int, folder: SweepFolder) -> None:
-    """Ask for flow runs that go on with the same folder. Those that no worker has room for find nothing left to do."""
+    """Schedule flow runs that work on the same folder. Those that start late find nothing left to do."""
     for number in range(1, helpers + 1):
         run_deployment(
             "sweep/sweep",
@@ -171,7 +171,7 @@ def _call_helpers(helpers: int, folder: SweepFolder) -> None:
 
 
 def _run_cell(cell: Cell, run: RunFolder, load: Load) -> Comparison:
-    """A cell as a flow run of its own within the sweep's."""
+    """Run a cell as a flow run of its own within the sweep's."""
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver(), load=load))
     compare_cell = prefect_compare.compare.with_options(flow_run_name=cell.name)
     with tags(CELL_TAG):
@@ -179,7 +179,7 @@ def _run_cell(cell: Cell, run: RunFolder, load: Load) -> Comparison:
 
 
 def check_spec_alone(of: Flow[..., Any], given: Mapping[str, object]) -> None:
-    """Raise UsageError where `spec` is given, and other parameters that stand in its document."""
+    """Raise UsageError if `spec` is given together with parameters of its document."""
     if not given.get("spec"):
         return
     defaults = signature(of.fn).parameters
@@ -195,32 +195,32 @@ def _settings(cache: bool) -> Settings:
 
 
 def _through_restarts(go_on: Callable[[], R]) -> R:
-    """Call it, and again where Prefect's server was away for a moment, or its database."""
+    """Call it, and retry while Prefect's server, or its database, is unavailable."""
     for seconds in RESTART_SECONDS:
         try:
             return go_on()
         except Exception as error:
             if not is_unreachable(error):
                 raise
-            get_run_logger().warning("Prefect's server is away (%s); going on in %s s", error, seconds)
+            get_run_logger().warning("Prefect's server is unavailable (%s); retrying in %s s", error, seconds)
             time.sleep(seconds)
     return go_on()
 
 
 def _check_attempts() -> None:
-    """Raise TaxiError for a flow run that was begun again and again: something kills it."""
+    """Raise TaxiError for a flow run that was started too often: something kills it."""
     attempts = flow_run.run_count or 1
     if attempts > MAX_ATTEMPTS:
         raise TaxiError(
-            f"this flow run's process ended {MAX_ATTEMPTS} times before the run did, so it is not begun again; "
+            f"this flow run's process ended {MAX_ATTEMPTS} times before the run did, so it is not started again; "
             "the worker's log says how; `taxi run` with output=… resumes it"
         )
 
 
 def _folder(asked: str, what: str) -> Path:
-    """The folder asked for, or one that is this flow run's own: begun again, the run finds it, and goes on.
+    """Return the requested folder, or one that belongs to this flow run, so that a retry finds and resumes the run.
 
-    Raises UsageError where the worker's runs folder cannot be told.
+    Raises UsageError if the worker's runs folder is unknown.
     """
     if asked:
         return Path(asked)

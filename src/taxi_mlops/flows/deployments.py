@@ -1,4 +1,4 @@
-"""Deployments of the flows on a Prefect server: work pool, schedules, and what is done about runs that died.
+"""Deployments of the flows on a Prefect server: work pool, schedules, and automations that restart crashed runs.
 
 Import this module within `prefect_environment.named_server` alone: Prefect reads its settings as it is imported.
 """
@@ -33,19 +33,19 @@ from taxi_mlops.sweep import Sweep
 
 TAG = "taxi"
 HEARTBEAT_SECONDS = 30
-"""The least that Prefect takes."""
+"""The shortest interval that Prefect accepts."""
 SILENCE_SECONDS = 45
-"""After so long without a heartbeat a run is taken for dead; Prefect looks every few seconds."""
+"""A run without a heartbeat for so long counts as crashed; Prefect checks every few seconds."""
 MAX_RUN_DURATION = timedelta(days=7)
-"""How long after its start a run that crashes is begun again."""
+"""A run that crashes within this time of its start is restarted."""
 
 
 @dataclass(frozen=True)
 class Deployed:
     """A deployment by the name that `taxi run` takes.
 
-    document: what the flow's form is made from, None for a flow with parameters of its own alone.
-    cron: when it runs by itself, None where only asked for.
+    document: whose parameters are the flow's form; None for a flow with its own parameters alone.
+    cron: its schedule, None if it runs on request only.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Deployed:
 
     @property
     def full_name(self) -> str:
-        """As Prefect calls it: flow/deployment."""
+        """The name that Prefect uses: flow/deployment."""
         return f"{self.flow.name}/{self.name}"
 
 
 def deployments(settings: Settings) -> tuple[Deployed, ...]:
-    """All deployments, as the settings would have them."""
+    """Return all deployments, configured by the settings."""
     daily, weekly = settings.daily_specification, settings.weekly_sweep
     return (
         Deployed(
@@ -107,7 +107,7 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
 
 
 def find_deployment(name: str, settings: Settings) -> Deployed:
-    """The deployment of this name. Raises UsageError where there is none."""
+    """Return the deployment of this name. Raises UsageError if there is none."""
     known = {one.name: one for one in deployments(settings)}
     if name not in known:
         raise UsageError(f"there is no deployment {name!r}; known are: {', '.join(known)}")
@@ -115,14 +115,14 @@ def find_deployment(name: str, settings: Settings) -> Deployed:
 
 
 def deploy_all(settings: Settings) -> Iterator[str]:
-    """Bring work pool, limit, deployments, schedules and automations to what the settings say; yields what is done.
+    """Create or update work pool, limit, deployments, schedules and automations; yields a line for each.
 
-    Doing it again changes nothing; a schedule that was paused stays so. Raises what Prefect's client does where the
-    server fails.
+    Repeating it changes nothing; a paused schedule stays paused. Raises what Prefect's client raises if the server
+    fails.
     """
     with get_client(sync_client=True) as client:
         yield _make_pool(client, settings.prefect_work_pool)
-        # Of this host; a worker on another makes its own with its first timed trials.
+        # A limit for this host; a worker on another host creates its own with its first timed trials.
         client.upsert_global_concurrency_limit_by_name(TIMED_TRIALS, limit=1)
         yield f"concurrency limit {TIMED_TRIALS}, 1"
         environment = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
@@ -152,7 +152,7 @@ def _make_pool(client: SyncPrefectClient, name: str) -> str:
 
 
 def _save_results_block() -> str:
-    """Save the block of the object store, and name it as Prefect does."""
+    """Save the block of the object store, and return its name in Prefect's format."""
     ResultsInObjectStore(bucket=TRIPS_BUCKET).save(TAG, overwrite=True)
     return f"{ResultsInObjectStore.get_block_type_slug()}/{TAG}"
 
@@ -173,8 +173,8 @@ def _deploy(one: Deployed, settings: Settings, environment: dict[str, str]) -> N
 
 
 def _automations() -> tuple[AutomationCore, ...]:
-    """Runs that fall silent have crashed; runs that crashed are begun again, and go on from their journal."""
-    cells = f"prefect.tag.{deployed.CELL_TAG}"  # within a sweep's run, which takes them up again itself
+    """Return the automations: silent runs are marked as crashed, and crashed runs are restarted and resume."""
+    cells = f"prefect.tag.{deployed.CELL_TAG}"  # within a sweep's run, which resumes them itself
     ours = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
     ours_or_cells = ResourceSpecification(
         {"prefect.resource.id": [f"prefect.tag.{TAG}", cells], "prefect.resource.role": "tag"}
@@ -203,11 +203,11 @@ def _automations() -> tuple[AutomationCore, ...]:
         ),
         AutomationCore(
             name="taxi: crashed runs go on",
-            description="A flow run that crashed is begun again, and goes on from its journal; three times at most.",
+            description="A flow run that crashed is restarted, and resumes from its journal; three times at most.",
             trigger=EventTrigger(
                 match=runs,
                 match_related=ours,
-                after={"prefect.flow-run.Running"},  # one that never ran would crash for ever
+                after={"prefect.flow-run.Running"},  # one that never ran would crash again and again
                 expect={"prefect.flow-run.Crashed"},
                 for_each={"prefect.resource.id"},
                 posture=Posture.Reactive,
@@ -216,7 +216,7 @@ def _automations() -> tuple[AutomationCore, ...]:
             ),
             actions=[
                 ChangeFlowRunState(
-                    state=StateType.SCHEDULED, name="AwaitingRetry", message="It goes on from its journal.", force=True
+                    state=StateType.SCHEDULED, name="AwaitingRetry", message="Resumes from its journal.", force=True
                 )
             ],
         ),
@@ -224,7 +224,7 @@ def _automations() -> tuple[AutomationCore, ...]:
 
 
 def _automate(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    """Make the automation, or bring it to what it should be. An update forgets which runs are being waited for."""
+    """Create the automation, or update it if it differs. An update discards the runs that it is tracking."""
     found = next(iter(client.read_automations_by_name(automation.name)), None)
     if found is None:
         client.create_automation(automation)
@@ -233,7 +233,7 @@ def _automate(client: SyncPrefectClient, automation: AutomationCore) -> None:
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:
-    """What an automation does, without what the server adds."""
+    """Return what an automation does, without the fields that the server adds."""
     return automation.model_dump(
         include={"description": True, "trigger": True, "actions": True}, exclude={"trigger": {"id"}}
     )

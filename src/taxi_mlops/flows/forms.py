@@ -1,4 +1,4 @@
-"""The parameters of a document as the form of a deployment: the signature and docstring that Prefect makes it from."""
+"""Turn the parameters of a document into the form of a deployment: the signature and docstring that Prefect reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARGUMENTS = "Args:\n"
 
 
 def form(document: type[Section]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a flow a parameter for each of a document's; it receives them as a mapping, first of all.
+    """Give a flow a parameter for each parameter of a document; it receives them as a mapping, its first argument.
 
     The flow's docstring describes its own parameters under `Args:`; those of the document go before them.
     """
@@ -44,7 +44,7 @@ def form(document: type[Section]) -> Callable[[Callable[..., R]], Callable[..., 
 
 
 def values_from_text(document: type[Section], texts: Mapping[str, str]) -> dict[str, Any]:
-    """The values of fields as JSON has them, from the text that the command line takes for parameters of a document.
+    """Return the values of fields as JSON has them, from the text that the command line takes.
 
     Raises UsageError as `Section.with_parameters` does.
     """
@@ -62,10 +62,10 @@ def _value(parameter: Parameter, text: str) -> Any:  # noqa: ANN401 - of any typ
 
 
 def _field(parameter: Parameter) -> inspect.Parameter:
-    """A field that holds a value even where the default is None: the pages would ask to make one of nothing first.
+    """Return a field that always holds a value: for a None, Prefect's pages would ask to create a value first.
 
-    An empty text or list then stands for None. Numbers have no such value, and stay nullable. Of any type: the document
-    checks its values itself.
+    An empty text or list then stands for None. Numbers have no such value, and stay nullable. The type is Any, since
+    the document validates its values itself.
     """
     schema, default = parameter.json_schema(), parameter.default
     if isinstance(default, tuple):

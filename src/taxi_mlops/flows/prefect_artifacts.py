@@ -1,4 +1,4 @@
-"""What a flow run shows in Prefect's pages: the ranking as a table, and where to find the rest."""
+"""Create the artifacts of a flow run, which Prefect's pages show: the ranking as a table, and links to the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from taxi_mlops.runs.trends import Trends
 
 
 def show_comparison(comparison: Comparison, folder: RunFolder) -> None:
-    """The ranking, the verdict in words, and links to the report and to MLflow."""
+    """Show the ranking, the verdict as a sentence, and links to the report and to MLflow."""
     create_table_artifact(ranking_rows(comparison), key="ranking", description=verdict(comparison))
     create_markdown_artifact(markdown(comparison), key="comparison", description=str(folder.path))
     if folder.report.is_file():
@@ -33,7 +33,7 @@ def show_comparison(comparison: Comparison, folder: RunFolder) -> None:
 
 
 def show_sweep(result: SweepResult, folder: SweepFolder) -> None:
-    """The best of the sweep, and a link to its page."""
+    """Show the best cells of the sweep, and a link to its page."""
     quality = INDICES[result.sweep.quality]
     best = [
         {
@@ -52,7 +52,7 @@ def show_sweep(result: SweepResult, folder: SweepFolder) -> None:
 
 
 def show_trends(trends: Trends, page: Path) -> None:
-    """What got worse in words, all series as a table, and a link to the page."""
+    """Show regressions as sentences, all series as a table, and a link to the page."""
     create_markdown_artifact(trends_markdown(trends), key="regressions")
     create_table_artifact(trend_rows(trends), key="trends")
     _link("trends-report", page, "Every series as a plot, on the host that made it.")

@@ -1,4 +1,4 @@
-"""The comparison as a Prefect flow: the very steps of `pipeline.compare`, each as a task.
+"""The comparison as a Prefect flow: the steps of `pipeline.compare`, each as a task.
 
 Import this module through `run_flow` alone: Prefect reads its settings as it is imported.
 """
@@ -36,20 +36,20 @@ R = TypeVar("R")
 
 RETRY_SECONDS = [2.0, 10.0]
 LEASE_SECONDS = 60.0
-"""How long a run that was killed keeps the limit taken."""
+"""How long a run that was killed keeps its slot of the limit."""
 TIMED_TRIALS = f"taxi-timed-trials-{socket.gethostname()}"
-"""Prefect's concurrency limit, one for each host. The lock of `trials.host_lock` is what trials rely on."""
+"""Prefect's concurrency limit, one for each host. It is a courtesy: trials rely on the lock of `trials.host_lock`."""
 
 _MENDED_BY_WAITING: dict[Step, type[Exception]] = {Step.LOAD: DownloadError, Step.RECORD: NotRecordedError}
 
 
 @dataclass(frozen=True)
 class Caller:
-    """What a flow run is told by who calls it, and Prefect could not store as a parameter.
+    """Arguments of a flow run that Prefect cannot store as parameters.
 
-    load: what gives the run its points.
-    server_is_shared: whether the server knows of other runs, and stays: then it limits timed trials too. A server of
-    our own that is killed would leave the limit taken in its database, for good.
+    load: how the run gets its points.
+    server_is_shared: whether the server is used by other runs too: then it limits timed trials as well. On a temporary
+    server the limit is not used: if that is killed, the slot would stay taken in its database.
     """
 
     observer: Observer = field(default_factory=Observer)
@@ -98,7 +98,7 @@ class PrefectStepRunner(StepRunner):
 
 
 def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
-    """What is computed is not stored by Prefect: the run folder holds it. Only what waiting may mend is tried again."""
+    """Return the task of a step. Prefect stores no results: the run folder has them. Only outages are retried."""
 
     def mended_by_waiting(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
         return isinstance(state.result(raise_on_failure=False), _MENDED_BY_WAITING[step])
@@ -123,14 +123,14 @@ _TASKS = {step: _task_of(step) for step in Step}
 
 @flow(name="compare", persist_result=False)
 def compare(folder: Path, specification: Specification | None = None, verbose: bool = False) -> Comparison:
-    """Run a comparison into a new folder, or go on with the folder's run where no specification is given."""
+    """Run a comparison in a new folder, or resume the folder's run if no specification is given."""
     return run_steps(RunFolder(folder), specification, load_settings(), verbose)
 
 
 def run_steps(
     folder: RunFolder, specification: Specification | None, settings: Settings, verbose: bool = False
 ) -> Comparison:
-    """Call the steps as tasks of the flow run that this is called in, and leave it artifacts to look at."""
+    """Run the steps as tasks of the current flow run, and create its artifacts."""
     called_by = caller.get()
     observer, runner = called_by.observer, PrefectStepRunner(settings, called_by.server_is_shared)
     if specification is None:

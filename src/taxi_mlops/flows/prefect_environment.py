@@ -1,4 +1,4 @@
-"""Our settings as Prefect's. Prefect reads its own as it is imported, so this comes first."""
+"""Configure Prefect from our settings. Prefect reads its settings when it is imported, so this comes first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSTALL = "pip install 'taxi-mlops[flow]'"
 
 
 def server_is_named(settings: Settings) -> bool:
-    """Whether the settings, or Prefect's own variable, name a server."""
+    """Return whether the settings, or Prefect's own variable, name a server."""
     return settings.prefect_api_url is not None or bool(os.environ.get(API_URL))
 
 
@@ -27,15 +27,15 @@ def is_installed() -> bool:
 
 @contextmanager
 def prefect_settings(settings: Settings, verbose: bool = False) -> Iterator[None]:
-    """Let Prefect use the server, the password and the certificates that our settings name, while the context lasts.
+    """Make Prefect use the server, the password and the certificates of our settings while the context lasts.
 
-    They go before Prefect's own variables, which hold where ours are not set. Nothing is put into the environment that
-    processes started later would inherit, but for what keeps Prefect quiet.
+    They take precedence over Prefect's own variables. The environment, which processes started later would inherit,
+    stays as it is, except for the variables that silence Prefect.
     """
     for name, value in NO_CALLS_HOME.items():
         os.environ.setdefault(name, value)
     if not verbose:
-        # Its records still go to the server; on the terminal a user's mistake is one line.
+        # Its records still go to the server; on the terminal an error of the user's is one line.
         for handler in ("CONSOLE", "DEBUG"):
             os.environ.setdefault(f"PREFECT_LOGGING_HANDLERS_{handler}_LEVEL", "CRITICAL")
     from prefect.settings import (
@@ -59,9 +59,9 @@ def prefect_settings(settings: Settings, verbose: bool = False) -> Iterator[None
 
 @contextmanager
 def named_server(settings: Settings) -> Iterator[None]:
-    """Be a client of the server that is named while the context lasts; what it says against it is one line.
+    """Use the configured server while the context lasts; its errors are raised as one line.
 
-    Raises UsageError where none is named or Prefect is missing, ServiceError where it does not answer or fails.
+    Raises UsageError if no server is configured or Prefect is missing, ServiceError if it does not answer or fails.
     """
     if not is_installed():
         raise UsageError(f"Prefect is not installed; get it with: {INSTALL}")
@@ -82,13 +82,13 @@ def named_server(settings: Settings) -> Iterator[None]:
 
 
 def check_server() -> None:
-    """Raise ServiceError where no server answers at the address that Prefect's settings name, or it refuses us."""
+    """Raise ServiceError if no server answers at the address of Prefect's settings, or if it refuses access."""
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    # Asked once: Prefect's client would ask a server that is silent, or not there, for a minute and more.
+    # One request: Prefect's client would retry for a minute and more where no server answers.
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
         try:
             client.request("GET", "/admin/version")
@@ -104,10 +104,10 @@ def check_server() -> None:
 
 
 def is_unreachable(error: BaseException | None) -> bool:
-    """Whether waiting may mend it: no server answers, or one that fails itself, as while its database is away.
+    """Return whether a retry may help: no server answers, or it fails itself, as while its database is down.
 
-    Prefect wraps what its client raised where a limit is taken: causes are looked at too. What we raise ourselves is
-    of other servers, and was waited for already.
+    Prefect wraps what its client raised when a limit is acquired, so causes are examined too. Our own errors concern
+    other servers, and were retried already.
     """
     import httpx
 

@@ -1,6 +1,6 @@
-"""What flow runs return, kept in the object store: a block of Prefect's that knows a bucket and no keys.
+"""A Prefect block that stores the results of flow runs in the object store, and holds a bucket's name but no keys.
 
-Keys come from the settings of whoever reads or writes, so that Prefect's database holds none.
+Keys come from the settings of the process that reads or writes, so that Prefect's database has none.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class ResultsInObjectStore(WritableFileSystem):
     _block_type_slug = "taxi-results"
 
     bucket: str = Field(description="Name of the bucket.")
-    prefix: str = Field(default="prefect-results/", description="What keys begin with.")
+    prefix: str = Field(default="prefect-results/", description="Prefix of the keys.")
 
     async def read_path(self, path: str) -> bytes:
-        """Raises DataError or DownloadError where the object store does not give it."""
+        """Read a result. Raises DataError or DownloadError if the object store fails."""
         return await asyncio.to_thread(self._read, self._address(path))
 
     async def write_path(self, path: str, content: bytes) -> None:
-        """Raises DataError or DownloadError where the object store does not take it."""
+        """Write a result. Raises DataError or DownloadError if the object store fails."""
         await asyncio.to_thread(self._write, self._address(path), content)
 
     def _address(self, path: str) -> ObjectAddress:

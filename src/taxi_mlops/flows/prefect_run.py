@@ -1,4 +1,4 @@
-"""Runs the flow for the command line: with the server that the settings name, or one of its own."""
+"""Run the comparison as a Prefect flow for the command line, on the configured server or a temporary one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from taxi_mlops.specification import Specification
 def run_flow(
     specification: Specification | None, folder: Path, settings: Settings, observer: Observer, verbose: bool
 ) -> Comparison:
-    """Run `pipeline.compare` as a Prefect flow; None goes on with the folder's run.
+    """Run `pipeline.compare` as a Prefect flow; if the specification is None, resume the folder's run.
 
-    Raises UsageError where Prefect is not installed, ServiceError where its server does not answer, at first or any
-    more, and what the steps raise.
+    Raises UsageError if Prefect is not installed, ServiceError if its server does not answer, or fails later, and what
+    the steps raise.
     """
     if not is_installed():
         asked_by = f"{API_URL} is set" if server_is_named(settings) else "--flow was given"
@@ -50,5 +50,5 @@ def run_flow(
             except (httpx.HTTPError, PrefectException, ConcurrencySlotAcquisitionError) as error:
                 raise ServiceError(
                     f"Prefect's server failed during the run ({type(error).__name__}: {error}); no finished trial is "
-                    f"lost: go on with: taxi compare --resume {folder} --no-flow"
+                    f"lost: resume with: taxi compare --resume {folder} --no-flow"
                 ) from error

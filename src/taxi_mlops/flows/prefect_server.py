@@ -1,6 +1,6 @@
-"""A Prefect server for one process: on loopback, without pages, and gone when that process is.
+"""A temporary Prefect server for one process: on loopback, without pages, and ended with that process.
 
-Prefect's own temporary server outlives a process that is killed; this one waits on a pipe that closes with it.
+Prefect's own temporary server outlives a process that is killed; this one reads a pipe that closes with its parent.
 
 Usage: python -m taxi_mlops.flows.prefect_server SOCKET_FD    (ends when standard input does)
 """
@@ -18,15 +18,15 @@ import time
 from taxi_mlops.errors import ServiceError
 
 START_SECONDS = 120.0
-"""The first start on a machine makes a database: 20 s have been seen."""
+"""The first start on a machine creates a database, which has taken 20 s."""
 STOP_SECONDS = 10.0
 NO_CALLS_HOME = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "true"}
 
 
 def start_server() -> str:
-    """Start a server that ends with this process, and return the address of its API.
+    """Start a server that ends with this process, and return the URL of its API.
 
-    Its runs are kept in the user's own Prefect database. Raises ServiceError where it does not start.
+    Its runs are stored in the user's own Prefect database. Raises ServiceError if it does not start.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
@@ -37,7 +37,7 @@ def start_server() -> str:
             stderr=subprocess.DEVNULL,
             env=os.environ | NO_CALLS_HOME,
             pass_fds=(listening.fileno(),),
-            start_new_session=True,  # Ctrl-C is for the run, which tells the server how it ended
+            start_new_session=True,  # Ctrl-C goes to the run, which reports its end to the server
         )
     atexit.register(_stop, process)
     _await(url, process)

@@ -1,4 +1,4 @@
-"""Starts a deployment's flow run for the command line, and watches it.
+"""Start a deployment's flow run for the command line, and follow its log: `taxi run`.
 
 Import this module within `prefect_environment.named_server` alone: Prefect reads its settings as it is imported.
 """
@@ -34,16 +34,16 @@ _POLL_SECONDS = 0.5
 _LOGS_AT_ONCE = 200
 _RESTART_SECONDS = 30.0
 _MAX_OUTAGE_SECONDS = 120.0
-"""How long a server may be away from those who watch."""
+"""Maximum server outage that `--watch` tolerates."""
 _WITHOUT_NEWS = "Finished in state Completed()"
-"""What Prefect itself logs of every task that went well, without its name."""
+"""What Prefect logs of every task that succeeded, without its name: not worth a line."""
 _LAST_LOGS_SECONDS = 2.0
-"""How long to wait for the log of a run that has ended: it comes by another way than its state."""
+"""How long to wait for the log of a run that has ended, since it arrives later than the state."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A flow run. page: in Prefect's pages."""
+    """A flow run that was started. page: its URL in Prefect's pages."""
 
     id: UUID
     name: str
@@ -52,7 +52,7 @@ class StartedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a flow run ended, in Prefect's words."""
+    """The final state of a flow run, as Prefect names it."""
 
     state: str
     message: str
@@ -60,7 +60,7 @@ class RunEnd:
 
 
 def parameters_of(deployment: Deployed, given: Sequence[str]) -> dict[str, Any]:
-    """Read `key=value` words as the parameters of a deployment, checked as the flow itself does.
+    """Read `key=value` arguments as the parameters of a deployment, validated as the flow does.
 
     Raises UsageError that names the key and the value.
     """
@@ -82,13 +82,13 @@ def parameters_of(deployment: Deployed, given: Sequence[str]) -> dict[str, Any]:
 
 
 def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
-    """Have the server schedule a run at once. Raises UsageError where the deployment is not there."""
+    """Schedule a run that starts at once. Raises UsageError if the deployment does not exist."""
     with get_client(sync_client=True) as client:
         try:
             found = client.read_deployment_by_name(deployment.full_name)
         except ObjectNotFound:
             raise UsageError(f"{deployment.name} is not deployed at {client.api_url}; run: taxi deploy") from None
-        # The client asks again where no answer comes in time; the key keeps that one run.
+        # The client retries after a timeout; the key makes sure that there is one run.
         run = client.create_flow_run_from_deployment(
             found.id, parameters=parameters, idempotency_key=secrets.token_hex()
         )
@@ -96,9 +96,9 @@ def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
 
 
 def follow_run(run: StartedRun, report: Callable[[str], None]) -> RunEnd:
-    """Tell the run's log until it has ended. One that crashed has `_RESTART_SECONDS` to be begun again.
+    """Report the run's log until it has ended. After a crash, wait `_RESTART_SECONDS` for the run to be restarted.
 
-    A server that is away is waited for, since the run goes on without it.
+    An outage of the server is tolerated for `_MAX_OUTAGE_SECONDS`, since the run continues without it.
     """
     reported: set[UUID] = set()
     state: str | None = None
@@ -118,7 +118,7 @@ def follow_run(run: StartedRun, report: Callable[[str], None]) -> RunEnd:
                     raise
                 if not unreachable_since:
                     unreachable_since = time.monotonic()
-                    report("· Prefect's server is away; the run goes on without it")
+                    report("· Prefect's server is unavailable; the run continues without it")
                 time.sleep(_POLL_SECONDS)
                 continue
             unreachable_since = 0.0
@@ -131,7 +131,7 @@ def follow_run(run: StartedRun, report: Callable[[str], None]) -> RunEnd:
 def _report_new_logs(
     client: SyncPrefectClient, run: StartedRun, reported: set[UUID], report: Callable[[str], None]
 ) -> None:
-    """Tell the records that were not told yet. They come in batches, so that one may be older than one told before."""
+    """Report new records. They arrive in batches, so that a new one may be older than one reported before."""
     wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
     first = max(0, len(reported) - _LOGS_AT_ONCE // 2)
     while records := client.read_logs(wanted, limit=_LOGS_AT_ONCE, offset=first, sort=LogSort.TIMESTAMP_ASC):
@@ -144,7 +144,7 @@ def _report_new_logs(
 
 
 def _value(key: str, text: str, annotation: Any) -> Any:  # noqa: ANN401 - of any types
-    """The value of a parameter that no document declares."""
+    """Return the value of a parameter that no document declares."""
     try:
         return TypeAdapter(annotation).validate_python(text)
     except ValidationError as error:

@@ -1,9 +1,9 @@
-"""Prefect's command, whose process shows its metrics where it is told to:
+"""Run Prefect's command, and serve its process' metrics at a given address:
 
     python -m taxi_mlops.flows.prefect_worker 127.0.0.1:9465 worker start --pool taxi
 
-Prefect would show them itself (PREFECT_CLIENT_METRICS_ENABLED), but to the whole network, and each flow run that a
-worker starts would ask for the same port.
+Prefect can serve them itself (PREFECT_CLIENT_METRICS_ENABLED), but on all network interfaces, and each flow run of a
+worker would try to use the same port.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TIDY_SECONDS = 60.0
 
 
 def main() -> None:
-    """The first argument is where to listen; the others are Prefect's."""
+    """Serve metrics at the address of the first argument, and run Prefect with the others."""
     host, _, port = sys.argv.pop(1).rpartition(":")
     start_http_server(int(port), addr=host)
     Thread(target=_tidy_up, name="tidy-up", daemon=True).start()
@@ -29,12 +29,12 @@ def main() -> None:
 
 
 def _tidy_up() -> None:
-    """Now and then collect what waits in cycles, and give its memory back.
+    """Collect cyclic garbage from time to time, and return its memory to the system.
 
-    For each flow run Prefect makes several contexts for TLS, of 0.9 MB each outside of what the collector counts: left
-    to itself it would let them wait for hours.
+    For each flow run Prefect creates several TLS contexts of 0.9 MB each, which the garbage collector does not count:
+    by itself it would keep them for hours.
     """
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it
     while True:
         time.sleep(_TIDY_SECONDS)
         gc.collect()

@@ -1,7 +1,7 @@
-"""What has to be there before the first run on real services. Doing it again changes nothing.
+"""Create what the services need before the first run: `taxi setup`. Repeating it changes nothing.
 
-Databases, roles and users of the object store need an administrator; whoever starts the servers makes them (`taxi stack
-up`, or the one-shot services of `deploy/compose.yaml`). What is done here, the platform's own users may do.
+Databases, roles and users of the object store need an administrator; they are created where the servers are started
+(`taxi stack up`, or the one-shot services of `deploy/compose.yaml`). The platform's own users may do what is done here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from taxi_mlops.settings import Settings
 
 
 class Part(StrEnum):
-    """What is set up, each on a service of its own."""
+    """What is set up, each on its own service."""
 
     EXPERIMENTS = "experiments"
     BUCKETS = "buckets"
@@ -25,7 +25,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Done:
-    """One thing that is there now, or a part that failed, in one line."""
+    """The result of one part in one line, or its error."""
 
     part: Part
     said: str
@@ -33,7 +33,7 @@ class Done:
 
 
 def set_up(settings: Settings, parts: Sequence[Part] = tuple(Part)) -> Iterator[Done]:
-    """Migrate the experiment store; make the bucket of trips; deploy the flows. A part that fails costs itself."""
+    """Migrate the experiment store, create the bucket, deploy the flows. A part that fails does not stop the others."""
     steps = {Part.EXPERIMENTS: _store, Part.BUCKETS: _buckets, Part.DEPLOYMENTS: _deployments}
     for part in parts:
         try:

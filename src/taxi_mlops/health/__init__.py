@@ -1,1 +1,4 @@
-"""The state of the machine and of the services: `taxi doctor`, and metrics for Prometheus by `taxi exporter`."""
+"""Check the machine and the services: `taxi doctor`, and metrics of the platform for Prometheus: `taxi exporter`.
+
+Metrics of runs are in `monitoring`; starting and stopping services is in `stack`.
+"""

@@ -1,4 +1,4 @@
-"""Does each service that the settings name answer? If not: why, and what to do."""
+"""Check whether each configured service answers; if not, say why, and what to do."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _OTHERWISE = "See the log of the service, or correct {setting}."
 
 @dataclass(frozen=True)
 class Connection:
-    """A service that the settings name. `ask` gives what it says of itself, or raises TaxiError.
+    """A configured service. `ask` returns what it reports about itself, or raises TaxiError.
 
-    setting, secrets: the variables that name it, and that hold its user and password.
+    setting, secrets: the variables that hold its address, and its user and password.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service said: `failure` and `advice` are None where it answered."""
+    """The answer of a service. `failure` and `advice` are None if it answered."""
 
     connection: Connection
     said: str
@@ -68,7 +68,7 @@ class Answer:
 
 
 def try_connections(settings: Settings) -> tuple[Answer, ...]:
-    """Ask all services at once. Embedded ones, in files of this machine, are not asked: there is no network to try."""
+    """Check all services in parallel. Embedded ones are files of this machine and are left out."""
     connections = tuple(_connections(settings))
     if not connections:
         return ()
@@ -156,7 +156,7 @@ def _redis(url: ServiceUrl, settings: Settings) -> str:
 
 
 class _Web:
-    """Questions over HTTP."""
+    """Requests over HTTP."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -170,7 +170,7 @@ class _Web:
 
     def exporting(self, url: str) -> Callable[[], str]:
         def export() -> str:
-            self._ask("POST", url, json={}, refused_as_empty=422)  # by Loki; others take in nothing without a word
+            self._ask("POST", url, json={}, refused_as_empty=422)  # by Loki; others accept an empty request
             return "takes in what is sent"
 
         return export

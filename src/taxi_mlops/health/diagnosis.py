@@ -1,4 +1,4 @@
-"""Is this machine fit to measure on? What would get in the way, and what to do about it."""
+"""Check whether this machine is fit for measuring: what would disturb it, and what to do about that."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Health(StrEnum):
 
 
 class Finding(BaseModel):
-    """What one check found, and what to do where something is wrong."""
+    """The result of one check, with advice if something is wrong."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class Finding(BaseModel):
 
 
 def diagnose(settings: Settings) -> tuple[Finding, ...]:
-    """Run every check. A check never raises; what it cannot find out it says."""
+    """Run every check. A check never raises; what it cannot find out is part of its result."""
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _system,
@@ -98,7 +98,7 @@ def _governor() -> Finding:
     try:
         governor = path.read_text(encoding="utf-8").strip()
     except OSError:
-        return Finding(name="CPU frequency", health=Health.OK, found="not told by this system")
+        return Finding(name="CPU frequency", health=Health.OK, found="not reported by this system")
     steady = governor == "performance"
     return Finding(
         name="CPU frequency",

@@ -1,4 +1,4 @@
-"""Metrics of the platform between runs, for Prometheus to scrape: Prefect, services, certificates, what waits."""
+"""Export metrics of the platform between runs: Prefect, services, certificates, the backlog of recordings."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
 TIMEOUT_SECONDS = 2.0
-"""Of each question that is asked during a scrape."""
+"""Timeout of each request during a scrape."""
 _STATUSES = ("online", "offline")
 
 
 class PlatformCollector(Collector):
-    """Asks anew at each scrape. What does not answer is left out, and its `taxi_service_up` is 0."""
+    """Queries the services at each scrape. One that does not answer has `taxi_service_up` 0 and no other metrics."""
 
     def __init__(self, settings: Settings, recorders: tuple[str, ...]) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class PlatformCollector(Collector):
         for path in self._settings.runs_dir.rglob("recordings.json"):
             try:
                 waiting.update(noted.recorder for noted in Recordings.read(RunFolder(path.parent)).failed)
-            except TaxiError:  # a broken note is shown by `taxi runs`
+            except TaxiError:  # `taxi runs` shows a broken file
                 continue
         return waiting
 
@@ -89,7 +89,7 @@ def _prefect_families(state: PrefectState) -> Iterator[GaugeMetricFamily]:
 
 
 def _family(metric: Metric, values: Mapping[Any, float | None]) -> GaugeMetricFamily:
-    """Values by tuples of labels; None is left out."""
+    """Return a metric family from values by tuples of labels; None is left out."""
     family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
     for labels, value in values.items():
         if value is not None:
@@ -98,13 +98,13 @@ def _family(metric: Metric, values: Mapping[Any, float | None]) -> GaugeMetricFa
 
 
 def serve(registry: CollectorRegistry, host: str, port: int) -> WSGIServer:
-    """Serve a registry at /metrics, from a thread of its own, until it is shut down. Port 0 takes a free one."""
+    """Serve a registry at /metrics in a thread of its own, until it is shut down. Port 0 takes a free port."""
     server, _ = start_http_server(port, addr=host, registry=registry)
     return server
 
 
 def platform_registry(settings: Settings, recorders: tuple[str, ...]) -> CollectorRegistry:
-    """All that the exporter serves, its own process included."""
+    """Return the registry of the exporter, with the metrics of its own process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(PlatformCollector(settings, recorders))

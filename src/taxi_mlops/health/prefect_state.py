@@ -1,4 +1,4 @@
-"""What Prefect's server knows of deployments, flow runs and workers, asked by HTTP: its own metrics leave that out."""
+"""Query Prefect's server for the state of deployments, flow runs and workers, which its own metrics leave out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import httpx
 
 TAG = "taxi"
-"""Of our deployments; a server may have others."""
+"""Tag of our deployments; a server may have others."""
 NO_DEPLOYMENT = "none"
 OTHER = "other"
-"""A deployment of a name that no run of ours can bear (see the setting `deployment`): names become labels."""
+"""Label of a deployment whose name the setting `deployment` does not allow: names become labels."""
 WINDOW = timedelta(hours=24)
 STATES = ("scheduled", "pending", "running", "completed", "failed", "crashed", "cancelled", "paused", "cancelling")
 
@@ -28,7 +28,7 @@ _PAGES = 10
 
 @dataclass
 class DeploymentState:
-    """Flow runs of one deployment. Times are seconds since 1970; None for what has not happened."""
+    """Flow runs of one deployment. Times are seconds since 1970; None for what has not happened yet."""
 
     runs: Counter[str] = field(default_factory=Counter)
     created: float | None = None
@@ -40,7 +40,7 @@ class DeploymentState:
 
 @dataclass
 class PoolState:
-    """Workers of our pool by status, and when one was last heard of."""
+    """Workers of our pool by status, and the time of the last heartbeat."""
 
     workers: Counter[str] = field(default_factory=Counter)
     heartbeat: float | None = None
@@ -53,7 +53,7 @@ class PrefectState:
 
 
 def prefect_state(settings: Settings, timeout_seconds: float) -> PrefectState:
-    """Ask the server that the settings name. Raises httpx.HTTPError."""
+    """Query the configured server. Raises httpx.HTTPError."""
     import httpx
 
     auth = None
@@ -88,12 +88,12 @@ def _label(name: str) -> str:
 def _add(state: DeploymentState, run: dict[str, Any]) -> None:
     kind = str(run["state_type"] or "pending").lower()
     state.runs[kind] += 1
-    if run["start_time"] and state.queue_wait_seconds is None:  # the newest comes first
+    if run["start_time"] and state.queue_wait_seconds is None:  # the newest run comes first
         state.queue_wait_seconds = max(0.0, _seconds(run["start_time"]) - _seconds(run["expected_start_time"]))
 
 
 def _complete(client: httpx.Client, deployment: dict[str, Any], state: DeploymentState) -> None:
-    """What the window does not show: the last success and failure ever, and the two runs that come next."""
+    """Add what the window does not show: the last success and failure ever, and the next two runs."""
     deployment_id = deployment["id"]
     state.created = _seconds(deployment["created"])
     state.last_success = _last(client, deployment_id, ["COMPLETED"])

@@ -1,4 +1,4 @@
-"""Does a service answer, and until when is its certificate good?"""
+"""Check whether a service accepts connections, and when its certificate expires."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TLS = ("https", "rediss")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """up: whether it took a connection. expiry: of its certificate, in seconds since 1970; None without TLS."""
+    """up: whether it accepted a connection. expiry: of its certificate, in seconds since 1970; None without TLS."""
 
     up: bool
     expiry: float | None = None
 
 
 def addresses(settings: Settings) -> Mapping[str, str]:
-    """Where the services are that the settings name; those that are files are left out."""
+    """Return the addresses of the configured services; those that are files are left out."""
     store, mlflow = experiments_url(settings), mlflow_url(settings)
     named = {
         "experiment_store": store.reveal() if store else None,
@@ -42,7 +42,7 @@ def addresses(settings: Settings) -> Mapping[str, str]:
 
 
 def probe(address: str, ca_file: Path | None, timeout_seconds: float) -> Probe:
-    """Connect, and shake hands where the address says TLS."""
+    """Connect, with a TLS handshake if the address requires one."""
     parts = urlsplit(address)
     scheme = parts.scheme.partition("+")[0]
     host = parts.hostname or ""
@@ -54,5 +54,5 @@ def probe(address: str, ca_file: Path | None, timeout_seconds: float) -> Probe:
             with context.wrap_socket(connection, server_hostname=host) as secured:
                 certificate = secured.getpeercert() or {}
                 return Probe(up=True, expiry=ssl.cert_time_to_seconds(str(certificate["notAfter"])))
-    except OSError:  # ssl.SSLError is one
+    except OSError:  # includes ssl.SSLError
         return Probe(up=False)

@@ -1,1 +1,4 @@
-"""Record runs outside their folder: the experiment store, MLflow, the Pushgateway."""
+"""Record runs outside their folder: in the experiment store, in MLflow, at the Pushgateway.
+
+Each place is a `Recorder`. It reads the files of a run (`results`); reading recorded runs is in `runs`.
+"""

@@ -1,4 +1,4 @@
-"""Every number that a comparison found about an adapter, by name."""
+"""Flatten the results of an adapter to numbers by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from taxi_mlops.results.comparison import AdapterResult
 
 
 def values_of(result: AdapterResult) -> dict[str, float]:
-    """The single numbers of an adapter's entry by their dotted path, as `speedup.low`.
+    """Return the single numbers of an adapter's entry by their dotted path, as `speedup.low`.
 
-    Of intervals written as pairs, the ends (`fit_seconds_ci.low`); other lists are left out, and so is what is null.
+    Of intervals written as pairs, both ends (`fit_seconds_ci.low`). Other lists and nulls are left out.
     """
     return dict(_numbers("", result.model_dump(mode="json")))
 

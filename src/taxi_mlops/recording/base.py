@@ -1,4 +1,4 @@
-"""The interface that everything a run is recorded in stands behind, and what it is fed with."""
+"""The interface of recorders, and the run that they record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taxi_mlops.results.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run that has ended, read back from its folder: nothing that a recorder is fed with comes from elsewhere."""
+    """A run that has ended, read from its folder: the only input of a recorder."""
 
     folder: RunFolder
     header: RunHeader
@@ -24,7 +24,7 @@ class RecordedRun:
 
     @classmethod
     def read(cls, folder: RunFolder) -> RecordedRun:
-        """Read a run. Raises RunFolderError where the folder holds none, or one that has not ended."""
+        """Read a run. Raises RunFolderError if the folder holds none, or one that has not ended."""
         journal = Journal.read(folder.journal)
         return cls(folder, journal.header, journal.records, read_comparison(folder.comparison))
 
@@ -34,19 +34,19 @@ class RecordedRun:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The results that are there, the labels left out."""
+        """The files of results that exist, without the labels."""
         folder = self.folder
         results = (folder.comparison, folder.report, folder.hotspots, folder.specification, folder.journal)
         return tuple(path for path in results if path.is_file())
 
     @property
     def labels(self) -> tuple[Path, ...]:
-        """Files with labels, one for each adapter that gave any."""
+        """The files of labels, one for each adapter that gave any."""
         return tuple(sorted(self.folder.labels.glob("*.parquet")))
 
     @cached_property
     def content(self) -> str:
-        """Hexadecimal SHA-256 over all results. What is recorded under it already need not be recorded again."""
+        """Hexadecimal SHA-256 over all results. A run recorded under it already is not recorded again."""
         digest = hashlib.sha256()
         for path in (*self.files, *self.labels):
             with path.open("rb") as file:
@@ -55,22 +55,22 @@ class RecordedRun:
 
 
 class Recorder(Protocol):
-    """One place that runs are recorded in."""
+    """A place where runs are recorded."""
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """The name that users give on the command line."""
         ...
 
     @property
     def target(self) -> str:
-        """Where it records; bears no password."""
+        """The address of the place, with passwords masked."""
         ...
 
     def record(self, run: RecordedRun) -> str | None:
-        """Take a run in whole, or leave what was there. Returns the path of its page at the target, where it has one.
+        """Record a run whole, or change nothing. Returns the path of its page at the target, if it has one.
 
-        Recording the same run again changes nothing; one whose results have changed takes the place of its earlier
-        record. The run folder is only read. Raises ServiceError, in one line without passwords.
+        Recording the same run again changes nothing; changed results replace the earlier record. The run folder is
+        only read. Raises ServiceError, in one line without passwords.
         """
         ...

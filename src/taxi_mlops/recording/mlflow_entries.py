@@ -1,10 +1,10 @@
-"""What MLflow is told of a run: a parent entry for the comparison, and one below it for each adapter that ran.
+"""Convert a run to MLflow's form: a parent entry for the comparison, and a child for each adapter that ran.
 
 Metrics are named so that MLflow's pages group them: `time/…`, `memory/…`, `clustering/…`, `equivalence/…`,
-`quality/…`, `speedup/…` are figures of the comparison, `repeats/…` are single trials with the block as step, `growth/…`
-are costs with the number of points as step, and `system/…` fill the tab of system metrics. The parent has the figures
-that rank, by adapter, so that its own page tells the outcome and the experiment's page shows how an adapter fares over
-many comparisons. Nothing here imports MLflow.
+`quality/…`, `speedup/…` are results of the comparison, `repeats/…` are single trials with the block as step, `growth/…`
+are costs with the number of points as step, and `system/…` fill the tab of system metrics. The parent has the ranking's
+metrics by adapter, so that its page shows the outcome, and the experiment's page the history of an adapter. MLflow is
+not imported here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from taxi_mlops.results.journal import TrialRecord
 
 _SHOWN_FIRST = "time/fit_seconds_median"
 DIGEST_CHARACTERS = 36
-"""MLflow keeps no more of a data set's digest; the whole fingerprint is a tag."""
+"""MLflow limits the digest of a data set; the whole fingerprint is a tag."""
 
 _SECTIONS = {
     "fit_seconds": "time",
@@ -50,7 +50,7 @@ _REPEATS: dict[str, Callable[[TrialOutcome], float | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One value of a metric. step: the block of its trial, 0 for what belongs to no block."""
+    """One value of a metric. step: the block of its trial, 0 if it has none."""
 
     name: str
     value: float
@@ -60,7 +60,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run of MLflow's. files: what is stored beside it; folder: under this name, "" for the top."""
+    """One run of MLflow's. files: its artifacts; folder: their path, "" for the top."""
 
     name: str
     start: datetime
@@ -75,7 +75,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """The points as an input. source, schema and profile are JSON in MLflow's forms."""
+    """The points as an input. source, schema and profile are JSON in MLflow's formats."""
 
     name: str
     digest: str
@@ -86,7 +86,7 @@ class DataSet:
 
 
 def comparison_entry(run: RecordedRun, description: str) -> Entry:
-    """The parent. description: Markdown, shown at the top of its page."""
+    """Return the parent. description: Markdown, shown at the top of its page."""
     comparison, plan = run.comparison, run.header.specification.trials
     machine = comparison.machine
     winners = [entry.name for entry in comparison.ranking if entry.rank == 1]
@@ -119,10 +119,10 @@ def comparison_entry(run: RecordedRun, description: str) -> Entry:
 
 
 def adapter_entries(run: RecordedRun) -> tuple[Entry, ...]:
-    """The children, in order of the ranking. An adapter that is not installed ran no trial, and has none.
+    """Return the children, in order of the ranking. An adapter that is not installed has none.
 
-    Trials of all adapters are interleaved, so each child spans the whole comparison; milliseconds set them apart, for
-    MLflow lists what started last first.
+    Trials of all adapters are interleaved, so each child spans the whole comparison. Their starts differ by
+    milliseconds, since MLflow sorts by start.
     """
     results = {result.name: result for result in run.comparison.adapters}
     of_adapter = {name: [t for t in _main(run) if t.outcome.trial.adapter == name] for name in results}
@@ -134,7 +134,7 @@ def adapter_entries(run: RecordedRun) -> tuple[Entry, ...]:
 
 
 def data_set(comparison: Comparison) -> DataSet:
-    """The points of a comparison, with what cleaning did to them."""
+    """Return the points of a comparison as a data set, with the counts of cleaning."""
     dataset = comparison.dataset
     columns = ["latitude", "longitude", *(["weight"] if dataset.weighted else [])]
     remote = dataset.uri.startswith(("http://", "https://"))
@@ -178,10 +178,10 @@ def _adapter_entry(
 
 
 def _ranking_values(run: RecordedRun) -> list[Measured]:
-    """Medians, speed-ups and peak memory in order of the ranking, then `fit_seconds/<adapter>` by block."""
+    """Return medians, speed-ups and peak memory in order of the ranking, then `fit_seconds/<adapter>` by block."""
     results = {result.name: result for result in run.comparison.adapters}
     ranked = [results[entry.name] for entry in run.comparison.ranking]
-    figures = [
+    values = [
         *((f"fit_seconds_median/{result.name}", result.fit_seconds_median) for result in ranked),
         *((f"speedup/{result.name}", result.speedup.estimate if result.speedup else None) for result in ranked),
         *((f"peak_memory_bytes/{result.name}", result.peak_memory_bytes) for result in ranked),
@@ -191,7 +191,7 @@ def _ranking_values(run: RecordedRun) -> list[Measured]:
         for record in _main(run)
         if (seconds := record.outcome.fit_seconds) is not None
     ]
-    return [*(Measured(name, float(value), 0, _end(run)) for name, value in figures if value is not None), *blocks]
+    return [*(Measured(name, float(value), 0, _end(run)) for name, value in values if value is not None), *blocks]
 
 
 def _repeats(trials: Iterable[TrialRecord]) -> list[Measured]:
@@ -205,12 +205,12 @@ def _repeats(trials: Iterable[TrialRecord]) -> list[Measured]:
 
 
 def _main(run: RecordedRun) -> list[TrialRecord]:
-    """The trials of the main workload."""
+    """Return the trials of the main workload."""
     return [record for record in run.trials if record.outcome.trial.workload == MAIN]
 
 
 def _growth(run: RecordedRun, adapter: str) -> list[Measured]:
-    """What the adapter cost over the sizes, and how that grows; nothing where there is one size."""
+    """Return the costs of the adapter by size, and their growth; nothing if there is one size."""
     across = run.comparison.across_workloads
     growth = next((growth for growth in across.growth if growth.name == adapter), None) if across else None
     if growth is None:
@@ -226,7 +226,7 @@ def _growth(run: RecordedRun, adapter: str) -> list[Measured]:
 
 
 def _further(comparison: Comparison) -> dict[str, str]:
-    """The sizes and other parameters of the run, if there are any."""
+    """Return the sizes and other parameters of the run, if there are any."""
     points = comparison.dataset.points
     sizes = [workload.points for workload in comparison.workloads if workload.points < points]
     pairs = [workload.parameters for workload in comparison.workloads if workload.points == points]
@@ -238,20 +238,20 @@ def _further(comparison: Comparison) -> dict[str, str]:
 
 
 def _values(place: RankingEntry, result: AdapterResult, at: datetime) -> list[Measured]:
-    """The figures of an adapter; MLflow's page that compares runs opens with the first of them."""
-    figures = {_metric(name): value for name, value in values_of(result).items() if not name.endswith("confidence")}
-    if _SHOWN_FIRST in figures:
-        figures = {_SHOWN_FIRST: figures[_SHOWN_FIRST], **figures}
+    """Return the metrics of an adapter; MLflow's page for comparing runs shows the first one."""
+    values = {_metric(name): value for name, value in values_of(result).items() if not name.endswith("confidence")}
+    if _SHOWN_FIRST in values:
+        values = {_SHOWN_FIRST: values[_SHOWN_FIRST], **values}
     if place.rank is not None:
-        figures["rank"] = float(place.rank)
-    return [Measured(name, value, 0, at) for name, value in figures.items()]
+        values["rank"] = float(place.rank)
+    return [Measured(name, value, 0, at) for name, value in values.items()]
 
 
-def _metric(figure: str) -> str:
-    name = figure.replace(".", "/")
+def _metric(path: str) -> str:
+    name = path.replace(".", "/")
     for beginning, section in _SECTIONS.items():
-        if figure.startswith(beginning):
-            return f"{section}/{figure.replace('.', '_')}"
+        if path.startswith(beginning):
+            return f"{section}/{path.replace('.', '_')}"
     return name
 
 

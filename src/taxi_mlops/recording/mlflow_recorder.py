@@ -1,4 +1,4 @@
-"""Runs in MLflow: a database, or a server, by its tracking URI. MLflow is imported when a run is recorded."""
+"""Record runs in MLflow: in a database, or at a server by its tracking URI. MLflow is imported when it is used."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MLFLOW = "mlflow"
 INSTALL = "pip install 'taxi-mlops[tracking]'"
 
 _CONTENT = "content"
-"""Tag that is written last: a run without it was broken off."""
+"""Tag that is written last: a run without it is incomplete."""
 
 _METRICS_AT_ONCE = 1000
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""What kind of experiment it is; MLflow else guesses, and asks."""
+"""The kind of experiment; without it MLflow's page guesses, and asks."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -45,7 +45,7 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-"""MLflow's own default waits some minutes for a server that is down."""
+"""MLflow's own default retries for minutes if a server is down."""
 
 
 def installed() -> bool:
@@ -54,7 +54,7 @@ def installed() -> bool:
 
 @dataclass(frozen=True)
 class MlflowAccess:
-    """How a server is approached: who one is there, whose certificates are trusted, how long an answer may take."""
+    """Access to a server: credentials, trusted certificates, timeout."""
 
     username: str | None = None
     password: SecretStr | None = None
@@ -68,7 +68,7 @@ class MlflowAccess:
         )
 
     def variables(self) -> dict[str, str]:
-        """MLflow reads these from the environment, and from nowhere else."""
+        """The environment variables of this access; MLflow takes them in no other way."""
         given = {
             "MLFLOW_TRACKING_USERNAME": self.username,
             "MLFLOW_TRACKING_PASSWORD": self.password.get_secret_value() if self.password else None,
@@ -81,8 +81,8 @@ class MlflowAccess:
 class MlflowRecorder:
     """Records a parent run per comparison and a child run per adapter under one experiment.
 
-    artifacts: where files go where the URI is a database; a server has a place of its own.
-    describe: the comparison in Markdown, for the top of its page.
+    artifacts: the folder of artifacts if the URI is a database; a server has its own.
+    describe: returns the comparison in Markdown, for the top of its page.
     access: to a server.
     """
 
@@ -130,21 +130,21 @@ class MlflowRecorder:
         try:
             self._write(client, experiment, run, written)
         except BaseException:
-            with suppress(Exception):  # what cannot be removed now, the next recording removes
+            with suppress(Exception):  # the next recording removes what cannot be removed now
                 for run_id in written:
                     client.delete_run(run_id)
             raise
         for found in client.search_runs([experiment], ours):
-            if found.info.run_id not in written:  # an earlier record, or one made for an answer that was lost
+            if found.info.run_id not in written:  # an earlier record, or one whose response was lost
                 client.delete_run(found.info.run_id)
         return self._page(experiment, written[0])
 
     def _page(self, experiment: str, run_id: str) -> str | None:
-        """Of the parent; a database has no pages."""
+        """Return the page of the parent at a server; a database has none."""
         return f"#/experiments/{experiment}/runs/{run_id}" if self._is_server else None
 
     def _write(self, client: MlflowClient, experiment: str, run: RecordedRun, written: list[str]) -> None:
-        """Write all runs, the parent's mark last. written: their identifiers, as they come."""
+        """Write all runs, the parent's last tag at the end. written: their ids are appended to it."""
         inputs = _inputs(run.comparison)
         entry = comparison_entry(run, self._describe(run.comparison))
         parent = _begin(client, experiment, entry, {})
@@ -165,7 +165,7 @@ class MlflowRecorder:
         if found is None:
             try:
                 return client.create_experiment(self._experiment, self._artifact_location(), _EXPERIMENT_TAGS)
-            except MlflowException:  # another process was faster, or it cannot be made
+            except MlflowException:  # another process was faster, or the experiment cannot be created
                 found = client.get_experiment_by_name(self._experiment)
                 if found is None:
                     raise
@@ -219,7 +219,7 @@ def _milliseconds(at: datetime) -> int:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep MLflow from calling home, and from writing to the terminal: what it says goes to the log of the run."""
+    """Turn MLflow's telemetry off, and send its log records to the log of the run."""
     os.environ.update(_ENVIRONMENT)
     for name, value in _RETRIES.items():
         os.environ.setdefault(name, value)
@@ -233,7 +233,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def temporary_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables, and put back what was there: processes that are started later inherit no password."""
+    """Set variables while the context lasts, so that processes started later inherit no password."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

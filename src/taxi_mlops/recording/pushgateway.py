@@ -1,4 +1,4 @@
-"""The metrics of runs, pushed to a Prometheus Pushgateway: all that this host has counted, in one group."""
+"""Push the metrics of runs to a Prometheus Pushgateway: the totals of this host, as one group."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 PUSHGATEWAY = "pushgateway"
 JOB = "taxi-mlops"
 KEEP_SECONDS = 30 * 86_400.0
-"""A group that nothing was pushed to for so long is removed: its host or deployment is gone."""
+"""A group without a push for so long is removed: its host or deployment is gone."""
 
 _ATTEMPTS = 2
 _PAUSE_SECONDS = 0.1
 _SHARE = 0.5
-"""Of the run's budget; the rest is for spans and log records."""
+"""Of the run's time budget; the rest is for spans and log records."""
 
 
 class PushgatewayRecorder:
-    """Counts runs in a ledger on disk, and pushes it to the group of this deployment and host.
+    """Adds runs to totals on disk, and pushes these to the group of this deployment and host.
 
-    ledgers: the folder that it is kept in. timeout_seconds: for all that is asked of the gateway, outside of a run.
+    totals_folder: where they are kept. timeout_seconds: of all requests to the gateway, outside a run.
     """
 
     name = PUSHGATEWAY
@@ -75,7 +75,7 @@ class PushgatewayRecorder:
                 raise ServiceError(f"{self.target}: {error}") from None
 
     def _push(self, text: bytes, seconds: float) -> None:
-        """Push the group, and remove old ones; again where that fails."""
+        """Push the group and remove old ones; retry on failure."""
         import urllib3
 
         deadline = time.monotonic() + seconds
@@ -107,13 +107,13 @@ class PushgatewayRecorder:
         return self._url.reveal().rstrip("/")
 
     def _group_url(self, labels: Mapping[str, str]) -> str:
-        # `job` stands first in the address of a group.
+        # `job` comes first in the URL of a group.
         ordered = {"job": labels["job"], **labels}
         return f"{self._base}/metrics/" + "/".join(f"{name}/{quote(value, safe='')}" for name, value in ordered.items())
 
 
 def _ask(pool: urllib3.PoolManager, method: str, url: str, **content: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
-    """Raises HTTPError where that is refused."""
+    """Send a request. Raises HTTPError if it is refused."""
     from urllib3.exceptions import HTTPError
 
     answer = pool.request(method, url, **content)
@@ -127,7 +127,7 @@ def _pushed_at(group: Mapping[str, Any]) -> float:
 
 
 def metrics_of(run: RecordedRun) -> CollectorRegistry:
-    """The metrics of one run alone, from what its folder tells."""
+    """Return the metrics of one run alone, from the files of its folder."""
     registry = CollectorRegistry()
     metrics = MetricsCollector(registry, declared_names())
     metrics.data_loaded(run.header.n_points, run.header.provenance)
@@ -144,9 +144,9 @@ def metrics_of(run: RecordedRun) -> CollectorRegistry:
 
 
 def add_comparison(metrics: MetricsCollector, comparison: Comparison, ended: datetime, mlflow_page: str = "") -> None:
-    """Tell a collector who won, by how much, and whose clustering is equal.
+    """Add ranking, speed-ups and verdicts of a comparison to the metrics.
 
-    ended: when the last trial had. mlflow_page: where MLflow shows it, as `experiments/1/runs/…`.
+    ended: of the last trial. mlflow_page: path of its page at MLflow, as `experiments/1/runs/…`.
     """
     ranks = {entry.name: entry.rank for entry in comparison.ranking}
     for result in comparison.adapters:

@@ -1,4 +1,4 @@
-"""What was recorded where, and what failed: noted in the run folder, so that a backlog can be told."""
+"""`recordings.json`: the status of each recorder for a run, so that failed recordings can be repeated."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class RecordingState(StrEnum):
 
 
 class Recording(BaseModel):
-    """The last attempt to record a run in one place."""
+    """The last attempt of a recorder to record the run."""
 
     model_config = ConfigDict(frozen=True)
 
     recorder: str
-    target: str = Field(description="Where; bears no password.")
+    target: str = Field(description="The address, with passwords masked.")
     state: RecordingState
-    reason: str | None = Field(default=None, description="Why it failed; null where it did not.")
+    reason: str | None = Field(default=None, description="Why it failed; null if it did not.")
     at: AwareDatetime
     content: str = Field(description="SHA-256 over the results that were recorded.")
-    page: str | None = Field(default=None, description="Path at the target that shows the run; null where none does.")
+    page: str | None = Field(default=None, description="Path at the target that shows the run; null if none does.")
 
 
 class Recordings(BaseModel):
@@ -43,11 +43,11 @@ class Recordings(BaseModel):
 
     @classmethod
     def read(cls, folder: RunFolder) -> Recordings:
-        """What the folder notes; nothing where nothing was recorded yet. Raises RunFolderError for a broken file."""
+        """Read the file of the folder; empty if nothing was recorded yet. Raises RunFolderError for a broken file."""
         return read_document(cls, folder.recordings, "remove it and record again") or cls()
 
     def holds(self, recorder: Recorder, run: RecordedRun) -> bool:
-        """Whether the run is recorded there as it is now."""
+        """Return whether the recorder has recorded the current results of the run."""
         return any(
             (noted.recorder, noted.target, noted.state, noted.content)
             == (recorder.name, recorder.target, RecordingState.RECORDED, run.content)
@@ -60,7 +60,7 @@ class Recordings(BaseModel):
 
 
 def note(run: RecordedRun, recorder: Recorder, reason: str | None, page: str | None = None) -> Recording:
-    """Note in the run folder that a recorder took the run in, or why it did not. The folder must be held."""
+    """Write to the run folder that a recorder succeeded, or why it failed. The folder must be locked."""
     recording = Recording(
         recorder=recorder.name,
         target=recorder.target,

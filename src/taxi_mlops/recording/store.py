@@ -1,4 +1,4 @@
-"""Runs in the experiment store, a database of typed columns."""
+"""Record runs in the experiment store, a database of typed columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORE = "store"
 
 
 class StoreRecorder:
-    """Records runs in the database at a URL, made and brought to the current schema when first needed."""
+    """Records runs in the database at a URL, which is created and migrated when it is first used."""
 
     name = STORE
 
@@ -44,7 +44,7 @@ class StoreRecorder:
 
 
 def _data_set(session: Session, comparison: Comparison) -> DataSetRow:
-    """The row of these points, an earlier run's where there is one."""
+    """Return the row of these points, an earlier run's if there is one."""
     dataset = comparison.dataset
     known = select(DataSetRow).where(
         DataSetRow.fingerprint == dataset.fingerprint,
@@ -135,7 +135,7 @@ def _adapter(
 
 
 def _values(comparison: Comparison, adapter: str) -> Iterator[ValueRow]:
-    """The numbers of an adapter on every workload."""
+    """Return the rows of all numbers of an adapter, on every workload."""
     for key, findings in ((MAIN, comparison), *((workload.key, workload) for workload in comparison.workloads)):
         for result in findings.adapters:
             if result.name == adapter:

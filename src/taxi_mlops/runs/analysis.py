@@ -1,4 +1,4 @@
-"""Several runs on one machine, taken together, each with all of its workloads."""
+"""Analyse several runs of one machine together, with all of their workloads: `taxi runs analyze`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from taxi_mlops.runs.run_pair import unlike
 
 
 def analyze(comparisons: Sequence[Comparison], points: int | None) -> AcrossWorkloads:
-    """Take different runs together; points: the size to forecast, none for one ten times as large as the largest.
+    """Analyse runs together. points: the size to forecast; None for ten times the largest.
 
-    Raises UsageError where their timings cannot be compared, or where they have fewer than two workloads.
+    Raises UsageError if their timings cannot be compared, or if they have fewer than two workloads.
     """
     first, *others = comparisons
     for other in others:

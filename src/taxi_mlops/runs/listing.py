@@ -1,4 +1,4 @@
-"""The runs that are known: those below a folder, ended or not, and those of the experiment store."""
+"""List runs: those below a folder, whether they ended or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from taxi_mlops.results.run_folder import RunFolder
 
 
 class RunSummary(BaseModel):
-    """One run in a line. What cannot be told is null."""
+    """A run in one line. What is unknown is null."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,17 +31,15 @@ class RunSummary(BaseModel):
     min_samples: int | None = None
     adapters: tuple[str, ...] = ()
     winners: tuple[str, ...] = Field(default=(), description="Adapters of rank 1.")
-    state: str = Field(description="ended, or how far it came, or what is wrong with its files.")
-    unrecorded: tuple[str, ...] = Field(
-        default=(), description="Recorders that failed; `taxi record` feeds them again."
-    )
+    state: str = Field(description="ended, or the progress, or what is wrong with its files.")
+    unrecorded: tuple[str, ...] = Field(default=(), description="Recorders that failed; `taxi record` retries them.")
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are asked for; None asks for all.
+    """A filter of runs; None selects all.
 
-    adapter: a name. data: a part of the address of the trips, or the beginning of the points' fingerprint.
+    adapter: a name. data: a part of the address of the trips, or the start of the points' fingerprint.
     """
 
     adapter: str | None = None
@@ -50,7 +48,7 @@ class RunFilter:
     limit: int | None = None
 
     def takes(self, run: RunSummary) -> bool:
-        """Whether a run is among them, the limit left aside. What a run does not tell, it does not match."""
+        """Return whether a run matches, apart from the limit. A run with an unknown value does not."""
         if self.adapter is not None and self.adapter not in run.adapters:
             return False
         if self.since is not None and (run.created_at is None or run.created_at < self.since):
@@ -61,13 +59,13 @@ class RunFilter:
 
 
 def newest_first(runs: Iterable[RunSummary], limit: int | None) -> tuple[RunSummary, ...]:
-    """The runs by date, those without one last; at most `limit`."""
+    """Return the runs by date, those without one last; at most `limit`."""
     ordered = sorted(runs, key=lambda run: run.created_at.timestamp() if run.created_at else 0.0, reverse=True)
     return tuple(ordered[:limit])
 
 
 def list_runs(parent: Path, wanted: RunFilter = RunFilter()) -> tuple[RunSummary, ...]:
-    """Every folder below `parent` that holds a run, the newest first. Raises RunFolderError where it cannot be read."""
+    """List every folder below `parent` that holds a run, the newest first. Raises RunFolderError if that fails."""
     try:
         folders = [RunFolder(entry) for entry in parent.iterdir() if entry.is_dir()]
     except FileNotFoundError:
@@ -79,7 +77,7 @@ def list_runs(parent: Path, wanted: RunFilter = RunFilter()) -> tuple[RunSummary
 
 
 def unrecorded(folder: RunFolder) -> tuple[str, ...]:
-    """The recorders that failed to take in the run of this folder. Raises RunFolderError for a broken note of them."""
+    """Return the recorders that failed for the run of this folder. Raises RunFolderError for a broken file."""
     return tuple(recording.recorder for recording in Recordings.read(folder).failed)
 
 

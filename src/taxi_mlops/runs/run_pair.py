@@ -1,4 +1,4 @@
-"""Two runs of one workload on one machine, figure by figure; unlike ones are refused."""
+"""Compare two runs of one workload on one machine, value by value: `taxi runs compare`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEED = 0
 
 
 class AdapterPair(BaseModel):
-    """One adapter in both runs. A ratio is the second run's figure over the first's."""
+    """One adapter in both runs. A ratio is the second run's value over the first's."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,14 +21,14 @@ class AdapterPair(BaseModel):
     status: tuple[str, str]
     fit_seconds_median: tuple[float | None, float | None]
     fit_seconds_ratio: Speedup | None = Field(description="Above 1, the second run took longer.")
-    fit_seconds_ratio_reason: str | None = Field(description="Why there is no ratio; null where there is one.")
+    fit_seconds_ratio_reason: str | None = Field(description="Why there is no ratio; null if there is one.")
     peak_memory_bytes: tuple[int | None, int | None]
     n_clusters: tuple[int | None, int | None]
     n_noise: tuple[int | None, int | None]
 
 
 class RunPair(BaseModel):
-    """Two runs that may be compared."""
+    """Two comparable runs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class RunPair(BaseModel):
 
 
 def compare_runs(first: Comparison, second: Comparison) -> RunPair:
-    """Put two runs side by side. Raises UsageError naming what differs where timings cannot be compared."""
+    """Compare two runs. Raises UsageError naming what differs if their timings cannot be compared."""
     differing = unlike(first, second)
     if differing:
         raise UsageError(f"{first.run_id} and {second.run_id} are unlike, so not comparable: {'; '.join(differing)}")
@@ -56,7 +56,7 @@ def compare_runs(first: Comparison, second: Comparison) -> RunPair:
 
 
 def unlike(first: Comparison, second: Comparison) -> tuple[str, ...]:
-    """What keeps the timings of two runs from being compared: host, versions, data, parameters, threads."""
+    """Return what differs so that timings cannot be compared: host, versions, data, parameters, threads."""
     before, after = _conditions(first), _conditions(second)
     differing = [
         f"{name}: {before.get(name)} and {after.get(name)}"

@@ -1,4 +1,4 @@
-"""Runs read back from the experiment store."""
+"""Read runs from the experiment store."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow
 
 
 def known_runs(url: ServiceUrl | None, parent: Path, wanted: RunFilter) -> tuple[RunSummary, ...]:
-    """The runs of the store, and those below `parent` that it does not hold; the newest first.
+    """Return the runs of the store, and those below `parent` that it does not have; the newest first.
 
-    url: of the store, None where there is none. Raises ServiceError where the store cannot be read.
+    url: of the store, None if there is none. Raises ServiceError if the store cannot be read.
     """
     stored = stored_runs(url, wanted)
     held = {run.run_id for run in stored}
@@ -30,7 +30,7 @@ def known_runs(url: ServiceUrl | None, parent: Path, wanted: RunFilter) -> tuple
 
 
 def stored_runs(url: ServiceUrl | None, wanted: RunFilter) -> tuple[RunSummary, ...]:
-    """The runs of the store, the newest first; none where there is none, or not yet. Raises ServiceError."""
+    """Return the runs of the store, the newest first; empty if there is no store yet. Raises ServiceError."""
     query = _query(wanted).options(selectinload(ComparisonRow.adapters), selectinload(ComparisonRow.data_set))
     with reading(url) as connection:
         if connection is None:
@@ -40,9 +40,9 @@ def stored_runs(url: ServiceUrl | None, wanted: RunFilter) -> tuple[RunSummary, 
 
 
 def find_comparison(url: ServiceUrl | None, named: str) -> Comparison:
-    """The comparison of a run: by its folder, its run id, or the beginning of one that only it has.
+    """Return the comparison of a run, named by its folder, its run id, or an unambiguous start of that.
 
-    Raises RunFolderError for a folder without one, UsageError where no run, or more than one, is called so.
+    Raises RunFolderError for a folder without one, UsageError if no run, or more than one, matches.
     """
     if Path(named).is_dir():
         return read_comparison(RunFolder(Path(named)).comparison)
@@ -73,7 +73,7 @@ def _query(wanted: RunFilter) -> Select[tuple[ComparisonRow]]:
 
 
 def conditions(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:
-    """What a filter asks of comparisons, and of their adapters and data sets, which the query must join for that."""
+    """Return the conditions of a filter on comparisons, adapters and data sets, which the query must join."""
     if wanted.adapter is not None:
         yield AdapterRow.adapter == wanted.adapter
     if wanted.since is not None:
@@ -104,7 +104,7 @@ def _summary(row: ComparisonRow) -> RunSummary:
 
 
 def _backlog(folder: RunFolder) -> tuple[str, ...]:
-    """What the folder tells, where it is still there and on this host."""
+    """Return what the folder reports as failed, if it still exists on this host."""
     try:
         return unrecorded(folder)
     except TaxiError:

@@ -1,4 +1,4 @@
-"""Trials of one adapter over all recorded runs."""
+"""Read the trials of one adapter over all recorded runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taxi_mlops.storage.experiments import TrialRow
 
 
 class StoredTrial(BaseModel):
-    """One trial in a line. What did not come about is null."""
+    """A trial in one line. What was not measured is null."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -31,7 +31,7 @@ class StoredTrial(BaseModel):
 
 
 def stored_trials(url: ServiceUrl, adapter: str, since: datetime | None, limit: int) -> tuple[StoredTrial, ...]:
-    """The newest trials of an adapter, the last first; none where there is no store yet. Raises ServiceError."""
+    """Return the newest trials of an adapter, the last first; empty if there is no store yet. Raises ServiceError."""
     with reading(url) as connection:
         if connection is None:
             return ()
@@ -40,7 +40,7 @@ def stored_trials(url: ServiceUrl, adapter: str, since: datetime | None, limit: 
 
 
 def trials_query(adapter: str, since: datetime | None, limit: int) -> Select[tuple[object, ...]]:
-    """What is asked, along the index of adapter and date."""
+    """Return the query, which uses the index of adapter and date."""
     columns = [getattr(TrialRow, name) for name in StoredTrial.model_fields]
     query = select(*columns).where(TrialRow.adapter == adapter).order_by(TrialRow.finished_at.desc()).limit(limit)
     return query if since is None else query.where(TrialRow.finished_at >= since)

@@ -1,4 +1,4 @@
-"""How the figures of each adapter went over the runs of the experiment store, and which of them got worse."""
+"""Compute the trend of each adapter's metrics over the runs of the experiment store, and find regressions."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from taxi_mlops.storage.experiments import AdapterRow, ComparisonRow, DataSetRow
 
 SEED = 0
 MAX_RUNS = 200
-"""The newest runs of a series that are looked at."""
+"""How many of the newest runs of a series are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure that is followed. name: as the store calls it.
+    """A metric whose trend is computed. name: as in the store.
 
     per_point: whether it is divided by the points. ratio: whether levels are compared by their ratio, else by their
-    difference. least: the shift that matters, as such a ratio or difference. rising_is_worse: which way is bad.
+    difference. least: the smallest relevant shift, as such a ratio or difference. rising_is_worse: the bad direction.
     """
 
     name: str
@@ -61,7 +61,7 @@ _FACTORS = {"µs": 1e6, "MB": 1e-6, "": 1.0}
 
 
 class Verdict(StrEnum):
-    """What a series says."""
+    """The verdict on a series."""
 
     REGRESSION = "regression"
     IMPROVEMENT = "improvement"
@@ -70,11 +70,11 @@ class Verdict(StrEnum):
 
 
 class SeriesKey(ResultDocument):
-    """What must be alike for runs to be followed as one series."""
+    """The properties that all runs of one series share."""
 
     adapter: str
     data: str = Field(description="Address of the trips.")
-    points: int = Field(description="To two digits: a file that grows a little goes on with its series.")
+    points: int = Field(description="To two digits: a file that grows a little stays in its series.")
     eps_metres: float
     min_samples: int
     threads: int
@@ -82,7 +82,7 @@ class SeriesKey(ResultDocument):
 
 
 class ValueTrend(ResultDocument):
-    """One figure over the runs of a series. Tests of figures that are ratios are on their logarithms."""
+    """One metric over the runs of a series. Tests of ratios use their logarithms."""
 
     measure: str
     title: str
@@ -90,10 +90,10 @@ class ValueTrend(ResultDocument):
     values: tuple[float, ...] = Field(description="The oldest first.")
     runs: tuple[str, ...]
     verdict: Verdict
-    said: str = Field(description="The verdict in a sentence.")
-    change: ChangePoint | None = Field(description="The most likely lasting shift, whether or not it counts.")
+    said: str = Field(description="The verdict as a sentence.")
+    change: ChangePoint | None = Field(description="The most likely lasting shift, whether or not it is significant.")
     p_adjusted: float | None = Field(description="Of the shift, by Holm over all series.")
-    prediction: Prediction | None = Field(description="Where the last value was expected, from those before it.")
+    prediction: Prediction | None = Field(description="Interval of the last value, predicted from those before it.")
 
 
 class SeriesTrend(ResultDocument):
@@ -104,29 +104,27 @@ class SeriesTrend(ResultDocument):
     dates: tuple[AwareDatetime, ...]
     versions: tuple[str, ...] = Field(description="Of the library, in order, each once.")
     fingerprints: int = Field(description="How many different sets of points the runs were on.")
-    figures: tuple[ValueTrend, ...]
-    remarks: tuple[str, ...] = Field(description="What the last run did otherwise: another status, another verdict.")
+    figures: tuple[ValueTrend, ...]  # codespell:ignore figures
+    remarks: tuple[str, ...] = Field(description="Differences of the last run: another status, another verdict.")
 
 
 class Trends(ResultDocument):
-    """All series of the store that a filter takes."""
+    """All series of the store that match a filter."""
 
     schema_version: Literal[1] = 1
     made_at: AwareDatetime
-    store: str = Field(description="Where the runs were read; bears no password.")
+    store: str = Field(description="Address of the store, with passwords masked.")
     series: tuple[SeriesTrend, ...]
 
     @property
     def regressions(self) -> tuple[tuple[SeriesTrend, str], ...]:
-        """What got worse, in sentences."""
-        return tuple(
-            (series, said)
-            for series in self.series
-            for said in (
-                *(figure.said for figure in series.figures if figure.verdict is Verdict.REGRESSION),
-                *series.remarks,
-            )
-        )
+        """The regressions, as sentences."""
+        found: list[tuple[SeriesTrend, str]] = []
+        for series in self.series:
+            trends = series.figures  # codespell:ignore figures
+            found += [(series, trend.said) for trend in trends if trend.verdict is Verdict.REGRESSION]
+            found += [(series, remark) for remark in series.remarks]
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +138,15 @@ class _Run:
     status: str
     verdict: str | None
     version: str | None
-    figures: Mapping[str, float]
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class _Followed:
-    """A measure over those runs of a series that have it, the oldest first.
+class _History:
+    """A metric over the runs of a series that have it, the oldest first.
 
-    values: in its unit. scaled: the values, or their logarithms where levels are compared by their ratio. change: the
-    most likely lasting shift of these.
+    values: in its unit. scaled: the values, or their logarithms if levels are compared by their ratio. change: the most
+    likely lasting shift of these.
     """
 
     measure: Measure
@@ -159,23 +157,23 @@ class _Followed:
 
 
 def read_trends(url: ServiceUrl, wanted: RunFilter) -> Trends:
-    """Follow every adapter on every workload. Raises ServiceError where the store cannot be read."""
+    """Compute the trend of every adapter on every workload. Raises ServiceError if the store cannot be read."""
     found = _read(url, wanted)
-    followed = {key: tuple(_followed(runs)) for key, runs in found.items()}
-    figures = [figure for of_series in followed.values() for figure in of_series]
-    adjusted = iter(holm([figure.change.p_value for figure in figures if figure.change is not None]))
-    last_tests = sum(len(figure.values) > MIN_RUNS_FOR_PREDICTION for figure in figures)
+    followed = {key: tuple(_histories(runs)) for key, runs in found.items()}
+    histories = [history for of_series in followed.values() for history in of_series]
+    adjusted = iter(holm([history.change.p_value for history in histories if history.change is not None]))
+    last_tests = sum(len(history.values) > MIN_RUNS_FOR_PREDICTION for history in histories)
     confidence = 1.0 - (1.0 - CONFIDENCE) / max(last_tests, 1)
     series = []
     for key, runs in found.items():
-        p_values = [None if figure.change is None else next(adjusted) for figure in followed[key]]
-        judged = [_judged(figure, p, confidence) for figure, p in zip(followed[key], p_values, strict=True)]
+        p_values = [None if history.change is None else next(adjusted) for history in followed[key]]
+        judged = [_value_trend(history, p, confidence) for history, p in zip(followed[key], p_values, strict=True)]
         series.append(_series(key, runs, judged))
     return Trends(made_at=datetime.now(UTC), store=str(url), series=tuple(series))
 
 
 def _read(url: ServiceUrl, wanted: RunFilter) -> dict[SeriesKey, list[_Run]]:
-    """The runs of each series, the oldest first; series in order of their names."""
+    """Return the runs of each series, the oldest first; series in order of their names."""
     found: dict[SeriesKey, list[_Run]] = {}
     with reading(url) as connection:
         if connection is None:
@@ -228,7 +226,7 @@ def _query(wanted: RunFilter) -> Select[tuple[object, ...]]:
         )
         .join(ComparisonRow, ComparisonRow.run_id == AdapterRow.run_id)
         .join(DataSetRow, DataSetRow.id == ComparisonRow.data_set_id)
-        .where(AdapterRow.version.is_not(None))  # those whose library was there
+        .where(AdapterRow.version.is_not(None))  # those whose library was installed
         .order_by(ComparisonRow.created_at)
     )
     return query.where(*conditions(wanted))
@@ -250,66 +248,66 @@ def _two_digits(points: int) -> int:
     return round(points, -digits)
 
 
-def _followed(runs: Sequence[_Run]) -> Iterator[_Followed]:
-    """Each measure that any run has."""
+def _histories(runs: Sequence[_Run]) -> Iterator[_History]:
+    """Return each metric that any run has."""
     for measure in MEASURES:
-        having = [run for run in runs if measure.name in run.figures]
+        having = [run for run in runs if measure.name in run.values]
         if having:
             factor = _FACTORS[measure.unit]
-            values = [run.figures[measure.name] * factor / (run.n_points if measure.per_point else 1) for run in having]
+            values = [run.values[measure.name] * factor / (run.n_points if measure.per_point else 1) for run in having]
             scaled = np.log(values) if measure.ratio else np.asarray(values, dtype=np.float64)
-            yield _Followed(
+            yield _History(
                 measure, tuple(values), tuple(run.run_id for run in having), scaled, change_point(scaled, SEED)
             )
 
 
-def _judged(figure: _Followed, p_adjusted: float | None, confidence: float) -> ValueTrend:
-    """p_adjusted: of its shift, None where it has none. confidence: of the interval that the last value is held to."""
-    shift = _lasting_shift(figure, p_adjusted)
-    prediction = predict_last(figure.scaled[shift.index if shift else 0 :], confidence)
-    verdict, said = _verdict(figure, shift, prediction)
+def _value_trend(history: _History, p_adjusted: float | None, confidence: float) -> ValueTrend:
+    """Return the trend. p_adjusted: of its shift, None if it has none. confidence: of the prediction interval."""
+    shift = _lasting_shift(history, p_adjusted)
+    prediction = predict_last(history.scaled[shift.index if shift else 0 :], confidence)
+    verdict, said = _verdict(history, shift, prediction)
     return ValueTrend(
-        measure=figure.measure.name,
-        title=figure.measure.title,
-        unit=figure.measure.unit,
-        values=figure.values,
-        runs=figure.runs,
+        measure=history.measure.name,
+        title=history.measure.title,
+        unit=history.measure.unit,
+        values=history.values,
+        runs=history.runs,
         verdict=verdict,
         said=said,
-        change=figure.change,
+        change=history.change,
         p_adjusted=p_adjusted,
         prediction=prediction,
     )
 
 
-def _lasting_shift(figure: _Followed, p_adjusted: float | None) -> ChangePoint | None:
-    """The shift, where it is both proven and large enough to matter."""
-    change = figure.change
+def _lasting_shift(history: _History, p_adjusted: float | None) -> ChangePoint | None:
+    """Return the shift if it is both significant and large enough to be relevant."""
+    change = history.change
     if change is None or p_adjusted is None or p_adjusted >= 1.0 - CONFIDENCE:
         return None
-    return change if _matters(figure.measure, change.after - change.before) else None
+    return change if _matters(history.measure, change.after - change.before) else None
 
 
 def _matters(measure: Measure, shift: float) -> bool:
     return abs(shift) >= (math.log(measure.least) if measure.ratio else measure.least)
 
 
-def _verdict(figure: _Followed, change: ChangePoint | None, prediction: Prediction | None) -> tuple[Verdict, str]:
-    """The verdict, and what it is in a sentence. change: the lasting shift, if any."""
-    measure = figure.measure
+def _verdict(history: _History, change: ChangePoint | None, prediction: Prediction | None) -> tuple[Verdict, str]:
+    """Return the verdict, and a sentence that explains it. change: the lasting shift, if any."""
+    measure = history.measure
     if change is not None:
         shift = change.after - change.before
-        said = f"{measure.title}: {_moved(measure, shift)} since {figure.runs[change.index]}"
+        said = f"{measure.title}: {_moved(measure, shift)} since {history.runs[change.index]}"
         return _worse_or_better(measure, shift), said
     if prediction is None:
-        return Verdict.TOO_FEW, f"{measure.title}: {len(figure.values)} runs are too few to tell"
-    shift = float(figure.scaled[-1]) - (prediction.low + prediction.high) / 2.0
+        return Verdict.TOO_FEW, f"{measure.title}: {len(history.values)} runs are too few to tell"
+    shift = float(history.scaled[-1]) - (prediction.low + prediction.high) / 2.0
     if not prediction.within and _matters(measure, shift):
         return _worse_or_better(measure, shift), (
-            f"{measure.title}: {_moved(measure, shift)} in the last run, {figure.runs[-1]}, beyond what the runs "
+            f"{measure.title}: {_moved(measure, shift)} in the last run, {history.runs[-1]}, beyond what the runs "
             "before it let expect"
         )
-    return Verdict.STEADY, f"{measure.title}: steady over {len(figure.values)} runs"
+    return Verdict.STEADY, f"{measure.title}: steady over {len(history.values)} runs"
 
 
 def _worse_or_better(measure: Measure, shift: float) -> Verdict:
@@ -320,20 +318,20 @@ def _moved(measure: Measure, shift: float) -> str:
     return f"{math.exp(shift) - 1.0:+.0%}" if measure.ratio else f"{shift:+.3f}"
 
 
-def _series(key: SeriesKey, runs: Sequence[_Run], figures: Sequence[ValueTrend]) -> SeriesTrend:
+def _series(key: SeriesKey, runs: Sequence[_Run], trends: Sequence[ValueTrend]) -> SeriesTrend:
     return SeriesTrend(
         key=key,
         runs=tuple(run.run_id for run in runs),
         dates=tuple(run.created_at for run in runs),
         versions=tuple(dict.fromkeys(run.version for run in runs if run.version)),
         fingerprints=len({run.fingerprint for run in runs}),
-        figures=tuple(figures),
+        figures=tuple(trends),  # codespell:ignore figures
         remarks=tuple(_remarks(runs)),
     )
 
 
 def _remarks(runs: Sequence[_Run]) -> Iterator[str]:
-    """What the last run did that the one before it did not."""
+    """Return how the last run differs from the one before it."""
     if len(runs) < 2:
         return
     before, last = runs[-2:]
