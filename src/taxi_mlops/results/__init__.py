@@ -1,1 +1,4 @@
-"""The files of a run: the journal, the JSON documents such as `comparison.json`, the labels, and their folders."""
+"""The files of a run: the journal, the JSON documents such as `comparison.json`, the labels, and their folders.
+
+They are computed and written here, and read again. Places outside the run folder are in `recording`.
+"""

@@ -1,4 +1,4 @@
-"""From a journal and the equivalence verdicts to the comparison: figures, speed-ups, ranking, warnings."""
+"""Compute a comparison from the journal and the equivalence verdicts: metrics, speed-ups, ranking, warnings."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _TIMED = frozenset(name for name in AdapterResult.model_fields if "seconds" in n
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """How the answers compare. reference: the adapter that the others were held against, None where none ended well.
+    """The verdicts on all answers. reference: the adapter that the others are compared with, None if all failed.
 
-    by_adapter: the reference left out. warnings: what was noticed on the way.
+    by_adapter: without the reference. warnings: that arose on the way.
     """
 
     reference: str | None
@@ -51,8 +51,8 @@ def assemble(
     verdicts: Verdicts,
     quality: Mapping[str, QualityMetrics] = MappingProxyType({}),
 ) -> Comparison:
-    """Put the document together from all outcomes on one workload, its verdicts, and by name the adapters' descriptions
-    and the quality of their clusterings. header: of that workload (`RunHeader.of`).
+    """Compute the document from all outcomes on one workload, its verdicts, and by name the adapters' descriptions and
+    the quality of their clusterings. header: of that workload (`RunHeader.of`).
     """
     seed = header.specification.trials.seed
     by_name: dict[str, list[TrialOutcome]] = {}
@@ -90,7 +90,7 @@ def assemble(
             *header.provenance.notes,
             *([str(header.eps_choice)] if header.eps_choice else []),
             *verdicts.warnings,
-            *(_few(header) if contenders or not header.specification.trials.repeats else ()),
+            *(_few_repeats(header) if contenders or not header.specification.trials.repeats else ()),
             *_instabilities(metrics),
             *_remarks(outcomes),
         ),
@@ -99,12 +99,12 @@ def assemble(
 
 
 def of_workload(outcomes: Sequence[TrialOutcome], key: str) -> list[TrialOutcome]:
-    """The outcomes of the trials on one workload."""
+    """Return the outcomes of the trials on one workload."""
     return [outcome for outcome in outcomes if outcome.trial.workload == key]
 
 
 def with_further(main: Comparison, further: Mapping[str, Comparison]) -> Comparison:
-    """Put the comparisons of all workloads of a run into one, and take them together. further: by key."""
+    """Join the comparisons of all workloads of a run, and analyse them together. further: by key."""
     if not further:
         return main
     whole = main.model_copy(
@@ -117,7 +117,7 @@ def with_further(main: Comparison, further: Mapping[str, Comparison]) -> Compari
 
 
 def _further(key: str, comparison: Comparison, main: Comparison) -> WorkloadResult:
-    """What was found on a further workload; what the main one's warnings say already is not said again."""
+    """Return the results on a further workload, without the warnings that the main one has too."""
     dataset = comparison.dataset
     return WorkloadResult(
         key=key,
@@ -133,7 +133,7 @@ def _further(key: str, comparison: Comparison, main: Comparison) -> WorkloadResu
 
 
 def workloads_of(comparison: Comparison) -> tuple[MeasuredWorkload, ...]:
-    """All workloads of a comparison, those of fewer points before the main one."""
+    """Return all workloads of a comparison, those of fewer points before the main one."""
     points = comparison.dataset.points
     further = [(workload.points, _measured(comparison, workload.points, workload)) for workload in comparison.workloads]
     return (
@@ -229,7 +229,7 @@ def _unavailable(adapter: UnavailableAdapter) -> AdapterResult:
 
 
 def _why_undefined(result: AdapterResult, reference: str | None) -> dict[str, str]:
-    """A reason for every field that is null, `reason` itself left out: it is null where all is well."""
+    """Return a reason for every field that is null, except `reason`, which is null if nothing failed."""
     nulls = [field for field, value in result if value is None and field != "reason"]
     return {field: _why(field, result, reference) for field in nulls}
 
@@ -248,7 +248,7 @@ def _why(field: str, result: AdapterResult, reference: str | None) -> str:
         "speedup": "needs two blocks in which both the adapter and the reference ended well",
         "quality": "was not measured",
     }
-    return reasons.get(field, "the trials did not tell")
+    return reasons.get(field, "the trials did not report it")
 
 
 def _ranking(
@@ -304,7 +304,7 @@ def _unranked(result: AdapterResult, reason: str | None) -> RankingEntry:
     return RankingEntry(name=result.name, fit_seconds_median=result.fit_seconds_median, reason=reason)
 
 
-def _few(header: RunHeader) -> list[str]:
+def _few_repeats(header: RunHeader) -> list[str]:
     repeats = header.specification.trials.repeats
     if repeats >= MIN_VALUES_FOR_RESAMPLING:
         return []
@@ -317,13 +317,13 @@ def _few(header: RunHeader) -> list[str]:
 
 
 def _remarks(outcomes: Sequence[TrialOutcome]) -> list[str]:
-    """What trials that ended well did besides answering, once for each adapter and remark."""
-    told = [(o.trial.adapter, o.cause) for o in outcomes if o.status is TrialStatus.OK and o.cause is not None]
-    return [f"{name}: {remark}" for name, remark in dict.fromkeys(told)]
+    """Return the remarks of successful trials, one for each adapter and remark."""
+    remarks = [(o.trial.adapter, o.cause) for o in outcomes if o.status is TrialStatus.OK and o.cause is not None]
+    return [f"{name}: {remark}" for name, remark in dict.fromkeys(remarks)]
 
 
 def _instabilities(metrics: Mapping[str, PerformanceMetrics]) -> list[str]:
-    """One line for all adapters: what makes timings spread is mostly the machine."""
+    """Return one line for all adapters: unstable timings are mostly the machine's."""
     spreads = {name: instability(list(measured.fit_seconds.values())) for name, measured in metrics.items()}
     unstable = [f"{name} by {spread:.0%}" for name, spread in spreads.items() if spread is not None]
     if not unstable:

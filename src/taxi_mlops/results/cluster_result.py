@@ -1,4 +1,4 @@
-"""`cluster.json` and `prediction.json`: what a clustering and a prediction found, and the folders that they lie in.
+"""`cluster.json` and `prediction.json`: the results of a clustering and of a prediction, and their folders.
 
 History of the schema:
 1 - first version.
@@ -20,16 +20,16 @@ from taxi_mlops.trials.machine import Machine
 
 
 class AdapterUsed(ResultDocument):
-    """The implementation that clustered."""
+    """The implementation that was used."""
 
     name: str
     version: str = Field(description="Version of the library behind the adapter.")
     exact: bool = Field(description="Whether the adapter promises the clustering of DBSCAN.")
-    note: str = Field(default="", description="Where the implementation is not simply DBSCAN.")
+    note: str = Field(default="", description="How the implementation differs from DBSCAN.")
 
 
 class ModelUsed(ResultDocument):
-    """A saved clustering that predicted."""
+    """The saved clustering that was used to predict."""
 
     path: str
     eps_metres: float
@@ -39,14 +39,14 @@ class ModelUsed(ResultDocument):
 
 
 class PredictionResult(ResultDocument):
-    """What one prediction found, but for the labels themselves."""
+    """The results of one prediction, without the labels themselves."""
 
     schema_version: Literal[1] = 1
     created_at: AwareDatetime
     dataset: Dataset
     model: ModelUsed
     n_in_clusters: int = Field(description="Points within eps of a core point.")
-    share_in_clusters: float = Field(description="These over all points.")
+    share_in_clusters: float = Field(description="Their share of all points.")
     seconds: dict[str, float] = Field(description="Wall-clock seconds of each stage.")
     labels: str = Field(description="Name of the file of labels.")
     warnings: tuple[str, ...]
@@ -54,18 +54,18 @@ class PredictionResult(ResultDocument):
 
 
 class LargestCluster(ResultDocument):
-    """One of the largest clusters. The outline is that of hotspots.geojson."""
+    """One of the largest clusters. Its outline is in hotspots.geojson."""
 
     label: int = Field(description="As in the file of labels.")
     points: int = Field(description="Points of the cluster.")
     latitude: float = Field(description="Mean of its points, in degrees.")
     longitude: float = Field(description="Mean of its points, in degrees.")
     area_km2: float = Field(description="Area of its outline.")
-    density_per_km2: float | None = Field(description="Points over that area; null where it has none.")
+    density_per_km2: float | None = Field(description="Points over that area; null if it has none.")
 
 
 class ClusterResult(ResultDocument):
-    """Everything that one clustering found, but for the labels themselves."""
+    """The results of one clustering, without the labels themselves."""
 
     schema_version: Literal[1] = 1
     created_at: AwareDatetime
@@ -73,15 +73,15 @@ class ClusterResult(ResultDocument):
     parameters: ClusteringParametersUsed
     adapter: AdapterUsed
     threads: int
-    eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null where it was given.")
+    eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null if it was given.")
     n_clusters: int
     n_noise: int
-    noise_ratio: float = Field(description="Noise points over points, weights left aside.")
-    n_core: int | None = Field(description="Core points; null where the implementation does not report them.")
+    noise_ratio: float = Field(description="Noise points over points, regardless of weights.")
+    n_core: int | None = Field(description="Core points; null if the implementation does not report them.")
     largest: tuple[LargestCluster, ...] = Field(description="The largest clusters, ten at most, the largest first.")
     seconds: dict[str, float] = Field(description="Wall-clock seconds of each stage.")
     labels: str = Field(description="Name of the file of labels.")
-    model: str | None = Field(description="Name of the model that predicts; null where core points are not reported.")
+    model: str | None = Field(description="Name of the model for predictions; null if core points are not reported.")
     warnings: tuple[str, ...]
     machine: Machine
 

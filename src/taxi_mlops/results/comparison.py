@@ -1,4 +1,4 @@
-"""`comparison.json`: what a comparison found, as one versioned document.
+"""`comparison.json`: the results of a comparison, as one versioned document.
 
 History of the schema:
 1 - first version.
@@ -24,7 +24,7 @@ from taxi_mlops.trials.machine import Machine
 
 
 class Dataset(ResultDocument):
-    """The points, and what cleaning did to the trips that they came from."""
+    """The points, and the counts of cleaning."""
 
     uri: str = Field(description="File, URL or name of the trips.")
     schema_: str = Field(alias="schema", serialization_alias="schema", description="Trip schema that was recognised.")
@@ -33,10 +33,10 @@ class Dataset(ResultDocument):
     rows_read: int = Field(ge=0, description="Rows of the source.")
     rows_used: int = Field(ge=0, description="Rows that cleaning kept.")
     points: int = Field(ge=0, description="Points clustered; fewer than rows_used after sampling or by zone.")
-    weighted: bool = Field(description="Whether the points bear weights.")
+    weighted: bool = Field(description="Whether the points have weights.")
     dropped: dict[str, int] = Field(description="Rows dropped, by the name of the rule.")
-    notes: tuple[str, ...] = Field(description="What to keep in mind about these points.")
-    from_cache: bool = Field(default=False, description="Whether the points were prepared earlier, and kept.")
+    notes: tuple[str, ...] = Field(description="Limitations of these points.")
+    from_cache: bool = Field(default=False, description="Whether the points were read from the cache.")
     columns: tuple[str, ...] = Field(default=(), description="Columns of the source that the points were read from.")
     crs: str | None = Field(
         default=None, description="System of coordinates that they were converted from; null where in degrees."
@@ -44,7 +44,7 @@ class Dataset(ResultDocument):
 
     @classmethod
     def of(cls, provenance: Provenance, fingerprint: str, points: int, *, weighted: bool) -> Self:
-        """Describe that many points."""
+        """Describe a number of points."""
         return cls(
             uri=provenance.uri,
             schema=provenance.schema,
@@ -76,16 +76,16 @@ class AdapterResult(ResultDocument):
     name: str
     version: str | None = Field(default=None, description="Version of the library behind the adapter.")
     exact: bool | None = Field(default=None, description="Whether the adapter promises the clustering of DBSCAN.")
-    note: str = Field(default="", description="Where the implementation is not simply DBSCAN.")
-    status: TrialStatus = Field(description="ok, or how the first trial that failed ended.")
-    reason: str | None = Field(default=None, description="Why it is not ok; null where it is.")
+    note: str = Field(default="", description="How the implementation differs from DBSCAN.")
+    status: TrialStatus = Field(description="ok, or the outcome of the first trial that failed.")
+    reason: str | None = Field(default=None, description="Why it is not ok; null if it is.")
     trials: dict[TrialStatus, int] = Field(description="Trials by outcome.")
     fit_seconds: tuple[float, ...] = Field(description="Wall-clock seconds of every timed trial, in order of blocks.")
     fit_seconds_median: float | None = None
     fit_seconds_ci: tuple[float, float] | None = Field(
         default=None, description="Nonparametric confidence interval of the median, from order statistics."
     )
-    fit_seconds_ci_confidence: float | None = Field(default=None, description="The level that the interval reaches.")
+    fit_seconds_ci_confidence: float | None = Field(default=None, description="The level that the interval attains.")
     prepare_seconds_median: float | None = Field(default=None, description="Conversion of the points.")
     cold_start_seconds: float | None = Field(
         default=None, description="Median time from the start of the process until the adapter was ready."
@@ -100,7 +100,7 @@ class AdapterResult(ResultDocument):
     memory_bytes_per_point: float | None = Field(default=None, description="Peak memory over points.")
     n_clusters: int | None = None
     n_noise: int | None = None
-    noise_ratio: float | None = Field(default=None, description="Noise points over points, weights left aside.")
+    noise_ratio: float | None = Field(default=None, description="Noise points over points, regardless of weights.")
     equivalence: Equivalence | None = Field(default=None, description="Verdict against the reference.")
     quality: QualityMetrics | None = Field(default=None, description="Indices of the clustering itself.")
     speedup: Speedup | None = Field(default=None, description="Against the reference, by a paired bootstrap.")
@@ -109,25 +109,25 @@ class AdapterResult(ResultDocument):
 
 
 class RankingEntry(ResultDocument):
-    """One adapter's place. Those without a rank say why."""
+    """One adapter's place. Those without a rank have a reason."""
 
     rank: int | None = Field(
-        default=None, description="1 is the fastest; tied adapters share a rank; null where not ranked."
+        default=None, description="1 is the fastest; tied adapters share a rank; null if not ranked."
     )
     name: str
     fit_seconds_median: float | None = None
-    tied_with: tuple[str, ...] = Field(default=(), description="Adapters not told apart from this one by the data.")
+    tied_with: tuple[str, ...] = Field(default=(), description="Adapters that the data does not distinguish from it.")
     slower_than_winner: Speedup | None = Field(
         default=None, description="How many times faster the winner is; the intervals hold for all pairs at once."
     )
-    reason: str | None = Field(default=None, description="Why the adapter has no rank; null where it has one.")
+    reason: str | None = Field(default=None, description="Why the adapter has no rank; null if it has one.")
 
 
 class Findings(ResultDocument):
-    """What was found on one workload."""
+    """The results on one workload."""
 
     parameters: ClusteringParametersUsed
-    reference: str | None = Field(description="Adapter whose clustering the others are held against; null if none ran.")
+    reference: str | None = Field(description="Adapter that the others are compared with; null if all failed.")
     adapters: tuple[AdapterResult, ...]
     ranking: tuple[RankingEntry, ...]
     pairwise: tuple[PairwiseTest, ...] = Field(default=(), description="All pairs of ranked adapters, tested.")
@@ -135,7 +135,7 @@ class Findings(ResultDocument):
 
 
 class WorkloadResult(Findings):
-    """A workload beside the main one. Quality is measured, and labels are kept, of the main workload alone."""
+    """A workload beside the main one. Quality is measured, and labels are kept, for the main workload alone."""
 
     key: str = Field(description="As trials name it in the journal.")
     points: int = Field(ge=0, description="A sample of the points, or as many as the main workload has.")
@@ -143,7 +143,7 @@ class WorkloadResult(Findings):
 
 
 class Comparison(Findings):
-    """Everything that a comparison found. What is not under `workloads` is of the main workload, the largest."""
+    """All results of a comparison. What is not under `workloads` is of the main workload, the largest."""
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -151,17 +151,17 @@ class Comparison(Findings):
     dataset: Dataset
     machine: Machine
     threads: int
-    eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null where it was given.")
+    eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null if it was given.")
     workloads: tuple[WorkloadResult, ...] = Field(default=(), description="Samples and other parameters, if any.")
     across_workloads: AcrossWorkloads | None = Field(
-        default=None, description="Growth, forecasts and ranks over all workloads; null where there is one alone."
+        default=None, description="Growth, forecasts and ranks over all workloads; null if there is only one."
     )
     trials_seconds: float = Field(description="Wall-clock time of all trials, start-up included.")
 
 
 def read_comparison(path: Path) -> Comparison:
-    """Read a `comparison.json`. Raises RunFolderError where it is missing, UsageError where it is something else."""
+    """Read a `comparison.json`. Raises RunFolderError if it is missing, UsageError if it is something else."""
     found = read_document(Comparison, path)
     if found is None:
-        raise RunFolderError(f"{path} is missing: the run has not ended; go on with it by --resume {path.parent}")
+        raise RunFolderError(f"{path} is missing: the run has not ended; resume it with --resume {path.parent}")
     return found

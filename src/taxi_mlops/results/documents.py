@@ -1,4 +1,4 @@
-"""The JSON documents of a run: what they have in common, and how they are written and read."""
+"""The base class of JSON documents of a run, and how they are written and read."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class ResultDocument(BaseModel):
 
 
 def to_json(document: BaseModel) -> str:
-    """Indented JSON with a final newline; NaN and infinity are refused, since they are not JSON."""
+    """Return indented JSON with a final newline. NaN and infinity are refused, since they are not JSON."""
     values: Any = document.model_dump(mode="json")
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_document(model: type[Model], path: Path, advice: str = "") -> Model | None:
-    """Read a document back; None where the file is not there. advice: what to do where it is broken, if anything.
+    """Read a document; None if the file does not exist. advice: what to do if it is broken, if anything.
 
-    Raises RunFolderError where it is no JSON, UsageError where it is another document.
+    Raises RunFolderError if it is not JSON, UsageError if it is another document.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

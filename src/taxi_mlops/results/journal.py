@@ -1,7 +1,7 @@
-"""The append-only record of a run on disk: one JSON object a line, each on disk before anything else hears of it.
+"""The journal: the append-only record of a run on disk, one JSON object a line, written before anything else.
 
-The first line says what the run is, every further line is the outcome of one trial. A run that was killed leaves at
-most one broken line, the last; opening the journal again cuts it off.
+The first line describes the run, every further line is the outcome of one trial. A run that was killed leaves at most
+one broken line, the last; opening the journal again removes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from taxi_mlops.trials.machine import Machine
 
 
 class UnavailableAdapter(BaseModel):
-    """An adapter that the run would have taken, had its library been there."""
+    """An adapter that the run would have used if its library were installed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class UnavailableAdapter(BaseModel):
 
 
 class FurtherWorkload(BaseModel):
-    """A workload of a run beside its main one: a sample of the points, or other parameters. key: as trials name it."""
+    """A workload of a run beside its main one: a sample of the points, or other parameters. key: its name in trials."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,7 +43,7 @@ class FurtherWorkload(BaseModel):
 
 
 class RunHeader(BaseModel):
-    """What a run is: everything that must be equal for a trial to belong to it."""
+    """The description of a run: everything that must be equal for a trial to belong to it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,7 +70,7 @@ class RunHeader(BaseModel):
         return (*smaller, MAIN, *others)
 
     def smaller_than(self, key: str) -> tuple[str, ...]:
-        """The keys of the workloads of the same parameters and fewer points."""
+        """Return the keys of the workloads of the same parameters and fewer points."""
         this = self.of(key)
         return tuple(
             other
@@ -80,7 +80,7 @@ class RunHeader(BaseModel):
         )
 
     def of(self, key: str) -> RunHeader:
-        """The header as it would be, were this workload the only one of the run."""
+        """Return the header that the run would have if this were its only workload."""
         found = next((workload for workload in self.further if workload.key == key), None)
         parameters = self.specification.parameters
         if found is not None:
@@ -112,7 +112,7 @@ RECORD: TypeAdapter[RunHeader | TrialRecord] = TypeAdapter(
 
 
 class Journal:
-    """The journal of one run, open for appending. One process at a time: the run folder's lock sees to that."""
+    """The journal of one run, open for appending by one process, which holds the run folder's lock."""
 
     def __init__(self, path: Path, header: RunHeader, records: list[TrialRecord]) -> None:
         self.path = path
@@ -121,17 +121,17 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, header: RunHeader) -> Journal:
-        """Start a journal with its header, all of it or nothing. Raises RunFolderError where one exists already."""
+        """Create a journal with its header, atomically. Raises RunFolderError if one exists already."""
         if path.exists():
-            raise RunFolderError(f"{path.parent} holds a run already; use --resume {path.parent} to go on")
+            raise RunFolderError(f"{path.parent} holds a run already; resume it with --resume {path.parent}")
         write_atomically(path, header.model_dump_json() + "\n")
         return cls(path, header, [])
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Read a journal back and make it ready for appending.
+        """Read a journal and open it for appending.
 
-        Raises RunFolderError where it is missing, of another version, or broken anywhere but in its last line.
+        Raises RunFolderError if it is missing, of another version, or broken anywhere but in its last line.
         """
         header, records, intact = _read(path)
         if intact < path.stat().st_size:
@@ -140,7 +140,7 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path) -> Journal:
-        """Read a journal without touching it, a broken last line left aside."""
+        """Read a journal without changing it; a broken last line is ignored."""
         header, records, _ = _read(path)
         return cls(path, header, records)
 
@@ -156,7 +156,7 @@ class Journal:
         return any(record.outcome.trial.key == trial.key for record in self._records)
 
     def append(self, record: TrialRecord) -> None:
-        """Write one outcome through to the disk. Raises ValueError where the trial is recorded already."""
+        """Write one outcome to the disk. Raises ValueError if the trial is recorded already."""
         if self.holds(record.outcome.trial):
             raise ValueError(f"trial {record.outcome.trial.key} is in {self.path} already")
         _append(self.path, record)
@@ -166,13 +166,13 @@ class Journal:
 def _append(path: Path, record: TrialRecord) -> None:
     line = record.model_dump_json().encode() + b"\n"
     with path.open("ab", buffering=0) as file:
-        if file.write(line) != len(line):  # the rest is cut off when the journal is opened again
+        if file.write(line) != len(line):  # opening the journal removes what was written
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
 
 
 def _read(path: Path) -> tuple[RunHeader, list[TrialRecord], int]:
-    """The header, the records, and the length in bytes of the lines that are whole."""
+    """Return the header, the records, and the length in bytes of the complete lines."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -193,5 +193,5 @@ def _read(path: Path) -> tuple[RunHeader, list[TrialRecord], int]:
         else:
             raise RunFolderError(f"{path}, line {number} is a second header: two runs wrote to one folder")
     if header is None:
-        raise RunFolderError(f"{path.parent} holds no run: {path.name} has no header; remove the folder and start anew")
+        raise RunFolderError(f"{path.parent} holds no run: {path.name} has no header; remove it and start again")
     return header, records, len(whole)

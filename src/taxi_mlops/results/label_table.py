@@ -1,4 +1,4 @@
-"""Labels as a table: one row a point, joined to its trip by `row`, and written to a file in batches."""
+"""Labels as a table: one row for each point, joined to its trip by `row`, and written to a file in batches."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _BATCH_ROWS = 1 << 18
 
 
 def label_table(points: Points, labels: LabelArray) -> pa.Table:
-    """Return row, latitude, longitude, weight where there is one, and label of every point.
+    """Return row, latitude, longitude, weight if there is one, and label of every point.
 
-    `row` joins a point to its trip (see `Points`); zones, which stand for many rows, have none.
+    `row` joins a point to its trip (see `Points`); zones, which represent many rows, have none.
     """
     import pyarrow as pa
 
@@ -34,7 +34,7 @@ def label_table(points: Points, labels: LabelArray) -> pa.Table:
 
 
 def clustering_table(points: Points, clustering: Clustering) -> pa.Table:
-    """Return the table of labels with a column `core`, null where the implementation does not report core points."""
+    """Return the table of labels with a column `core`, null if the implementation does not report core points."""
     import pyarrow as pa
 
     core = clustering.core_mask
@@ -48,7 +48,7 @@ def with_trips(table: pa.Table, points: Points, trips: Iterable[pa.RecordBatch])
     trips: all rows of the input, in their order. A column whose name the table has already is called `trip_…`; those
     that the points were read from are then left out.
 
-    Raises UsageError where points stand for many rows, and DataError where the input was changed meanwhile.
+    Raises UsageError if points represent many rows, and DataError if the input was changed meanwhile.
     """
     import pyarrow as pa
 
@@ -78,7 +78,7 @@ def with_trips(table: pa.Table, points: Points, trips: Iterable[pa.RecordBatch])
 
 
 def write_table(batches: Iterable[pa.Table], path: Path, kind: LabelFormat) -> None:
-    """Write batches of one schema, at least one. Raises UsageError for columns that CSV cannot hold."""
+    """Write batches of the same schema, at least one. Raises UsageError for columns that CSV cannot hold."""
     if kind == "parquet":
         _write_parquet(batches, path)
     elif kind == "csv":
@@ -89,7 +89,7 @@ def write_table(batches: Iterable[pa.Table], path: Path, kind: LabelFormat) -> N
 
 
 def in_batches(table: pa.Table) -> Iterator[pa.Table]:
-    """Cut a table, so that little of it is in memory in another form at a time."""
+    """Cut a table into batches, so that only a part of it is converted at a time."""
     for begin in range(0, max(table.num_rows, 1), _BATCH_ROWS):
         yield table.slice(begin, _BATCH_ROWS)
 
@@ -133,7 +133,7 @@ def _write_csv(batches: Iterable[pa.Table], path: Path) -> None:
 
 
 def _write_geojson(batches: Iterable[pa.Table], file: IO[str]) -> None:
-    """One point a line (RFC 7946), with the other columns as its properties."""
+    """Write one point on each line (RFC 7946), with the other columns as its properties."""
     file.write('{"type": "FeatureCollection", "features": [')
     separator = "\n"
     for batch in batches:

@@ -1,4 +1,4 @@
-"""A folder of results that appears under its name once it is complete."""
+"""Create a folder of results, which appears under its name once it is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taxi_mlops.errors import RunFolderError, TaxiError
 
 
 def require_new(folder: Path) -> None:
-    """Raise RunFolderError where the folder holds anything, or cannot be made."""
+    """Raise RunFolderError if the folder contains anything, or cannot be created."""
     try:
         taken = next(folder.iterdir(), None)
     except FileNotFoundError:
@@ -25,9 +25,9 @@ def require_new(folder: Path) -> None:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside this one, which takes its place once the block has ended well.
+    """Yield a hidden folder beside this one, which is renamed to it once the block has succeeded.
 
-    Raises RunFolderError where that cannot be done, and TaxiError where a file cannot be written.
+    Raises RunFolderError if that fails, and TaxiError if a file cannot be written.
     """
     require_new(folder)
     hidden = folder.with_name(f".{folder.name}-{os.getpid()}")

@@ -1,4 +1,4 @@
-"""The folder of one run: which file lies where, and the lock that keeps two processes out of it."""
+"""The folder of one run: the paths of its files, and the lock that lets only one process write to it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from taxi_mlops.domain import MAIN
 from taxi_mlops.errors import RunFolderError, RunFolderInUseError, TaxiError
 
 _KILLED_SECONDS = 3.0
-"""The lock of a process that was killed is let go once the kernel is done with it, and with what it was starting."""
+"""How long to wait for the lock of a process that was just killed, until the kernel has released it."""
 _MIN_FREE_BYTES = 1 << 16
-"""With less left a disk counts as full: not every library says that this is why it could not write."""
+"""With less free space a disk counts as full: not every library reports that as the reason of a failed write."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Paths of a run. `points` and `scratch` are working folders; the rest are results."""
+    """The paths of a run. `points` and `scratch` are working folders; the rest are results."""
 
     path: Path
 
@@ -51,7 +51,7 @@ class RunFolder:
 
     @property
     def recordings(self) -> Path:
-        """Where the run was recorded, and where that failed."""
+        """Status of each recorder for this run."""
         return self.path / "recordings.json"
 
     @property
@@ -64,7 +64,7 @@ class RunFolder:
 
     @property
     def trace(self) -> Path:
-        """The run's spans, one a line, as OTLP JSON."""
+        """The run's spans as OTLP JSON, one a line."""
         return self.path / "trace.jsonl"
 
     @property
@@ -77,7 +77,7 @@ class RunFolder:
         return self.path / "points"
 
     def workload(self, key: str) -> Path:
-        """Where the arrays of a workload lie."""
+        """Return the folder with the arrays of a workload."""
         return self.points if key == MAIN else self.points / key
 
     @property
@@ -90,19 +90,19 @@ class RunFolder:
         return self.path / "answers"
 
     def create(self) -> None:
-        """Make the folder. Raises RunFolderError where it cannot be made, or holds anything already."""
+        """Create the folder. Raises RunFolderError if that fails, or if it contains anything already."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             taken = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
         except OSError as error:
             raise RunFolderError(f"cannot use {self.path} as output folder: {error.strerror}") from None
         if self.specification.name in taken:
-            raise RunFolderError(f"{self.path} holds a run already; go on with it by --resume {self.path}")
+            raise RunFolderError(f"{self.path} holds a run already; resume it with --resume {self.path}")
         if taken:
             raise RunFolderError(f"{self.path} is not empty ({taken[0]}, …); name a new folder")
 
     def discard(self) -> None:
-        """Remove a run that never began, so that the folder can be used again once the mistake is mended."""
+        """Remove a run that never began, so that the folder can be used again after the error is corrected."""
         shutil.rmtree(self.points, ignore_errors=True)
         for file in (self.specification, self.log, self.trace, self.metrics, self._lock):
             file.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ class RunFolder:
 
     @contextmanager
     def disk_full_errors(self) -> Iterator[None]:
-        """Raises TaxiError in place of what a full disk breaks, whatever its form."""
+        """Raise TaxiError for any error that a full disk causes, whatever its type."""
         try:
             yield
         except OSError as error:
@@ -119,10 +119,10 @@ class RunFolder:
             raise
 
     def ensure_free_space(self, wanted_bytes: int = 0, said: str = "") -> None:
-        """Raises TaxiError where there is less room on the disk, or what was `said` is that there is none."""
+        """Raise TaxiError if less space is free, or if the error message `said` means a full disk."""
         if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(self.path).free < _MIN_FREE_BYTES + wanted_bytes:
-            then = f"go on with: taxi compare --resume {self.path}" if self.journal.is_file() else "start again"
-            raise TaxiError(f"the disk of {self.path} is full; no finished trial is lost: make room on it, then {then}")
+            then = f"resume with: taxi compare --resume {self.path}" if self.journal.is_file() else "start again"
+            raise TaxiError(f"the disk of {self.path} is full; no finished trial is lost: free some space, then {then}")
 
     @property
     def _lock(self) -> Path:
@@ -130,19 +130,19 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder. Raises RunFolderInUseError where another process holds it, and is not just being killed."""
+        """Lock the folder. Raises RunFolderInUseError if another process holds it, unless that is being killed."""
         with held(self._lock, self.path, _KILLED_SECONDS):
             yield
 
 
 def new_id() -> str:
-    """An identifier of a run or a sweep: those that begin later sort later."""
+    """Return a new id of a run or a sweep; ids sort by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 @contextmanager
 def held(path: Path, folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
-    """Hold a lock file of a folder. Raises RunFolderInUseError where another process does not let it go in time."""
+    """Hold a lock file of a folder. Raises RunFolderInUseError if another process does not release it in time."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=patience_seconds)

@@ -1,4 +1,4 @@
-"""The folder of a sweep: its document, what was decided before its first cell, and a run folder for each cell."""
+"""The folder of a sweep: its document, the choices made before its first cell, and a run folder for each cell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FINISHING_SECONDS = 600.0
 
 
 class SizeDrawn(BaseModel):
-    """The points of all cells of one size. trips: that many were drawn; points: fewer where they bear weights."""
+    """The points of all cells of one size. trips: the number drawn; points: fewer if they have weights."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class SizeDrawn(BaseModel):
 
 
 class SweepHeader(BaseModel):
-    """What a sweep is, once its points are known: every choice made."""
+    """A sweep with every choice made, once its points are loaded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,13 +51,13 @@ class SweepHeader(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SweepFolder:
-    """Paths of a sweep. `points` is a working folder; the rest are results."""
+    """The paths of a sweep. `points` is a working folder; the rest are results."""
 
     path: Path
 
     @property
     def document(self) -> Path:
-        """The sweep, with every choice filled in once it has begun."""
+        """The document of the sweep, with every choice filled in once it has begun."""
         return self.path / "sweep.toml"
 
     @property
@@ -85,17 +85,17 @@ class SweepFolder:
         return RunFolder(self.cells / cell.name)
 
     def create(self) -> None:
-        """Make the folder. Raises RunFolderError where it cannot be made, or holds anything already."""
+        """Create the folder. Raises RunFolderError if that fails, or if it contains anything already."""
         if self.document.is_file():
-            raise RunFolderError(f"{self.path} holds a sweep already; go on with it by --resume {self.path}")
+            raise RunFolderError(f"{self.path} holds a sweep already; resume it with --resume {self.path}")
         RunFolder(self.path).create()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold what is done once for all cells, before the first and after the last; others wait for it."""
+        """Hold the lock for the work before the first cell and after the last; other workers wait for it."""
         with held(self.path / ".lock", self.path, _FINISHING_SECONDS):
             yield
 
     def read_header(self) -> SweepHeader | None:
-        """What was decided, None before. Raises RunFolderError for a broken file."""
+        """Return the choices, None before they are made. Raises RunFolderError for a broken file."""
         return read_document(SweepHeader, self.header, "start a new sweep")

@@ -1,4 +1,4 @@
-"""`sweep.json`: what a sweep found, as one versioned document.
+"""`sweep.json`: the results of a sweep, as one versioned document.
 
 History of the schema:
 1 - first version.
@@ -28,12 +28,12 @@ from taxi_mlops.trials.machine import Machine
 
 
 class CellAdapter(ResultDocument):
-    """One adapter in one cell. The rest stands in the cell's own `comparison.json`."""
+    """One adapter in one cell. All its results are in the cell's own `comparison.json`."""
 
     name: str
     exact: bool | None = Field(description="Whether the adapter promises the clustering of DBSCAN.")
     status: TrialStatus
-    reason: str | None = Field(description="Why it is not ok; null where it is.")
+    reason: str | None = Field(description="Why it is not ok; null if it is.")
     verdict: Verdict | None = Field(description="Against the cell's reference; null for the reference itself.")
     rank: int | None
     fit_seconds_median: float | None
@@ -43,7 +43,7 @@ class CellAdapter(ResultDocument):
 
 
 class CellResult(ResultDocument):
-    """One cell: a comparison."""
+    """The results of one cell, which is a comparison."""
 
     name: str = Field(description="Of its folder below cells/.")
     run_id: str
@@ -60,9 +60,9 @@ class CellResult(ResultDocument):
 
 
 class Candidate(ResultDocument):
-    """A clustering with what it costs: what the front is taken from.
+    """A clustering with its cost, from which the Pareto front is computed.
 
-    Adapters that gave one clustering equally fast, as far as the timings tell, are one candidate.
+    Adapters with the same clustering whose timings do not differ significantly are one candidate.
     """
 
     cell: str
@@ -72,12 +72,12 @@ class Candidate(ResultDocument):
     adapters: tuple[str, ...]
     exact: bool = Field(description="Whether it is the clustering of DBSCAN.")
     quality: float
-    fit_seconds: float | None = Field(description="The lowest median among the adapters; null where nothing was timed.")
+    fit_seconds: float | None = Field(description="The lowest median among the adapters; null if nothing was timed.")
     on_front: bool
 
 
 class SweepResult(ResultDocument):
-    """Everything that a sweep found."""
+    """All results of a sweep."""
 
     schema_version: Literal[1] = 1
     sweep_id: str
@@ -87,7 +87,7 @@ class SweepResult(ResultDocument):
     threads: int
     dataset: Dataset = Field(description="Of the largest size.")
     cells: tuple[CellResult, ...]
-    rule: str = Field(description="How the best were chosen, in a sentence.")
+    rule: str = Field(description="How the best were chosen, as a sentence.")
     candidates: tuple[Candidate, ...] = Field(
         description="The largest size first, then those on the front, then by quality."
     )
@@ -97,7 +97,7 @@ class SweepResult(ResultDocument):
 
 
 def assemble_sweep(header: SweepHeader, comparisons: Mapping[Cell, Comparison]) -> SweepResult:
-    """Put the document together from the comparisons of all cells."""
+    """Compute the document from the comparisons of all cells."""
     cells = tuple(_cell(cell, comparison) for cell, comparison in comparisons.items())
     largest = max(comparisons.values(), key=lambda comparison: comparison.dataset.points)
     timed = header.sweep.trials.repeats > 0
@@ -118,15 +118,15 @@ def assemble_sweep(header: SweepHeader, comparisons: Mapping[Cell, Comparison]) 
 
 
 def read_sweep(path: Path) -> SweepResult:
-    """Read a `sweep.json`. Raises RunFolderError where it is missing, UsageError where it is something else."""
+    """Read a `sweep.json`. Raises RunFolderError if it is missing, UsageError if it is something else."""
     found = read_document(SweepResult, path)
     if found is None:
-        raise RunFolderError(f"{path} is missing: the sweep has not ended; go on with it by --resume {path.parent}")
+        raise RunFolderError(f"{path} is missing: the sweep has not ended; resume it with --resume {path.parent}")
     return found
 
 
 def index_of(quality: QualityMetrics | None, name: str) -> Estimate | None:
-    """The index of quality that a sweep is judged by."""
+    """Return the index of quality by which the sweep is judged."""
     found: Estimate | None = getattr(quality, name, None)
     return found
 
@@ -188,7 +188,7 @@ def _candidates(cells: Sequence[CellResult], quality: str) -> Iterator[Candidate
 
 
 def _of_cell(cell: CellResult, quality: str) -> Iterator[Candidate]:
-    """DBSCAN's clustering with the fastest adapters, and each of those that promise another one."""
+    """Return DBSCAN's clustering with the fastest adapters, and each inexact adapter's clustering."""
     equal = [
         adapter
         for adapter in cell.adapters
@@ -216,7 +216,7 @@ def _of_cell(cell: CellResult, quality: str) -> Iterator[Candidate]:
 
 
 def _common(cells: Sequence[CellResult]) -> Iterator[str]:
-    """What all cells warn of, each once; who broke a promise; and that some cells have more to say."""
+    """Return the warnings of all cells, each once, and those about broken promises and further warnings."""
     counts = Counter(warning for cell in cells for warning in dict.fromkeys(cell.warnings))
     yield from (warning for warning, count in counts.items() if count == len(cells))
     broken = Counter(

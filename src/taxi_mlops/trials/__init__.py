@@ -1,1 +1,4 @@
-"""One adapter run once, in a process of its own: limits, isolation, measurement."""
+"""Run one adapter once, in a process of its own: isolation, limits, measurement.
+
+Which trials are run, and what their answers mean, is decided in `pipeline` and `evaluation`.
+"""

@@ -1,9 +1,9 @@
-"""The child: one adapter, once. It confines itself, warms up, prepares and fits, and leaves its answer in the scratch.
+"""The child process of a trial: it limits itself, warms up, prepares, fits, and writes its answer to a folder.
 
 It is either a fresh process, or a fork of a template, in which the adapter's libraries are imported already. It imports
-little itself, so that what `cold_start_seconds` counts is the adapter's own.
+little itself, so that `cold_start_seconds` measures the adapter's own imports.
 
-Usage, of itself alone (`_restart`): python -m taxi_mlops.trials.child REQUEST_JSON REPORT_FD
+Usage, by itself alone (`_restart`): python -m taxi_mlops.trials.child REQUEST_JSON REPORT_FD
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from taxi_mlops.trials.workload_folder import open_workload
 
 WARM_UP_POINTS = 500
 SLOW_WARM_UP_SECONDS = 3.0
-"""A warm-up that takes longer has compiled what later processes find on disk. The memory of that is not `fit`'s."""
+"""A slower warm-up has compiled code that later processes find on disk. Its memory does not count as `fit`'s."""
 MAX_ABOUT_LENGTH = 64
-"""Entries that an implementation may say about itself."""
+"""Maximum number of entries in `Clustering.about`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a fork takes over from its template.
+    """What a fork inherits from its template.
 
-    adapter, info: loaded and unused. pages: of the template's memory, once all was imported. peak_memory_bytes: of the
+    adapter, info: loaded and unused. pages: of the template's memory after its imports. peak_memory_bytes: of the
     template until then.
     """
 
@@ -55,7 +55,7 @@ class Inheritance:
 
 
 def main(request_json: str, report_descriptor: int, inheritance: Inheritance | None = None) -> int:
-    """Run the request and report on the pipe. Returns the exit code: 0 wherever there is an answer.
+    """Run the request and send reports on the pipe. Returns the exit code: 0 whenever there is an answer.
 
     inheritance: None in a fresh process.
     """
@@ -70,7 +70,7 @@ def main(request_json: str, report_descriptor: int, inheritance: Inheritance | N
             _take_over_memory(inheritance)
         _run(request, reporter, inheritance)
     except Exception as error:  # noqa: BLE001 - whatever an implementation raises is the outcome of its trial
-        # The frames hold what filled the memory.
+        # The frames refer to what filled the memory.
         traceback.clear_frames(error.__traceback__)
         traceback.print_exception(error)
         cause = shorten(f"{type(error).__name__}: {error}").removesuffix(":")
@@ -80,7 +80,7 @@ def main(request_json: str, report_descriptor: int, inheritance: Inheritance | N
             reporter.send(status=TrialStatus.OUT_OF_MEMORY, cause=f"{cause}{within}")
         else:
             reporter.send(status=TrialStatus.ERROR, cause=cause)
-    # What is in use until the end need not be looked through for garbage.
+    # Objects that live until the end need not be examined by the garbage collector.
     gc.freeze()
     return 0
 
@@ -95,15 +95,15 @@ def confine(resources: Resources) -> None:
 
 
 def load(name: str) -> tuple[Adapter, AdapterInfo]:
-    """Construct an adapter. Raises AdapterUnavailableError or ImportError where its library is missing."""
+    """Construct an adapter. Raises AdapterUnavailableError or ImportError if its library is missing."""
     adapter = load_adapter(name)
     return adapter, adapter.info
 
 
 def _take_over_memory(inheritance: Inheritance) -> None:
-    """Make the fork what a process that had imported everything itself would be."""
+    """Give the fork the memory that a process would have that imported everything itself."""
     take_over(inheritance.pages)
-    # The template's state, which all its forks start with. Python's own generator does this by itself.
+    # All forks start with the template's random state. Python's own generator reseeds itself.
     np.random.seed()
 
 
@@ -135,7 +135,7 @@ def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) 
     prepared = time.perf_counter()
     reporter.send(phase="fit", **({"prepare_seconds": prepared - started} if timed else {}))
 
-    # A template has frozen what it imported, so that collecting garbage leaves it alone; in a fit it is as usual.
+    # A template has frozen its imports, so that garbage collection skips them; a fit collects as usual.
     gc.unfreeze()
     gc.collect()
     answer = _timed_fit(adapter, problem, reporter) if timed else _fit(adapter, problem)
@@ -150,9 +150,9 @@ def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) 
 
 
 def _restart(request: Request, reporter: Reporter) -> NoReturn:
-    """Become a new program in this very process: the kernel forgets its high-water mark, and guardian and limits stay.
+    """Execute a new program in this process: the kernel resets its high-water mark, and guardian and limits stay.
 
-    Once only: an implementation that keeps nothing on disk would begin for ever.
+    Done only once: an implementation that caches nothing on disk would restart forever.
     """
     descriptor = reporter.inheritable_descriptor()
     again = replace(request, restarted=True).to_json()
@@ -160,9 +160,9 @@ def _restart(request: Request, reporter: Reporter) -> NoReturn:
 
 
 def warm_up_points(points: Points, parameters: Parameters) -> Points:
-    """A small problem that takes the way of the large one: `WARM_UP_POINTS` points drawn with a fixed seed.
+    """Return a small problem like the large one: `WARM_UP_POINTS` points drawn with a fixed seed.
 
-    In front of them one is repeated up to `min_samples` times, so that there is a core point and a cluster to expand.
+    The first one is repeated up to `min_samples` times, so that there is a core point and a cluster to expand.
     """
     drawn = np.random.default_rng(0).choice(len(points), size=min(len(points), WARM_UP_POINTS), replace=False)
     repeated = np.repeat(drawn[:1], min(parameters.min_samples, WARM_UP_POINTS))
@@ -179,13 +179,13 @@ def warm_up_points(points: Points, parameters: Parameters) -> Points:
 def _fit(adapter: Adapter, problem: Problem) -> Clustering:
     process = os.getpid()
     answer = adapter.fit(problem)
-    if os.getpid() != process:  # the adapter forked, and its fork came back as well: only one of the two may answer
+    if os.getpid() != process:  # the adapter forked, and its fork returned as well: only one of the two may answer
         os._exit(0)
     return answer
 
 
 def _peak_memory_bytes(inheritance: Inheritance | None) -> int | None:
-    """The high-water mark of this process; a fork counts the imports of its template as its own."""
+    """Return the high-water mark of this process, or that of its template if that is larger."""
     own = confinement.peak_resident_bytes(os.getpid())
     return own if own is None or inheritance is None else max(own, inheritance.peak_memory_bytes)
 
@@ -203,7 +203,7 @@ def _timed_fit(adapter: Adapter, problem: Problem, reporter: Reporter) -> Cluste
 
 
 def _save(answer: object, scratch: Path) -> str | None:
-    """Write the arrays of the answer for the parent to examine; return why that cannot be done, or None."""
+    """Write the arrays of the answer for the parent to check; return why that is impossible, or None."""
     if not isinstance(answer, Clustering):
         return f"fit returned {type(answer).__name__}, not a Clustering"
     # Of any type, whatever `Clustering` promises.
@@ -220,7 +220,7 @@ def _save(answer: object, scratch: Path) -> str | None:
 
 
 def _plain(about: Mapping[str, object]) -> dict[str, str | int | float]:
-    """What JSON can hold, in bounds."""
+    """Return the entries that JSON can hold, limited in number and length."""
     plain: dict[str, str | int | float] = {}
     for key, value in list(about.items())[:MAX_ABOUT_LENGTH]:
         item = value.item() if isinstance(value, np.generic) else value

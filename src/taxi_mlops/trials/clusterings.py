@@ -1,4 +1,4 @@
-"""Answers of trials: examined, brought to one form, named by their digest and stored once."""
+"""Check the answers of trials, bring them to canonical form, and store each distinct one once, by its digest."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from taxi_mlops.trials.protocol import CORE_MASK_FILE, LABELS_FILE
 
 
 class InvalidClusteringError(Exception):
-    """An implementation answered, but wrongly shaped; the message shows the value."""
+    """An answer that is not a valid clustering; the message shows the value."""
 
 
 def read_answer(scratch: Path, n: int) -> Clustering:
-    """The answer that a child left in `scratch`, examined and brought to canonical form.
+    """Read the answer that a child left in `scratch`; return it checked and in canonical form.
 
-    Raises InvalidClusteringError where it is no clustering of `n` points.
+    Raises InvalidClusteringError if it is not a clustering of `n` points.
     """
     core_mask = scratch / CORE_MASK_FILE
     found = Clustering(_read(scratch / LABELS_FILE), _read(core_mask) if core_mask.exists() else None)
@@ -29,7 +29,7 @@ def read_answer(scratch: Path, n: int) -> Clustering:
 
 
 def checked_clustering(answer: object, n: int) -> Clustering:
-    """An answer examined and brought to canonical form. Raises InvalidClusteringError as `read_answer` does."""
+    """Return an answer checked and in canonical form. Raises InvalidClusteringError as `read_answer` does."""
     if not isinstance(answer, Clustering):
         raise InvalidClusteringError(f"fit returned {type(answer).__name__}, not a Clustering")
     labels = canonical_labels(_checked_labels(np.asarray(answer.labels), n))
@@ -38,10 +38,10 @@ def checked_clustering(answer: object, n: int) -> Clustering:
 
 
 def canonical_labels(labels: LabelArray) -> LabelArray:
-    """The same clusters, numbered in the order of the first point of each. labels: int32 of shape (n,), dense. O(n)."""
+    """Number the clusters in the order of the first point of each. labels: int32 of shape (n,), dense. O(n)."""
     members = np.flatnonzero(labels != NOISE)
     first_points = np.empty(int(labels.max(initial=NOISE)) + 1, dtype=np.intp)
-    # Of several values assigned to one element the last one stays: going backwards, the first point.
+    # Of several values assigned to one element the last one stays: in reverse order, the first point.
     first_points[labels[members[::-1]]] = members[::-1]
     numbers = np.empty(first_points.size, dtype=np.int32)
     numbers[np.argsort(first_points)] = np.arange(first_points.size, dtype=np.int32)
@@ -51,7 +51,7 @@ def canonical_labels(labels: LabelArray) -> LabelArray:
 
 
 def store_clustering(clustering: Clustering, labels: Path) -> str:
-    """Store a canonical clustering in the folder `labels` and return its digest; an answer that is there stays.
+    """Store a canonical clustering in the folder `labels` and return its digest; an existing answer is kept.
 
     The digest is the SHA-256 over the labels (little-endian int32) and the core mask.
     """
@@ -59,7 +59,7 @@ def store_clustering(clustering: Clustering, labels: Path) -> str:
     labels.mkdir(parents=True, exist_ok=True)
     labels_file, core_file = _files(labels, digest)
     if not labels_file.exists():
-        # The labels last: where they are, the answer is complete.
+        # The labels last: if they exist, the answer is complete.
         if clustering.core_mask is not None:
             _write(core_file, clustering.core_mask)
         _write(labels_file, clustering.labels)
@@ -69,7 +69,7 @@ def store_clustering(clustering: Clustering, labels: Path) -> str:
 def open_clustering(labels: Path, digest: str) -> Clustering:
     """Map a stored clustering into memory, read-only: labels int32 of shape (n,), core mask bool of shape (n,) or None.
 
-    Raises FileNotFoundError where the folder has none of this digest.
+    Raises FileNotFoundError if the folder has none of this digest.
     """
     labels_file, core_file = _files(labels, digest)
     return Clustering(
@@ -126,7 +126,7 @@ def _files(labels: Path, digest: str) -> tuple[Path, Path]:
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:
-    """Write so that the file is there whole or not at all, whenever we are killed."""
+    """Write the file atomically, also if this process is killed."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)

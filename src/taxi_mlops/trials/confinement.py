@@ -1,8 +1,8 @@
-"""What a process asks of its operating system, all platform checks in one place.
+"""Limit a process through its operating system: CPUs, memory, orphans, signals. All platform checks are here.
 
-Linux has all of it; elsewhere (macOS) what is missing is left out: no pinning, no adoption of orphans, no signal on the
-parent's death beyond the guardian's own, and the memory limit is enforced by the parent's samples alone. This module
-imports only the standard library, since the guardian uses it before anything else is loaded.
+Linux supports all of it. Elsewhere (macOS) there is no pinning, no adoption of orphans, no signal on the parent's death
+beyond the guardian's own, and the memory limit is enforced by the parent's samples alone. This module imports only the
+standard library, since the guardian uses it before anything else is loaded.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, whatever session they are in and whatever they forgot."""
+    """Become the parent of orphaned descendants, in whatever session they are."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed by the kernel when the parent ends, even while native code holds every thread of ours."""
+    """Have the kernel kill this process when the parent ends, even while native code holds every thread."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked
+    if os.getppid() != parent:  # it ended before the call
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pin_to(cpus: tuple[int, ...]) -> None:
-    """Run on these CPUs only; processes and threads started later inherit it. Empty: anywhere."""
+    """Run on these CPUs only; processes and threads started later inherit that. Empty: no restriction."""
     if cpus and _LINUX:
         os.sched_setaffinity(0, cpus)
 
 
 def limit_memory(limit: int) -> None:
-    """Let allocations beyond `limit` bytes fail.
+    """Make allocations beyond `limit` bytes fail.
 
-    RLIMIT_DATA counts private writable memory of this process, touched or not, and not file mappings, so that the
-    points and the libraries are free. Each process of a trial has the limit for itself; the tree is the parent's.
-    A control group would count the tree, but needs rights that an ordinary user has not.
+    RLIMIT_DATA counts private writable memory of this process, touched or not, and no file mappings, so that the
+    points and the libraries do not count. The limit is for each process of a trial; the parent limits the whole tree.
+    A control group would limit the tree too, but an ordinary user may not create one.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
@@ -54,21 +54,21 @@ def limit_memory(limit: int) -> None:
 
 
 def leave_no_core_dump() -> None:
-    """Writing gigabytes of core would outlast the deadline."""
+    """Disable core dumps: writing gigabytes would outlast the deadline."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def offer_to_out_of_memory_killer() -> None:
-    """When the host runs out of memory, let the kernel end this process and not the run."""
+    """Make the kernel end this process, and not the run, when the host runs out of memory."""
     # Some containers have a read-only /proc; the kernel then chooses by size.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def readable(*descriptors: int, seconds: float | None = None) -> set[int]:
-    """Those of the descriptors that can be read without waiting, or have closed; wait until one is, at most `seconds`.
+    """Wait until a descriptor is readable or closed, at most `seconds`; return those that are.
 
-    Unlike `select.select` it takes descriptors above 1023, of which a large program has some.
+    Unlike `select.select` it accepts descriptors above 1023, which a large program has.
     """
     waiting = select.poll()
     for descriptor in descriptors:
@@ -77,9 +77,9 @@ def readable(*descriptors: int, seconds: float | None = None) -> set[int]:
 
 
 def peak_resident_bytes(pid: int) -> int | None:
-    """The kernel's high-water mark of resident memory of a process, None where it cannot be had.
+    """Return the kernel's high-water mark of resident memory of a process, None if it is unavailable.
 
-    `ru_maxrss` will not do on Linux: it starts at the size of the process that called exec.
+    `ru_maxrss` is not suitable on Linux: it starts at the size of the process that called exec.
     """
     if _LINUX:
         return _kibibytes(Path(f"/proc/{pid}/status"), "VmHWM:")
@@ -89,14 +89,14 @@ def peak_resident_bytes(pid: int) -> int | None:
 
 
 def proportional_bytes(pid: int) -> int | None:
-    """Resident memory with every shared page divided among the processes that map it (PSS), None where unknown."""
+    """Return resident memory with shared pages divided among the processes that map them (PSS), None if unknown."""
     return _kibibytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") if _LINUX else None
 
 
 def _kibibytes(path: Path, field: str) -> int | None:
     try:
         text = path.read_text(encoding="ascii", errors="replace")
-    except OSError:  # it has ended meanwhile, or is somebody else's
+    except OSError:  # the process has ended, or belongs to another user
         return None
     for line in text.splitlines():
         if line.startswith(field):

@@ -1,4 +1,4 @@
-"""CPU time of a process tree, workers of process pools included."""
+"""Measure the CPU time of a process tree, workers of process pools included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """CPU seconds since some start; only differences mean anything."""
+    """CPU seconds since an arbitrary start; only differences are meaningful."""
 
     user: float
     system: float
@@ -24,16 +24,16 @@ class CpuTime:
 
 
 def own_cpu_time() -> CpuTime:
-    """CPU time of this process, and of the children that it has waited for."""
+    """Return the CPU time of this process, and of the children that it has waited for."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
     return CpuTime(own.ru_utime + waited_for.ru_utime, own.ru_stime + waited_for.ru_stime)
 
 
 def descendants_cpu_time() -> CpuTime:
-    """CPU time of the descendants that run now (pools of worker processes), in the kernel's ticks of usually 10 ms.
+    """Return the CPU time of the running descendants (pools of worker processes), in the kernel's ticks of about 10 ms.
 
-    A worker that ends and is waited for moves from here into `own_cpu_time`, so that the sum of both never drops.
+    A worker that ends and is waited for moves from here into `own_cpu_time`, so that the sum never decreases.
     """
     total = CpuTime(0.0, 0.0)
     for descendant in psutil.Process().children(recursive=True):

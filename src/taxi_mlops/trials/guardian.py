@@ -1,11 +1,11 @@
-"""The process between parent and child: nothing that a trial starts outlives it.
+"""The guardian: the process between parent and child, which makes sure that nothing of a trial outlives it.
 
-It forks the child, adopts whatever the child's descendants leave behind (other sessions, emptied environments), and
-ends all of it when the child has ended, when the parent asks (by closing the lifeline), or when the parent itself is
-gone, even by SIGKILL: the kernel closes the lifeline then. It imports only the standard library before it forks, so the
-child starts as from a bare interpreter, and sleeps in one system call while the child works.
+It forks the child and adopts its orphaned descendants (also of other sessions and with emptied environments). It kills
+them all when the child has ended, when the parent asks for it (by closing the lifeline), or when the parent itself has
+ended, even by SIGKILL, since the kernel closes the lifeline then. It imports only the standard library before it forks,
+so that the child starts like a bare interpreter, and waits in one system call while the child works.
 
-A guardian that is forked from a template (`taxi_mlops.trials.template`) does the same; the template has one too.
+A guardian that is forked from a template (`taxi_mlops.trials.template`) works the same way; the template has its own.
 
 Usage: python -m taxi_mlops.trials.guardian LIFELINE_FD REPORT_FD REQUEST_JSON
 """
@@ -24,7 +24,7 @@ from functools import partial
 from taxi_mlops.trials import confinement
 
 LEFTOVER_GRACE_SECONDS = 1.0
-"""How long helper processes (resource trackers, idle workers) may take to end by themselves after the child."""
+"""How long helper processes (resource trackers, idle workers) have to end by themselves after the child."""
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
 
 def guard_trial(lifeline: int, report: int, run_child: Callable[[], int]) -> int:
-    """Fork the child of a trial and guard it, then exit. Returns in the child alone: what `run_child` returns."""
+    """Fork the child of a trial, guard it, then exit. Returns in the child alone: what `run_child` returns."""
     guarded = _fork_child(lifeline, report)
     if guarded is None:
         return run_child()
@@ -45,7 +45,7 @@ def guard_trial(lifeline: int, report: int, run_child: Callable[[], int]) -> int
     left_running = _end_all(child, 0.0 if asked_to_end else LEFTOVER_GRACE_SECONDS)
     exit_code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     facts = {"exit_code": exit_code, "left_running": 0 if asked_to_end else left_running}
-    # The child may have been cut off within a line. Where the parent is gone, nobody wants to know.
+    # The child's last line may be incomplete. If the parent is gone, nobody reads the report.
     with contextlib.suppress(BrokenPipeError):
         os.write(report, b"\n" + json.dumps(facts).encode() + b"\n")
     # Not by `sys.exit`: what a template has imported must clean up in its trials, not here.
@@ -53,9 +53,9 @@ def guard_trial(lifeline: int, report: int, run_child: Callable[[], int]) -> int
 
 
 def guard_template(lifeline: int, channel: int, run_template: Callable[[], int]) -> int:
-    """Fork a template and guard it, then exit. Returns in the template alone: what `run_template` returns.
+    """Fork a template, guard it, then exit. Returns in the template alone: what `run_template` returns.
 
-    The trials of a template that has ended go on; everything ends with the lifeline.
+    The trials of a template that has ended continue; everything ends with the lifeline.
     """
     guarded = _fork_child(lifeline, channel)
     if guarded is None:
@@ -70,15 +70,15 @@ def guard_template(lifeline: int, channel: int, run_template: Callable[[], int])
 def _fork_child(lifeline: int, *further: int) -> tuple[int, int] | None:
     """Become a guardian and fork the child, in a session of its own.
 
-    Returns the child and a descriptor that is readable once it may have ended; None in the child, which keeps the
-    `further` descriptors, to itself.
+    Returns the child and a descriptor that is readable once it may have ended; in the child, which keeps the `further`
+    descriptors, returns None.
     """
     for descriptor in (lifeline, *further):
         os.set_inheritable(descriptor, False)
     for ignored in _HANDLED:
         signal.signal(ignored, signal.SIG_IGN)
     confinement.adopt_orphans()
-    # The wake-up descriptor must exist before there is a child that could end.
+    # The wake-up descriptor must exist before the child that could end.
     woken, wake = os.pipe()
     for descriptor in (woken, wake):
         os.set_blocking(descriptor, False)
@@ -106,7 +106,7 @@ def _run_child(request: str, report: int) -> int:
 
 
 def _await(child: int | None, lifeline: int, woken: int) -> int | None:
-    """Wait until the child has ended, and return its wait status, or until the lifeline closes, and return None."""
+    """Return the child's wait status once it has ended, or None once the lifeline is closed."""
     while True:
         if lifeline in confinement.readable(lifeline, woken):
             return None
@@ -123,14 +123,14 @@ def _await(child: int | None, lifeline: int, woken: int) -> int | None:
 
 
 def _end_all(child: int, grace: float) -> int:
-    """Kill all descendants that have not ended after `grace` seconds, and return how many that were."""
+    """Kill all descendants that have not ended after `grace` seconds; return how many were left."""
     deadline = time.monotonic() + grace
     while _any_left() and time.monotonic() < deadline:
         time.sleep(0.005)
     killed: set[int] = set()
     while _any_left():
-        # The group falls at one stroke, however fast it forks; what had left it, one by one. What a killed process
-        # leaves behind becomes a child of ours, and falls in the next round.
+        # The group is killed at once, however fast it forks; those that had left it, one by one. Orphans of a killed
+        # process become children of this one, and are killed in the next round.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child, signal.SIGKILL)
         killed |= _kill_descendants()
@@ -139,7 +139,7 @@ def _end_all(child: int, grace: float) -> int:
 
 
 def _any_left() -> bool:
-    """Collect what has ended, and say whether anything is left."""
+    """Collect ended children, and return whether any is left."""
     while True:
         try:
             ended, _ = os.waitpid(-1, os.WNOHANG)

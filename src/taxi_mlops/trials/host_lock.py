@@ -1,4 +1,4 @@
-"""One run at a time may time anything on a host, and nothing else of ours works beside it."""
+"""Locks of a host: one run at a time is timed, and no other run works meanwhile."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def host_lock(settings: Settings, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold this host's lock for timed trials. `on_wait` is told, once each, where others time or work on the host.
+    """Hold this host's lock for timed trials. `on_wait` is called once for each lock that is waited for.
 
-    The lock files are in `settings.cache_dir`, named by the host, since the folder may be shared by several.
-    Raises TaxiError after `settings.host_lock_timeout_seconds`, UsageError where the folder cannot be written.
+    The lock files are in `settings.cache_dir`, named by the host, since hosts may share the folder.
+    Raises TaxiError after `settings.host_lock_timeout_seconds`, UsageError if the folder cannot be written.
     """
     with ExitStack() as held:
         _take_turn(settings, on_wait, held)
@@ -33,9 +33,9 @@ def host_lock(settings: Settings, on_wait: Callable[[str], None] | None = None) 
 
 @contextmanager
 def untimed_work(settings: Settings, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold, beside any number of others, what keeps timed trials off this host: for work that would disturb them.
+    """Hold the shared lock of untimed work, which would disturb timed trials.
 
-    Whoever waits to time goes first: work that begins later waits for its end. Raises as `host_lock` does.
+    A run that waits to be timed goes first: work that begins later waits for its end. Raises as `host_lock` does.
     """
     with ExitStack() as held:
         with ExitStack() as turn:
@@ -45,7 +45,7 @@ def untimed_work(settings: Settings, on_wait: Callable[[str], None] | None = Non
 
 
 def _take_turn(settings: Settings, on_wait: Callable[[str], None] | None, held: ExitStack) -> None:
-    """Take the lock that whoever times keeps, and all others take for a moment."""
+    """Acquire the lock that a timed run keeps, and all others hold for a moment."""
     path = _path(settings, "timed-trials")
     timeout = settings.host_lock_timeout_seconds
     lock = FileLock(path)
@@ -65,7 +65,7 @@ def _take_turn(settings: Settings, on_wait: Callable[[str], None] | None, held: 
 
 
 def _join_work(settings: Settings, mode: int, on_wait: Callable[[str], None] | None, held: ExitStack) -> None:
-    """Take the lock that untimed work shares. The kernel frees it with its holder, killed or not."""
+    """Acquire the lock that untimed work shares. The kernel releases it when its holder ends, even if killed."""
     path = _path(settings, "untimed-work")
     timeout = settings.host_lock_timeout_seconds
     try:

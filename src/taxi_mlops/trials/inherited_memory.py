@@ -1,9 +1,8 @@
-"""Pages that a fork takes over from its template.
+"""Give a fork its own pages of the memory that it shares with its template.
 
-After a fork the pages of both processes are the same, and are copied when either writes; pages of libraries are not
-mapped at all until they are touched. A trial in that state would fault where a fresh process does not, and its memory
-would be counted as shared. So it first takes pages of its own, as many as importing everything itself would have left
-it with.
+After a fork both processes share their pages, which are copied when either writes; pages of libraries are not mapped
+until they are touched. So a trial would have page faults where a fresh process has none, and its memory would count as
+shared. Therefore it first maps and copies as many pages as it would have after importing everything itself.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ _MADV_POPULATE_READ = 22
 _MADV_POPULATE_WRITE = 23
 
 _PRESENT = np.uint64(1 << 63)
-"""The bit of an entry of /proc/self/pagemap that says that the page is in memory."""
+"""The bit of an entry of /proc/self/pagemap that is set if the page is in memory."""
 _PAGEMAP_ENTRY_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class PageRange:
-    """Consecutive pages that are in memory. start: address. length: bytes. writable: private, and may be written."""
+    """Consecutive pages in memory. start: address. length: bytes. writable: whether private and writable."""
 
     start: int
     length: int
@@ -36,13 +35,13 @@ class PageRange:
 
 
 def resident_pages() -> tuple[PageRange, ...]:
-    """The pages of this process that are in memory, without what it shares for writing. Raises OSError."""
+    """Return the pages of this process in memory, without those shared for writing. Raises OSError."""
     found: list[PageRange] = []
     mappings = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     with Path("/proc/self/pagemap").open("rb") as pages:
         for line in mappings:
             addresses, permissions, *rest = line.split(maxsplit=5)
-            # What the kernel itself maps ([vdso], [vvar], …) belongs to every process alike.
+            # The kernel's own mappings ([vdso], [vvar], …) are the same in every process.
             if permissions[0] != "r" or permissions[3] != "p" or (len(rest) > 3 and rest[3].startswith("[v")):
                 continue
             start, end = (int(address, 16) for address in addresses.split("-"))
@@ -57,9 +56,9 @@ def resident_pages() -> tuple[PageRange, ...]:
 
 
 def take_over(pages: tuple[PageRange, ...]) -> None:
-    """Map the pages into this process, and make those that it may write its own.
+    """Map the pages into this process, and copy those that it may write.
 
-    Pages that are gone by now are left aside. Raises OSError where the kernel cannot do it.
+    Pages that do not exist any more are skipped. Raises OSError if the kernel does not support it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     for page_range in pages:

@@ -1,4 +1,4 @@
-"""The guardian of a trial, started as a fresh process or forked from a template, and the pipes to it."""
+"""Start the guardian of a trial, as a fresh process or forked from a template, with the pipes to it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import Protocol, Self
 from taxi_mlops.trials.confinement import readable
 
 GUARDIAN_GRACE_SECONDS = 15.0
-"""How long a guardian may take to end everything; after that it is killed, and the marker finds what it left."""
+"""How long a guardian has to end everything; after that it is killed, and the rest is found by the marker."""
 
 
 class Process(Protocol):
-    """A process that can be waited for, as `subprocess.Popen`."""
+    """The interface of a process that can be waited for, as `subprocess.Popen`."""
 
     @property
     def pid(self) -> int: ...
 
     def wait(self, timeout: float | None = None) -> object:
-        """Raises subprocess.TimeoutExpired."""
+        """Wait until it has ended. Raises subprocess.TimeoutExpired."""
         ...
 
     def kill(self) -> None: ...
 
 
 class ForkedProcess:
-    """A process that another one has forked, known by its pid and a descriptor of it (`pidfd_open(2)`)."""
+    """A process that another one has forked, known by its pid and its descriptor (`pidfd_open(2)`)."""
 
     def __init__(self, pid: int, descriptor: int) -> None:
         self.pid = pid
@@ -47,7 +47,7 @@ class ForkedProcess:
         self._descriptor = None
 
     def kill(self) -> None:
-        """Kill it; of no effect where it has ended."""
+        """Kill the process; does nothing if it has ended."""
         if self._descriptor is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
@@ -64,7 +64,7 @@ class Pipes:
 
     @classmethod
     def open(cls) -> Self:
-        """Raises OSError."""
+        """Open the pipes. Raises OSError."""
         opened: list[int] = []
         try:
             for _ in range(3):
@@ -80,16 +80,16 @@ class Pipes:
         _close(self.theirs)
 
     def close(self) -> None:
-        """Close ours; the guardian ends everything when the lifeline closes."""
+        """Close the parent's ends; the guardian ends everything when the lifeline closes."""
         _close((self.lifeline, self.report, self.stderr))
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A started trial.
+    """A trial that was started.
 
-    template_seconds: what its template took to import everything, None where it is no fork. printed: what the imports
-    left on standard error.
+    template_seconds: import time of its template, None if it is not a fork. printed: what the imports wrote to standard
+    error.
     """
 
     guardian: Process
@@ -99,7 +99,7 @@ class Launched:
 
 
 def launch_fresh(request: str, environment: Mapping[str, str]) -> Launched:
-    """Start the guardian of a trial as a process of its own. Raises OSError."""
+    """Start the guardian of a trial as a fresh process. Raises OSError."""
     pipes = Pipes.open()
     guarded, reporting, printing = pipes.theirs
     arguments = ["taxi_mlops.trials.guardian", str(guarded), str(reporting), request]
@@ -117,7 +117,7 @@ def start_module(
     arguments: Sequence[str], environment: Mapping[str, str], *, keep: tuple[int, ...], stderr: int
 ) -> subprocess.Popen[bytes]:
     """Run a module in a session of its own, which inherits the descriptors in `keep`. Raises OSError."""
-    # -P: the working folder is no place to import from.
+    # -P: nothing is imported from the working folder.
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-m", *arguments],
         stdin=subprocess.DEVNULL,
@@ -130,8 +130,8 @@ def start_module(
 
 
 def end_guarded(guardian: Process, lifeline: int) -> None:
-    """Have a guardian end everything, and wait for it. Closes the lifeline."""
-    # The byte is for the case that a fork of ours holds the lifeline open.
+    """Close the lifeline, which makes the guardian end everything, and wait for it."""
+    # The byte is for the case that a forked process keeps the lifeline open.
     with contextlib.suppress(BrokenPipeError):
         os.write(lifeline, b"\n")
     os.close(lifeline)

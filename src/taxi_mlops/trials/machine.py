@@ -1,4 +1,4 @@
-"""What a run was measured on. Runs of unlike machines or versions are not compared with each other."""
+"""Describe the machine and the versions of a run. Runs of different ones are not compared with each other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def describe_machine() -> Machine:
 
 
 def changed_since(then: Machine) -> str | None:
-    """What of this machine is not as it was then, as `python: CPython 3.11.2 then, CPython 3.12.1 now`, or None."""
+    """Return what has changed, as `python: CPython 3.11.2 then, CPython 3.12.1 now`, or None."""
     machine = describe_machine()
     for name, before in then:
         now = getattr(machine, name)
@@ -52,7 +52,7 @@ def changed_since(then: Machine) -> str | None:
 
 
 def usable_cpus() -> tuple[int, ...]:
-    """Identifiers of the CPUs that this process may run on, ascending."""
+    """Return the numbers of the CPUs that this process may use, in ascending order."""
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))

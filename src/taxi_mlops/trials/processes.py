@@ -1,4 +1,4 @@
-"""The environment that the processes of a trial start with, and how they are found again by it."""
+"""Define the environment of a trial's processes, and find and kill processes by a marker in it."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
-"""How many threads a library may use. oneTBB has no such variable: it follows the CPUs that a process is pinned to."""
+"""Variables that set the number of threads of a library. oneTBB has none: it follows the CPUs of the process."""
 
 ARROW_ALLOCATOR = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""pyarrow, which scikit-learn imports where pandas is installed, otherwise keeps a thread that tidies up its memory."""
+"""scikit-learn imports pyarrow if pandas is installed, whose default allocator starts a thread that manages memory."""
 
 SWEEP_SECONDS = 5.0
-"""How long to go on killing: a process that hangs in a driver ends when the driver lets go of it."""
+"""How long to retry killing: a process that hangs in a driver ends when the driver returns."""
 
 
 def trial_environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
-    """The environment of all trials: what is inherited, without our own settings, with all thread counts set."""
+    """Return the environment of all trials: the inherited one without our own settings, with all thread counts set."""
     own = {name: value for name, value in inherited.items() if not name.startswith("TAXI_") and name != TRACEPARENT}
     return own | dict.fromkeys(THREAD_VARIABLES, str(threads)) | ARROW_ALLOCATOR
 
 
 def trial_variables(marker: str, scratch: Path, traceparent: str | None) -> dict[str, str]:
-    """The variables that each trial has its own values of.
+    """Return the variables whose values differ by trial.
 
-    joblib's memory maps go to `scratch`, where they are removed with the trial even if it is killed. traceparent: the
-    span that the trial belongs to, as W3C's Trace Context writes it, for adapters that trace what they do.
+    joblib's memory maps go to `scratch`, and are removed with the trial even if it is killed. traceparent: the span of
+    the trial, in the format of W3C Trace Context, for adapters that make spans of their own.
     """
     own = {MARKER: marker, "JOBLIB_TEMP_FOLDER": str(scratch)}
     return own if traceparent is None else own | {TRACEPARENT: traceparent}
 
 
 class ShownMarker:
-    """The marker as others see it: in the environment that this process was started with, which a fork shares.
+    """The marker as other processes see it: in the environment that this process was started with, which forks share.
 
-    To be made before the variable is set anew, since that leaves the environment of the start as it is.
+    Construct it before the variable is changed, since the environment of the start stays as it is.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class ShownMarker:
         self._length = len(os.environ[MARKER].encode())
 
     def replace(self, marker: str) -> None:
-        """Show another marker. Raises ValueError where it is not of the same length."""
+        """Show another marker. Raises ValueError if its length differs."""
         shown = marker.encode()
         if len(shown) != self._length:
             raise ValueError(f"the marker {marker!r} must have {self._length} bytes")
@@ -76,29 +76,29 @@ class ShownMarker:
 
 
 def new_marker(run_id: str) -> str:
-    """A marker for one trial of the run; all markers of a run have the same length."""
+    """Return a marker for one trial of the run; all markers of a run have the same length."""
     return f"{run_id}/{uuid.uuid4().hex}"
 
 
 def sweep_orphans(run_id: str) -> int:
-    """Kill every process of this host that still belongs to a trial of the run, and return how many there were.
+    """Kill every process of this host that still belongs to a trial of the run; return how many there were.
 
-    For `--resume`, after a run was killed. Processes that emptied their environment are found by the guardian alone.
+    For `--resume`, after a run was killed. Processes with an emptied environment are found by the guardian alone.
     """
     return _kill_marked(f"{run_id}/")
 
 
 def sweep_trial(marker: str) -> int:
-    """Kill every process that still bears the marker of one trial, and return how many there were."""
+    """Kill every process with the marker of one trial; return how many there were."""
     return _kill_marked(marker)
 
 
 def marked_processes(prefix: str) -> list[psutil.Process]:
-    """The running processes, other than this one, whose marker starts with `prefix`."""
+    """Return the running processes, other than this one, whose marker starts with `prefix`."""
     found = []
     for process in psutil.process_iter():
         try:
-            # A process that has ended and waits to be collected has no environment any more.
+            # A zombie process has no environment any more.
             if process.pid != os.getpid() and process.environ().get(MARKER, "").startswith(prefix):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
@@ -109,7 +109,7 @@ def marked_processes(prefix: str) -> list[psutil.Process]:
 def _kill_marked(prefix: str) -> int:
     killed: set[int] = set()
     deadline = time.monotonic() + SWEEP_SECONDS
-    # Again until none is found: one that was forked while we looked turns up in the next round.
+    # Repeated until none is found: one that was forked meanwhile is found in the next round.
     while (processes := marked_processes(prefix)) and time.monotonic() < deadline:
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):

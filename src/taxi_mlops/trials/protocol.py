@@ -1,6 +1,6 @@
-"""What parent and child say to each other: one request, then facts as lines of JSON on a pipe.
+"""The messages between parent and child: one request, then facts as lines of JSON on a pipe.
 
-Facts come as soon as they are known, so that a trial that is ended from outside still leaves what it had found out.
+Each fact is sent as soon as it is known, so that a trial that is ended from outside still reports what it had measured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 from taxi_mlops.domain import Resources, TrialKind, TrialStatus
 
 MAX_CAUSE_LENGTH = 1_000
-"""Characters of a cause that are kept."""
+"""Maximum length of a cause in characters."""
 
 LABELS_FILE = "labels.npy"
 CORE_MASK_FILE = "core_mask.npy"
@@ -23,9 +23,9 @@ CORE_MASK_FILE = "core_mask.npy"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the child is to do. Paths are absolute. traceparent: the span it belongs to, as in its environment.
+    """What the child is to do. Paths are absolute. traceparent: of the trial's span, as in its environment.
 
-    restarted: whether a child of the same trial has warmed up before, so that what it compiled is on disk.
+    restarted: whether a child of the same trial has warmed up before, so that its compiled code is on disk.
     """
 
     adapter: str
@@ -54,18 +54,18 @@ class Request:
 
 
 def resources_from(values: dict[str, Any]) -> Resources:
-    """The resources of which `values` are the fields, as JSON gives them back."""
+    """Return the resources from their fields in JSON."""
     return Resources(**values | {"cpus": tuple(values["cpus"])})
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the parent has been told so far.
+    """All that the child has reported so far.
 
-    phase: what the child was last doing. restarted: whether it has become a new program. ready_at:
-    `time.monotonic()`, which all processes of a host share, once the adapter had warmed up. status: how the child says
-    that it ended, None until it answers. exit_code: of the child, as in `subprocess`, None until it has ended.
-    left_running: processes of the trial that outlived it.
+    phase: what the child was last doing. restarted: whether it has become a new program. ready_at: `time.monotonic()`,
+    which all processes of a host share, when the adapter had warmed up. status: of the trial, None until it is
+    reported. exit_code: of the child, as in `subprocess`, None until it has ended. left_running: processes of the trial
+    that outlived the child.
     """
 
     phase: str = "start"
@@ -84,9 +84,9 @@ class Report:
     left_running: int = 0
 
     def parse_line(self, line: bytes) -> Report:
-        """This report with the facts of one line added.
+        """Return this report with the facts of one line added.
 
-        Raises ValueError or TypeError where the line is not one of ours.
+        Raises ValueError or TypeError if the line is not a valid report.
         """
         facts = dict(json.loads(line))
         if facts.get("status") is not None:
@@ -101,18 +101,18 @@ class Reporter:
         self._pipe: BinaryIO = open(descriptor, "wb")  # noqa: SIM115 - open as long as the process lives
 
     def send(self, **facts: object) -> None:
-        """Send facts, named as in `Report`, at once."""
+        """Send facts at once. Their names are the fields of `Report`."""
         self._pipe.write(json.dumps(facts).encode() + b"\n")
         self._pipe.flush()
 
     def inheritable_descriptor(self) -> int:
-        """The descriptor of the pipe, for a program that takes this one's place."""
+        """Return the descriptor of the pipe, inheritable by the program that this process executes."""
         descriptor = self._pipe.fileno()
         os.set_inheritable(descriptor, True)
         return descriptor
 
 
 def shorten(text: str) -> str:
-    """One line of bounded length."""
+    """Return the text in one line of limited length."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_CAUSE_LENGTH else line[: MAX_CAUSE_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""One trial from request to row."""
+"""Run one trial and return its outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from taxi_mlops.trials.templates import Templates
 from taxi_mlops.trials.workload_folder import workload_size
 
 _FAILED_ALLOCATIONS = ("std::bad_alloc", "Cannot allocate memory", "Out of memory", "out of memory")
-"""What native code leaves on stderr before it aborts for want of memory."""
+"""What native code prints to stderr before it aborts for lack of memory."""
 
 
 def run_trial(
@@ -32,13 +32,13 @@ def run_trial(
     traceparent: str | None = None,
     templates: Templates | None = None,
 ) -> TrialOutcome:
-    """Run one trial in a process of its own and return its row, however it ended.
+    """Run one trial in a process of its own and return its outcome, whatever that is.
 
-    run_id: what `sweep_orphans` finds processes by. workload: a folder of `write_workload`. scratch: a folder for what
-    the trial writes, all of which is removed. labels: the folder of `open_clustering`, where a good answer goes.
-    traceparent: the span that the trial belongs to, or None. templates: those of the run, from which the process may be
-    forked; None for a fresh one.
-    Nothing of the trial is running when this returns or raises (KeyboardInterrupt included).
+    run_id: by which `sweep_orphans` finds processes. workload: a folder of `write_workload`. scratch: a folder for what
+    the trial writes, which is removed. labels: the folder of `open_clustering`, in which a valid answer is stored.
+    traceparent: of the trial's span, or None. templates: of the run, from which the process may be forked; None for a
+    fresh one.
+    No process of the trial is running when this returns or raises (KeyboardInterrupt included).
     """
     scratch.mkdir(parents=True, exist_ok=True)
     own_scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch.resolve()))
@@ -76,7 +76,7 @@ def _outcome(trial: Trial, ending: Ending) -> TrialOutcome:
 
 
 def _cold_start_seconds(ending: Ending) -> float | None:
-    """What a fresh process takes until it is ready: a fork's imports are those of its template."""
+    """Return the time that a fresh process needs to be ready; for a fork, with the import time of its template."""
     if ending.report.ready_at is None:
         return None
     return ending.report.ready_at - ending.started_at + (ending.template_seconds or 0.0)
@@ -116,7 +116,7 @@ def _ended(exit_code: int | None) -> str:
 
 
 def _with_answer(outcome: TrialOutcome, scratch: Path, n: int, labels: Path) -> TrialOutcome:
-    """The row of a trial that answered, with the answer examined and stored."""
+    """Return the outcome of a trial that answered, with the answer checked and stored."""
     try:
         clustering = read_answer(scratch, n)
     except InvalidClusteringError as error:

@@ -1,4 +1,4 @@
-"""The order of the trials of a comparison."""
+"""Plan the order of the trials of a comparison."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from taxi_mlops.domain import MAIN, Trial, TrialKind
 def plan_trials(
     adapters: Sequence[str], repeats: int, seed: int, workloads: Sequence[str] = (MAIN,)
 ) -> tuple[Trial, ...]:
-    """One memory trial of each adapter (block 0), then `repeats` blocks of each adapter once, shuffled by `seed`.
+    """Plan one memory trial of each adapter (block 0), then `repeats` blocks of each adapter once, shuffled by `seed`.
 
     Without repeats nothing is timed: the memory trials give the answers.
-    Interleaving spreads whatever changes on the host over all adapters; the shuffle keeps any of them from always
-    running after the same other one. Of several workloads each block holds them all, one after another in shuffled
-    order; memory trials keep the order of `workloads`, so that what fails on few points is known before many are tried.
+    Interleaving spreads changes of the host over all adapters; shuffling varies which adapter runs after which. With
+    several workloads each block contains them all, one after another in shuffled order; memory trials keep the order
+    of `workloads`, so that an adapter that fails on few points is not tried on many.
     """
     generator = np.random.default_rng(seed)
     memory = [Trial(adapter, TrialKind.MEMORY, 0, workload) for workload in workloads for adapter in adapters]

@@ -1,4 +1,4 @@
-"""The parent's side of a running trial: it starts it, listens, owns deadline and memory limit, and ends it."""
+"""The parent's side of a running trial: start it, read its reports, enforce time and memory limits, and end it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from taxi_mlops.trials.tree_memory import TreeMemory
 MAX_REPORT_BYTES = 1024**2
 SAMPLE_SECONDS = 0.02
 SAMPLE_SHARE = 0.2
-"""Of the time of a CPU, at most, that goes into samples: on a host with many processes they are dear."""
+"""Maximum share of a CPU's time for samples, which are expensive on a host with many processes."""
 EXIT_GRACE_SECONDS = 5.0
-"""How long a child that has answered may take to end."""
+"""How long a child that has answered has to exit."""
 
 _CHUNK = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """Why the parent ended a trial."""
+    """The limit that a trial exceeded, so that the parent ended it."""
 
     status: TrialStatus
     cause: str
@@ -36,10 +36,10 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """All that the parent knows of a trial that has ended.
+    """All that the parent knows about a trial that has ended.
 
-    started_at: `time.monotonic()` at the start of the process, or of the fork. template_seconds: what its template took
-    to import everything, None where it is no fork. peak_memory_bytes: None for trials that nothing sampled.
+    started_at: `time.monotonic()` at the start of the process, or of the fork. template_seconds: import time of its
+    template, None if it is not a fork. peak_memory_bytes: None for trials that were not sampled.
     """
 
     report: Report
@@ -52,11 +52,11 @@ class Ending:
 
 
 def supervise(request: Request, run_id: str, templates: Templates | None) -> Ending:
-    """Run the request to its end, whatever that is. When this returns or raises, no process of the trial is left.
+    """Run the request to its end. When this returns or raises, no process of the trial is left.
 
-    templates: those that may be forked; where there are none, the trial is a fresh process.
+    templates: from which the trial may be forked; None for a fresh process.
     """
-    # The imports of a template are no part of the trial, and not under its deadline.
+    # The imports of a template do not belong to the trial and its time limit.
     template = templates.of(request.adapter, request.resources) if templates is not None else None
     started_at = time.monotonic()
     try:
@@ -70,7 +70,7 @@ def supervise(request: Request, run_id: str, templates: Templates | None) -> End
 
 
 class _ReportReader:
-    """What the child has told, read from its pipe in pieces of any size."""
+    """Reads the child's reports from its pipe, in chunks of any size."""
 
     def __init__(self) -> None:
         self.report = Report()
@@ -92,7 +92,7 @@ class _ReportReader:
 
 
 class _RunningTrial:
-    """A started trial. Leaving the context ends it and all that it started."""
+    """A trial that was started. Leaving the context ends it and everything it started."""
 
     def __init__(self, request: Request, run_id: str, template: Template | None) -> None:
         self._resources = request.resources
@@ -117,12 +117,12 @@ class _RunningTrial:
         self._drain()
 
     def follow(self) -> Breach | None:
-        """Listen until the trial has ended by itself, or must be ended; say why it must."""
+        """Read reports until the trial has ended, or must be ended; return the limit that it exceeded."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._pipe, selectors.EVENT_READ)
             selector.register(self._stderr, selectors.EVENT_READ)
             while True:
-                for key, _ in selector.select(self._patience()):
+                for key, _ in selector.select(self._poll_timeout()):
                     if not self._receive(key.fd):
                         selector.unregister(key.fd)
                 if self._reader.report.exit_code is not None or self._pipe not in selector.get_map():
@@ -132,7 +132,7 @@ class _RunningTrial:
                     return breach
 
     def ending(self, breach: Breach | None) -> Ending:
-        """What is known, once the trial has ended."""
+        """Return what is known about the trial, once it has ended."""
         return Ending(
             report=self._reader.report,
             breach=breach,
@@ -155,7 +155,7 @@ class _RunningTrial:
         return launch_fresh(request.to_json(), environment)
 
     def _receive(self, descriptor: int) -> bool:
-        """Take in what has come, and say whether more can."""
+        """Read what has arrived, and return whether more may follow."""
         data = os.read(descriptor, _CHUNK)
         if descriptor == self._stderr:
             self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
@@ -169,7 +169,7 @@ class _RunningTrial:
         return bool(data)
 
     def _drain(self) -> None:
-        """Take in what was still in the pipes when everything had ended, and close them."""
+        """Read what is left in the pipes after everything has ended, and close them."""
         for descriptor in (self._pipe, self._stderr):
             os.set_blocking(descriptor, False)
             with contextlib.suppress(BlockingIOError):
@@ -182,8 +182,8 @@ class _RunningTrial:
             return self._answered_at + EXIT_GRACE_SECONDS
         return self._started_at + self._resources.timeout_seconds
 
-    def _patience(self) -> float:
-        """How long to wait for news. Nothing wakes the parent of a timed trial before its deadline."""
+    def _poll_timeout(self) -> float:
+        """Return how long to wait for reports. Nothing wakes the parent of a timed trial before its deadline."""
         until = self._deadline() if self._memory is None else min(self._deadline(), self._next_sample_at)
         return max(until - time.monotonic(), 0.0)
 
@@ -213,7 +213,7 @@ class _RunningTrial:
         return Breach(TrialStatus.OUT_OF_MEMORY, cause)
 
     def _peak_memory_bytes(self) -> int | None:
-        """The largest of our samples and of what the child read off its kernel; None where nothing samples."""
+        """Return the maximum of the samples and of what the child read from its kernel; None if nothing was sampled."""
         if self._memory is None:
             return None
         return max(self._memory.peak_bytes, self._reader.report.peak_memory_bytes or 0)

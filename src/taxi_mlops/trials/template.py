@@ -1,8 +1,8 @@
 """A template: a process that has imported the libraries of one adapter, and is forked for every trial of it.
 
-It imports and nothing else: no fit, no warm-up, no compiled code is run. It serves only where that left nothing which
-forks would share: no thread, no process, no open file, no shared memory. Each fork becomes the guardian of its trial,
-as one that is started afresh, and forks the child.
+It only imports: no fit, no warm-up, no compiled code is run. It is used only if the imports left nothing that forks
+would share: no thread, no process, no open file, no shared memory. Each fork becomes the guardian of its trial, like
+one that was started as a fresh process, and forks the child.
 
 Usage: python -m taxi_mlops.trials.template LIFELINE_FD CHANNEL_FD ADAPTER RESOURCES_JSON
 """
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _import_and_serve(descriptor: int, adapter: str, resources: str) -> int:
-    """Import, report readiness or why not, and fork until the channel closes. Returns in trials alone."""
+    """Import, report success or the reason of a refusal, and fork until the channel closes. Returns in trials alone."""
     channel = socket.socket(fileno=descriptor)
     try:
         inheritance, marker = _import(adapter, resources)
@@ -58,22 +58,22 @@ def _import(name: str, resources: str) -> tuple[Inheritance, ShownMarker]:
     if not isinstance(adapter, ImportsAhead):
         raise TypeError(f"adapter {name!r} has no import_libraries()")
     adapter.import_libraries()
-    import numpy.random  # noqa: F401 - whose state every trial seeds anew
+    import numpy.random  # noqa: F401 - whose state every trial seeds again
 
     gc.collect()
     gc.freeze()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     pages = resident_pages()
-    take_over(pages)  # of no effect here, but an error where the kernel is too old for it
+    take_over(pages)  # changes nothing here, but raises if the kernel is too old for it
     return child.Inheritance(adapter, info, pages, confinement.peak_resident_bytes(os.getpid()) or 0), marker
 
 
 def _require_nothing_shared(channel: socket.socket) -> None:
-    """Raise RuntimeError where the imports left something that forks would share or miss."""
+    """Raise RuntimeError if the imports left something that forks would share or miss."""
     import psutil
 
-    # BLAS libraries start threads when they are imported, end them at a fork, and start them again when they need them.
+    # BLAS libraries start threads when imported, end them at a fork, and start them again when needed.
     child = os.fork()
     if child == 0:
         os._exit(0)
@@ -96,9 +96,9 @@ def _require_nothing_shared(channel: socket.socket) -> None:
 
 
 def _serve(channel: socket.socket, inheritance: Inheritance, marker: ShownMarker) -> int:
-    """Fork a guardian for every request. Returns in the children of trials alone, the exit code.
+    """Fork a guardian for every request. Returns in the children of trials alone: their exit code.
 
-    A request is JSON, with the descriptors of the trial's lifeline, report and stderr; the answer is JSON, with a
+    A request is JSON, with the descriptors of the trial's lifeline, report and stderr; the response is JSON, with a
     descriptor of the guardian's process.
     """
     while True:
@@ -137,7 +137,7 @@ def _become_trial(
 
 
 def _collect_ended() -> None:
-    """Let the guardians that have ended leave the table of processes."""
+    """Collect the guardians that have ended."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

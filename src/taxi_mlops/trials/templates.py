@@ -1,6 +1,6 @@
 """The parent's side of templates: one for each adapter of a run, started before its first trial.
 
-A template saves time and decides nothing: where there is none, a trial is a fresh process, whose row says what is wrong
+A template saves time and changes no result: without one, a trial is a fresh process, whose outcome shows what is wrong
 with the adapter.
 """
 
@@ -24,7 +24,7 @@ from taxi_mlops.trials.processes import MARKER, new_marker, sweep_trial, trial_e
 from taxi_mlops.trials.template import MAX_MESSAGE_BYTES
 
 START_SECONDS = 60.0
-"""How long a template may take to import its libraries, or the limit of a trial where that is less."""
+"""How long a template may take to import its libraries; less if the limit of a trial is less."""
 ANSWER_SECONDS = 10.0
 """How long a template may take to fork."""
 STDERR_TAIL_BYTES = 4096
@@ -33,11 +33,11 @@ _CHUNK = 65536
 
 
 class TemplateRefusedError(Exception):
-    """There is no template, for the reason in the message."""
+    """A template cannot be used, for the reason in the message."""
 
 
 class Template:
-    """A template that has been started. Raises TemplateRefusedError where it cannot be.
+    """A template process. Raises TemplateRefusedError if it cannot be started.
 
     seconds: from the start of its process until it was ready; 0 before.
     """
@@ -53,12 +53,12 @@ class Template:
             self._held = undone.pop_all()
 
     def wait_until_ready(self) -> None:
-        """Wait until its imports are done. Raises TemplateRefusedError where they fail or take too long."""
+        """Wait until its imports are done. Raises TemplateRefusedError if they fail or take too long."""
         self._read_until_ready()
         self.seconds = time.monotonic() - self._started_at
 
     def fork(self, request: str, variables: Mapping[str, str]) -> Launched:
-        """Have it fork the guardian of a trial. Raises TemplateRefusedError, after which it is of no more use."""
+        """Fork the guardian of a trial. Raises TemplateRefusedError; the template cannot be used after that."""
         try:
             pipes = Pipes.open()
         except OSError as error:
@@ -70,7 +70,7 @@ class Template:
             guardian = ForkedProcess(answer["pid"], *descriptors)
         except BaseException as error:
             self._failed = True
-            # Whatever it may have forked ends with its lifeline.
+            # What it may have forked ends with the lifeline.
             pipes.close()
             if isinstance(error, OSError):
                 raise TemplateRefusedError(f"does not answer: {error}") from None
@@ -80,12 +80,12 @@ class Template:
         return Launched(guardian, pipes, self.seconds, self._printed)
 
     def is_running(self) -> bool:
-        """Whether it is there, and has answered so far."""
-        # It says nothing unasked: what can be read is its end.
+        """Return whether it is running and has responded so far."""
+        # It only responds to requests: if there is something to read, it has ended.
         return not self._failed and not readable(self._channel.fileno(), seconds=0.0)
 
     def end(self) -> None:
-        """End it, and whatever its imports have started. Trials that it has forked are ended too."""
+        """End it and everything its imports have started, and the trials that it has forked."""
         self._held.close()
 
     def _start(self, adapter: str, resources: Resources, marker: str, held: ExitStack) -> None:
@@ -127,7 +127,7 @@ class Template:
                 return
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], list[int]]:
-        """Its next message, with descriptors. Raises TemplateRefusedError where it refuses or has ended."""
+        """Return its next message, with descriptors. Raises TemplateRefusedError if it refuses or has ended."""
         if not readable(self._channel.fileno(), seconds=deadline - time.monotonic()):
             raise TemplateRefusedError("does not answer")
         message, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE_BYTES, 1)
@@ -142,8 +142,8 @@ class Template:
 class Templates:
     """The templates of one run. Leaving the context ends them.
 
-    run_id: what `sweep_orphans` finds them by. on_refusal: called with an adapter and the reason where its trials have
-    to be fresh processes.
+    run_id: by which `sweep_orphans` finds them. on_refusal: called with an adapter and the reason if its trials must be
+    fresh processes.
     """
 
     def __init__(self, run_id: str, on_refusal: Callable[[str, str], None]) -> None:
@@ -162,7 +162,7 @@ class Templates:
     def start(self, adapters: Sequence[str], resources: Resources) -> None:
         """Start the templates of these adapters, as many at a time as the trials have CPUs, and wait for all of them.
 
-        Nothing is timed meanwhile, and each import has a CPU, as it has when templates are started one by one.
+        Nothing is timed meanwhile, and each import has a CPU, as if templates were started one by one.
         """
         starting: deque[str] = deque()
         for adapter in adapters:
@@ -174,7 +174,7 @@ class Templates:
             self._wait_for(adapter, resources)
 
     def of(self, adapter: str, resources: Resources) -> Template | None:
-        """The template of the adapter, started where none is running; None where there can be none."""
+        """Return the template of the adapter, starting it if none is running; None if there can be none."""
         running = self._running.get(_key(adapter, resources))
         if running is not None and not running.is_running():
             self._running.pop(_key(adapter, resources)).end()
@@ -186,7 +186,7 @@ class Templates:
     def _begin(self, adapter: str, resources: Resources) -> bool:
         """Start the template of the adapter, unless it was refused; return whether there is one to wait for."""
         key = _key(adapter, resources)
-        # Elsewhere a fork cannot be trusted with libraries, nor be given pages of its own.
+        # On other systems forks are not safe with these libraries, and cannot be given their own pages.
         if sys.platform != "linux" or key in self._refused or key in self._running:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Peak memory of a process tree, seen from outside."""
+"""Measure the peak memory of a process tree from outside."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from taxi_mlops.trials import confinement
 
 
 class TreeMemory:
-    """Samples the memory of everything below one process, which is not counted itself.
+    """Samples the memory of all descendants of a process, which is not counted itself.
 
-    The figure is resident memory: of a single process its resident set (with the mapped points and libraries), of
+    The value is resident memory: of a single process its resident set (with the mapped points and libraries), of
     several the sum of their proportional sets, so that pages which they share count once. The peak is the largest
-    sample, and no less than the kernel's own high-water mark of any single process, which no sampling can miss.
+    sample, but at least the kernel's own high-water mark of any single process, which sampling cannot miss.
     """
 
     def __init__(self, root: int) -> None:
@@ -20,18 +20,18 @@ class TreeMemory:
         self.peak_bytes = 0
 
     def forget(self) -> None:
-        """Let the peak be that of what comes from now on."""
+        """Restart the peak from now on."""
         self.peak_bytes = 0
 
     def sample(self) -> None:
-        """Look once."""
+        """Take one sample."""
         try:
             processes = self._root.children(recursive=True)
         except psutil.NoSuchProcess:
             return
         resident = {process.pid: _resident_bytes(process) for process in processes}
         total = sum(resident.values())
-        # Proportional sets are dear to ask for, and never sum to more than the resident ones.
+        # Proportional sets are expensive to read, and their sum is at most that of the resident sets.
         if len(resident) > 1 and total > self.peak_bytes:
             proportional = {pid: confinement.proportional_bytes(pid) for pid in resident}
             total = sum(resident[pid] if value is None else value for pid, value in proportional.items())

@@ -1,4 +1,4 @@
-"""A workload on disk, so that every trial maps the same points into memory instead of receiving a copy of them."""
+"""Write a workload to disk, so that every trial maps the same points into memory instead of receiving a copy."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ROW = "row.npy"
 
 
 def write_workload(points: Points, parameters: Parameters, folder: Path) -> None:
-    """Write points and parameters into `folder`, which is made where it is missing.
+    """Write points and parameters into `folder`, which is created if it does not exist.
 
-    Arrays become `.npy` files of float64 (rows: int64), the rest `workload.json`. What stood there before is replaced.
+    Arrays become `.npy` files of float64 (rows: int64), the rest `workload.json`. Earlier files are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / _LATITUDE, points.latitude, allow_pickle=False)
@@ -55,7 +55,7 @@ def write_workload(points: Points, parameters: Parameters, folder: Path) -> None
 def open_workload(folder: Path) -> Workload:
     """Map the workload of `folder` into memory. The arrays are read-only, of shape (n,).
 
-    Raises FileNotFoundError where the folder holds none.
+    Raises FileNotFoundError if the folder holds none.
     """
     description = _description(folder)
     weight, row = folder / _WEIGHT, folder / _ROW
@@ -72,7 +72,7 @@ def open_workload(folder: Path) -> Workload:
 
 
 def workload_size(folder: Path) -> int:
-    """The number of points of the workload in `folder`."""
+    """Return the number of points of the workload in `folder`."""
     return int(_description(folder)["n"])
 
 
@@ -82,6 +82,6 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _map(path: Path) -> NDArray[Any]:
-    # A plain array over the mapping: implementations meet no subclass of ndarray.
+    # A plain array over the mapping, since implementations may not accept subclasses of ndarray.
     mapped: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return mapped
