@@ -1,1 +1,4 @@
-"""DBSCAN implementations behind one interface, one file each, found by entry points."""
+"""DBSCAN implementations behind one interface, one module each, found by entry points.
+
+`registry` lists and loads them; `trials` runs them in processes of their own.
+"""

@@ -1,4 +1,4 @@
-"""The interface that every DBSCAN implementation stands behind.
+"""The interface of DBSCAN implementations.
 
 An adapter is one file with one class and one entry point in the group `taxi_mlops.adapters`. Only `fit` is timed.
 """
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
 Problem = Any
-"""What `prepare` hands to `fit`: the points in whatever form the implementation wants. Nobody else looks inside."""
+"""The result of `prepare` and the argument of `fit`: the points in the implementation's own form, opaque to others."""
 
 
 class Adapter(Protocol):
@@ -21,49 +21,49 @@ class Adapter(Protocol):
     """
 
     requires: ClassVar[str | None]
-    """The import name of the library behind the adapter, beyond the core; None where it needs none."""
+    """The import name of the library behind the adapter, beyond the core; None if it needs none."""
     install: ClassVar[str]
-    """The command that installs it, shown where the library is missing."""
+    """The command that installs it, shown if the library is missing."""
 
     @property
     def info(self) -> AdapterInfo:
-        """Who it is. Raises ImportError where the library is missing."""
+        """Name, version and capabilities of the implementation. Raises ImportError if the library is missing."""
         ...
 
     def unsupported(self, workload: Workload) -> str | None:
-        """Say why this workload cannot be run, or None. Cheap: it may look at sizes, not at every point."""
+        """Return why this workload cannot be run, or None. Must be cheap: it may not read every point."""
         ...
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> Problem:
-        """Convert the points to the form that the implementation wants. Timed apart from `fit`; builds no index."""
+        """Convert the points to the implementation's own form. Timed apart from `fit`; builds no index."""
         ...
 
     def warm_up(self, problem: Problem) -> None:
-        """Compile, start thread pools, touch what a first call touches. Never timed as part of `fit`."""
+        """Compile code, start thread pools, and do all else that a first call does. Never timed as part of `fit`."""
         ...
 
     def fit(self, problem: Problem) -> Clustering:
-        """Cluster. This is what is timed. Must not change the problem: it may be called again."""
+        """Cluster the points. This is timed. Must not change the problem: it may be called again."""
         ...
 
 
 @runtime_checkable
 class Closes(Protocol):
-    """An adapter that ends what `warm_up` or `fit` has started and kept: processes, servers, files."""
+    """An adapter that must release what `warm_up` or `fit` has started: processes, servers, files."""
 
     def close(self) -> None:
-        """Release everything. Called once, after the fit; not timed."""
+        """Release everything. Called once, after `fit`; not timed."""
         ...
 
 
 @runtime_checkable
 class ImportsAhead(Protocol):
-    """An adapter whose libraries a trial need not import itself: it is forked from a process that has imported them.
+    """An adapter whose trials may be forked from a process that has imported its libraries.
 
-    Leave the method out where importing starts a thread or a process, opens a file or shares memory, or where the
-    library does not bear a fork: each trial is then a fresh process. What can be seen of this is checked at run time.
+    Leave the method out if importing starts a thread or a process, opens a file or shares memory, or if the library
+    does not work after a fork: each trial is then a fresh process. Most of this is checked at run time.
     """
 
     def import_libraries(self) -> None:
-        """Import all that `warm_up`, `prepare` and `fit` import. Computes nothing."""
+        """Import everything that `warm_up`, `prepare` and `fit` import. Computes nothing."""
         ...

@@ -1,4 +1,4 @@
-"""Great-circle neighbourhoods for libraries that know only Euclidean distance: chords of the unit sphere in 3-D."""
+"""Convert points to 3-D chords of the unit sphere, for libraries that support Euclidean distance alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChordProblem:
 
 
 def prepare_chords(points: Points, parameters: Parameters, threads: int) -> ChordProblem:
-    """Put the points on the unit sphere, and eps into the length of its chord."""
+    """Place the points on the unit sphere, and convert eps to the length of its chord."""
     return ChordProblem(
         coordinates=unit_sphere(points.latitude, points.longitude),
         weight=points.weight,
@@ -34,7 +34,7 @@ def prepare_chords(points: Points, parameters: Parameters, threads: int) -> Chor
 
 
 def subsample(problem: ChordProblem) -> ChordProblem:
-    """The first points of the problem, to warm up with."""
+    """Return the first points of the problem, for the warm-up."""
     chosen = slice(100)
     weight = None if problem.weight is None else problem.weight[chosen]
     return replace(problem, coordinates=problem.coordinates[chosen], weight=weight)

@@ -2,8 +2,8 @@
 
 It reads its number of threads from the environment variable PARLAY_NUM_THREADS when it is first called.
 
-It is not exact in three dimensions (1.0.0). Its grid has cells of side s = eps / √d, and it looks for neighbours in the
-cells whose centres lie within √(d + 3) s. That is enough for d = 2. For d = 3, cells that differ by (2, 2, 0) or
+It is not exact in three dimensions (1.0.0). Its grid has cells of side s = eps / √d, and it searches for neighbours in
+the cells whose centres lie within √(d + 3) s. That is enough for d = 2. For d = 3, cells that differ by (2, 2, 0) or
 (2, 2, 1) may hold points within eps, and their centres are √8 s and 3 s apart, further than √6 s. So it sometimes
 counts too few neighbours: it finds too few core points, never too many.
 """
@@ -18,8 +18,8 @@ from haversine_dbscan.geodesy import chord_length
 from taxi_mlops.adapters.chords import ChordProblem, prepare_chords, subsample
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
-# The library numbers grid cells of side eps / √3 in 32 bits along each axis. Where the sphere's diameter holds more of
-# them than that, numbers wrap round and neighbours are lost without a word.
+# The library numbers grid cells of side eps / √3 in 32 bits along each axis. If the sphere's diameter has more cells
+# than that, numbers overflow and neighbours are lost without an error.
 MIN_CHORD = 2 * sqrt(3) / 2**31
 
 

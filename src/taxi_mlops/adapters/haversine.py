@@ -24,7 +24,7 @@ class HaversineProblem:
 
 
 def prepare_haversine(points: Points, parameters: Parameters, n_jobs: int) -> HaversineProblem:
-    """Turn degrees and metres into radians."""
+    """Convert degrees and metres to radians."""
     return HaversineProblem(
         radians=np.radians(np.column_stack((points.latitude, points.longitude))),
         weight=points.weight,
@@ -42,7 +42,7 @@ def warm_up_haversine(problem: HaversineProblem) -> None:
 
 
 def fit_haversine(problem: HaversineProblem) -> Clustering:
-    """DBSCAN with a ball tree and the haversine distance."""
+    """Run DBSCAN with a ball tree and the haversine distance."""
     from sklearn.cluster import DBSCAN
 
     if problem.radians.shape[0] == 0:  # scikit-learn refuses an empty array
@@ -58,12 +58,12 @@ def fit_haversine(problem: HaversineProblem) -> Clustering:
 
 
 def clustering_from_indices(labels: LabelArray, core_indices: LabelArray) -> Clustering:
-    """A clustering from labels and the indices of core points, as scikit-learn and its likes answer."""
+    """Return a clustering from labels and the indices of core points, which is how scikit-learn returns them."""
     core_mask: BoolArray = np.zeros(labels.shape[0], dtype=np.bool_)
     core_mask[core_indices] = True
     return Clustering(labels=labels.astype(np.int32), core_mask=core_mask)
 
 
 def clustering_of_no_points() -> Clustering:
-    """The answer where there is nothing to cluster."""
+    """Return the clustering of no points."""
     return Clustering(labels=np.empty(0, dtype=np.int32), core_mask=np.empty(0, dtype=np.bool_))

@@ -43,12 +43,12 @@ class HdbscanAdapter:
         self.fit(subsample(problem))
 
     def fit(self, problem: ChordProblem) -> Clustering:
-        """Cluster; no core mask, since the tree does not tell a core point that stands alone from noise."""
+        """Cluster; without a core mask, since the tree does not distinguish an isolated core point from noise."""
         from hdbscan import HDBSCAN
 
-        if problem.min_samples > len(problem):  # hdbscan would quietly lower it to the number of points
+        if problem.min_samples > len(problem):  # hdbscan would silently lower it to the number of points
             return Clustering(labels=np.full(len(problem), NOISE, dtype=np.int32))
-        if len(problem) < 2:  # no tree without an edge; this point is its own cluster, since min_samples is 1
+        if len(problem) < 2:  # a tree needs an edge; this point is its own cluster, since min_samples is 1
             return Clustering(labels=np.zeros(len(problem), dtype=np.int32))
         model = HDBSCAN(
             min_samples=max(problem.min_samples - 1, 1),  # hdbscan does not count the point itself
@@ -58,7 +58,7 @@ class HdbscanAdapter:
         ).fit(problem.coordinates)
         labels = model.dbscan_clustering(
             cut_distance=np.nextafter(problem.eps, np.inf),  # hdbscan cuts below, DBSCAN's eps is inclusive
-            # A tree cut cannot tell a lone core point from noise, except that with min_samples 1 all points are core.
+            # The tree does not distinguish an isolated core point from noise, but with min_samples 1 all are core.
             min_cluster_size=1 if problem.min_samples == 1 else 2,
         )
         return Clustering(labels=labels.astype(np.int32))

@@ -1,4 +1,4 @@
-"""Which adapters there are: Python entry points of the group `taxi_mlops.adapters`, ours and everybody else's.
+"""List and load adapters: Python entry points of the group `taxi_mlops.adapters`, ours and those of other packages.
 
 Listing imports the adapters' own modules and none of the libraries behind them.
 """
@@ -21,8 +21,8 @@ GROUP = "taxi_mlops.adapters"
 class AdapterListing:
     """One row of the list of adapters.
 
-    reason: why it is not available, None where it is. install: the command that installs its library, None where the
-    adapter itself cannot be loaded. info: None where the library is missing.
+    reason: why it is not available, None if it is. install: the command that installs its library, None if the adapter
+    itself cannot be loaded. info: None if the library is missing.
     """
 
     name: str
@@ -33,19 +33,19 @@ class AdapterListing:
 
 
 def list_adapters() -> tuple[AdapterListing, ...]:
-    """Every adapter that an installed package declares, by name; broken ones are listed with the reason."""
+    """Return every adapter that an installed package declares, by name; broken ones with the reason."""
     return tuple(_listing(name, entries) for name, entries in _declared().items())
 
 
 def declared_names() -> frozenset[str]:
-    """The names alone, for which no adapter is loaded."""
+    """Return the names alone, without loading an adapter."""
     return frozenset(entry.name for entry in entry_points(group=GROUP))
 
 
 def load_adapter(name: str) -> Adapter:
     """Construct the adapter of this name.
 
-    Raises AdapterUnavailableError where it is unknown, broken, declared by two packages, or its library is missing.
+    Raises AdapterUnavailableError if it is unknown, broken, declared by two packages, or its library is missing.
     """
     declared = _declared()
     if name not in declared:
@@ -58,7 +58,7 @@ def load_adapter(name: str) -> Adapter:
 
 
 def _declared() -> dict[str, tuple[EntryPoint, ...]]:
-    """Entry points by name, in the order of names."""
+    """Return entry points by name, sorted."""
     ordered = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _package(entry)))
     return {name: tuple(entries) for name, entries in groupby(ordered, key=lambda entry: entry.name)}
 
@@ -79,7 +79,7 @@ def _listing(name: str, entries: tuple[EntryPoint, ...]) -> AdapterListing:
 
 
 def _construct(name: str, entries: tuple[EntryPoint, ...]) -> Adapter:
-    """Load and construct; the library behind it is not looked for yet."""
+    """Load and construct an adapter, without importing its library."""
     if len(entries) > 1:
         packages = " and ".join(_package(entry) for entry in entries)
         raise AdapterUnavailableError(f"adapter {name!r} is declared by {packages}; uninstall one of them")
@@ -95,7 +95,7 @@ def _construct(name: str, entries: tuple[EntryPoint, ...]) -> Adapter:
 
 
 def _missing_library(adapter: Adapter) -> str | None:
-    """Say which library is missing, or None. Looks for it without importing it."""
+    """Return which library is missing, or None. Searches for it without importing it."""
     if adapter.requires is None or find_spec(adapter.requires.partition(".")[0]) is not None:
         return None
     return f"library {adapter.requires} is not installed"

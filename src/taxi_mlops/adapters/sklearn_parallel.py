@@ -1,7 +1,7 @@
 """`sklearn-parallel`: scikit-learn's ball trees in spatial tiles, on joblib's processes, merged exactly.
 
-scikit-learn's own DBSCAN holds the neighbourhoods of all points at once. This one holds those of a few points at a
-time, so that its memory grows with the points and not with the pairs; it asks the same trees for the same haversine
+scikit-learn's own DBSCAN keeps the neighbourhoods of all points in memory. This one keeps those of a few points at a
+time, so that its memory grows with the points and not with the pairs. It queries the same trees with the same haversine
 distance, so that its neighbourhoods are those of `sklearn`.
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiledProblem:
-    """The problem as `sklearn` gets it, and the points in degrees, float64 of shape (n,), to cut tiles from."""
+    """The problem of `sklearn`, and the points in degrees, float64 of shape (n,), for cutting tiles."""
 
     haversine: HaversineProblem
     latitude: FloatArray
@@ -54,7 +54,7 @@ class TiledProblem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Places:
-    """What all tiles share: the distinct points, their weights, and how many neighbours each may have."""
+    """What all tiles share: the distinct points, their weights, and an estimate of each one's number of neighbours."""
 
     radians: FloatArray
     weight: FloatArray
@@ -66,7 +66,7 @@ class _Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Neighbours:
-    """A tree's answer: the neighbours of point i of `points` are `neighbours[starts[i]:starts[i + 1]]`."""
+    """The result of a query: the neighbours of point i of `points` are `neighbours[starts[i]:starts[i + 1]]`."""
 
     points: slice
     starts: IndexArray
@@ -76,8 +76,8 @@ class _Neighbours:
 class SklearnParallelAdapter:
     """Tiles with a halo of eps, a ball tree in each, as many processes as the trial has threads.
 
-    tiles_per_process: so many that no process waits long for the last one. pairs_at_once: how many neighbours (as
-    estimated) a process holds at a time, at some 50 bytes each.
+    tiles_per_process: enough that no process waits long for the last one. pairs_at_once: how many neighbours (as
+    estimated) a process keeps at a time, at some 50 bytes each.
     """
 
     requires: ClassVar[str | None] = None
@@ -122,9 +122,9 @@ class SklearnParallelAdapter:
         )
 
     def warm_up(self, problem: TiledProblem) -> None:
-        """Fork the processes, have each cluster a point, and compile what cuts tiles.
+        """Fork the processes, have each cluster a point, and compile the code that cuts tiles.
 
-        They are forked first, while no compiled code has started a thread, and inherit what this process has imported.
+        They are forked first, before compiled code starts threads, and inherit what this process has imported.
         """
         from joblib import Parallel, delayed
 
@@ -146,7 +146,7 @@ class SklearnParallelAdapter:
 
     @contextmanager
     def _processes(self, problem: TiledProblem) -> Iterator[Parallel]:
-        """Those of `warm_up`, or, without it, processes for one fit."""
+        """Yield the processes of `warm_up`, or, without it, processes for one fit."""
         from joblib import Parallel
 
         if self._pool is not None:
@@ -197,19 +197,19 @@ class SklearnParallelAdapter:
 
 
 def _find_core(places: _Places, owned: IndexArray, halo: IndexArray) -> BoolArray:
-    """Tell which of a tile's own points are core points."""
+    """Return which of a tile's own points are core points."""
     here = np.concatenate((owned, halo))
     weight = places.weight[here]
     weight_within_eps = np.empty(owned.shape[0], dtype=np.float64)
     for asked in _neighbours(places, among=here, of=owned):
-        # No point is without neighbours: it is its own.
+        # Every point has a neighbour: itself.
         weight_within_eps[asked.points] = np.add.reduceat(weight[asked.neighbours], asked.starts[:-1])
     core_mask: BoolArray = weight_within_eps >= places.min_samples
     return core_mask
 
 
 def _cluster(places: _Places, owned: IndexArray, halo: IndexArray, core_mask: BoolArray) -> TileAnswer:
-    """Join a tile's own core points with all core points within eps, and give its border points to one of them."""
+    """Join a tile's own core points with all core points within eps, and assign its border points to one of them."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -233,7 +233,7 @@ def _cluster(places: _Places, owned: IndexArray, halo: IndexArray, core_mask: Bo
 
 
 def _neighbours(places: _Places, among: IndexArray, of: IndexArray) -> Iterator[_Neighbours]:
-    """Ask a ball tree for the neighbours of some points among others, as many at a time as memory is meant for."""
+    """Query a ball tree for the neighbours of some points among others, in batches that fit the memory budget."""
     from sklearn.neighbors import BallTree
 
     if among.shape[0] == 0 or of.shape[0] == 0:

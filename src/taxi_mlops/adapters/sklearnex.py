@@ -38,9 +38,9 @@ class SklearnexAdapter:
         import sklearnex.cluster  # noqa: F401 - oneTBB starts its threads in the first fit
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> ChordProblem:
-        """As chords, moved to their mean and measured in eps.
+        """Convert the points to chords, relative to their mean and in units of eps.
 
-        oneDAL computes |a|² + |b|² − 2ab: with a city on the unit sphere this would lose all but three digits of a
+        oneDAL computes |a|² + |b|² − 2ab: for a city on the unit sphere this would lose all but three digits of a
         distance of 50 m; with the origin in the city it loses the square of its extent in eps.
         """
         problem = prepare_chords(points, parameters, resources.threads)

@@ -1,10 +1,10 @@
-"""DBSCAN tile by tile: what tiles with a halo of eps find apart is merged exactly. The engine's grid cuts the tiles.
+"""Merge the clusters of tiles with a halo of eps exactly. The engine's grid cuts the tiles.
 
-Why it is exact. A tile sees all points within eps of the box around those that it owns, so all neighbours of its own
+Why it is exact. A tile has all points within eps of the box around those that it owns, so all neighbours of its own
 points: it finds their true core flags. Once all flags are known, it joins each core point of its own with all core
 points within eps, its own or of the halo, and gives its border points a core point within eps. Two core points within
 eps of each other are thus joined in the tile that owns either; and what a core point is joined with in the halo of a
-tile belongs to the cluster that it has at home.
+tile belongs to its cluster in the tile that owns it.
 
 `collapse` sorts, O(n log n); `merge` is linear in the size of the answers.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.domain import NOISE, BoolArray, FloatArray, LabelArray
 
-if TYPE_CHECKING:  # the engine brings a compiler, which the processes of the tiles do without
+if TYPE_CHECKING:  # importing the engine imports a compiler, which the processes of the tiles do not need
     from haversine_dbscan.tiles import Tile
 
 IndexArray = NDArray[np.int64]
@@ -28,10 +28,10 @@ IndexArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distinct:
-    """Points without repetition.
+    """The distinct points.
 
     first: index of one point at each of the m places. inverse: of shape (n,), the place of each point.
-    weight: float64 of shape (m,), how much lies there.
+    weight: float64 of shape (m,), the total weight at each place.
     """
 
     first: IndexArray
@@ -41,10 +41,10 @@ class Distinct:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileAnswer:
-    """What a tile found, in cluster numbers of its own.
+    """The clusters of one tile, with its own numbers.
 
-    labels: of the owned points, int32. seam, seam_labels: the core points of the halo, and their clusters here.
-    n_clusters: how many the tile and its halo have.
+    labels: of the owned points, int32. seam, seam_labels: the core points of the halo, and their clusters in this tile.
+    n_clusters: of the tile and its halo.
     """
 
     labels: LabelArray
@@ -54,7 +54,7 @@ class TileAnswer:
 
 
 def collapse(radians: FloatArray, weight: FloatArray | None) -> Distinct:
-    """Put coincident points together: to DBSCAN, a weight is the same as a repetition."""
+    """Join coincident points into one: in DBSCAN, a weight is the same as a repetition."""
     n = radians.shape[0]
     order = np.lexsort((radians[:, 1], radians[:, 0]))
     ordered = radians[order]

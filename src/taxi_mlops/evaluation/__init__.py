@@ -1,1 +1,4 @@
-"""Pure functions over outcomes: equivalence, performance, ranking."""
+"""Evaluate the outcomes of trials: equivalence, quality, performance, statistics, ranking.
+
+All functions are pure. Which outcomes are evaluated, and where the results are written, is in `results` and `pipeline`.
+"""

@@ -1,4 +1,4 @@
-"""Whether border points are where DBSCAN may put them."""
+"""Check whether border points are in clusters that DBSCAN allows for them."""
 
 from __future__ import annotations
 

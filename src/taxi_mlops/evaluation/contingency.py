@@ -1,4 +1,4 @@
-"""How two labellings of the same points overlap, counted sparsely: memory grows with the points, not the clusters."""
+"""Count how two labellings of the same points overlap, sparsely: memory grows with the points, not the clusters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tabulate(first: LabelArray, second: LabelArray) -> Contingency:
 
 
 def best_partners(groups: IndexArray, count: IndexArray) -> BoolArray:
-    """Return bool (k,): whether each cell is the fullest of its group; the first one, where several are."""
+    """Return bool (k,): whether each cell is the fullest of its group; of several, the first."""
     order = np.lexsort((-count, groups))
     best = np.zeros(len(groups), dtype=np.bool_)
     first_of_group = np.ones(len(groups), dtype=np.bool_)
@@ -53,7 +53,7 @@ def best_partners(groups: IndexArray, count: IndexArray) -> BoolArray:
 def matched_cells(table: Contingency) -> BoolArray:
     """Return bool (k,): the cells that are the fullest both of their first and of their second label.
 
-    These pair off the clusters that correspond. All cells are matched exactly where the two partitions are the same.
+    These pair the corresponding clusters. All cells are matched if and only if the two partitions are the same.
     """
     return best_partners(table.first, table.count) & best_partners(table.second, table.count)
 
@@ -61,7 +61,7 @@ def matched_cells(table: Contingency) -> BoolArray:
 def adjusted_rand_index(table: Contingency) -> float:
     """Return the Rand index adjusted for chance (Hubert and Arabie 1985): 1 for equal partitions, 0 expected by chance.
 
-    In whole numbers until the last division, as millions of points make more pairs than a float can count.
+    Computed in integers until the last division, since millions of points have more pairs than a float can count.
     """
     cells = _pairs(table.count)
     rows = _pairs(np.bincount(table.first + 1, weights=table.count)) if len(table.first) else 0

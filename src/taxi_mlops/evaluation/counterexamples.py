@@ -1,4 +1,4 @@
-"""A few points for which two clusterings differ, with the distances that decide them."""
+"""Find a few points for which two clusterings differ, with the distances that decide them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from taxi_mlops.evaluation.rounding import tolerance_metres
 
 EXAMPLES_PER_CLAUSE = 3
 _REACH = 2.0
-"""Distances are looked for up to this many eps."""
+"""Distances are searched up to this many eps."""
 
 
 class Clause(StrEnum):
-    """The four things in which clusterings of DBSCAN must agree."""
+    """The four properties in which clusterings of DBSCAN must agree."""
 
     CORE_POINTS = "core_points"
     PARTITION = "partition"
@@ -33,7 +33,7 @@ class Example:
     core_distance: the smallest eps with which the point is core. nearest_core: to the nearest other core point of the
     reference. nearest_in_reference_cluster, nearest_in_candidate_cluster: to the nearest other core point of its
     cluster on that side. nearest_parted: to the nearest core point that one side puts in the same cluster and the other
-    does not. within_rounding: whether the distance that decides the clause is eps but for rounding.
+    does not. within_rounding: whether the distance that decides the clause is eps except for rounding.
     """
 
     clause: Clause

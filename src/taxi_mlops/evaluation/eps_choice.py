@@ -1,6 +1,6 @@
-"""Choosing eps: the knee of the curve of distances to the k-th neighbour (Ester et al., KDD 1996, section 4.2).
+"""Choose eps: the knee of the curve of distances to the k-th neighbour (Ester et al., KDD 1996, section 4.2).
 
-It is a rule of thumb: to the left of the knee points have their neighbours close by, to the right they are noise.
+It is a rule of thumb: to the left of the knee points have close neighbours, to the right they are noise.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from taxi_mlops.errors import DataError
 POINTS_SAMPLED = 10_000
 POINTS_STORED = 200
 SHARE_KEPT = 0.99
-"""A few points far from everything would stretch the curve and move its knee; the last hundredth is left out."""
+"""A few points far from all others would stretch the curve and move its knee, so the last hundredth is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpsChoice:
-    """An eps that was chosen from the points, with the curve that it was read off.
+    """An eps that was chosen from the points, with the curve that it was read from.
 
-    k: the neighbour whose distance is taken, the point itself counted; it is min_samples. sampled: how many points the
+    k: the neighbour whose distance is used, the point itself included; it is min_samples. sampled: how many points the
     curve was made from. share, distance_metres: the curve, increasing: that share of the sampled points has its k-th
     neighbour within so many metres. knee_share: where on the curve eps lies.
     """
@@ -43,10 +43,10 @@ class EpsChoice:
 
 
 def choose_eps(points: Points, min_samples: int, seed: int) -> EpsChoice:
-    """Read eps off the distances of sampled points to their `min_samples`-th neighbours among all points.
+    """Choose eps from the distances of sampled points to their `min_samples`-th neighbours among all points.
 
-    Raises DataError where that cannot be done: for weighted points, fewer points than `min_samples`, or points so many
-    of which coincide that the curve has no knee.
+    Raises DataError if that is impossible: for weighted points, fewer points than `min_samples`, or so many coincident
+    points that the curve has no knee.
     """
     if points.weight is not None:
         raise DataError("eps cannot be chosen for weighted points, which stand for many trips each; give --eps METRES")
@@ -80,7 +80,7 @@ def neighbour_distances(points: Points, k: int, seed: int) -> FloatArray:
 
     vectors = unit_sphere(points.latitude, points.longitude)
     chosen = np.random.default_rng(seed).choice(len(points), min(len(points), POINTS_SAMPLED), replace=False)
-    # Coincident points make balanced trees slow; the middle of a cell splits them well enough.
+    # Coincident points make balanced trees slow; splitting at the middle of a cell is good enough for them.
     tree = KDTree(vectors, balanced_tree=False, compact_nodes=False)
     chord, _ = tree.query(vectors[chosen], k=[k], workers=-1)
     return np.asarray(2.0 * EARTH_RADIUS_METRES * np.arcsin(np.minimum(chord[:, 0] / 2.0, 1.0)))
@@ -99,5 +99,5 @@ def find_knee(x: FloatArray, y: FloatArray) -> int | None:
 
 
 def _rounded(metres: float) -> float:
-    """Three digits: a rule of thumb has no more."""
+    """Round to three digits: a rule of thumb has no more."""
     return float(f"{metres:.3g}")

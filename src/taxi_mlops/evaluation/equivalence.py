@@ -1,4 +1,4 @@
-"""Whether two clusterings are the same clustering of DBSCAN.
+"""Check whether two clusterings are the same clustering of DBSCAN.
 
 DBSCAN is unique up to the numbering of clusters and the choice of a cluster for border points within eps of several
 (Ester et al., KDD 1996; Schubert et al., TODS 2017). So equality is checked by four clauses, and not scored:
@@ -26,10 +26,10 @@ __all__ = ["Clause", "Equivalence", "Example", "Verdict", "check_equivalence"]
 
 
 class Verdict(StrEnum):
-    """What the four clauses come to.
+    """The result of the four clauses.
 
-    `equal_within_rounding`: they differ, but every difference comes from pairs of points whose distance is eps but for
-    the rounding of float64, which implementations may decide either way.
+    `equal_within_rounding`: they differ, but only by pairs of points whose distance is eps except for the rounding of
+    float64, which implementations may decide either way.
     """
 
     EQUAL = "equal"
@@ -39,10 +39,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Equivalence:
-    """The result of the check. Every count is a number of points; all are zero exactly where the verdict is `equal`.
+    """The result of the check. Every count is a number of points; all are zero if and only if the verdict is `equal`.
 
-    core_points_differing: core on one side only; None where a side does not tell (`core_points_reason` says which).
-    partition_differing: core points outside the clusters that correspond. Two clusters correspond where each is the one
+    core_points_differing: core on one side only; None if a side does not report them (`core_points_reason` says which).
+    partition_differing: core points outside the clusters that correspond. Two clusters correspond if each is the one
     that shares most core points with the other.
     noise_differing: noise on one side only. border_points_invalid: in a cluster without a core point within eps, on
     either side. adjusted_rand_index: over all points, noise as one class. examples: a few points for each clause.
@@ -63,8 +63,8 @@ def check_equivalence(
 ) -> Equivalence:
     """Compare two clusterings of the same points by the four clauses.
 
-    Where a side does not tell its core points, those of the other are taken for it; where neither does, they are
-    computed. Raises ValueError where labels or core masks do not fit the points.
+    If one side does not report its core points, those of the other are used for both; if neither does, they are
+    computed. Raises ValueError if labels or core masks do not fit the points.
     """
     _check_shape("reference", points, reference)
     _check_shape("candidate", points, candidate)
@@ -105,20 +105,20 @@ def _check_shape(side: str, points: Points, clustering: Clustering) -> None:
 def _core_masks(
     points: Points, parameters: Parameters, reference: Clustering, candidate: Clustering
 ) -> tuple[tuple[BoolArray, BoolArray], str | None]:
-    """Return the core mask of both sides, and why they cannot be compared, or None."""
+    """Return the core masks of both sides, and why they cannot be compared, or None."""
     first, second = reference.core_mask, candidate.core_mask
     if first is not None and second is not None:
         return (first, second), None
     if second is not None:
-        return (second, second), "the reference does not tell its core points"
+        return (second, second), "the reference does not report its core points"
     if first is not None:
-        return (first, first), "the candidate does not tell its core points"
+        return (first, first), "the candidate does not report its core points"
     from haversine_dbscan.clustering import dbscan
 
     _, computed = dbscan(
         points.latitude, points.longitude, parameters.eps_metres, parameters.min_samples, points.weight
     )
-    return (computed, computed), "neither side tells its core points"
+    return (computed, computed), "neither side reports its core points"
 
 
 def _partition_differing(core: BoolArray, first: LabelArray, second: LabelArray) -> BoolArray:

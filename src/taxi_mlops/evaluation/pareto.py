@@ -1,4 +1,4 @@
-"""What is best where several things count, and no weights are given."""
+"""Compute the Pareto front: the best of several costs without weights."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Timings into figures: medians with nonparametric intervals, speed-ups by a paired bootstrap, instability.
+"""Summarise timings: medians with nonparametric intervals, speed-ups by a paired bootstrap, instability.
 
-Nothing here assumes a distribution. All randomness is seeded. The intervals say which confidence they reach, since a
-few repeats cannot reach every level.
+Nothing here assumes a distribution. All randomness is seeded. The intervals state the confidence that they attain,
+since a few repeats cannot attain every level.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MIN_VALUES_FOR_RESAMPLING = 6
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval. `confidence` is the level that it reaches, which few repeats can push below 0.95."""
+    """A confidence interval. `confidence` is the level that it attains, which may be below 0.95 with few repeats."""
 
     low: float
     high: float
@@ -42,16 +42,16 @@ class Speedup:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval excludes 1, so that one of the two may be called faster."""
+        """Whether the interval excludes 1, so that the difference is significant."""
         return self.low > 1.0 or self.high < 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PerformanceMetrics:
-    """What the trials of one adapter cost. Only trials that ended well count; None where there is none.
+    """The costs of one adapter in its trials. Only successful trials count; None if there is none.
 
     fit_seconds: wall-clock seconds by block. parallel_efficiency_median: CPU seconds of fit over its wall-clock seconds
-    times the threads that it had: 1 where all were busy all the time, with work or with waiting for each other.
+    times the threads that it had: 1 if all were busy all the time, with work or with waiting for each other.
     peak_memory_bytes: peak of the whole process tree, interpreter and libraries included.
     """
 
@@ -69,7 +69,7 @@ class PerformanceMetrics:
 
     @classmethod
     def of(cls, outcomes: Iterable[TrialOutcome], threads: int, points: int) -> PerformanceMetrics:
-        """The figures of one adapter from all its trials, each with so many threads, on so many points."""
+        """Summarise all trials of one adapter, each with so many threads, on so many points."""
         good = [outcome for outcome in outcomes if outcome.status is TrialStatus.OK]
         timed = [outcome for outcome in good if outcome.trial.kind is TrialKind.TIMING]
         fits = {outcome.trial.block: outcome.fit_seconds for outcome in timed if outcome.fit_seconds is not None}
@@ -112,7 +112,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
     The interval between the k-th smallest and the k-th largest of n values covers the median with probability
     1 - 2·P(Binomial(n, ½) < k), whatever the distribution (Conover, Practical Nonparametric Statistics, 3.2). The
-    largest k that reaches `confidence` is taken; where none does (n < 6 for 0.95) it is the whole range, with the
+    largest k that attains `confidence` is used; if none does (n < 6 for 0.95) it is the whole range, with the
     confidence that this has. Raises ValueError for no values.
     """
     if not values:
@@ -135,10 +135,10 @@ def paired_speedup(
     """Median time of the reference over median time of the candidate, with a paired bootstrap interval.
 
     reference, candidate: seconds of the same blocks in the same order; blocks are resampled as pairs, so that what
-    slowed a whole block cancels. The percentiles are the expanded ones that make up for the narrowness of the
-    bootstrap at small n (Hesterberg, The American Statistician 69(4), 2015, section 5.3): with the quantile
-    t(n-1)·sqrt(n/(n-1)) in place of z. Where no resampling of so few blocks can reach the confidence (5 values of one
-    sign come by chance in 6 % of cases), the interval is widened to hold Student's paired interval of the log ratios.
+    slowed a whole block cancels. The percentiles are expanded to compensate for the narrowness of the bootstrap at
+    small n (Hesterberg, The American Statistician 69(4), 2015, section 5.3): with the quantile t(n-1)·sqrt(n/(n-1)) in
+    place of z. If no resampling of so few blocks can attain the confidence (5 values of one sign come by chance in 6 %
+    of cases), the interval is widened to include Student's paired interval of the log ratios.
     Raises ValueError for unpaired values or fewer than 2 blocks.
     """
     if len(reference) != len(candidate):
@@ -175,9 +175,9 @@ def _expanded_tail(n: int, confidence: float) -> float:
 
 
 def instability(values: Sequence[float]) -> float | None:
-    """Return the relative spread of a series of timings where that is too much to rely on, or None.
+    """Return the relative spread of a series of timings if that is too large to rely on, or None.
 
-    The spread is the interquartile range over the median, which one slow repeat does not blow up.
+    The spread is the interquartile range over the median, which is robust against one slow repeat.
     """
     if len(values) < MIN_VALUES_FOR_SPREAD:
         return None

@@ -1,4 +1,4 @@
-"""Adapters that gave the reference's clustering, ordered by speed; what the data does not separate is tied."""
+"""Rank the adapters that gave the reference's clustering by speed; those that do not differ significantly are tied."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the ranking. Adapters that share a rank are tied: the data does not tell them apart.
+    """A place in the ranking. Adapters that share a rank are tied: they do not differ significantly.
 
     slower_than_winner: median time over that of the fastest adapter, with the interval that decides; None for the
-    fastest itself and where the two share fewer than two blocks.
+    fastest itself and if the two share fewer than two blocks.
     """
 
     rank: int
@@ -38,12 +38,12 @@ class Place:
 
 
 def rank(contenders: Sequence[Contender], seed: int) -> tuple[Place, ...]:
-    """Order by median time, ties said as ties.
+    """Order adapters by median time, with ties.
 
-    The fastest of those left leads a group; every later one whose paired interval against the leader holds 1, or
-    that cannot be paired with it, joins the group. Ranks are competition ranks: 1, 1, 3. Who leads is seen in the
-    timings themselves, so any pair may come to be compared: the intervals are simultaneous over all pairs (Bonferroni),
-    and equally fast adapters are all tied with the probability `CONFIDENCE`.
+    The fastest of those left leads a group; every later one whose paired interval against the leader includes 1, or
+    that cannot be paired with it, joins the group. Ranks are competition ranks: 1, 1, 3. The leader is chosen by the
+    timings themselves, so any pair may be compared: the intervals are simultaneous over all pairs (Bonferroni), and
+    equally fast adapters are all tied with the probability `CONFIDENCE`.
     """
     left = sorted(contenders, key=lambda contender: (contender.median, contender.name))
     if not left:

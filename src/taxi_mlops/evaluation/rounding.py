@@ -1,7 +1,7 @@
-"""Differences that float64 alone explains: pairs of points whose distance is eps, but for rounding.
+"""Detect differences that the rounding of float64 explains: pairs of points whose distance is eps within a tolerance.
 
-A distance comes out of float64 with a relative error of some 1e-16 times the ratio of the earth to the distance, and
-differently from each formula. The unit in the last place of a coordinate is up to 4.4e-16 radians (of π), which is 2.8
+A distance computed in float64 has a relative error of some 1e-16 times the ratio of the earth to the distance, which
+differs by formula. The unit in the last place of a coordinate is up to 4.4e-16 radians (of π), which is 2.8
 nanometres on the ground; two coordinates of two points each are rounded when they become radians or chords, so that
 two formulas may disagree by some 10 nanometres. Hence the tolerance: relative 1e-9 plus 10 nanometres.
 """

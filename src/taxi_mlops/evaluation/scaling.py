@@ -1,9 +1,9 @@
-"""How cost grows with the number of points: the exponent, a curve with its band, forecasts that know their limits.
+"""Fit how cost grows with the number of points: the exponent, a curve with its band, forecasts within limits.
 
 Costs (seconds, bytes) are fitted as f + c·nᵇ by least squares of their logarithms over the sizes. The fixed part f is
-what a run costs whatever its size: the interpreter's memory, the start of threads. It takes `MIN_SIZES_FOR_FIXED_COST`
-sizes to tell it from the rest; with fewer it is zero, and the fit is a straight line in the logarithms. Repeats at one
-size are brought to their median first: more repeats do not make more sizes.
+the cost of a run of any size: the interpreter's memory, the start of threads. It takes `MIN_SIZES_FOR_FIXED_COST` sizes
+to separate it from the rest; with fewer it is zero, and the fit is a straight line in the logarithms. Repeats at one
+size are replaced by their median first: more repeats do not make more sizes.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from taxi_mlops.evaluation.performance import CONFIDENCE, Interval
 MIN_SIZES = 3
 MIN_SIZES_FOR_FIXED_COST = 5
 MIN_EXPONENT = 0.8
-"""Clustering reads every point, so costs grow with them in the end; below this exponent the fixed part prevails."""
+"""Clustering reads every point, so costs grow with them in the end; below this exponent the fixed part dominates."""
 MIN_FIXED_SHARE = 0.02
-"""A fixed part below this share of the smallest cost is none."""
+"""A fixed part below this share of the smallest cost counts as zero."""
 MAX_EXTRAPOLATION = 10.0
-"""Forecasts go no further beyond the largest size than this factor."""
+"""Forecasts are limited to this multiple of the largest size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The cost to expect of one run on `points` points.
+    """The expected cost of one run on `points` points.
 
-    value: None where none can be given, and then `reason` says why. interval: a prediction interval of Student's, for
-    one new size. extrapolation: points over the largest size measured. note: what to keep in mind.
+    value: None if there is none, and then `reason` says why. interval: a prediction interval of Student's, for one new
+    size. extrapolation: points over the largest size measured. note: a limitation of the forecast.
     """
 
     points: int
@@ -60,10 +60,10 @@ class Scaling:
     """Cost as f + c·nᵇ, fitted to at least `MIN_SIZES` sizes.
 
     fixed: f. exponent: b; exponent_interval: Student's. method: how it was fitted, with its degrees of freedom. bends:
-    how the measured costs leave the straight line, None where they do not or where `fixed` makes it a curve. The rest
-    is what the curve is computed from: the logarithms of c·nᵇ at the centre of the sizes and of that centre, the
-    residual standard deviation of the logarithms, and the covariance of log_cost_at_centre, exponent and, where it is
-    not zero, fixed.
+    how the measured costs deviate from the straight line, None if they do not or if `fixed` makes it a curve. The
+    other fields define the curve: the logarithms of c·nᵇ at the centre of the sizes and of that centre, the residual
+    standard deviation of the logarithms, and the covariance of log_cost_at_centre, exponent and, if it is not zero,
+    fixed.
     """
 
     method: str
@@ -79,7 +79,7 @@ class Scaling:
     covariance: tuple[tuple[float, ...], ...]
 
     def band(self, points: Sequence[int]) -> Band:
-        """The curve at given sizes, with the confidence band of the mean."""
+        """Return the curve at given sizes, with the confidence band of the mean."""
         value, variance = self._at(points)
         half = self._quantile() * np.sqrt(variance)
         low, middle, high = (
@@ -88,7 +88,7 @@ class Scaling:
         return Band(tuple(points), middle, low, high, CONFIDENCE)
 
     def forecast(self, points: int) -> Forecast:
-        """What a run on so many points would cost, as far as the sizes measured can tell."""
+        """Return the expected cost of a run on so many points, if the measured sizes allow a forecast."""
         extrapolation = points / self.sizes[-1]
         if extrapolation > MAX_EXTRAPOLATION:
             reason = (
@@ -123,7 +123,7 @@ class Scaling:
 
 
 def fit_scaling(costs: Mapping[int, ArrayLike]) -> Scaling | str:
-    """Fit cost = f + c·nᵇ to the costs by number of points, or say why that cannot be done.
+    """Fit cost = f + c·nᵇ to the costs by number of points, or return why that is impossible.
 
     costs: for each size, one cost or several.
     """
@@ -172,7 +172,7 @@ def _straight(x: FloatArray, y: FloatArray) -> _Fit:
 
 
 def _curved(x: FloatArray, costs: FloatArray, straight: _Fit) -> _Fit | None:
-    """Fit with a fixed part; None where there is none to speak of, or where it cannot be told from the rest."""
+    """Fit with a fixed part; None if it is negligible, or cannot be separated from the rest."""
     from scipy.optimize import least_squares
 
     smallest = float(costs.min())
@@ -205,7 +205,7 @@ def _gradient(parameters: FloatArray, x: FloatArray) -> FloatArray:
 
 
 def _bend(x: FloatArray, y: FloatArray) -> str | None:
-    """Say that the slope changes along the curve where a quadratic term is told apart from zero, or None."""
+    """Return in which direction the slope changes along the curve, if a quadratic term is significant, or None."""
     spare = len(x) - 3
     if spare < 1:
         return None

@@ -1,7 +1,7 @@
-"""Tests of what timings say: p-values, effect sizes, and ranks over several workloads.
+"""Statistical tests of timings: p-values, effect sizes, and ranks over several workloads.
 
-Pure functions over numbers; every result names the test that gave it. `scipy.stats` is imported only where the
-studentized range is needed, as it takes seconds.
+Pure functions over numbers; every result names its test. `scipy.stats` is imported only for the studentized range,
+since that takes seconds.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MAGNITUDES = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"))
 
 @dataclass(frozen=True, slots=True)
 class PairwiseTest:
-    """Two adapters of one workload, held against each other over the blocks that both finished.
+    """Two adapters on one workload, compared over the blocks that both finished.
 
     p_value: two-sided, by `test`; p_adjusted: by Holm over all pairs of the comparison. a12: the probability that a run
-    of `first` takes longer than one of `second`, ties counted half (Vargha and Delaney 2000); 0.5 where they are alike.
+    of `first` takes longer than one of `second`, ties counted half (Vargha and Delaney 2000); 0.5 if they are alike.
     effect: negligible, small, medium or large, by their thresholds.
     """
 
@@ -56,9 +56,9 @@ class Significance:
 class Friedman:
     """Ranks of k methods over N workloads, 1 the best, and whether they differ by more than chance, by `test`.
 
-    chi_squared: Friedman's statistic; f_statistic: Iman and Davenport's, None where all workloads rank the methods
-    alike, which makes it infinite. critical_difference: Nemenyi's: methods whose mean ranks are less than that apart
-    are not told apart at the level `alpha`.
+    chi_squared: Friedman's statistic; f_statistic: Iman and Davenport's, None if all workloads rank the methods alike,
+    which makes it infinite. critical_difference: Nemenyi's: methods whose mean ranks differ by less are not
+    significantly different at the level `alpha`.
     """
 
     test: str
@@ -73,7 +73,7 @@ class Friedman:
 
     @property
     def tied(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of methods that are not told apart: all of them, where the ranks differ by chance alone."""
+        """The pairs of methods that do not differ significantly: all, if the overall test is not significant."""
         ranked = zip(self.methods, self.mean_ranks, strict=True)
         return tuple(
             (one, other)
@@ -95,7 +95,7 @@ class PracticalComparison:
 def compare_pairs(seconds: Mapping[str, Mapping[int, float]]) -> tuple[PairwiseTest, ...]:
     """Test all pairs of adapters on the blocks that both finished; pairs with fewer than two are left out.
 
-    seconds: of each adapter, by block. The test is on the logarithms, so that it asks for ratios.
+    seconds: of each adapter, by block. The test uses logarithms, so that it compares ratios.
     """
     pairs = []
     for first, second in combinations(seconds, 2):
@@ -120,7 +120,7 @@ def compare_pairs(seconds: Mapping[str, Mapping[int, float]]) -> tuple[PairwiseT
 
 
 def wilcoxon_signed_rank(differences: ArrayLike) -> Significance:
-    """Whether paired differences lie about zero (Wilcoxon 1945), two-sided; differences of zero are left out.
+    """Test whether paired differences lie about zero (Wilcoxon 1945), two-sided; differences of zero are left out.
 
     Exact, ties included, up to `MAX_PAIRS_EXACT` differences; beyond, by the normal approximation with the corrections
     for ties and continuity.
@@ -158,7 +158,7 @@ def _share_up_to(doubled_ranks: IndexArray, extreme: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjust p-values so that any false finding among them has the probability of one (Holm 1979)."""
+    """Adjust p-values so that the probability of any false finding among them is that of a single test (Holm 1979)."""
     m = len(p_values)
     order = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
     adjusted = np.empty(m)
@@ -185,7 +185,7 @@ def friedman(costs: ArrayLike, methods: Sequence[str], alpha: float = 0.05, seed
     """Compare k methods over N workloads by their ranks (Demšar, JMLR 7, 2006, section 3.2).
 
     costs: shape (N, k), lower is better. The p-value comes from Iman and Davenport's F; up to `MAX_WORKLOADS_PERMUTED`
-    workloads, for which that is not good enough, from permuted ranks. Raises ValueError for fewer than 2 methods or
+    workloads, for which that is not accurate, from permuted ranks. Raises ValueError for fewer than 2 methods or
     workloads.
     """
     from scipy.stats import studentized_range
@@ -222,7 +222,7 @@ def _iman_davenport(f_statistic: float | None, n: int, k: int) -> Significance:
 
 
 def _permuted_friedman(ranks: FloatArray, seed: int) -> Significance:
-    """How often ranks that are permuted within each workload differ as much; ranks: float64 (N, k)."""
+    """Test how often ranks permuted within each workload differ as much; ranks: float64 (N, k)."""
     permuted = np.random.default_rng(seed).permuted(np.broadcast_to(ranks, (PERMUTATIONS, *ranks.shape)), axis=2)
     spread = np.sum(permuted.sum(axis=1) ** 2, axis=1)
     as_much = np.count_nonzero(spread >= np.sum(ranks.sum(axis=0) ** 2) - 1e-9)
@@ -234,7 +234,7 @@ def bayesian_signed_rank(differences: ArrayLike, rope: float, seed: int, prior: 
 
     differences: first minus second, one a workload; logarithms of seconds make `rope` a ratio. The posterior is a
     Dirichlet process with a pseudo-observation of weight `prior` at zero; it is drawn `POSTERIOR_SAMPLES` times, and
-    the probabilities say how often each region holds most pairs of workloads (Benavoli et al., ICML 2014; JMLR 18(77),
+    the probabilities are how often each region has most pairs of workloads (Benavoli et al., ICML 2014; JMLR 18(77),
     2017).
     """
     values = np.concatenate(([0.0], np.asarray(differences, dtype=np.float64)))

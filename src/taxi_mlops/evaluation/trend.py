@@ -1,4 +1,4 @@
-"""Has a figure that is measured again and again changed its level? Pure functions over one series, the oldest first."""
+"""Detect whether the level of a repeatedly measured metric has changed: functions of one series, oldest first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ChangePoint:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Where the next value of a series is expected. within: whether it lies there."""
+    """The interval in which the next value of a series is expected. within: whether it is there."""
 
     low: float
     high: float
@@ -41,8 +41,8 @@ def change_point(values: FloatArray, seed: int) -> ChangePoint | None:
     """Look for a lasting shift (Pettitt, Applied Statistics 28(2), 1979); None for fewer than `MIN_RUNS_FOR_CHANGE`.
 
     The statistic is the largest |Uₜ| over all t, Uₜ = 2·ΣRᵢ (i ≤ t) − t·(n + 1) with the ranks R, so that neither
-    outliers nor units matter. Its p-value comes from permutations in place of Pettitt's approximation, which few values
-    are too few for. values: float64 (n,). O(n · PERMUTATIONS).
+    outliers nor units matter. Its p-value comes from permutations instead of Pettitt's approximation, which needs more
+    values. values: float64 (n,). O(n · PERMUTATIONS).
     """
     n = len(values)
     if n < MIN_RUNS_FOR_CHANGE:
@@ -61,7 +61,7 @@ def change_point(values: FloatArray, seed: int) -> ChangePoint | None:
 
 
 def predict_last(values: FloatArray, confidence: float) -> Prediction | None:
-    """Hold the last value against Student's prediction interval of those before it, taken to be normal.
+    """Compare the last value with Student's prediction interval of those before it, assumed to be normal.
 
     None for fewer than `MIN_RUNS_FOR_PREDICTION` values before it (Hahn and Meeker, Statistical Intervals, 1991, 4.7).
     """

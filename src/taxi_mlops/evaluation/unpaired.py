@@ -1,4 +1,4 @@
-"""Two series of timings that were not taken side by side, held against each other."""
+"""Compare two series of timings that were not measured side by side."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from taxi_mlops.evaluation.performance import CONFIDENCE, RESAMPLES, Speedup
 def unpaired_speedup(first: Sequence[float], second: Sequence[float], seed: int) -> Speedup:
     """Median of the first series over the median of the second, with an interval: above 1, the second is faster.
 
-    first, second: seconds, all above 0, of at least 2 repeats each. The interval holds both that of a bootstrap that
-    resamples each series by itself (percentiles) and Welch's for the ratio of geometric means, which makes up for the
-    narrowness of the bootstrap at few repeats. Raises ValueError for fewer than 2 values.
+    first, second: seconds, all above 0, of at least 2 repeats each. The interval includes both that of a bootstrap that
+    resamples each series by itself (percentiles) and Welch's for the ratio of geometric means, which compensates for
+    the narrowness of the bootstrap at few repeats. Raises ValueError for fewer than 2 values.
     """
     if min(len(first), len(second)) < 2:
         raise ValueError(f"an interval needs at least 2 repeats of each, got {len(first)} and {len(second)}")

@@ -1,4 +1,4 @@
-"""What several workloads say together: how cost grows with points, and who is fast on all of them."""
+"""Analyse several workloads together: how cost grows with points, and which adapters are fast on all of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from taxi_mlops.evaluation.scaling import Forecast, Scaling, fit_scaling
 from taxi_mlops.evaluation.statistics import Friedman, PracticalComparison, bayesian_signed_rank, friedman
 
 PRACTICALLY_EQUAL = 1.05
-"""Times whose ratio is below this are practically the same."""
+"""Times whose ratio is below this are practically equal."""
 SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWorkload:
-    """One workload of a run, and what it cost each adapter.
+    """One workload of a run, with the costs of each adapter.
 
-    fit_seconds: every timed trial that ended well, by adapter. peak_memory_bytes: by adapter. ranked: median seconds of
-    the adapters that gave the reference's clustering.
+    fit_seconds: every successful timed trial, by adapter. peak_memory_bytes: by adapter. ranked: median seconds of the
+    adapters that gave the reference's clustering.
     """
 
     run_id: str
@@ -36,7 +36,7 @@ class MeasuredWorkload:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadName:
-    """Which workload it is."""
+    """The properties that identify a workload."""
 
     run_id: str
     uri: str
@@ -56,7 +56,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class AdapterGrowth:
-    """The costs of one adapter over the sizes at which it ended well."""
+    """The costs of one adapter over the sizes at which it succeeded."""
 
     name: str
     fit_seconds: Growth
@@ -77,10 +77,10 @@ class WorkloadRanks:
 
 @dataclass(frozen=True, slots=True)
 class AcrossWorkloads:
-    """What several workloads say together.
+    """The analysis of several workloads.
 
-    growth_over: the workloads that growth is told from: those that differ in size alone, of which there are most.
-    growth_reason: why nothing is said of growth; None where something is. ranks_reason: likewise of ranks.
+    growth_over: the workloads that growth is fitted to: the largest group of those that differ in size alone.
+    growth_reason: why there is no growth; None if there is. ranks_reason: likewise of ranks.
     """
 
     workloads: tuple[WorkloadName, ...]
@@ -92,7 +92,7 @@ class AcrossWorkloads:
 
 
 def analyze_workloads(workloads: Sequence[MeasuredWorkload], forecast: int | None) -> AcrossWorkloads:
-    """Take workloads of one machine together. forecast: the size to forecast; None takes `far_size` of the largest."""
+    """Analyse workloads of one machine together. forecast: the size to forecast; None for `far_size` of the largest."""
     alike = _differing_in_size(workloads)
     reason = None if len({one.points for one in alike}) > 1 else _one_size(workloads)
     points = forecast or far_size(max(one.points for one in alike))
@@ -108,7 +108,7 @@ def analyze_workloads(workloads: Sequence[MeasuredWorkload], forecast: int | Non
 
 
 def far_size(largest: int) -> int:
-    """A round number of points, close to the furthest that is forecast from this size."""
+    """Return a round number of points, close to the largest that is forecast from this size."""
     limit = 10 * largest
     power = int(10 ** (len(str(limit)) - 1))
     return limit // power * power
@@ -119,7 +119,7 @@ def _name(one: MeasuredWorkload) -> WorkloadName:
 
 
 def _differing_in_size(workloads: Sequence[MeasuredWorkload]) -> list[MeasuredWorkload]:
-    """The workloads of the same data and parameters, of those that have the most sizes."""
+    """Return the workloads of the same data and parameters, of the group with the most sizes."""
     groups: dict[tuple[str, float, int], list[MeasuredWorkload]] = {}
     for one in workloads:
         groups.setdefault((one.uri, one.eps_metres, one.min_samples), []).append(one)
@@ -137,7 +137,7 @@ def _one_size(workloads: Sequence[MeasuredWorkload]) -> str:
         if len(values) > 1
     ]
     also = f"; these differ in {', '.join(differing)}" if differing else ""
-    return f"growth is told from workloads that differ in size alone{also}"
+    return f"growth is fitted to workloads that differ in size alone{also}"
 
 
 def _growth(workloads: Sequence[MeasuredWorkload], forecast: int) -> tuple[AdapterGrowth, ...]:

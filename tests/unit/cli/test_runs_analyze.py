@@ -25,7 +25,7 @@ def test_several_runs_are_taken_together(runs: list[str]) -> None:
     document = json.loads(result.stdout)
     assert [workload["run_id"] for workload in document["workloads"]] == ["run-0", "run-1", "run-2"]
     assert document["ranks"]["leaders"] == [EQUAL, REFERENCE]
-    assert document["growth_reason"] == "growth is told from workloads that differ in size alone"
+    assert document["growth_reason"] == "growth is fitted to workloads that differ in size alone"
 
 
 def test_what_they_say_is_readable(runs: list[str]) -> None:

@@ -1,1 +1,1 @@
-"""How good a clustering is, whoever made it: internal indices on the sphere, sizes, stability."""
+"""Measure the quality of a clustering: internal indices on the sphere, cluster sizes, stability."""

@@ -32,15 +32,15 @@ from taxi_mlops.evaluation.quality.sampling import (
 )
 
 PAIRS_PER_DRAW = 100_000_000
-"""Distances within clusters that one draw may take, which bounds the members that are drawn of each."""
+"""Maximum number of distances within clusters for one draw, which limits the members drawn of each."""
 CLUSTER_PAIRS_PER_DRAW = 300_000_000
-"""Pairs of clusters that one draw may look at, which bounds the clusters that are held against all others."""
+"""Maximum number of pairs of clusters for one draw, which limits the clusters that are compared with all others."""
 MIN_MEMBERS = 32
 DRAWS = 3
 
 
 class Density(NamedTuple):
-    """What DBCV knows of the members of k clusters, m members in all.
+    """The densities of the members of k clusters, m members in all.
 
     core: float64 (m,), all-points core distances. internal: bool (m,), whether a member is inside the cluster's minimum
     spanning tree. sparseness: float64 (k,), the longest link inside the tree. All distances are in metres.
@@ -55,16 +55,16 @@ def dbcv(latitude: FloatArray, longitude: FloatArray, labels: LabelArray, sizes:
     """Mean validity of the clusters, from −1 to 1, each weighted by its share of all points, noise among them.
 
     Points that coincide are one, since the index divides by distances. It takes time quadratic in the members of a
-    cluster; so of larger clusters members are drawn, `DRAWS` times, and the mean is taken over the draws. It bears no
-    interval then: the members of a sample lie further apart, and draws do not show the bias that this brings. It takes
-    time quadratic in the clusters, too; so of many clusters those of `sampling.draw_clusters` are held against all.
+    cluster; so of larger clusters members are drawn, `DRAWS` times, and the mean is taken over the draws. It has no
+    interval then: the members of a sample lie further apart, and draws do not show this bias. It also takes time
+    quadratic in the number of clusters; of many clusters those of `sampling.draw_clusters` are compared with all.
     """
     most = _largest_sample(sizes)
     if int(sizes.max()) <= most:
         value, used, interval = _dbcv_of_draw(latitude, longitude, labels, sizes, most, seed)
         return Estimate(value, interval, points=used, note=_clusters_drawn(sizes, seed).note)
     clusters = _clusters_drawn(sizes, seed).note
-    times = 1 if clusters else DRAWS  # the draw of clusters leaves more open than that of members
+    times = 1 if clusters else DRAWS  # drawing clusters adds more uncertainty than drawing members
     with ThreadPoolExecutor() as pool:
         draws = list(
             pool.map(lambda draw: _dbcv_of_draw(latitude, longitude, labels, sizes, most, seed + draw), range(times))
@@ -83,7 +83,7 @@ def _clusters_drawn(sizes: IndexArray, seed: int) -> ClusterSample:
 
 
 def _largest_sample(sizes: IndexArray) -> int:
-    """Return the most members of each cluster whose pairs are no more than `PAIRS_PER_DRAW` in all."""
+    """Return the largest number of members of each cluster whose pairs are at most `PAIRS_PER_DRAW` in all."""
     low, high = MIN_MEMBERS, max(MIN_MEMBERS, int(sizes.max()))
     while low < high:
         middle = (low + high + 1) // 2
@@ -97,7 +97,7 @@ def _largest_sample(sizes: IndexArray) -> int:
 def _dbcv_of_draw(
     latitude: FloatArray, longitude: FloatArray, labels: LabelArray, sizes: IndexArray, most: int, seed: int
 ) -> tuple[float, int, Interval | None]:
-    """Return the index of one draw, how many members it used, and the interval that the draw of clusters leaves."""
+    """Return the index of one draw, how many members it used, and the interval due to drawing clusters."""
     members = _distinct(draw_members(latitude, longitude, labels, sizes, most, seed))
     sample = _clusters_drawn(sizes, seed)
     validity = _validity(members, _density(members), sample.chosen)
@@ -110,7 +110,7 @@ def _dbcv_of_draw(
 
 
 def _distinct(members: Members) -> Members:
-    """Leave one of the members of each cluster that coincide."""
+    """Keep one of the members of each cluster that coincide."""
     cluster = np.repeat(np.arange(len(members.start) - 1), np.diff(members.start))
     order = np.lexsort((members.longitude, members.latitude, cluster))
     keys = [values[order] for values in (cluster, members.latitude, members.longitude)]

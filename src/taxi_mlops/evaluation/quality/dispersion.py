@@ -1,7 +1,7 @@
 """Davies–Bouldin and Calinski–Harabasz on the sphere: distances to spherical centroids, in metres.
 
-The centroid of points on the sphere is their mean as vectors of length one, brought back to the surface. Within a city
-both indices are those of the plane; over a continent they are their natural reading on the globe.
+The centroid of points on the sphere is their mean as unit vectors, projected back to the surface. Within a city both
+indices are those of the plane; over a continent they are their natural generalisation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from taxi_mlops.evaluation.quality.sampling import draw_clusters, mean_over_clus
 
 CLUSTER_PAIRS = 1_000_000_000
 _ROUNDING = 1.0 - 1e-9
-"""Squared chords are rounded; what is that close is computed."""
+"""Tolerance for the rounding of squared chords; pairs that are this close are computed exactly."""
 
 
 class Centroids(NamedTuple):
@@ -60,7 +60,7 @@ def davies_bouldin(sizes: IndexArray, centroids: Centroids, spread: Spread, seed
     """Mean over the clusters of the worst (Sᵢ + Sⱼ) / Mᵢⱼ (Davies and Bouldin 1979); lower is better, 0 the best.
 
     S is the mean distance to the centroid, M the distance of two centroids. Of more than some 30,000 clusters, those of
-    `sampling.draw_clusters` are held against all.
+    `sampling.draw_clusters` are compared with all.
     """
     sample = draw_clusters(sizes, CLUSTER_PAIRS, seed)
     vectors = unit_sphere(centroids.latitude, centroids.longitude)

@@ -1,4 +1,4 @@
-"""All indices of one clustering."""
+"""Compute all indices of one clustering."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taxi_mlops.evaluation.quality.sizes import describe_sizes
 def measure_quality(
     points: Points, clustering: Clustering, measured_on: str, stability: Estimate, seed: int
 ) -> QualityMetrics:
-    """Measure a clustering of points; weights are left aside. O(n), but for indices that are sampled.
+    """Measure a clustering of points, regardless of weights. O(n), except for indices that are sampled.
 
     measured_on: the adapter that gave it. stability: see `stability.stability`, which does not depend on the labels.
     """

@@ -1,4 +1,4 @@
-"""The figures of quality as they are stored and shown. Nothing heavy is imported here."""
+"""The metrics of quality as they are stored and shown. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from taxi_mlops.evaluation.performance import Interval
 class Estimate:
     """One index of a clustering.
 
-    value: None where it is not defined, and then `reason` says why. interval: None where every point was used, or where
-    none can be given. points: how many points it was computed on; 0 where it is not defined. note: what to keep in
-    mind.
+    value: None if it is not defined, and then `reason` says why. interval: None if every point was used, or if none
+    can be computed. points: how many points it was computed from; 0 if it is not defined. note: a limitation of the
+    value.
     """
 
     value: float | None
@@ -25,10 +25,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSizes:
-    """How the clustered points spread over the clusters; sizes are numbers of points, weights left aside.
+    """The distribution of cluster sizes, in numbers of points, regardless of weights.
 
     quantiles: sizes at the shares 0.05, 0.25, 0.5, 0.75 and 0.95 of the clusters, the smallest first. largest_share: of
-    the clustered points. gini: 0 where all clusters are equally large, towards 1 where one holds nearly everything.
+    the clustered points. gini: 0 if all clusters are equally large, towards 1 if one has nearly all points.
     """
 
     clusters: int
@@ -42,9 +42,9 @@ class ClusterSizes:
 
 @dataclass(frozen=True, slots=True)
 class QualityMetrics:
-    """The quality of one clustering. docs/explanation/statistics.md says what each figure means and how it is computed.
+    """The quality of one clustering. docs/explanation/statistics.md defines each metric and how it is computed.
 
-    measured_on: the adapter whose labels were measured; an equal clustering bears the same figures. noise_ratio: noise
+    measured_on: the adapter whose labels were measured; an equal clustering has the same values. noise_ratio: noise
     points over points. silhouette, davies_bouldin, calinski_harabasz: noise left out. dbcv: noise counts against it.
     stability: adjusted Rand index between DBSCAN on the points and on bootstrap samples of them. sizes: None without
     clusters.

@@ -1,4 +1,4 @@
-"""Random members of every cluster, drawn in one pass; and random clusters, where there are many."""
+"""Draw random members of every cluster in one pass, and random clusters if there are many."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ClusterSample(NamedTuple):
 
     @property
     def note(self) -> str | None:
-        """What is to be said of it; None where all clusters were taken."""
+        """A note for the reader; None if all clusters were used."""
         if not len(self.random):
             return None
         return f"over {len(self.chosen):,} of {self.total:,} clusters: the largest, and as many at random"
@@ -48,7 +48,7 @@ class Members(NamedTuple):
 
 
 def draw_clusters(sizes: IndexArray, pairs: int, seed: int) -> ClusterSample:
-    """Choose clusters so that holding each against all of them takes about so many pairs; all, where that is enough.
+    """Choose clusters so that comparing each with all takes about so many pairs; all, if these suffice.
 
     sizes: int64 (k,). At least `MIN_CLUSTERS` are chosen.
     """
@@ -63,9 +63,11 @@ def draw_clusters(sizes: IndexArray, pairs: int, seed: int) -> ClusterSample:
 
 
 def mean_over_clusters(values: FloatArray, weights: FloatArray, sample: ClusterSample) -> tuple[float, Interval | None]:
-    """Return Σ wᵢ·vᵢ over all clusters from those that were chosen, and its interval where not all were.
+    """Return Σ wᵢ·vᵢ over all clusters from those that were chosen, and its interval unless all were.
 
-    values: float64 (s,), of the chosen ones; weights: float64 (k,), of all, with sum 1. What the others add is their
+    values: float64 (s,), of the chosen ones; weights: float64 (k,), of all, with sum 1. The contribution of the others
+    is estimated as their weight times the weighted mean of those drawn (a ratio estimator; Cochran, Sampling
+    Techniques, 6.3).
     weight times the weighted mean of those drawn (a ratio estimator; Cochran, Sampling Techniques, 6.3).
     """
     chosen = weights[sample.chosen]

@@ -19,7 +19,7 @@ POINTS_SAMPLED = 5_000
 MEMBERS_SAMPLED = 4_096
 MIN_POINTS = 500
 PAIRS = 1_000_000_000
-"""Of a point and a cluster, that are looked at; with very many clusters fewer points are drawn."""
+"""Maximum number of pairs of a point and a cluster; with very many clusters fewer points are drawn."""
 
 
 def silhouette(
@@ -28,7 +28,7 @@ def silhouette(
     """Mean of (b − a) / max(a, b) over the clustered points; a point alone in its cluster counts 0.
 
     a is the mean distance to the other members of the point's own cluster, b to those of the next best cluster. The
-    mean is taken over up to `POINTS_SAMPLED` points (of more than 200,000 clusters, over fewer), and bears the interval
+    mean is taken over up to `POINTS_SAMPLED` points (of more than 200,000 clusters, over fewer), and has the interval
     of the central limit theorem for a sample from finitely many; a and b are taken over up to `MEMBERS_SAMPLED` members
     of each cluster.
     """
@@ -65,7 +65,7 @@ def _silhouettes(
 ) -> FloatArray:
     """Return float64 (m,): the silhouette of each sampled point.
 
-    A cluster is looked at only where it may be the next best: the mean distance to its members is no less than the
+    A cluster is examined only if it may be the next best: the mean distance to its members is at least the
     chord to their mean as vectors (the norm is convex, and a chord is no longer than its arc).
     """
     values = np.zeros(index.shape[0])
@@ -97,7 +97,7 @@ def _silhouettes(
 def _mean_distance(
     index: int, latitude: float, longitude: float, cosine: float, members: Members, cluster: int
 ) -> float:
-    """Return the mean distance to the members of a cluster, the point itself left out; −1 where there is no other."""
+    """Return the mean distance to the members of a cluster, without the point itself; −1 if there is no other."""
     total, count = 0.0, 0
     for j in range(members.start[cluster], members.start[cluster + 1]):
         if members.indices[j] != index:

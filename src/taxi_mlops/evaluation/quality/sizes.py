@@ -1,4 +1,4 @@
-"""How many points each cluster holds, and how evenly."""
+"""Describe the distribution of cluster sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does DBSCAN find the same clusters again in other trips of the same city? Bootstrap samples stand in for those."""
+"""Measure stability: does DBSCAN find the same clusters in bootstrap samples of the trips?"""
 
 from __future__ import annotations
 
