@@ -157,8 +157,8 @@ def test_tapping_a_cluster_tells_its_size(opened):
     page.locator("#map-canvas").scroll_into_view_if_needed()
     place = page.evaluate(INSIDE_OF_THE_LARGEST)
     page.touchscreen.tap(place["x"], place["y"])
-    page.wait_for_function("document.getElementById('map-told').textContent.startsWith('Cluster #1 ')")
-    assert f"{size} points" in page.locator("#map-told").inner_text()
+    page.wait_for_function("document.getElementById('map-details').textContent.startsWith('Cluster #1 ')")
+    assert f"{size} points" in page.locator("#map-details").inner_text()
     assert watched.complaints == []
 
 
@@ -169,7 +169,7 @@ def test_the_keyboard_reaches_a_cluster_and_the_map_goes_to_it(opened):
     button = page.get_by_role("button", name="Show cluster 2 on the map")
     button.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('map-told').textContent.startsWith('Cluster #2 ')")
+    page.wait_for_function("document.getElementById('map-details').textContent.startsWith('Cluster #2 ')")
     assert button.get_attribute("aria-pressed") == "true"
     assert page.evaluate(span) < before
 

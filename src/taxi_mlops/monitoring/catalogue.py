@@ -59,20 +59,20 @@ TRIALS = Metric("taxi_trials_total", Kind.COUNTER, "Trials that have ended.", ("
 FIT_SECONDS = Metric(
     "taxi_trial_fit_seconds",
     Kind.HISTOGRAM,
-    "Wall-clock seconds of fit, from timed trials that ended well.",
+    "Wall-clock seconds of fit, from successful timed trials.",
     ("adapter",),
     buckets=FIT_BUCKETS_SECONDS,
 )
 PEAK_MEMORY = Metric(
     "taxi_trial_peak_memory_bytes",
     Kind.GAUGE,
-    "Peak memory of the process tree in the last memory trial that ended well.",
+    "Peak memory of the process tree in the last successful memory trial.",
     ("adapter",),
 )
 THROUGHPUT = Metric(
     "taxi_trial_points_per_second",
     Kind.GAUGE,
-    "Points clustered in a second of fit, in the last timed trial that ended well.",
+    "Points clustered in a second of fit, in the last successful timed trial.",
     ("adapter",),
 )
 POINTS = Metric("taxi_points", Kind.GAUGE, "Points that the trials cluster.")

@@ -1,4 +1,4 @@
-"""What several workloads say together, in words and as a table for the terminal."""
+"""The analysis of several workloads as sentences, and as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def render(found: AcrossWorkloads) -> RenderableType:
-    """A table of growth and sentences on ranks; what cannot be told says why."""
+    """Return a table of growth and sentences on ranks, or the reasons where there are none."""
     from rich.console import Group
     from rich.text import Text
 
@@ -29,7 +29,7 @@ def render(found: AcrossWorkloads) -> RenderableType:
 
 
 def heading(found: AcrossWorkloads) -> str:
-    """How many workloads there are, and over which of them growth is told."""
+    """Return how many workloads there are, and which of them growth is fitted to."""
     runs = len({workload.run_id for workload in found.workloads})
     of_runs = f" of {runs} runs" if runs > 1 else ""
     sizes = sorted({workload.points for workload in found.growth_over or found.workloads})
@@ -59,7 +59,7 @@ def _table(found: AcrossWorkloads) -> RenderableType:
 
 
 def forecast_points(found: AcrossWorkloads) -> int | None:
-    """The size that is forecast, None where nothing is."""
+    """Return the size that is forecast, None if none is."""
     costs = [one for growth in found.growth for one in (growth.fit_seconds, growth.peak_memory_bytes)]
     return next((one.forecast.points for one in costs if one.forecast), None)
 
@@ -86,7 +86,7 @@ def _between(interval: Interval, unit: Callable[[float], str]) -> str:
 
 
 def notes(found: AcrossWorkloads) -> list[str]:
-    """Reasons and notes of all figures, each once, with the adapters that it is of."""
+    """Return the reasons and notes of all values, each once, with the adapters that it applies to."""
     said_of: dict[str, list[str]] = {}
     for adapter in found.growth:
         for what, growth in (("time", adapter.fit_seconds), ("memory", adapter.peak_memory_bytes)):
@@ -98,14 +98,14 @@ def notes(found: AcrossWorkloads) -> list[str]:
 
 
 def rank_sentences(found: AcrossWorkloads) -> tuple[str, ...]:
-    """Who is fast on all workloads, as far as the tests tell; else why nothing is said."""
+    """Return which adapters are fast on all workloads, by the tests, or why that is unknown."""
     if found.ranks is None:
         return (f"A comparison over all workloads {found.ranks_reason}.",)
     sentences = [_friedman(found.ranks), _practical(found.ranks)]
     if len({workload.run_id for workload in found.workloads}) < len(found.workloads):
         sentences.append(
-            "Samples of the same points are no independent workloads: these tests take them as such, and so are surer "
-            "than they may be about other data."
+            "Samples of the same points are not independent workloads, as these tests assume, so that the evidence "
+            "about other data is overstated."
         )
     return tuple(sentences)
 
@@ -116,9 +116,9 @@ def _friedman(ranks: WorkloadRanks) -> str:
         f"{name} {rank:.2f}" for rank, name in sorted(zip(result.mean_ranks, result.methods, strict=True))
     )
     verdict = (
-        f"those less than {result.critical_difference:.2f} apart are not told apart"
+        f"those less than {result.critical_difference:.2f} apart do not differ significantly"
         if result.p_value < result.alpha
-        else "they differ by no more than chance"
+        else "they do not differ significantly"
     )
     heading = f"Mean ranks over {result.workloads} workloads: {means}"
     return f"{heading}; p {p_value(result.p_value)}, {verdict} ({result.test})."

@@ -24,9 +24,9 @@ _ROW_HEIGHT = 34
 def growth_chart(
     costs: Sequence[tuple[str, Growth]], title: str, unit: Callable[[float], str], prefixed: bool = False
 ) -> Chart | None:
-    """Measured costs by number of points, the fitted curves with their confidence bands; dashed where it is a forecast.
+    """Plot measured costs by number of points, with the fitted curves and their confidence bands; forecasts are dashed.
 
-    costs: of each adapter by name; title: of the axis; prefixed: whether its numbers are written as 200M. None where
+    costs: of each adapter by name; title: of the axis; prefixed: whether its numbers are written as 200M. None if
     nothing could be fitted.
     """
     fitted = [(name, growth) for name, growth in costs if growth.scaling is not None]
@@ -68,12 +68,12 @@ def growth_chart(
         ]
         return layered(layers, width, 260)
 
-    told = "; ".join(f"{name}: {_told(growth, unit)}" for name, growth in fitted)
-    return rendered(build, f"{title.capitalize()} by number of points. {told}.")
+    text = "; ".join(f"{name}: {_described(growth, unit)}" for name, growth in fitted)
+    return rendered(build, f"{title.capitalize()} by number of points. {text}.")
 
 
 def _curve(name: str, growth: Growth) -> list[dict[str, Any]]:
-    """The fitted cost and its band over the sizes, and on to the forecast, where there is one."""
+    """Return the fitted cost and its band over the sizes, and up to the forecast, if there is one."""
     scaling, forecast = growth.scaling, growth.forecast
     if scaling is None:
         return []
@@ -90,13 +90,13 @@ def _curve(name: str, growth: Growth) -> list[dict[str, Any]]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis from low to high: powers of ten, and 2 and 5 times those where there are few."""
+    """Return ticks of a logarithmic axis from low to high: powers of ten, and 2 and 5 times those if they are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high < 100 * low else (1,)
     return [tick for power in powers for step in steps if low <= (tick := float(f"{step}e{power}")) <= high]
 
 
-def _told(growth: Growth, unit: Callable[[float], str]) -> str:
+def _described(growth: Growth, unit: Callable[[float], str]) -> str:
     scaling, forecast = growth.scaling, growth.forecast
     if scaling is None:
         return str(growth.reason)
@@ -110,7 +110,7 @@ def _told(growth: Growth, unit: Callable[[float], str]) -> str:
 
 
 def critical_difference_chart(result: Friedman) -> Chart:
-    """Mean ranks; methods in one box are not told apart, and the bar on top is the critical difference."""
+    """Plot mean ranks. Methods in one box do not differ significantly; the bar on top is the critical difference."""
     ranked = sorted(zip(result.mean_ranks, result.methods, strict=True))
     order = [name for _, name in ranked]
     rows = [{"method": name, "rank": rank, "text": f"{rank:.2f}"} for rank, name in ranked]
@@ -143,9 +143,9 @@ def critical_difference_chart(result: Friedman) -> Chart:
     def build(width: int) -> Document:
         return layered(layers, width, _ROW_HEIGHT * len(order))
 
-    told = "; ".join(f"{name}: mean rank {rank:.2f}" for rank, name in ranked)
+    text = "; ".join(f"{name}: mean rank {rank:.2f}" for rank, name in ranked)
     together = "; ".join(" and ".join(members) for members in tied_groups(result)) or "none"
-    return rendered(build, f"Mean ranks. {told}. {_measure_text(result)}. Not told apart: {together}.")
+    return rendered(build, f"Mean ranks. {text}. {_measure_text(result)}. Not significantly different: {together}.")
 
 
 def _measure_text(result: Friedman) -> str:
@@ -153,7 +153,7 @@ def _measure_text(result: Friedman) -> str:
 
 
 def tied_groups(result: Friedman) -> tuple[tuple[str, ...], ...]:
-    """The largest groups of methods of which no two are told apart, each in order of the mean ranks."""
+    """Return the largest groups of methods that do not differ significantly, each in order of the mean ranks."""
     order = [name for _, name in sorted(zip(result.mean_ranks, result.methods, strict=True))]
     tied = {frozenset(pair) for pair in result.tied}
     groups: list[tuple[str, ...]] = []

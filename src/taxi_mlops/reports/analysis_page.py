@@ -1,4 +1,4 @@
-"""What several workloads say together as a section of a page, and as a page of its own."""
+"""The analysis of several workloads as a section of a page, and as a page of its own."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from taxi_mlops.results.comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure as text, with its interval."""
+class ValueText:
+    """A value as text, with its interval."""
 
     value: str
     interval: str
@@ -38,7 +38,7 @@ class GrowthRow:
     """An adapter's exponents and forecasts."""
 
     name: str
-    cells: tuple[Figure, ...]
+    cells: tuple[ValueText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class WorkloadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SeveralSection:
-    """What the section shows. far: the size that is forecast, as text; None where none is."""
+class AnalysisSection:
+    """The contents of the section. far: the size that is forecast, as text; None if none is."""
 
     heading: str
     growth_reason: str | None
@@ -76,11 +76,11 @@ class SeveralSection:
     workloads: tuple[WorkloadRow, ...]
 
 
-def make_section(found: AcrossWorkloads, measured: Sequence[MeasuredWorkload]) -> SeveralSection:
-    """Write and draw what was found. measured: the workloads that it was found from."""
+def make_section(found: AcrossWorkloads, measured: Sequence[MeasuredWorkload]) -> AnalysisSection:
+    """Write and draw an analysis. measured: the workloads that it is of."""
     far = forecast_points(found)
     adapters = tuple(dict.fromkeys(name for one in measured for name in one.fit_seconds))
-    return SeveralSection(
+    return AnalysisSection(
         heading=heading(found),
         growth_reason=found.growth_reason,
         far=None if far is None else f"{far:,}",
@@ -103,7 +103,7 @@ def make_section(found: AcrossWorkloads, measured: Sequence[MeasuredWorkload]) -
 
 
 def render_analysis(found: AcrossWorkloads, runs: Sequence[Comparison]) -> str:
-    """A page on several runs alone."""
+    """Return a page about several runs."""
     measured = [workload for run in runs for workload in workloads_of(run)]
     return render_page(
         "analysis.html.j2",
@@ -114,14 +114,14 @@ def render_analysis(found: AcrossWorkloads, runs: Sequence[Comparison]) -> str:
     )
 
 
-def _cells(growth: Growth, unit: Callable[[float], str], far: int | None) -> tuple[Figure, ...]:
+def _cells(growth: Growth, unit: Callable[[float], str], far: int | None) -> tuple[ValueText, ...]:
     exponent = _split(exponent_text(growth))
     return (exponent,) if far is None else (exponent, _split(forecast_text(growth, unit)))
 
 
-def _split(text: str) -> Figure:
+def _split(text: str) -> ValueText:
     value, bracket, interval = text.partition(" [")
-    return Figure(value, bracket.strip() + interval)
+    return ValueText(value, bracket.strip() + interval)
 
 
 def _row(one: MeasuredWorkload, adapters: Sequence[str]) -> WorkloadRow:

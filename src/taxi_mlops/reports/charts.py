@@ -1,4 +1,4 @@
-"""Plots of a report as SVG: every value, sharp on any screen and in print, in the colours of the page around them."""
+"""Plots of a report as SVG: every value, sharp on any screen and in print, in the colours of the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDE_RANGE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One plot in two widths, for the screen of a computer and of a phone. text: what it shows, for those who do not
+    """One plot in two widths, for the screen of a computer and of a phone. text: describes it for those who cannot
     see it."""
 
     wide: str
@@ -29,7 +29,7 @@ class Chart:
 
 
 def time_chart(comparison: Comparison) -> Chart | None:
-    """Every timed run of every adapter, its median, and the interval of the median; None without a timed run."""
+    """Plot every timed run of every adapter, its median, and the interval of the median; None without a timed run."""
     results = _measured(comparison, "fit_seconds_median")
     if not results:
         return None
@@ -44,16 +44,16 @@ def time_chart(comparison: Comparison) -> Chart | None:
         }
         for result in results
     ]
-    told = "; ".join(
+    text = "; ".join(
         f"{result.name}: median {seconds(result.fit_seconds_median)} of {len(result.fit_seconds)} runs from "
         f"{seconds(min(result.fit_seconds))} to {seconds(max(result.fit_seconds))}"
         for result in results
     )
-    return _by_adapter(comparison, medians, runs, "seconds of fit, wall clock", f"Time of every run. {told}.")
+    return _by_adapter(comparison, medians, runs, "seconds of fit, wall clock", f"Time of every run. {text}.")
 
 
 def memory_chart(comparison: Comparison) -> Chart | None:
-    """The peak memory of every adapter; None where none was measured."""
+    """Plot the peak memory of every adapter; None if none was measured."""
     results = _measured(comparison, "peak_memory_bytes")
     if not results:
         return None
@@ -67,18 +67,18 @@ def memory_chart(comparison: Comparison) -> Chart | None:
         }
         for result in results
     ]
-    told = "; ".join(f"{result.name}: {memory(result.peak_memory_bytes)}" for result in results)
+    text = "; ".join(f"{result.name}: {memory(result.peak_memory_bytes)}" for result in results)
     return _by_adapter(
-        comparison, peaks, [], "megabytes at the peak, all processes", f"Peak memory. {told}.", zero=True
+        comparison, peaks, [], "megabytes at the peak, all processes", f"Peak memory. {text}.", zero=True
     )
 
 
 def speedup_chart(comparison: Comparison) -> Chart | None:
-    """The speed-up of every adapter over the reference with its interval; None where there is none."""
+    """Plot the speed-up of every adapter over the reference with its interval; None if there is none."""
     results = [result for result in _measured(comparison, "fit_seconds_median") if result.speedup is not None]
     if not results:
         return None
-    figures = [
+    values = [
         {
             "adapter": result.name,
             "value": result.speedup.estimate,
@@ -89,18 +89,18 @@ def speedup_chart(comparison: Comparison) -> Chart | None:
         for result in results
         if result.speedup is not None
     ]
-    told = "; ".join(
+    text = "; ".join(
         f"{result.name}: {factor(result.speedup.estimate)}, interval {factor(result.speedup.low)} to "
         f"{factor(result.speedup.high)}"
         for result in results
         if result.speedup is not None
     )
     title = f"times as fast as {comparison.reference}"
-    return _by_adapter(comparison, figures, [], title, f"Speed-up over {comparison.reference}. {told}.", even=1.0)
+    return _by_adapter(comparison, values, [], title, f"Speed-up over {comparison.reference}. {text}.", even=1.0)
 
 
 def eps_chart(choice: EpsChoice) -> Chart:
-    """The curve of distances to the k-th neighbour, and the eps read off it."""
+    """Plot the curve of distances to the k-th neighbour, and the eps read from it."""
     curve = [
         {"share": share, "metres": metres}
         for share, metres in zip(choice.share, choice.distance_metres, strict=True)
@@ -127,7 +127,7 @@ def eps_chart(choice: EpsChoice) -> Chart:
 
 
 def _measured(comparison: Comparison, field: str) -> list[AdapterResult]:
-    """The adapters that have the field, in the order of the ranking."""
+    """Return the adapters that have the field, in the order of the ranking."""
     results = {result.name: result for result in comparison.adapters}
     ordered = (results[entry.name] for entry in comparison.ranking)
     return [result for result in ordered if getattr(result, field) is not None]
@@ -135,17 +135,17 @@ def _measured(comparison: Comparison, field: str) -> list[AdapterResult]:
 
 def _by_adapter(
     comparison: Comparison,
-    figures: Sequence[dict[str, Any]],
+    values: Sequence[dict[str, Any]],
     runs: Sequence[dict[str, Any]],
     title: str,
     text: str,
     zero: bool = False,
     even: float | None = None,
 ) -> Chart:
-    """One row an adapter: a bar from low to high, every run as a dot, a mark for the figure itself with its text."""
-    reach = [float(row[key]) for row in figures for key in ("low", "high", "value")] + [row["value"] for row in runs]
+    """Plot a row for each adapter: a bar from low to high, every run as a dot, a mark for the value with its text."""
+    reach = [float(row[key]) for row in values for key in ("low", "high", "value")] + [row["value"] for row in runs]
     logarithmic = not zero and min(reach) > 0 and max(reach) > _WIDE_RANGE * min(reach)
-    order = [row["adapter"] for row in figures]
+    order = [row["adapter"] for row in values]
     ranked = [entry.name for entry in comparison.ranking if entry.rank is not None]
 
     scale = {"type": "log" if logarithmic else "linear", "zero": zero, "nice": True, "padding": 0 if zero else 14}
@@ -158,28 +158,28 @@ def _by_adapter(
         x = quantitative("value", title=title + (" (logarithmic)" if logarithmic else ""), scale=scale, axis=axis)
         bar, dot = mark("rule", strokeWidth=8, opacity=0.35, strokeCap="round"), mark("circle", size=46, opacity=0.85)
         low, high = quantitative("low", scale=scale), {"field": "high"}
-        layers = [layer(figures, bar, x=low, x2=high, y=y, color=colour)]
+        layers = [layer(values, bar, x=low, x2=high, y=y, color=colour)]
         if even is not None:
             layers.insert(0, layer([{"value": even}], mark("rule", color=INK, strokeDash=[4, 4]), x=x))
         if runs:
             layers.append(layer(runs, dot, x=x, y=y, color=colour))
-            layers.append(layer(figures, mark("tick", color=INK, thickness=2.5, size=20), x=x, y=y))
+            layers.append(layer(values, mark("tick", color=INK, thickness=2.5, size=20), x=x, y=y))
         else:
-            layers.append(layer(figures, mark("circle", size=110, opacity=1), x=x, y=y, color=colour))
+            layers.append(layer(values, mark("circle", size=110, opacity=1), x=x, y=y, color=colour))
         label = mark("text", color=INK, dy=-15, fontSize=12, fontWeight=600)
-        layers.append(layer(figures, label, x=x, y=y, text=nominal("text")))
+        layers.append(layer(values, label, x=x, y=y, text=nominal("text")))
         return layered(layers, width, {"step": _STEP + 12})
 
     return rendered(build, text)
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis: powers of ten, with a third between them where there are few."""
+    """Return ticks of a logarithmic axis: powers of ten, with a third between them if they are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps = (1.0, 3.0) if last - first <= 3 else (1.0,)
     return [float(f"{step * 10.0**power:.1g}") for power in range(first, last + 1) for step in steps]
 
 
 def rendered(build: Callable[[int], Document], text: str) -> Chart:
-    """A plot in both widths; `build` draws it in one."""
+    """Return a plot in both widths; `build` draws it in one."""
     return Chart(wide=to_svg(build(_WIDTHS["wide"])), narrow=to_svg(build(_WIDTHS["narrow"])), text=text)

@@ -9,7 +9,7 @@ from taxi_mlops.results.cluster_result import ClusterResult
 
 
 def render(result: ClusterResult, section: MapSection) -> str:
-    """The page."""
+    """Return the page."""
     return render_page(
         "clusters.html.j2",
         scripts=map_scripts(),

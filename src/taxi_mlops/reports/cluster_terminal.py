@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 def render(result: ClusterResult) -> RenderableType:
-    """What was clustered, how many clusters there are, the largest of them, and what to know about it."""
+    """Return the data set, the number of clusters, the largest of them, and warnings."""
     parts: list[RenderableType] = [Text("\n".join(_heading(result))), Text(f"\n{_sentence(result)}\n", style="bold")]
     if result.largest:
         parts.append(_table(result))
@@ -25,7 +25,7 @@ def render(result: ClusterResult) -> RenderableType:
 
 
 def render_prediction(result: PredictionResult) -> RenderableType:
-    """How many of the new points are in clusters of the model, and what to know about it."""
+    """Return how many of the new points are in clusters of the model, and warnings."""
     model = result.model
     lines = _dataset(result.dataset)
     lines.append(
@@ -47,7 +47,7 @@ def _heading(result: ClusterResult) -> list[str]:
 
 
 def _dataset(dataset: Dataset) -> list[str]:
-    """Which points, from which columns, and what cleaning dropped."""
+    """Return which points, from which columns, and how many rows cleaning dropped."""
     lines = [f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri}"]
     if dataset.columns:
         lines.append(f"read from {', '.join(dataset.columns)} ({dataset.schema_})")

@@ -1,4 +1,4 @@
-"""Colours for clusters on a map, so that neighbours differ."""
+"""Colour the clusters of a map so that neighbours differ."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ IndexArray = NDArray[np.int64]
 
 
 def neighbours(picture: NDArray[np.int32], n: int) -> IndexArray:
-    """Pairs (m, 2) of the regions 0 … n − 1 whose territories touch, each once.
+    """Return pairs (m, 2) of the regions 0 … n − 1 whose territories touch, each once.
 
-    picture: int32 (height, width), the region at each pixel, negative where there is none. The territory of a region
+    picture: int32 (height, width), the region at each pixel, negative if there is none. The territory of a region
     is every pixel that it is the nearest to (a Voronoi diagram), so that regions with nothing between them touch.
     """
     from scipy.ndimage import distance_transform_edt
@@ -29,11 +29,11 @@ def neighbours(picture: NDArray[np.int32], n: int) -> IndexArray:
 
 
 def colour(pairs: IndexArray, n: int, colours: int) -> IndexArray:
-    """Give each of n regions one of `colours` numbers, int64 (n,), so that neighbours differ. O(n + pairs).
+    """Return one of `colours` numbers for each of n regions, int64 (n,), so that neighbours differ. O(n + pairs).
 
-    Regions are taken in the order smallest last (Matula and Beck, J. ACM 30(3), 1983), with which six colours are
-    enough for every map in the plane; territories in several pieces may need more, and then the number that fewest
-    neighbours bear is taken. Of the numbers that are free, the one used least is taken, so that all occur.
+    Regions are coloured in the order smallest last (Matula and Beck, J. ACM 30(3), 1983), with which six colours are
+    enough for every map in the plane; territories in several pieces may need more, and then the colour that is rarest
+    among the neighbours is used. Of the free colours the least used is taken, so that all occur.
     """
     around: list[list[int]] = [[] for _ in range(n)]
     for a, b in pairs.tolist():
@@ -50,7 +50,7 @@ def colour(pairs: IndexArray, n: int, colours: int) -> IndexArray:
 
 
 def _smallest_first(around: list[list[int]]) -> list[int]:
-    """The regions in the order in which the one with the fewest neighbours left is taken away."""
+    """Return the regions in the order in which the one with the least neighbours left is removed."""
     from heapq import heapify, heappop, heappush
 
     left = [len(others) for others in around]

@@ -1,4 +1,4 @@
-"""`hotspots.geojson`: the clusters for QGIS, geojson.io and everything else that reads RFC 7946."""
+"""Write `hotspots.geojson`: the clusters for QGIS, geojson.io and everything else that reads RFC 7946."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEGREE_GRID = 1e-7
 
 
 def to_geojson(hotspots: Hotspots, adapter: str, about: dict[str, Any]) -> str:
-    """The clusters as a feature collection, one feature a line, the largest cluster first.
+    """Return the clusters as a feature collection, one feature a line, the largest cluster first.
 
     Positions are longitude, latitude (WGS 84); outer rings run counter-clockwise; what crosses the antimeridian is cut
     there, and its box has west > east (RFC 7946, sections 3.1.9 and 5.2). `about` becomes a foreign member.
@@ -25,7 +25,7 @@ def to_geojson(hotspots: Hotspots, adapter: str, about: dict[str, Any]) -> str:
     import shapely
 
     outlines = hotspots.outlines_in_degrees()
-    # Edges that touched in metres may cross by the rounding of the conversion, which set_precision does not survive.
+    # Edges that touch in metres may cross after rounding, on which set_precision fails.
     crossing = ~shapely.is_valid(outlines)
     outlines[crossing] = shapely.make_valid(outlines[crossing], method="structure", keep_collapsed=False)
     geometries = shapely.set_precision(outlines, _DEGREE_GRID, mode="keep_collapsed")
@@ -75,7 +75,7 @@ def _box(bounds: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
 
 
 def _cut_at_antimeridian(geometry: BaseGeometry) -> BaseGeometry:
-    """Bring longitudes beyond 180 back, in two parts where the geometry is on both sides."""
+    """Shift longitudes beyond 180 back, in two parts if the geometry is on both sides."""
     import shapely
 
     west, _, east, _ = shapely.bounds(geometry)

@@ -1,4 +1,4 @@
-"""Clusters as places: how large, how dense, where, and within which outline."""
+"""Measure clusters as places: size, density, centre, outline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GeometryArray = NDArray[np.object_]
 
 MAX_HOTSPOTS = 10_000
 CONCAVITY = 0.1
-"""How far outlines follow their points: 1 is the convex hull (ratio of `shapely.concave_hull`)."""
+"""How closely outlines follow their points: 1 is the convex hull (ratio of `shapely.concave_hull`)."""
 _CELLS_PER_EPS = 4
 _FINEST_GRID = 2**20
 _MIN_BREADTH_METRES = 1.0
@@ -32,8 +32,8 @@ class Hotspots:
 
     label: int32 (k,). size: points, int64 (k,). weight: sums of weights, or None. latitude, longitude: means of the
     points in degrees, longitudes in [cut, cut + 360) of the frame. outlines: shapely geometries (k,) in metres of the
-    frame; lines and points where a cluster is less than a metre broad. area_km2: of the outlines on the sphere.
-    n_clusters: of the answer, more than k where only the `MAX_HOTSPOTS` largest are kept.
+    frame; lines and points if a cluster is narrower than a metre. area_km2: of the outlines on the sphere.
+    n_clusters: of the answer, more than k if only the `MAX_HOTSPOTS` largest are kept.
     """
 
     frame: Frame
@@ -51,14 +51,14 @@ class Hotspots:
 
     @property
     def density(self) -> FloatArray:
-        """Points per km² of outline, NaN where it has no area."""
+        """Points per km² of outline, NaN if it has no area."""
         density = np.full(len(self), np.nan)
         broad = self.area_km2 > 0
         density[broad] = self.size[broad] / self.area_km2[broad]
         return density
 
     def outlines_in_degrees(self) -> GeometryArray:
-        """The outlines as (longitude, latitude), longitudes in [cut, cut + 360)."""
+        """Return the outlines as (longitude, latitude), longitudes in [cut, cut + 360)."""
         return _in_degrees(self.outlines, self.frame)
 
 
@@ -67,7 +67,7 @@ def find_hotspots(points: LabelledPoints, frame: Frame, eps_metres: float) -> Ho
 
     An outline is the concave hull of one point for each quarter of eps, simplified by a tenth of eps: no point of the
     cluster is farther than eps / 2 outside it, and it follows the streets where the convex hull would cover whole
-    quarters without a point. Around a pole outlines mean nothing, since degrees do not.
+    quarters without a point. Around a pole outlines are meaningless, since degrees are.
     """
     clustered = np.flatnonzero(points.labels != NOISE)
     sizes = np.bincount(points.labels[clustered])
@@ -112,7 +112,7 @@ def _outlines(ranks: IndexArray, east: FloatArray, north: FloatArray, eps_metres
 
 
 def _flattened(corners: FloatArray) -> BaseGeometry:
-    """The line between the ends of a shape without breadth, or the point where it has no length either."""
+    """Return the line between the ends of a shape without breadth, or a point if it has no length either."""
     import shapely
 
     first = corners[np.argmax(np.hypot(*(corners - corners.mean(axis=0)).T))]
@@ -123,7 +123,7 @@ def _flattened(corners: FloatArray) -> BaseGeometry:
 
 
 def _thinned(ranks: IndexArray, east: FloatArray, north: FloatArray, cell: float) -> IndexArray:
-    """One row for each cluster and square cell, so that a stand with a million pickups costs no more than one."""
+    """Return one row for each cluster and square cell, so that a million pickups at one stand cost no more than one."""
     extent = max(np.ptp(east), np.ptp(north))
     cell = max(cell, extent / _FINEST_GRID)
     column = ((east - east.min()) / cell).astype(np.int64)
@@ -144,7 +144,7 @@ def _in_degrees(outlines: GeometryArray, frame: Frame) -> GeometryArray:
 
 
 def _area_km2(outlines: GeometryArray) -> FloatArray:
-    """Area on the sphere, in the cylindrical projection of Lambert (1772), which keeps areas."""
+    """Return the area on the sphere, by Lambert's cylindrical projection (1772), which preserves areas."""
     import shapely
 
     from haversine_dbscan.geodesy import EARTH_RADIUS_METRES

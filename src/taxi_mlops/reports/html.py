@@ -1,4 +1,4 @@
-"""Pages of one file: templates, style sheet, the filters that write figures, and the content security policy."""
+"""Render pages of one file: templates, style sheet, filters that format values, content security policy."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_page(template: str, scripts: Sequence[str] = (), **content: object) -> str:
-    """A page from a template of ours; everything that comes from data is escaped.
+    """Return a page from a template of ours; everything that comes from data is escaped.
 
-    The page lets the browser load nothing, and run no scripts but these.
+    The page's policy lets the browser load nothing, and run no scripts but these.
     """
     return (
         _environment().get_template(template).render(content, scripts=scripts, style=_style(), policy=_policy(scripts))
@@ -32,16 +32,16 @@ def render_page(template: str, scripts: Sequence[str] = (), **content: object) -
 
 
 def _style() -> Markup:
-    """The style sheet of all pages."""
+    """Return the style sheet of all pages."""
     from markupsafe import Markup
 
     return Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """The content security policy: nothing from elsewhere, no script but these, no `eval`.
+    """Return the content security policy: nothing from elsewhere, no script but these, no `eval`.
 
-    Bokeh styles its elements from its script, so styles cannot be pinned as scripts are.
+    Bokeh styles its elements from its script, so styles cannot be allowed by their hash as scripts are.
     """
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii") for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
@@ -53,12 +53,12 @@ def _policy(scripts: Sequence[str]) -> str:
 
 @cache
 def _environment() -> Environment:
-    """The templates of all pages, and the filters that write figures."""
+    """Return the templates of all pages, with the filters that format values."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    # Bokeh reads a document in its order: what is referred to stands before.
+    # Bokeh reads a document in order: objects must be defined before they are referred to.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":"), "allow_nan": False}
     environment.filters.update(
         seconds=seconds,
@@ -75,7 +75,7 @@ def _environment() -> Environment:
         place=_place,
         share=_share,
         file_name=file_name,
-        svg=Markup,  # drawn by vl-convert, which escapes what it is given
+        svg=Markup,  # drawn by vl-convert, which escapes its input
     )
     return environment
 
@@ -103,5 +103,5 @@ def _share(part: int, whole: int) -> str:
 
 
 def file_name(uri: str) -> str:
-    """The last part of an address."""
+    """Return the last part of an address."""
     return PurePosixPath(uri).name or uri

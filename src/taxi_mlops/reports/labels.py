@@ -1,4 +1,4 @@
-"""The labels of a run, read back, and the flat frame that they are drawn in."""
+"""Read the labels of a run, and project points to a plane for drawing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180.0
 class LabelledPoints:
     """The answer of one adapter. latitude, longitude: degrees, float64 (n,); labels: int32 (n,), −1 for noise.
 
-    weight: float64 (n,), or None where every point counts once.
+    weight: float64 (n,), or None if every point counts once.
     """
 
     adapter: str
@@ -34,7 +34,7 @@ class LabelledPoints:
 
 
 def read_labels(adapter: str, path: Path) -> LabelledPoints:
-    """Read `labels/<adapter>.parquet`. Raises RunFolderError where it is missing or something else."""
+    """Read `labels/<adapter>.parquet`. Raises RunFolderError if it is missing or something else."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,7 +58,7 @@ def read_labels(adapter: str, path: Path) -> LabelledPoints:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A plane in metres around a place, true to scale along its parallel (equirectangular, as maps of cities are).
+    """A plane in metres around a place, true to scale along its parallel (equirectangular, as city maps are).
 
     cut: the meridian in [−180, 180) at which longitudes start, in the widest gap of the points, so that a city on the
     antimeridian stays in one piece.
@@ -70,7 +70,7 @@ class Frame:
 
     @classmethod
     def around(cls, latitude: FloatArray, longitude: FloatArray) -> Frame:
-        """The frame in the middle of points in degrees, shape (n,), n ≥ 1."""
+        """Return the frame in the middle of points in degrees, shape (n,), n ≥ 1."""
         cut = _widest_gap(longitude)
         unwrapped = _unwrap(longitude, cut)
         return cls(
@@ -80,12 +80,12 @@ class Frame:
         )
 
     def to_metres(self, latitude: FloatArray, longitude: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """East and north of the middle, in metres."""
+        """Return metres to the east and north of the middle."""
         east = (_unwrap(longitude, self.cut) - self.longitude) * self._metres_per_degree_of_longitude
         return east, (latitude - self.latitude) * METRES_PER_DEGREE
 
     def to_degrees(self, east: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Latitude and longitude of metres; longitudes are in [cut, cut + 360)."""
+        """Return latitude and longitude from metres; longitudes are in [cut, cut + 360)."""
         latitude = self.latitude + north / METRES_PER_DEGREE
         return latitude, self.longitude + east / self._metres_per_degree_of_longitude
 
@@ -95,7 +95,7 @@ class Frame:
 
 
 def _widest_gap(longitude: FloatArray) -> float:
-    """The western end of the widest empty stretch, for points to the east of it to start at; −180 where none wraps."""
+    """Return the western end of the widest gap between longitudes, at which the frame starts; −180 if none wraps."""
     bins = np.unique(np.floor((longitude + 180.0) / _GAP_DEGREES)).astype(np.int64)
     turn = round(360.0 / _GAP_DEGREES)
     gaps = np.diff(np.append(bins, bins[0] + turn))

@@ -1,4 +1,4 @@
-"""The map of a report: the picture of the points, the outlines of the clusters over it, and where answers differ."""
+"""Draw the map of a report: an image of the points, the outlines of the clusters, and points where answers differ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_OUTLINES = 2_000
 _MAX_CORNERS = 60_000
 NUMBERED = 12
-"""The largest clusters bear their rank on the map."""
+"""How many of the largest clusters have their rank on the map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ def draw_map(
     view: Extent,
     examples: Sequence[CounterExample],
 ) -> dict[str, Any]:
-    """The map as a document for `Bokeh.embed.embed_item`.
+    """Return the map as a document for `Bokeh.embed.embed_item`.
 
-    view: what is shown first. The outlines are in the source named `clusters`, the largest cluster first.
+    view: the initial view. The outlines are in the source named `clusters`, the largest cluster first.
     """
     from bokeh.embed import json_item
     from bokeh.models import ColumnDataSource
@@ -60,7 +60,7 @@ def draw_map(
 
 
 def first_view(hotspots: Hotspots, extent: Extent) -> Extent:
-    """The part of the extent that holds the clusters of the bulk of the points: the rest is reached by zooming out."""
+    """Return the part of the extent with the clusters of most points; the user can zoom out to the rest."""
     import shapely
 
     if not len(hotspots):
@@ -82,7 +82,7 @@ def first_view(hotspots: Hotspots, extent: Extent) -> Extent:
 
 
 def _quantile(values: FloatArray, weight: np.ndarray[Any, np.dtype[np.int64]], share: float) -> float:
-    """The value that clusters with this share of the points do not exceed."""
+    """Return the value that clusters with this share of the points do not exceed."""
     order = np.argsort(values)
     reached = np.cumsum(weight[order]) / weight.sum()
     return float(values[order[min(int(np.searchsorted(reached, share)), len(order) - 1)]])
@@ -120,7 +120,7 @@ def _canvas(view: Extent) -> figure:
             unit="m",
             background_fill_color=None,
             border_line_color=None,
-            bar_line_color="#7d8894",  # seen on light and dark alike: Bokeh does not repaint it
+            bar_line_color="#7d8894",  # visible on light and dark: Bokeh does not repaint it
             location="bottom_left",
             bar_length=0.2,
         )
@@ -129,7 +129,7 @@ def _canvas(view: Extent) -> figure:
 
 
 def _outlines(hotspots: Hotspots, picture: Picture, extent: Extent) -> dict[str, Sequence[Any]]:
-    """Columns of the source: rings in metres, as fine as the picture, and what is said about a cluster."""
+    """Return columns of the source: rings in metres, at the image's resolution, and the texts about a cluster."""
     import shapely
 
     outlines = shapely.simplify(hotspots.outlines[:MAX_OUTLINES], extent.width / picture.width)
@@ -154,14 +154,14 @@ def _outlines(hotspots: Hotspots, picture: Picture, extent: Extent) -> dict[str,
 
 
 def area_text(km2: float) -> str:
-    """An area with a unit in which it reads well."""
+    """Return an area in a readable unit."""
     if km2 <= 0:
         return "no area"
     return f"{km2:.3g} km²" if km2 >= 1e-3 else f"{km2 * 1e6:,.0f} m²"
 
 
 def density_text(per_km2: float) -> str:
-    """Points per km², to two digits, or a dash."""
+    """Return points per km², to two digits, or a dash."""
     if not np.isfinite(per_km2):
         return "–"
     digits = int(np.floor(np.log10(per_km2)))
@@ -169,7 +169,7 @@ def density_text(per_km2: float) -> str:
 
 
 def place_text(latitude: float, longitude: float) -> str:
-    """Degrees with the names of their hemispheres, to about ten metres."""
+    """Return degrees with the names of their hemispheres, to about ten metres."""
     longitude = longitude - 360.0 if longitude > 180.0 else longitude
     return (
         f"{abs(latitude):.4f}° {'N' if latitude >= 0 else 'S'}, {abs(longitude):.4f}° {'E' if longitude >= 0 else 'W'}"
@@ -262,5 +262,5 @@ def _add_examples(plot: figure, hotspots: Hotspots, examples: Sequence[CounterEx
 
 
 def label_text(label: int) -> str:
-    """A label as people read it."""
+    """Return a label as text for people."""
     return "noise" if label == NOISE else f"cluster {label}"

@@ -1,4 +1,4 @@
-"""The map of a clustering on a page, with the table of the largest clusters: what it needs, and in which words."""
+"""The section of a page with the map of a clustering and the table of its largest clusters."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class LargeCluster:
 class MapSection:
     """The map as the page shows it.
 
-    document: for `Bokeh.embed.embed_item`. picture: the points for print, and where scripts do not run. text: what the
-    map shows, for those who do not see it. caption, clusters_text: sentences below the map and above the table.
+    document: for `Bokeh.embed.embed_item`. picture: the points for print, and where scripts do not run. text: describes
+    the map for those who cannot see it. caption, clusters_text: sentences below the map and above the table.
     """
 
     document: dict[str, Any]
@@ -80,7 +80,7 @@ def hotspots_of(points: LabelledPoints, eps_metres: float) -> Hotspots:
 
 
 def map_scripts() -> tuple[Markup, ...]:
-    """BokehJS, and ours, for a page with a map."""
+    """Return BokehJS, and our script, for a page with a map."""
     from bokeh.resources import Resources
     from markupsafe import Markup
 
@@ -122,7 +122,7 @@ def _clusters_text(hotspots: Hotspots) -> str:
 
 
 def largest_clusters(points: LabelledPoints, hotspots: Hotspots, most: int) -> tuple[LargeCluster, ...]:
-    """Describe the largest clusters, no more than `most`."""
+    """Describe the largest clusters, at most `most`."""
     density = hotspots.density
     return tuple(
         LargeCluster(

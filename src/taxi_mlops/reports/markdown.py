@@ -1,4 +1,4 @@
-"""A comparison as a short page of Markdown, for places that show it: MLflow, issues, chats."""
+"""A comparison as a short page of Markdown, for MLflow, issues and chats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RULE = ("--:", ":--", "--:", "--:", "--:", ":--")
 
 
 def markdown(comparison: Comparison) -> str:
-    """The verdict, the ranking as a table, what to keep in mind, and how to run the same again."""
+    """Return the verdict, the ranking as a table, the warnings, and how to repeat the run."""
     dataset, parameters = comparison.dataset, comparison.parameters
     results = {result.name: result for result in comparison.adapters}
     rows = [_row(entry, results[entry.name], comparison.reference) for entry in comparison.ranking]
@@ -28,7 +28,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def ranking_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """The table of the ranking, a row by the names of its columns."""
+    """Return the rows of the ranking, each by the names of its columns."""
     results = {result.name: result for result in comparison.adapters}
     return [
         dict(zip(_HEAD, _row(entry, results[entry.name], comparison.reference), strict=True))

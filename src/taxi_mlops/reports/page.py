@@ -1,4 +1,4 @@
-"""`report.html`: one file with everything that it needs, from the comparison, its specification and its map."""
+"""Render `report.html`: one file, from the comparison, its specification and its map."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RULES = {
 
 
 def counter_examples(comparison: Comparison) -> tuple[CounterExample, ...]:
-    """All counter-examples of a comparison, by adapter."""
+    """Return all counter-examples of a comparison, by adapter."""
     return tuple(
         CounterExample(result.name, example)
         for result in comparison.adapters
@@ -42,7 +42,7 @@ def counter_examples(comparison: Comparison) -> tuple[CounterExample, ...]:
 def render(
     comparison: Comparison, specification: str, shown: AdapterResult | None, map_section: MapSection | None
 ) -> str:
-    """The page. specification: the text of the run's `specification.toml`. shown: whose clustering is on the map."""
+    """Return the page. specification: the text of `specification.toml`. shown: whose clustering is on the map."""
     across = comparison.across_workloads
     return render_page(
         "report.html.j2",

@@ -1,4 +1,4 @@
-"""Millions of points as one small picture: counted by pixel, shaded by rank, coloured by cluster."""
+"""Draw millions of points as one small image: counted by pixel, shaded by rank, coloured by cluster."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from taxi_mlops.domain import NOISE, FloatArray
 from taxi_mlops.reports.colouring import colour, neighbours
 
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7")
-"""The colours of Okabe and Ito (2008) that readers with any colour vision tell apart, on white and on black."""
+"""The colours of Okabe and Ito (2008), which readers with any colour vision can distinguish, on white and on black."""
 NOISE_COLOUR = "#8c8c8c"
 MAX_PICTURE_BYTES = 1_700_000
 
 _COMPRESSION = 6
-"""Of the PNG; level 9 takes many times as long for a tenth less."""
+"""Compression level of the PNG; 9 takes many times as long for a tenth less."""
 _NEIGHBOUR_SIDE = 750
 """Longer side in pixels of the raster on which neighbours are found."""
 _SHADES = 10
@@ -26,11 +26,11 @@ _FAINTEST = 0.35
 _FAINTEST_NOISE, _STRONGEST_NOISE = 0.45, 0.9
 _SIDES = (3000, 2400, 1900, 1500, 1200, 900, 700)
 PAPER_SIDE = 900
-"""Longer side of the picture for print, where a point must still be seen."""
+"""Longer side of the image for print, in which a point must still be visible."""
 _PIXELS_PER_POINT_ROOT = 6.0
 _MARGIN = 0.03
 _SPARSE, _LONELY = 0.03, 0.003
-"""Shares of drawn pixels below which those of clusters, and those of noise too, are made larger."""
+"""Shares of drawn pixels below which those of clusters, and those of noise too, are enlarged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Extent:
 
     @classmethod
     def around(cls, east: FloatArray, north: FloatArray) -> Extent:
-        """The box of points, shape (n,), n ≥ 1, with a margin; never less than 100 m wide or high."""
+        """Return the box of points, shape (n,), n ≥ 1, with a margin; at least 100 m wide and high."""
         margin = max(_MARGIN * max(np.ptp(east), np.ptp(north)), 50.0)
         return cls(
             float(east.min()) - margin,
@@ -64,9 +64,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A PNG with a transparent ground. colours: number in `PALETTE` of each region, int64 (k,).
+    """A PNG with a transparent background. colours: number in `PALETTE` of each region, int64 (k,).
 
-    outside: points that lie beyond its extent.
+    outside: points beyond its extent.
     """
 
     png: bytes
@@ -90,11 +90,11 @@ def draw(
 ) -> Picture:
     """Draw points as pixels in the colour of their region.
 
-    east, north: metres, shape (n,). region: int32 (n,), 0 … k − 1, or `NOISE`. A pixel takes the region with most of
-    its points, and a shade by the rank of their number among all pixels (histogram equalisation), so that both an
-    airport and a quiet street show; where few pixels are drawn, they grow by one all around. The resolution is the
-    highest that fits the points, `longest_side` in pixels and `MAX_PICTURE_BYTES`. colours: of an earlier picture of
-    the same regions; without them, neighbours differ.
+    east, north: metres, shape (n,). region: int32 (n,), 0 … k − 1, or `NOISE`. A pixel has the region of most of its
+    points, and a shade by the rank of their number among all pixels (histogram equalisation), so that both an airport
+    and a quiet street are visible; if few pixels are drawn, they are enlarged by one all around. The resolution is the
+    highest that fits the points, `longest_side` in pixels and `MAX_PICTURE_BYTES`. colours: of an earlier image of the
+    same regions; without them, neighbours differ.
     """
     inside = (east >= extent.west) & (east < extent.east) & (north >= extent.south) & (north < extent.north)
     outside = len(inside) - int(np.count_nonzero(inside))
@@ -117,14 +117,14 @@ def draw(
 
 
 def _sides(n: int, longest: int) -> tuple[int, ...]:
-    """Lengths of the longer side to try, the finest first: few points on many pixels would be too small to see."""
+    """Return lengths of the longer side to try, the finest first: few points on many pixels would be invisible."""
     useful = min(longest, _PIXELS_PER_POINT_ROOT * np.sqrt(n))
     return tuple(side for side in _SIDES if side <= useful) or _SIDES[-1:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pixels:
-    """Those with a point, ascending: position int64 (m,), the region with most of its points, and points in all."""
+    """The pixels with a point, ascending: position int64 (m,), the region of most of its points, and points in all."""
 
     position: NDArray[np.int64]
     region: NDArray[np.int64]
@@ -134,7 +134,7 @@ class _Pixels:
 def _count(pixel: NDArray[np.int64], region: NDArray[np.int32], k: int) -> _Pixels:
     runs, sizes = np.unique(pixel * (k + 1) + (region + 1), return_counts=True)
     where, which = np.divmod(runs, k + 1)
-    order = np.lexsort((sizes, where))  # the last of a pixel is its largest
+    order = np.lexsort((sizes, where))  # the last region of a pixel is its largest
     last = np.flatnonzero(np.diff(where, append=-1))
     first = np.concatenate(([0], last[:-1] + 1)) if len(last) else last
     count = np.add.reduceat(sizes, first) if len(last) else sizes
@@ -144,9 +144,9 @@ def _count(pixel: NDArray[np.int64], region: NDArray[np.int32], k: int) -> _Pixe
 def _pairs(
     row: NDArray[np.int64], column: NDArray[np.int64], region: NDArray[np.int32], k: int, side: int
 ) -> NDArray[np.int64]:
-    """Pairs (p, 2) of regions that are neighbours, on a coarser raster, where that costs a hundredth of a second.
+    """Return pairs (p, 2) of regions that are neighbours, on a coarser raster, which takes a hundredth of the time.
 
-    A pixel takes its smallest region, lest it be lost; those that share a pixel are neighbours as well.
+    A pixel gets its smallest region, so that none is lost; regions that share a pixel are neighbours as well.
     """
     step = -(-side // _NEIGHBOUR_SIDE)
     clustered = region >= 0
@@ -162,7 +162,7 @@ def _pairs(
 
 
 def _paint(pixels: _Pixels, colours: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]:
-    """Numbers of entries of the palette: 0 is transparent, then come the shades of noise, then those of each colour."""
+    """Return indices into the palette: 0 is transparent, then the shades of noise, then those of each colour."""
     hue = np.where(pixels.region >= 0, colours[pixels.region] + 1, 0) if len(colours) else 0
     index = np.zeros(height * width, dtype=np.uint8)
     index[pixels.position] = 1 + hue * _SHADES + _equalised(pixels.count)
@@ -170,7 +170,7 @@ def _paint(pixels: _Pixels, colours: NDArray[np.int64], height: int, width: int)
 
 
 def _encode(index: NDArray[np.uint8]) -> bytes:
-    """An indexed PNG."""
+    """Return an indexed PNG."""
     from PIL import Image, ImageColor
 
     entries, opacities = [(0, 0, 0)], [0]
@@ -186,7 +186,7 @@ def _encode(index: NDArray[np.uint8]) -> bytes:
 
 
 def _spread(index: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Let pixels grow into the empty ones around them where few are drawn, so that they are seen; noise grows last."""
+    """Enlarge pixels into the empty ones around them if few are drawn, so that they are visible; noise comes last."""
     from scipy.ndimage import maximum_filter
 
     drawn = np.count_nonzero(index) / index.size
@@ -197,7 +197,7 @@ def _spread(index: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _equalised(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The shade, 0 … `_SHADES` − 1, of each count by its rank among them; equal counts share a shade."""
+    """Return the shade, 0 … `_SHADES` − 1, of each count by its rank; equal counts have the same shade."""
     if not len(counts):
         return np.empty(0, dtype=np.uint8)
     values, occurrences = np.unique(counts, return_counts=True)

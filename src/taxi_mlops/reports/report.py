@@ -1,4 +1,4 @@
-"""The report of a run, from its folder alone: `report.html` and `hotspots.geojson`."""
+"""Write the report of a run from its folder: `report.html` and `hotspots.geojson`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written. hotspots: None where no adapter gave an answer."""
+    """The files that were written. hotspots: None if no adapter gave an answer."""
 
     page: Path
     hotspots: Path | None
 
 
 def write_report(folder: RunFolder) -> Report:
-    """Write the report of a run that has ended, over an older one.
+    """Write the report of a run that has ended, replacing an older one.
 
-    Both show the clustering of the fastest adapter of the ranking, or of the reference where none is ranked. Raises
-    RunFolderError where the comparison, the specification or the labels are missing or broken.
+    Both show the clustering of the fastest adapter of the ranking, or of the reference if none is ranked. Raises
+    RunFolderError if the comparison, the specification or the labels are missing or broken.
     """
     from taxi_mlops.reports.page import render
 
@@ -43,7 +43,7 @@ def write_report(folder: RunFolder) -> Report:
 
 
 def shown_result(comparison: Comparison) -> AdapterResult | None:
-    """Whose clustering is shown: the best rank with labels, else the reference; None where there are no labels."""
+    """Return whose clustering is shown: the best rank with labels, else the reference; None if there are no labels."""
     results = {result.name: result for result in comparison.adapters}
     ranked = [entry.name for entry in comparison.ranking if entry.rank is not None]
     names = [*ranked, *([comparison.reference] if comparison.reference else [])]
@@ -58,7 +58,7 @@ def _read_specification(path: Path) -> str:
 
 
 def _map(comparison: Comparison, shown: AdapterResult, folder: RunFolder) -> tuple[MapSection, str]:
-    """The section of the page, and the document of the hotspots."""
+    """Return the section of the page, and the document of the hotspots."""
     from taxi_mlops.reports.geojson import to_geojson
     from taxi_mlops.reports.labels import read_labels
     from taxi_mlops.reports.map_section import OUTLINE, hotspots_of, make_section

@@ -15,19 +15,19 @@ from taxi_mlops.results.sweep_result import Candidate
 
 _CELL_HEIGHT = 38
 _BRIGHT = 0.6
-"""The share of the colour scale above which text is dark."""
+"""The position on the colour scale above which text is dark."""
 _LINE_HEIGHT = 15
 _FRONT_HEIGHT = 240
 _LABEL_WIDTH = 80
 
 Place = tuple[float, int]
-"""eps in metres and min_samples: a cell of one size."""
+"""eps in metres and min_samples: identifies a cell of one size."""
 
 
 def heat_map(
     values: Mapping[Place, float | None], what: str, write: Callable[[float], str], logarithmic: bool = False
 ) -> Chart:
-    """One value for each eps and min_samples, written into its cell; brighter is higher, grey is undefined."""
+    """Plot one value for each eps and min_samples, written into its cell; brighter is higher, grey is undefined."""
     scaled = {place: _scaled(value, logarithmic) for place, value in values.items()}
     known = [value for value in scaled.values() if value is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
@@ -67,8 +67,8 @@ def heat_map(
         ]
         return layered(layers, width, _CELL_HEIGHT * len(down))
 
-    told = "; ".join(f"eps {row['eps']} m, min_samples {row['min_samples']}: {row['text']}" for row in rows)
-    return rendered(build, f"{what}. {told}.")
+    cells_text = "; ".join(f"eps {row['eps']} m, min_samples {row['min_samples']}: {row['text']}" for row in rows)
+    return rendered(build, f"{what}. {cells_text}.")
 
 
 def _scaled(value: float | None, logarithmic: bool) -> float | None:
@@ -84,7 +84,7 @@ def _share(value: float | None, low: float, high: float) -> float:
 
 
 def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
-    """Quality against time, the front as a line; None where nothing was timed."""
+    """Plot quality against time, with the front as a line; None if nothing was timed."""
     timed = [candidate for candidate in candidates if candidate.fit_seconds]
     if not timed:
         return None
@@ -119,23 +119,23 @@ def front_chart(candidates: Sequence[Candidate], quality: str) -> Chart | None:
         ]
         return layered(layers, width, _FRONT_HEIGHT)
 
-    told = "; ".join(
+    text = "; ".join(
         f"eps {one.eps_metres:g} m, min_samples {one.min_samples}, {' and '.join(one.adapters)}: {quality} "
         f"{one.quality:.3f}, {seconds(one.fit_seconds)}"
         for one in front
     )
-    return rendered(build, f"{quality} against the time of fit of {len(timed)} clusterings. On the front: {told}.")
+    return rendered(build, f"{quality} against the time of fit of {len(timed)} clusterings. On the front: {text}.")
 
 
 def _with_room(seconds: Sequence[float], width: int) -> tuple[float, float]:
-    """Ends of a logarithmic axis that leaves room for half a label beside the first and the last value."""
+    """Return the ends of a logarithmic axis with space for half a label beside the first and the last value."""
     low, high = min(seconds), max(seconds)
     factor = (high / low) ** (_LABEL_WIDTH / 2 / (width - _LABEL_WIDTH)) if high > low else 2.0
     return low / factor, high * factor
 
 
 def _round_values(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten between two values above 0; where those are few, all digits."""
+    """Return 1, 2 and 5 times powers of ten between two values above 0; all digits if these are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1, 2, 5), range(1, 10)):
         found = [value for power in powers for digit in digits if low <= (value := digit * 10.0**power) <= high]
@@ -145,7 +145,7 @@ def _round_values(low: float, high: float) -> list[float]:
 
 
 def _labelled(timed: Sequence[Candidate], front: Sequence[Candidate], width: int) -> list[Candidate]:
-    """Those of the front whose labels have room: the best first, then the fastest, then the others by time."""
+    """Return those of the front whose labels have space: the best first, then the fastest, then the others by time."""
     seconds, qualities = [math.log(one.fit_seconds or 1.0) for one in timed], [one.quality for one in timed]
     across = (width - _LABEL_WIDTH) / ((max(seconds) - min(seconds)) or 1.0)
     up = _FRONT_HEIGHT / ((max(qualities) - min(qualities)) or 1.0)
@@ -161,7 +161,7 @@ def _labelled(timed: Sequence[Candidate], front: Sequence[Candidate], width: int
 
 
 def curves_chart(curves: Sequence[EpsChoice]) -> Chart | None:
-    """The distances to the k-th neighbour for each min_samples, with the eps that each suggests."""
+    """Plot the distances to the k-th neighbour for each min_samples, with the eps that each suggests."""
     if not curves:
         return None
     lines: list[dict[str, Any]] = [
@@ -188,7 +188,7 @@ def curves_chart(curves: Sequence[EpsChoice]) -> Chart | None:
 
     def build(width: int) -> Document:
         x = quantitative("share", title="share of the points", axis={"format": "%", "tickCount": width // 80})
-        names = [  # one above the other, where the knees are close
+        names = [  # one above the other, if the knees are close
             layer([one], {**name, "dy": -8 - _LINE_HEIGHT * number}, x=x, y=y, text=nominal("text"))
             for number, one in enumerate(knees)
         ]
@@ -196,5 +196,5 @@ def curves_chart(curves: Sequence[EpsChoice]) -> Chart | None:
         points = layer(knees, mark("point", size=90, strokeWidth=2.5), x=x, y=y, color=colour)
         return layered([line, points, *names], width, 240)
 
-    told = "; ".join(f"min_samples {curve.k} suggests {curve.eps_metres:.3g} m" for curve in curves)
-    return rendered(build, f"Distances to the neighbour of each min_samples, increasing. {told}.")
+    text = "; ".join(f"min_samples {curve.k} suggests {curve.eps_metres:.3g} m" for curve in curves)
+    return rendered(build, f"Distances to the neighbour of each min_samples, increasing. {text}.")

@@ -1,4 +1,4 @@
-"""`sweep.html`: one file with everything that it needs; the reports of the cells are links beside it."""
+"""Render `sweep.html`: one file that links to the reports of the cells beside it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class SizeSection:
-    """What the page shows of one size."""
+    """What the page shows about one size."""
 
     points: int
     front: Chart | None
@@ -35,7 +35,7 @@ class SizeSection:
 
 
 def render(result: SweepResult, document: str) -> str:
-    """The page. document: the text of `sweep.toml`."""
+    """Return the page. document: the text of `sweep.toml`."""
     sizes = [_size(result, size) for size in sorted({cell.size for cell in result.cells}, reverse=True)]
     return render_page(
         "sweep.html.j2",
@@ -54,21 +54,21 @@ def render(result: SweepResult, document: str) -> str:
 
 
 def sentence(result: SweepResult) -> str:
-    """What the largest size says, claiming no more than the rule."""
+    """Return the result of the largest size in a sentence that claims no more than the rule."""
     largest = max(cell.size for cell in result.cells)
     front = [one for one in result.candidates if one.on_front and one.size == largest]
     quality = INDICES[result.sweep.quality]
     if not front:
         return f"No clustering has a {quality}, so none is the best."
     best = front[0]
-    told = f"{_named(best)} has the best {quality}, {best.quality:.3f}"
+    text = f"{_named(best)} has the best {quality}, {best.quality:.3f}"
     fastest = min(front, key=lambda one: one.fit_seconds or 0.0)
     if best.fit_seconds is None or fastest.fit_seconds is None:
-        return f"{told}."
+        return f"{text}."
     if fastest.cell == best.cell:
-        return f"{told}, and no other clustering is faster: {_by(best)} in {seconds(best.fit_seconds)}."
+        return f"{text}, and no other clustering is faster: {_by(best)} in {seconds(best.fit_seconds)}."
     return (
-        f"{told}, by {_by(best)} in {seconds(best.fit_seconds)}; {_named(fastest)} is the fastest, "
+        f"{text}, by {_by(best)} in {seconds(best.fit_seconds)}; {_named(fastest)} is the fastest, "
         f"{seconds(fastest.fit_seconds)}, with {fastest.quality:.3f}."
     )
 
@@ -109,7 +109,7 @@ def _quality_maps(cells: list[CellResult], judged_by: str) -> Iterator[HeatMap]:
 
 
 def _time_maps(cells: list[CellResult]) -> Iterator[HeatMap]:
-    """Of each adapter that was timed in any cell."""
+    """Return the heat maps of each adapter that was timed in any cell."""
     for name in dict.fromkeys(adapter.name for cell in cells for adapter in cell.adapters):
         found = {_place(cell): next(one for one in cell.adapters if one.name == name) for cell in cells}
         values = {place: adapter.fit_seconds_median for place, adapter in found.items()}
@@ -118,7 +118,7 @@ def _time_maps(cells: list[CellResult]) -> Iterator[HeatMap]:
         failed = sum(adapter.status is not TrialStatus.OK for adapter in found.values())
         caption = "Median time of fit; brighter is longer, on a logarithmic scale."
         if failed:
-            caption += f" In {failed} of {len(found)} cells it did not end well."
+            caption += f" In {failed} of {len(found)} cells it failed."
         yield HeatMap(name, heat_map(values, f"Time of {name}", seconds, logarithmic=True), caption)
 
 

@@ -1,4 +1,4 @@
-"""A sweep for the terminal: the best by size, and where the rest stands."""
+"""A sweep for the terminal: the best cells by size, and the paths of the other results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taxi_mlops.results.sweep_result import SweepResult
 
 
 def render(result: SweepResult) -> RenderableType:
-    """What was swept, the front of each size, the rule it follows."""
+    """Return the grid, the front of each size, and the rule of the front."""
     quality = INDICES[result.sweep.quality]
     points = {cell.size: cell.points for cell in result.cells}
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")

@@ -21,7 +21,7 @@ _VERDICTS = {
 
 
 def render(comparison: Comparison) -> RenderableType:
-    """Heading, ranking, the verdict in a sentence, what to know about it."""
+    """Return heading, ranking, the verdict in a sentence, and warnings."""
     verdict = Text(f"\n{sentence(comparison)}", style="bold")
     parts: list[RenderableType] = [_heading(comparison), _table(comparison), verdict]
     parts += [Text(f"{entry.name}: {entry.reason}", style="dim") for entry in comparison.ranking if entry.reason]
@@ -37,7 +37,7 @@ def render(comparison: Comparison) -> RenderableType:
 
 
 def sentence(comparison: Comparison) -> str:
-    """The verdict in one sentence that claims no more than the intervals do."""
+    """Return the verdict in one sentence that claims no more than the intervals do."""
     ranked = [entry for entry in comparison.ranking if entry.rank is not None]
     if not ranked:
         return _unranked(comparison)
@@ -45,7 +45,7 @@ def sentence(comparison: Comparison) -> str:
     if len(ranked) == 1:
         return f"{first[0]} is the only adapter that can be ranked."
     if len(first) > 1:
-        return f"{_listed(first)} are tied for the fastest: the timings do not tell them apart."
+        return f"{_listed(first)} are tied for the fastest: their timings do not differ significantly."
     second = next(entry for entry in ranked if entry.rank != 1)
     against = second.slower_than_winner
     if against is None:
@@ -59,7 +59,7 @@ def sentence(comparison: Comparison) -> str:
 def _unranked(comparison: Comparison) -> str:
     ended = [result for result in comparison.adapters if result.status is TrialStatus.OK]
     if not ended or any(result.fit_seconds for result in ended):
-        return "No adapter ended well, so there is nothing to rank."
+        return "No adapter succeeded, so there is nothing to rank."
     equal = [result for result in ended if result.equivalence and result.equivalence.verdict is not Verdict.DIFFERENT]
     return (
         f"Nothing was timed; {len(equal)} of {len(ended) - 1} clusterings are equal to that of {comparison.reference}."

@@ -1,4 +1,4 @@
-"""Trends as a page, as Markdown, and for the terminal."""
+"""The trends of recorded runs as a page, as Markdown, and for the terminal."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 MAX_DRAWN = 60
-"""Series with a plot; the others stand in the table."""
+"""Maximum number of series with a plot; the others are in the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A figure of a series as a plot."""
+    """A metric of a series, with its plot."""
 
     series: SeriesTrend
-    figure: ValueTrend
+    trend: ValueTrend
     chart: Chart
 
 
 def page(trends: Trends) -> str:
-    """A page of one file. Those that changed come first."""
-    followed = _followed(trends)
+    """Return a page of one file. Changed series come first."""
+    followed = _trends(trends)
     enough = [pair for pair in followed if len(pair[1].values) > 1]
-    drawn = [Drawn(series, figure, _chart(series, figure)) for series, figure in enough[:MAX_DRAWN]]
+    drawn = [Drawn(series, trend, _chart(series, trend)) for series, trend in enough[:MAX_DRAWN]]
     return render_page(
         "trends.html.j2", trends=trends, verdict=sentence(trends), followed=followed, drawn=drawn, named=named
     )
@@ -40,14 +40,14 @@ def page(trends: Trends) -> str:
 _ORDER = (Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.STEADY, Verdict.TOO_FEW)
 
 
-def _followed(trends: Trends) -> list[tuple[SeriesTrend, ValueTrend]]:
-    """Every figure of every series, those that changed first."""
-    followed = [(series, figure) for series in trends.series for figure in series.figures]
-    return sorted(followed, key=lambda pair: _ORDER.index(pair[1].verdict))
+def _trends(trends: Trends) -> list[tuple[SeriesTrend, ValueTrend]]:
+    """Return every metric of every series, the changed ones first."""
+    found = [(series, trend) for series in trends.series for trend in series.figures]  # codespell:ignore figures
+    return sorted(found, key=lambda pair: _ORDER.index(pair[1].verdict))
 
 
 def sentence(trends: Trends) -> str:
-    """How many series there are, and how many got worse."""
+    """Return how many series there are, and how many have regressions."""
     if not trends.series:
         return "The experiment store holds no runs to follow."
     worse = len(trends.regressions)
@@ -57,7 +57,7 @@ def sentence(trends: Trends) -> str:
 
 
 def named(key: SeriesKey) -> str:
-    """A series in words."""
+    """Return the description of a series."""
     return (
         f"{key.adapter} on {file_name(key.data)}, about {key.points:,} points, eps {key.eps_metres:g} m, min_samples "
         f"{key.min_samples}, {key.threads} threads of {key.host}"
@@ -65,48 +65,47 @@ def named(key: SeriesKey) -> str:
 
 
 def markdown(trends: Trends) -> str:
-    """The sentence, and what got worse as a list."""
+    """Return the sentence, and the regressions as a list."""
     listed = [f"- **{_escaped(named(series.key))}**: {_escaped(said)}" for series, said in trends.regressions]
     return "\n\n".join(part for part in (f"**{sentence(trends)}**", "\n".join(listed)) if part)
 
 
 def rows(trends: Trends) -> list[dict[str, str]]:
-    """A row for each figure of each series, what changed first."""
+    """Return a row for each metric of each series, the changed ones first."""
     return [
         {
             "adapter": series.key.adapter,
             "data": file_name(series.key.data),
             "points": f"{series.key.points:,}",
             "eps, min_samples": f"{series.key.eps_metres:g} m, {series.key.min_samples}",
-            "figure": figure.title,
-            "runs": str(len(figure.values)),
-            "last": f"{figure.values[-1]:.4g} {figure.unit}".strip(),
-            "verdict": figure.verdict.value,
+            "figure": trend.title,
+            "runs": str(len(trend.values)),
+            "last": f"{trend.values[-1]:.4g} {trend.unit}".strip(),
+            "verdict": trend.verdict.value,
         }
-        for series, figure in _followed(trends)
+        for series, trend in _trends(trends)
     ]
 
 
 def render(trends: Trends) -> RenderableType:
-    """For the terminal: the table, what got worse, the sentence."""
+    """Return the table, the regressions and the sentence for the terminal."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     colours = {Verdict.REGRESSION.value: "red", Verdict.IMPROVEMENT.value: "green"}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    told = [row for row in rows(trends) if row["verdict"] != Verdict.TOO_FEW.value]
-    for heading in told[0] if told else ():
+    counted = [row for row in rows(trends) if row["verdict"] != Verdict.TOO_FEW.value]
+    for heading in counted[0] if counted else ():
         table.add_column(heading, justify="right" if heading in ("points", "runs", "last") else "left")
-    for row in told:
+    for row in counted:
         *cells, verdict = row.values()
         table.add_row(*cells, Text(verdict, style=colours.get(verdict, "")))
-    parts: list[RenderableType] = [table] if told else []
+    parts: list[RenderableType] = [table] if counted else []
     parts += [Text(f"{named(series.key)}: {said}", style="red") for series, said in trends.regressions]
-    if fewer := sum(len(series.figures) for series in trends.series) - len(told):
-        parts.append(
-            Text(f"{fewer} figures have too few runs to tell; {MIN_RUNS_FOR_PREDICTION + 1} are needed.", "dim")
-        )
+    total = sum(len(series.figures) for series in trends.series)  # codespell:ignore figures
+    if fewer := total - len(counted):
+        parts.append(Text(f"{fewer} metrics have too few runs; {MIN_RUNS_FOR_PREDICTION + 1} are needed.", "dim"))
     return Group(*parts, Text(sentence(trends), style="bold"))
 
 
@@ -114,15 +113,15 @@ def _escaped(text: str) -> str:
     return text.replace("|", "¦").replace("<", "‹").replace("*", "∗")
 
 
-def _chart(series: SeriesTrend, figure: ValueTrend) -> Chart:
+def _chart(series: SeriesTrend, trend: ValueTrend) -> Chart:
     dates = dict(zip(series.runs, series.dates, strict=True))
-    since = figure.change.index if figure.change and figure.verdict is not Verdict.STEADY else len(figure.values)
+    since = trend.change.index if trend.change and trend.verdict is not Verdict.STEADY else len(trend.values)
     points = [
         {"date": dates[run].isoformat(), "value": value, "new": number >= since}
-        for number, (run, value) in enumerate(zip(figure.runs, figure.values, strict=True))
+        for number, (run, value) in enumerate(zip(trend.runs, trend.values, strict=True))
     ]
 
-    title = f"{figure.title}, {figure.unit}" if figure.unit else figure.title
+    title = f"{trend.title}, {trend.unit}" if trend.unit else trend.title
     y = quantitative("value", title=title, scale={"zero": False, "nice": True})
     before = mark("circle", color=ACCENT, size=50, opacity=1)
     after = mark("point", color=INK, size=60, strokeWidth=2, filled=False)
@@ -137,4 +136,4 @@ def _chart(series: SeriesTrend, figure: ValueTrend) -> Chart:
         ]
         return layered(layers, width, 130)
 
-    return rendered(build, f"{named(series.key)}. {figure.said}. Last value {figure.values[-1]:.4g} {figure.unit}.")
+    return rendered(build, f"{named(series.key)}. {trend.said}. Last value {trend.values[-1]:.4g} {trend.unit}.")

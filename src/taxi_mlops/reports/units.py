@@ -1,4 +1,4 @@
-"""Figures as people read them: three significant digits with a unit."""
+"""Format values for people: three significant digits with a unit."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def memory(value: int | None) -> str:
 
 
 def trial_text(trial: Trial) -> str:
-    """A trial while it runs, as `grid, timing 2`."""
+    """Return a trial while it runs, as `grid, timing 2`."""
     what = "memory" if trial.kind is TrialKind.MEMORY else f"timing {trial.block}"
     return f"{trial.adapter}, {what}" + ("" if trial.workload == MAIN else f", {trial.workload}")
 
 
 def measured(outcome: TrialOutcome) -> str:
-    """What a trial is run for: its peak memory, or its time of fit."""
+    """Return the value that a trial measures: its peak memory, or its time of fit."""
     if outcome.trial.kind is TrialKind.MEMORY:
         return memory(outcome.peak_memory_bytes)
     return seconds(outcome.fit_seconds)
 
 
 def factor(value: float) -> str:
-    """A ratio. Bounds of intervals from few repeats may be absurd, and are not written out then."""
+    """Format a ratio. Extreme bounds of intervals from few repeats are not written out."""
     if value < _SMALLEST_FACTOR:
         return f"<{_SMALLEST_FACTOR:g}×"
     if value > _LARGEST_FACTOR:
@@ -48,7 +48,7 @@ def factor(value: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """With the sign of equality, or of being less than what is written."""
+    """Format a p-value with `=` or `<`."""
     return "< 0.0001" if value < 0.0001 else f"= {value:.3g}"
 
 

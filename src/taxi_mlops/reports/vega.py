@@ -1,6 +1,6 @@
-"""Plots as Vega-Lite documents (https://vega.github.io/vega-lite/docs/), and their drawing as SVG.
+"""Build plots as Vega-Lite documents (https://vega.github.io/vega-lite/docs/), and draw them as SVG.
 
-The documents are plain dictionaries: a library that checks each part against the schema takes longer than the drawing.
+The documents are plain dictionaries: a library that validates each part against the schema takes longer than drawing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Document = dict[str, Any]
 """A Vega-Lite document, or a part of one."""
 
 INK, SOFT, LINE, ACCENT = "var(--ink)", "var(--soft)", "var(--line)", "var(--accent)"
-"""CSS variables of the page, so that one drawing serves light, dark and print."""
+"""CSS variables of the page, so that one drawing works in light, dark and print."""
 
 _CONFIG: Document = {
     "font": "system-ui, sans-serif",
@@ -58,7 +58,7 @@ def layered(layers: Sequence[Document], width: int, height: int | Document) -> D
 
 
 def to_svg(document: Document) -> str:
-    """Draw a document, in the colours of the page; without a browser and without a network."""
+    """Draw a document in the colours of the page, without a browser and without a network."""
     import vl_convert
 
     drawing: str = vl_convert.vegalite_to_svg({**document, "config": _CONFIG})

@@ -241,11 +241,11 @@ def _why(field: str, result: AdapterResult, reference: str | None) -> str:
     if result.status is not TrialStatus.OK:
         return f"{result.status}: {result.reason}"
     if against_reference and reference is None:
-        return "no reference ended well"
+        return "no reference succeeded"
     if field in _TIMED and not result.fit_seconds:
         return NOT_TIMED
     reasons = {
-        "speedup": "needs two blocks in which both the adapter and the reference ended well",
+        "speedup": "needs two blocks in which both the adapter and the reference succeeded",
         "quality": "was not measured",
     }
     return reasons.get(field, "the trials did not report it")

@@ -123,7 +123,7 @@ def test_without_any_reference_nothing_is_ranked(specify, run, tmp_path):
     comparison = run(specify("light-approximate", reference="light-raising"), tmp_path / "run")
     assert comparison.reference is None
     assert all(entry.rank is None for entry in comparison.ranking)
-    assert by_name(comparison)["light-approximate"].undefined["equivalence"] == "no reference ended well"
+    assert by_name(comparison)["light-approximate"].undefined["equivalence"] == "no reference succeeded"
 
 
 def test_answers_that_differ_between_repeats_are_told(specify, run, tmp_path):

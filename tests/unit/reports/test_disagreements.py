@@ -17,10 +17,10 @@ def test_agreement_needs_no_words(comparison: Comparison) -> None:
 
 def test_a_ranking_that_is_surer_than_the_test_is_explained(comparison: Comparison) -> None:
     (sentence,) = found(comparison, (1, 2), 0.0625)
-    assert sentence.startswith("The ranking tells a and b apart, and the test does not at 0.05.")
+    assert sentence.startswith("The ranking separates a and b, and the test does not at 0.05.")
     assert "on 5 blocks and 1 pair its least adjusted p is 0.0625, however large the difference" in sentence
 
 
 def test_a_test_that_is_surer_than_the_ranking_is_explained(comparison: Comparison) -> None:
     (sentence,) = found(comparison, (1, 1), 0.01)
-    assert sentence.startswith("The test tells a and b apart, and the ranking ties them")
+    assert sentence.startswith("The test separates a and b, and the ranking ties them")

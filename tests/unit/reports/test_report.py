@@ -96,7 +96,7 @@ def test_a_report_holds_all_that_the_comparison_found(page):
         "Time and memory",
         "Quality",
         "The points",
-        "To keep in mind",
+        "Warnings",
         "Repeat it",
     ]
     assert "exact is the only adapter that can be ranked." in page.text
@@ -166,7 +166,7 @@ def test_a_comparison_without_any_answer_has_a_report_without_a_map(run_folder, 
     folder = run_folder(nothing)
     report = write_report(folder)
     page = Page(report.page.read_text(encoding="utf-8"))
-    assert "No adapter ended well" in page.text
+    assert "No adapter succeeded" in page.text
     assert page.scripts == []
     assert report.hotspots is None
     assert not folder.hotspots.exists()

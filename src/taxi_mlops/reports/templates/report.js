@@ -25,15 +25,15 @@
   // With a mouse the wheel scrolls the page, as everywhere, and zooms with Ctrl; fingers zoom by pinching.
   if (matchMedia("(hover: hover)").matches) model("wheel").modifiers = { ctrl: true };
 
-  const told = document.getElementById("map-told");
+  const details = document.getElementById("map-details");
   const buttons = [...document.querySelectorAll("button.show")];
   const say = (row) => {
     const data = clusters.data;
     const title = document.createElement("strong");
     title.textContent = `Cluster #${data.rank[row]} of the largest: ${data.size[row]} points`;
-    told.replaceChildren(title, `${data.area[row]} · ${data.density[row]} · ${data.place[row]}`);
+    details.replaceChildren(title, `${data.area[row]} · ${data.density[row]} · ${data.place[row]}`);
   };
-  const hint = told.textContent;
+  const hint = details.textContent;
   clusters.selected.properties.indices.change.connect(() => {
     // Where outlines lie over each other, the smallest cluster under the finger is meant.
     const rows = clusters.selected.indices;
@@ -42,7 +42,7 @@
       return;
     }
     if (rows.length === 1) say(rows[0]);
-    else told.textContent = hint;
+    else details.textContent = hint;
     for (const button of buttons) button.setAttribute("aria-pressed", String(Number(button.value) === rows[0]));
   });
 
