@@ -164,9 +164,10 @@ class Templates:
 
         Nothing is timed meanwhile, and each import has a CPU, as if templates were started one by one.
         """
+        at_once = len(resources.cpus) or resources.threads
         starting: deque[str] = deque()
         for adapter in adapters:
-            if len(starting) == len(resources.cpus):
+            if len(starting) == at_once:
                 self._wait_for(starting.popleft(), resources)
             if self._begin(adapter, resources):
                 starting.append(adapter)

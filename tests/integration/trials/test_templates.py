@@ -7,9 +7,10 @@ import signal
 import psutil
 import pytest
 
-from taxi_mlops.domain import TrialKind, TrialStatus
+from taxi_mlops.domain import Resources, TrialKind, TrialStatus
 from taxi_mlops.trials import templates as module
 from taxi_mlops.trials.processes import MARKER, marked_processes, sweep_orphans
+from taxi_mlops.trials.templates import Templates
 
 MEMORY = 300 * 1024**2
 
@@ -141,3 +142,19 @@ def test_a_run_that_is_ended_while_a_template_imports_leaves_nothing(forked, end
     forked.wait_until(lambda: forked.running() == [], "all is ended")
     if ending == signal.SIGKILL:
         forked.forget_scratch()
+
+
+@pytest.mark.parametrize("cpus", [(), (0,), (0, 1)])
+def test_templates_that_are_started_together_serve_the_trials(forked, cpus):
+    resources = Resources(threads=2, cpus=cpus)
+    adapters = ["drill-good", "drill-raises-on-import", "drill-warms-up"]
+    refusals: list[str] = []
+    with Templates(forked.run_id, lambda *refusal: refusals.append(refusal[0])) as templates:
+        templates.start(adapters, resources)
+        assert refusals == ["drill-raises-on-import"]
+        started = [templates.of(adapter, resources) for adapter in adapters]
+        templates.start(adapters, resources)
+        assert [templates.of(adapter, resources) for adapter in adapters] == started
+        assert started[1] is None
+        assert all(template.seconds > 0 for template in started if template is not None)
+    assert refusals == ["drill-raises-on-import"]
