@@ -47,7 +47,8 @@ imports: environment ## Check that imports go one way
 	$(BIN)/lint-imports --no-logo
 
 docs: environment ## Build the documentation site into build/site; a broken link fails
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
+	@rm -rf build/site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
 
 format: environment ## Format the code
 	$(BIN)/ruff check --fix

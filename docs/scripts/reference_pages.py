@@ -29,10 +29,24 @@ def write(folder: Path) -> None:
 
 
 def commands() -> str:
-    """Return the reference of all commands, as Typer writes it, without its title."""
+    """Return the reference of all commands, as Typer writes it, without its title and with whole summaries."""
     command = [sys.executable, "-m", "typer", "taxi_mlops.cli.main", "utils", "docs", "--name", "taxi"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    sections = re.split(r"^(?=#+ `)", text, flags=re.MULTILINE)[1:]
+    names = [section.split("`")[1] for section in sections]
+    summaries = {name: section.split("\n")[2] for name, section in zip(names, sections, strict=True)}
+    text = "".join(_with_summaries(section, name, summaries) for name, section in zip(names, sections, strict=True))
     return text[text.index("\n") :].lstrip()
+
+
+def _with_summaries(section: str, command: str, summaries: Mapping[str, str]) -> str:
+    """Complete the list of a command's commands: Typer cuts their summaries off after a few words."""
+    return re.sub(
+        r"^\* `([a-z]+)`: .+$",
+        lambda line: f"* `{line[1]}`: {summaries[f'{command} {line[1]}']}",
+        section,
+        flags=re.MULTILINE,
+    )
 
 
 def fields(schema: Mapping[str, Any]) -> str:

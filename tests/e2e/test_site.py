@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    """The site as `make docs` builds it, in the same folder: what has not changed is not built again."""
+    """The site as `make docs` builds it, in the same folder: sources that have not changed are not read again."""
     folder = REPOSITORY / "build" / "site"
-    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "docs", str(folder)]
+    shutil.rmtree(folder, ignore_errors=True)  # pages that were kept would have the navigation of an earlier site
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going"]
+    command += ["--doctree-dir", str(folder.parent / "doctrees"), "docs", str(folder)]
     built = subprocess.run(command, check=False, cwd=REPOSITORY, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return folder
