@@ -1,0 +1,178 @@
+"""The stages as functions of one task each, which any executor runs wherever the spill folder is.
+
+Points are surveyed and scattered piece by piece, clustered tile by tile, and labelled chunk by chunk. What is there
+already is not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from haversine_dbscan.arrays import FloatArray, IntArray
+from taxi_mlops.arrow import as_arrow
+from taxi_mlops.errors import DataError
+from taxi_mlops.scale.join import Joined
+from taxi_mlops.scale.labels import Labels
+from taxi_mlops.scale.pieces import Piece, Rows
+from taxi_mlops.scale.plan import Finder
+from taxi_mlops.scale.scatter import Batch, Scatterer
+from taxi_mlops.scale.sketch import Counter, Sketch
+from taxi_mlops.scale.spill import Spill, complete, open_chunk, write_chunk
+from taxi_mlops.scale.tile import cluster_tile
+from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_counts, read_tile, write_answer
+
+
+class Surveyed(NamedTuple):
+    """What a piece holds. extent: (4,), the box around its points; infinite where there is none."""
+
+    rows: int
+    points: int
+    extent: FloatArray
+    sketch: Sketch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SurveyTask:
+    """step: every so many points are counted. level: of the sketch, at the beginning."""
+
+    piece: Piece
+    level: int
+    step: int = 1
+
+
+def survey(task: SurveyTask) -> Surveyed:
+    """Count the points of a piece."""
+    counter, rows, points = Counter(task.level), 0, 0
+    extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    for part in task.piece.points():
+        rows, points = rows + part.read, points + len(part.row)
+        if len(part.row):
+            counter.add(part.latitude, part.longitude, task.step)
+            np.minimum(extent[:2], (part.latitude.min(), part.longitude.min()), out=extent[:2])
+            np.maximum(extent[2:], (part.latitude.max(), part.longitude.max()), out=extent[2:])
+    return Surveyed(rows, points, extent, counter.finish())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScatterTask:
+    """A piece whose rows become chunks, from `first_chunk` on, of `chunk_rows` rows each but for the last.
+
+    inner: (t, 4), see `plan.inner_boxes`.
+    """
+
+    piece: Piece
+    rows: int
+    first_chunk: int
+    chunk_rows: int
+    finder: Finder
+    inner: FloatArray
+    spill: Spill
+
+
+def scatter(task: ScatterTask) -> None:
+    """Write the chunks of a piece.
+
+    Raises DataError where there are not as many rows as before, and OSError.
+    """
+    chunks = -(-task.rows // task.chunk_rows)
+    paths = [task.spill.chunk(task.first_chunk + number) for number in range(chunks)]
+    if all(path.exists() for path in paths):
+        return
+    scatterer, number, read = Scatterer(task.finder, task.inner), 0, 0
+    for part in task.piece.points():
+        read += part.read
+        for chunk, batch in _by_chunk(part, task.chunk_rows):
+            if chunk >= chunks:
+                raise _changed(task.rows, read)
+            while number < chunk:
+                write_chunk(paths[number], scatterer.finish())
+                number += 1
+            scatterer.add(batch)
+    if read != task.rows:
+        raise _changed(task.rows, read)
+    for path in paths[number:]:
+        write_chunk(path, scatterer.finish())
+
+
+def _changed(before: int, now: int) -> DataError:
+    return DataError(f"the input changed while it was read: a part of it had {before:,} rows, and now has {now:,}")
+
+
+def _by_chunk(part: Rows, chunk_rows: int) -> Iterator[tuple[int, Batch]]:
+    """Cut points where chunks end; rows become positions in their chunk."""
+    if not len(part.row):
+        return
+    for chunk in range(int(part.row[0]) // chunk_rows, int(part.row[-1]) // chunk_rows + 1):
+        begin, end = np.searchsorted(part.row, (chunk * chunk_rows, (chunk + 1) * chunk_rows))
+        if begin < end:
+            position = (part.row[begin:end] - chunk * chunk_rows).astype(np.uint32)
+            yield chunk, Batch(part.latitude[begin:end], part.longitude[begin:end], position, part.weight[begin:end])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileTask:
+    """A tile to cluster."""
+
+    input: TileInput
+    min_samples: float
+    threads: int
+
+
+def cluster(task: TileTask) -> TileCounts:
+    """Cluster a tile, and write what was found. Raises OSError, and MemoryError."""
+    tile = task.input
+    if tile.spill.tile(tile.tile).exists():
+        return load_counts(tile.spill, tile.tile)
+    points = read_tile(tile)
+    answer = cluster_tile(points, tile.box, tile.eps_metres, task.min_samples, task.threads)
+    return write_answer(tile, answer, len(points.owner))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelTask:
+    """A chunk whose labels are to be written.
+
+    first_row, rows: of the chunk. before: int64 (t,), points of each tile in the chunks before it.
+    """
+
+    chunk: int
+    first_row: int
+    rows: int
+    before: IntArray
+    joined: tuple[Joined, ...]
+    spill: Spill
+    path: Path
+
+
+def label(task: LabelTask) -> int:
+    """Write the labels of a chunk as a Parquet file of row, label and core; return how many points they are of."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    labels = Labels(task.rows)
+    with open_chunk(task.spill.chunk(task.chunk), ("position",)) as chunk:
+        for tile, joined in enumerate(task.joined):
+            begin, keys = int(task.before[tile]), chunk.keys_of(tile)
+            if not keys:
+                continue
+            codes = load_codes(task.spill, tile)
+            for key in keys:
+                position = chunk.points(key)["position"]
+                labels.take(codes[begin : begin + len(position)], begin, position, joined)
+                begin += len(position)
+    rows = labels.rows
+    columns = {
+        "row": as_arrow(task.first_row + rows),
+        "label": as_arrow(labels.label[rows]),
+        "core": as_arrow(labels.core[rows]),
+    }
+    table = pa.table(columns)
+    if not task.path.exists():
+        with complete(task.path) as hidden:
+            pq.write_table(table, hidden, column_encoding={"row": "DELTA_BINARY_PACKED"}, use_dictionary=["label"])
+    return len(rows)

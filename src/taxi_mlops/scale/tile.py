@@ -1,0 +1,146 @@
+"""One tile: the true core points among its own, their clusters here, and what joins these to those of other tiles.
+
+Why it is exact. A tile sees all points within 2 eps of its box. So it finds the true core flags of all points within
+eps of its own, and joins its own core points with all core points within eps. A core point of the halo is in a cluster
+here, and in one where it is at home: these two belong together. Farther out flags may be missing, since neighbours are,
+but none is wrong; weights must not be negative for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from haversine_dbscan.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from haversine_dbscan.clustering import dbscan_with_rivals
+from haversine_dbscan.geodesy import degrees_of_distance
+from haversine_dbscan.rivals import Rivals
+from taxi_mlops.scale.boxes import extended, is_inside
+
+CodeArray = NDArray[np.uint16] | NDArray[np.uint32]
+NEVER = np.iinfo(np.int64).max
+"""The first row of a cluster that has no core point of the tile's own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TilePoints:
+    """The n points that a tile sees: m of its own, in the order of chunks, then those of its halo.
+
+    latitude, longitude: float64 (n,). weight: the same, or None. owner, index: int32 and int64 (n − m,), of the halo:
+    the tile that owns each point, and which of that tile's points it is.
+    """
+
+    latitude: FloatArray
+    longitude: FloatArray
+    weight: FloatArray | None
+    owner: LabelArray
+    index: IntArray
+
+    @property
+    def owned(self) -> int:
+        return len(self.latitude) - len(self.owner)
+
+
+class TileAnswer(NamedTuple):
+    """What was found in a tile, in numbers of its own for k clusters.
+
+    codes: uint16 or uint32 (m,), of its own points: 2 × (label + 1), and 1 more for core points; 0 is noise.
+    seam_owner, seam_index, seam_label: of core points in the halo: as in `TilePoints`, with their clusters; by owner.
+    rival_point, rival_label: own border points, and further clusters within eps of them.
+    """
+
+    codes: CodeArray
+    n_clusters: int
+    seam_owner: LabelArray
+    seam_index: IntArray
+    seam_label: LabelArray
+    rival_point: IntArray
+    rival_label: LabelArray
+
+
+def cluster_tile(
+    points: TilePoints, box: FloatArray, eps_metres: float, min_samples: float, threads: int
+) -> TileAnswer:
+    """Cluster what a tile sees. box: (4,), all that it owns is inside. Time and memory as of `dbscan`."""
+    owned = points.owned
+    labels, core, rivals = dbscan_with_rivals(
+        points.latitude, points.longitude, eps_metres, min_samples, points.weight, threads
+    )
+    own = rivals.point < owned
+    rivals = Rivals(rivals.point[own], rivals.label[own])
+    # Clusters of the halo alone are none of this tile's business.
+    number = np.zeros(int(labels.max(initial=-1)) + 2, dtype=np.int64)
+    mark_used(labels, owned, rivals.label, number)
+    n_clusters = int(number.sum())
+    number = np.cumsum(number) - number
+    many = 2 * n_clusters + 1 >= 2**16
+    codes: CodeArray = np.empty(owned, dtype=np.uint32) if many else np.empty(owned, dtype=np.uint16)
+    encode(labels, core, number, codes)
+    wider = extended(box[None], degrees_of_distance(eps_metres))[0]
+    seam = owned + find_inside(points.latitude[owned:], points.longitude[owned:], core[owned:], wider)
+    seam = seam[is_used(number)[labels[seam]]]
+    seam = seam[np.argsort(points.owner[seam - owned], kind="stable")]
+    return TileAnswer(
+        codes,
+        n_clusters,
+        points.owner[seam - owned],
+        points.index[seam - owned],
+        number[labels[seam]].astype(np.int32),
+        rivals.point,
+        number[rivals.label].astype(np.int32),
+    )
+
+
+def is_used(number: IntArray) -> BoolArray:
+    """Return bool (k,): which labels were given a number; `number` has one more entry, how many there are."""
+    return np.diff(number) > 0
+
+
+@njit(cache=True, nogil=True)
+def mark_used(labels: LabelArray, owned: int, rivals: LabelArray, used: IntArray) -> None:
+    """Set `used` to 1 for the labels of the tile's own points and of their rivals."""
+    for i in range(owned):
+        if labels[i] >= 0:
+            used[labels[i]] = 1
+    for label in rivals:
+        used[label] = 1
+
+
+@njit(cache=True, nogil=True)
+def encode(labels: LabelArray, core: BoolArray, number: IntArray, codes: CodeArray) -> None:
+    """Fill in the codes of the tile's own points."""
+    for i in range(codes.shape[0]):
+        codes[i] = 2 * (number[labels[i]] + 1) + core[i] if labels[i] >= 0 else 0
+
+
+def choose_inside(latitude: FloatArray, longitude: FloatArray, box: FloatArray) -> IntArray:
+    """Return which of the points are in a box that may be extended, int64, increasing."""
+    return find_inside(latitude, longitude, np.ones(len(latitude), dtype=np.bool_), box)
+
+
+@njit(cache=True, nogil=True)
+def find_inside(latitude: FloatArray, longitude: FloatArray, wanted: BoolArray, box: FloatArray) -> IntArray:
+    """Do so for points that are wanted, bool (n,)."""
+    inside = np.empty(latitude.shape[0], dtype=np.int64)
+    count = 0
+    for i in range(latitude.shape[0]):
+        if wanted[i] and is_inside(latitude[i], longitude[i], box[0], box[1], box[2], box[3]):
+            inside[count] = i
+            count += 1
+    return inside[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def lower_first(codes: CodeArray, position: NDArray[np.uint32], row: int, first: IntArray) -> None:
+    """Lower the first row of each cluster to the lowest of its own core points here.
+
+    position: uint32 (m,), of the points from `row` on. first: int64 (k,).
+    """
+    for i in range(codes.shape[0]):
+        if codes[i] & 1:
+            label = (codes[i] >> 1) - 1
+            first[label] = min(first[label], row + position[i])
