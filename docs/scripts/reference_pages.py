@@ -1,4 +1,4 @@
-"""Write the parts of the reference that are generated from the code: the commands and the JSON Schemas.
+"""Write the parts of the reference that are generated: the commands, the alerts and the JSON Schemas.
 
 Sphinx calls `write` before it reads its sources (see conf.py); the pages of docs/reference include the results.
 """
@@ -13,15 +13,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from taxi_mlops.cli.schema import Document, json_schema
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 _REF = "#/$defs/"
 
 
 def write(folder: Path) -> None:
-    """Write commands.md, and the fields and the JSON Schema of each document. A file that is current is kept."""
+    """Write commands.md, alerts.md, and the fields and the schema of each document. A file that is current is kept."""
     folder.mkdir(exist_ok=True)
     _replace(folder / "commands.md", commands())
+    _replace(folder / "alerts.md", alerts())
     for document in Document:
         schema = json_schema(document)
         _replace(folder / f"{document.value}.schema.json", json.dumps(schema, indent=2) + "\n")
@@ -47,6 +51,18 @@ def _with_summaries(section: str, command: str, summaries: Mapping[str, str]) ->
         section,
         flags=re.MULTILINE,
     )
+
+
+def alerts() -> str:
+    """Return a table of the alerts, in the order of their rules, with the first sentences of their runbooks."""
+    rules = yaml.safe_load((REPOSITORY / "deploy" / "prometheus" / "rules" / "alerts.yml").read_text(encoding="utf-8"))
+    rows = []
+    for rule in (rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule):
+        page = REPOSITORY / rule["annotations"]["runbook"]
+        condition = page.read_text(encoding="utf-8").split("\n")[2].partition(f"{rule['labels']['severity']}. ")[2]
+        link = page.relative_to(REPOSITORY / "docs")
+        rows.append(f"| [{rule['alert']}](../{link}) | {rule['labels']['severity']} | {_cell(condition)} |\n")
+    return "| alert | severity | condition |\n| --- | --- | --- |\n" + "".join(rows)
 
 
 def fields(schema: Mapping[str, Any]) -> str:
