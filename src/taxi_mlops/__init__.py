@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from haversine_dbscan.estimator import GridDBSCAN
+    from taxi_mlops.api.comparison import compare
     from taxi_mlops.api.trips import load
 
-__all__ = ["GridDBSCAN", "__version__", "load"]
+__all__ = ["GridDBSCAN", "__version__", "compare", "load"]
 
 __version__ = "0.1.0"
 
-_LAZY = {"GridDBSCAN": "haversine_dbscan.estimator", "load": "taxi_mlops.api.trips"}
+_LAZY = {
+    "GridDBSCAN": "haversine_dbscan.estimator",
+    "compare": "taxi_mlops.api.comparison",
+    "load": "taxi_mlops.api.trips",
+}
 """Names of this module, by the module that is imported when they are first used."""
 
 

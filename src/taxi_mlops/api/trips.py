@@ -16,6 +16,7 @@ from taxi_mlops.api.watching import watched
 from taxi_mlops.data.load import load_table
 from taxi_mlops.data.memory import table_in_memory
 from taxi_mlops.data.request import DatasetParameters, LoadRequest
+from taxi_mlops.data.synthetic import SCHEME
 from taxi_mlops.domain import Points
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline.points import cached_points
@@ -112,7 +113,10 @@ def trips_of(source: object, dataset: Mapping[str, Any]) -> Trips:
     if is_address(source):
         request = LoadRequest().with_parameters(plain_values({"data": source, **dataset}))
         with watched() as observer:
-            return Trips.of(cached_points(request, load_settings(), observer), request)
+            points = cached_points(request, load_settings(), observer)
+        if request.source is None or request.source.startswith(f"{SCHEME}:"):
+            request = request.model_copy(update={"source": points.provenance.uri})  # which holds the seed
+        return Trips.of(points, request)
     request = LoadRequest().with_parameters(plain_values(dataset))
     named = bool(request.latitude_column or request.longitude_column)
     return Trips.of(load_table(table_in_memory(source, columns_named=named), request))

@@ -6,7 +6,6 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -122,7 +121,9 @@ def folder_to_fill(output: Path | None, resume: Path | None, settings: Settings,
     """Where results go: by default a new folder. Raises UsageError where both --output and --resume are given."""
     if output and resume:
         raise UsageError("--resume continues in its own folder; leave out --output")
-    return resume or output or settings.runs_dir / f"{beginning}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+    from taxi_mlops.results.new_folder import folder_of_now
+
+    return resume or output or folder_of_now(settings.runs_dir, beginning)
 
 
 def settings_with(cache: bool) -> Settings:

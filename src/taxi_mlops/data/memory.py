@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.arrow import as_arrow
 from taxi_mlops.data.tables import Table
+from taxi_mlops.domain import Points
 from taxi_mlops.errors import DataError, DataTypeError
 
 if TYPE_CHECKING:
@@ -154,3 +156,12 @@ def _cells(series: Any) -> pa.Array:  # noqa: ANN401 - Series
     except (pa.ArrowException, OverflowError):
         missing = series.isna()
         return pa.array([None if gone else str(cell) for cell, gone in zip(series, missing, strict=True)], pa.string())
+
+
+def write_points(points: Points, path: Path) -> None:
+    """Write latitude and longitude as Parquet, from which they are read again to the last bit."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"latitude": as_arrow(points.latitude), "longitude": as_arrow(points.longitude)}
+    pq.write_table(pa.table(columns), path, compression="zstd")

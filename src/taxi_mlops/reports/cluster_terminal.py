@@ -17,7 +17,7 @@ SHOWN = 5
 
 def render(result: ClusterResult) -> RenderableType:
     """Return the data set, the number of clusters, the largest of them, and warnings."""
-    parts: list[RenderableType] = [Text("\n".join(_heading(result))), Text(f"\n{_sentence(result)}\n", style="bold")]
+    parts: list[RenderableType] = [Text("\n".join(heading(result))), Text(f"\n{sentence(result)}\n", style="bold")]
     if result.largest:
         parts.append(_table(result))
     parts += [Text(f"Note: {warning}", style="yellow") for warning in result.warnings]
@@ -37,7 +37,8 @@ def render_prediction(result: PredictionResult) -> RenderableType:
     return Group(Text("\n".join(lines)), Text(found, style="bold"), *notes)
 
 
-def _heading(result: ClusterResult) -> list[str]:
+def heading(result: ClusterResult) -> list[str]:
+    """Which points, read from where, and which parameters: a line each."""
     parameters = result.parameters
     return [
         *_dataset(result.dataset),
@@ -61,7 +62,8 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _sentence(result: ClusterResult) -> str:
+def sentence(result: ClusterResult) -> str:
+    """How many clusters there are, and how much noise."""
     return f"{_counted(result.n_clusters, 'cluster')}; {result.n_noise:,} points ({result.noise_ratio:.1%}) are noise"
 
 

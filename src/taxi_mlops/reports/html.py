@@ -31,6 +31,11 @@ def render_page(template: str, scripts: Sequence[str] = (), **content: object) -
     )
 
 
+def render_fragment(template: str, **content: object) -> str:
+    """A part of a page, from a template of ours; everything that comes from data is escaped."""
+    return _environment().get_template(template).render(content)
+
+
 def _style() -> Markup:
     """Return the style sheet of all pages."""
     from markupsafe import Markup

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +26,8 @@ _VERDICTS = {
 def render(comparison: Comparison) -> RenderableType:
     """Return heading, ranking, the verdict in a sentence, and warnings."""
     verdict = Text(f"\n{sentence(comparison)}", style="bold")
-    parts: list[RenderableType] = [_heading(comparison), _table(comparison), verdict]
+    above = Text("\n".join([*heading(comparison), ""]))
+    parts: list[RenderableType] = [above, _table(comparison), verdict]
     parts += [Text(f"{entry.name}: {entry.reason}", style="dim") for entry in comparison.ranking if entry.reason]
     if any(
         result.equivalence and result.equivalence.verdict is Verdict.EQUAL_WITHIN_ROUNDING
@@ -70,7 +74,8 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _heading(comparison: Comparison) -> Text:
+def heading(comparison: Comparison) -> tuple[str, ...]:
+    """Which points, which parameters, and what the reference found: a line each."""
     dataset, parameters = comparison.dataset, comparison.parameters
     dropped = sum(count for rule, count in dataset.dropped.items() if rule != NOT_SAMPLED)
     lines = [
@@ -85,7 +90,7 @@ def _heading(comparison: Comparison) -> Text:
     if reference is not None and reference.n_clusters is not None and reference.noise_ratio is not None:
         clusters = "1 cluster" if reference.n_clusters == 1 else f"{reference.n_clusters:,} clusters"
         lines.append(f"{reference.name} finds {clusters} and {reference.noise_ratio:.1%} noise")
-    return Text("\n".join([*lines, ""]))
+    return tuple(lines)
 
 
 def _table(comparison: Comparison) -> Table:
@@ -96,23 +101,43 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("speed-up [95 %]", justify="right", no_wrap=True)
     table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("clustering", no_wrap=True)
+    for row in ranking_rows(comparison):
+        table.add_row(row.rank, row.name, row.fit, row.speedup, row.memory, Text(row.clustering, style=row.colour))
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class RankingRow:
+    """One adapter in the table of the ranking, as text. colour: of the last cell."""
+
+    rank: str
+    name: str
+    fit: str
+    speedup: str
+    memory: str
+    clustering: str
+    colour: str
+
+
+def ranking_rows(comparison: Comparison) -> Iterator[RankingRow]:
+    """The rows of the ranking, the first rank first."""
     results = {result.name: result for result in comparison.adapters}
     for entry in comparison.ranking:
         result = results[entry.name]
-        table.add_row(
+        yield RankingRow(
             UNDEFINED if entry.rank is None else f"{'=' if entry.tied_with else ''}{entry.rank}",
             entry.name,
             seconds(result.fit_seconds_median),
             speedup(result.speedup),
             memory(result.peak_memory_bytes),
-            _verdict(result, comparison.reference),
+            *_clustering(result, comparison.reference),
         )
-    return table
 
 
-def _verdict(result: AdapterResult, reference: str | None) -> Text:
+def _clustering(result: AdapterResult, reference: str | None) -> tuple[str, str]:
+    """What is known of the clustering, and its colour."""
     if result.equivalence is not None:
-        return Text(*_VERDICTS[result.equivalence.verdict])
+        return _VERDICTS[result.equivalence.verdict]
     if result.name == reference:
-        return Text("reference")
-    return Text(result.status.value.replace("_", " "), style="yellow")
+        return "reference", ""
+    return result.status.value.replace("_", " "), "yellow"

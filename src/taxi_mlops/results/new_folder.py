@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from taxi_mlops.errors import RunFolderError, TaxiError
+
+
+def folder_of_now(parent: Path, beginning: str = "") -> Path:
+    """Name a folder after this second; one that is there already is left aside."""
+    name = parent / f"{beginning}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+    others = (name.with_name(f"{name.name}-{number}") for number in itertools.count(2))
+    return next(folder for folder in itertools.chain([name], others) if not folder.exists())
 
 
 def require_new(folder: Path) -> None:

@@ -34,6 +34,11 @@ class RunFolder:
         return self.path / "specification.toml"
 
     @property
+    def trips(self) -> Path:
+        """The points, where they were given in memory: the source that the specification names."""
+        return self.path / "trips.parquet"
+
+    @property
     def journal(self) -> Path:
         return self.path / "trials.jsonl"
 
@@ -104,7 +109,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove a run that never began, so that the folder can be used again after the error is corrected."""
         shutil.rmtree(self.points, ignore_errors=True)
-        for file in (self.specification, self.log, self.trace, self.metrics, self._lock):
+        for file in (self.specification, self.trips, self.log, self.trace, self.metrics, self._lock):
             file.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
