@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxi_mlops.data.crowding import few_places
 from taxi_mlops.data.doubts import Middle
 from taxi_mlops.data.load import OpenedTrips, open_trips
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
@@ -91,8 +92,14 @@ def _of_points(trips: OpenedTrips, cleaned: CleanedCoordinates) -> Inspection:
         bounding_box=box,
         city=str(city) if city else None,
         map=text_map(cleaned.latitude, cleaned.longitude, cleaned.weight) if box else None,
-        notes=tuple(note for note in (trips.schema.note, *cleaned.notes) if note),
+        notes=tuple(note for note in (trips.schema.note, *cleaned.notes, _note_on_places(cleaned)) if note),
     )
+
+
+def _note_on_places(cleaned: CleanedCoordinates) -> str:
+    """That most trips share a few places; empty where they do not. Points with weights are places already."""
+    places = None if cleaned.weight is not None else few_places(cleaned.latitude, cleaned.longitude)
+    return f"{places}: clusters will be places, or groups of them" if places else ""
 
 
 def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | None = None) -> TextMap:

@@ -107,9 +107,11 @@ def eps_chart(choice: EpsChoice) -> Chart:
         if metres > 0
     ]
 
+    what = f"neighbour {choice.k}" if choice.places is None else "the nearest other place"
+    of = "points" if choice.places is None else "places"
     knee = {"share": choice.knee_share, "metres": choice.eps_metres, "text": f"eps {choice.eps_metres:.3g} m"}
-    x = quantitative("share", title="share of the points", axis={"format": "%"})
-    y = quantitative("metres", title=f"metres to neighbour {choice.k}", scale={"type": "log"})
+    x = quantitative("share", title=f"share of the {of}", axis={"format": "%"})
+    y = quantitative("metres", title=f"metres to {what}", scale={"type": "log"})
     layers = [
         layer(curve, mark("line", color=ACCENT), x=x, y=y),
         layer([knee], mark("point", color=INK, size=90, strokeWidth=2.5), x=x, y=y),
@@ -121,8 +123,8 @@ def eps_chart(choice: EpsChoice) -> Chart:
 
     return rendered(
         build,
-        f"Distance to neighbour {choice.k}, increasing; its knee is at {choice.eps_metres:.3g} m, where "
-        f"{choice.knee_share:.0%} of the points have that neighbour closer.",
+        f"Distance to {what}, increasing; its knee is at {choice.eps_metres:.3g} m, where "
+        f"{choice.knee_share:.0%} of the {of} have it closer.",
     )
 
 

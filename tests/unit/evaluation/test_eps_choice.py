@@ -27,7 +27,7 @@ def stands_in_noise(seed: int = 0) -> Points:
 
 def test_distances_are_those_of_brute_force() -> None:
     points = stands_in_noise()
-    found = np.sort(neighbour_distances(points, 7, seed=0))
+    found = np.sort(neighbour_distances(points.latitude, points.longitude, 7, seed=0))
     latitude, longitude = points.latitude, points.longitude
     distances = great_circle_distance(latitude[:, None], longitude[:, None], latitude, longitude)
     assert found == pytest.approx(np.sort(np.sort(distances, axis=1)[:, 6]), abs=1e-6)
@@ -35,9 +35,9 @@ def test_distances_are_those_of_brute_force() -> None:
 
 def test_a_sample_is_held_against_all_points(monkeypatch) -> None:
     points = stands_in_noise()
-    whole = neighbour_distances(points, 7, seed=0)
+    whole = neighbour_distances(points.latitude, points.longitude, 7, seed=0)
     monkeypatch.setattr(module, "POINTS_SAMPLED", 500)
-    sample = neighbour_distances(points, 7, seed=0)
+    sample = neighbour_distances(points.latitude, points.longitude, 7, seed=0)
     assert len(sample) == 500
     assert np.median(sample) == pytest.approx(np.median(whole), rel=0.1)
 
@@ -74,13 +74,39 @@ def test_the_choice_survives_json() -> None:
     [
         (make_points([0.0, 1.0], [0.0, 0.0], np.array([1.0, 2.0])), 2, "weighted points"),
         (make_points([0.0, 1.0], [0.0, 0.0]), 3, "there are 2 points and min_samples is 3"),
-        (make_points(np.zeros(50), np.zeros(50)), 5, "have no knee"),
-        (make_points(np.append(np.zeros(96), [1, 2, 3, 4]), np.zeros(100)), 3, "have no knee"),
+        (make_points(np.zeros(50), np.zeros(50)), 5, "100% of the points lie on one place; give --eps METRES"),
+        (make_points(np.append(np.zeros(96), [1, 2, 3, 4]), np.zeros(100)), 3, "96% of the points lie on one place"),
+        (make_points(np.repeat(np.arange(20) / 1000, 9), np.zeros(180)), 5, "have no knee"),
     ],
 )
 def test_where_nothing_can_be_chosen_it_says_why(points: Points, min_samples: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
         choose_eps(points, min_samples, seed=0)
+
+
+def stations(apart: float, count: int, noise: int = 0) -> Points:
+    """20 points on each station of a row, so many degrees of latitude apart, and others along it."""
+    rng = np.random.default_rng(0)
+    latitude = np.append(np.repeat(apart * np.arange(count), 20), rng.uniform(0, apart * count, noise))
+    return make_points(latitude, np.zeros(latitude.size))
+
+
+@pytest.mark.parametrize("noise", [0, 300])
+def test_of_points_on_stations_eps_is_the_distance_between_them(noise: int) -> None:
+    choice = choose_eps(stations(0.01, 50, noise), 5, seed=0)
+    assert choice.places == 50
+    assert choice.eps_metres == pytest.approx(1111.95, rel=5e-3)
+    assert choice.k == 5
+    assert str(choice).startswith("eps 1110 m is about the distance between places: most points lie on 50 of them")
+    assert TypeAdapter(EpsChoice).validate_json(TypeAdapter(EpsChoice).dump_json(choice)) == choice
+
+
+def test_stations_that_are_close_are_joined_and_a_far_one_is_not() -> None:
+    rows = [stations(0.001, 40), stations(0.001, 40)]
+    far = np.repeat([1.0, 2.0, 3.0], 20)
+    latitude = np.concatenate([rows[0].latitude, rows[1].latitude + 0.5, far])
+    choice = choose_eps(make_points(latitude, np.zeros(latitude.size)), 5, seed=0)
+    assert choice.eps_metres == pytest.approx(111.2, rel=0.01)
 
 
 def test_a_knee_is_the_corner() -> None:
