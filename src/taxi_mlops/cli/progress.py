@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from taxi_mlops.domain import MAIN, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.reports.units import measured, trial_text
+from taxi_mlops.results.journal import RunHeader
 
 
 @contextmanager
@@ -62,6 +63,11 @@ class ProgressObserver(WarningObserver):
         self._announce(text)
         self._progress.remove_task(self._task)  # an update cannot take away the total of the last stage
         self._task = self._progress.add_task(text, total=None)
+
+    def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:  # noqa: ARG002 - not shown
+        columns = ", ".join(header.provenance.columns)
+        source = f" from {columns} ({header.provenance.schema})" if columns else ""
+        self._console.print(f"{header.n_points:,} points{source}", markup=False, soft_wrap=True)
 
     def trial_started(self, trial: Trial, number: int, total: int) -> None:
         self._announce("Running the trials, each in a process of its own")

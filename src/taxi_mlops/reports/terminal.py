@@ -82,6 +82,7 @@ def heading(comparison: Comparison) -> tuple[str, ...]:
         f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}"
         f"{'point' if dataset.points == 1 else 'points'} of {dataset.uri} ({dataset.schema_}; "
         f"{dropped:,} of {dataset.rows_read:,} rows dropped)",
+        *([f"read from {', '.join(dataset.columns)}"] if dataset.columns else []),
         f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {comparison.threads} "
         f"{'thread' if comparison.threads == 1 else 'threads'} · "
         f"{comparison.machine.processor}",
