@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from taxi_mlops.data.doubts import examined
 from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.loader import DataLoader
+from taxi_mlops.data.pieces import TripPiece, pieces_of_city, pieces_of_tables
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox
@@ -48,6 +50,8 @@ class OpenedTrips:
     count_rows: reads them only to count the rows. columns_read: those that the points are read from.
     rows: reads them again with all columns, which appear once each; those of CSV files are text, as they are spelled.
     crs: the system of coordinates that `read` converts from; None where they are in degrees.
+    pieces: cuts them into pieces of about so many rows, to be read apart; None for zones. options: how rows are judged.
+    examine: notes, or refuses, what is doubtful about the points.
     """
 
     uri: str
@@ -61,6 +65,9 @@ class OpenedTrips:
     rows: Callable[[], Iterator[pa.RecordBatch]]
     refusal: str | None = None
     crs: str | None = None
+    pieces: Callable[[int], tuple[TripPiece, ...]] | None = None
+    options: CleaningOptions = field(default_factory=CleaningOptions)
+    examine: Callable[[CleanedCoordinates], CleanedCoordinates] = lambda cleaned: cleaned
 
 
 class PointsCache(Protocol):
@@ -212,17 +219,19 @@ def _opened(
     )
     refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None
 
+    examine = partial(
+        examined,
+        place=loader.place,
+        where=uri,
+        named_by_user=bool(request.latitude_column or request.longitude_column),
+        box_given=request.bbox is not None,
+    )
+
     def read() -> CleanedCoordinates:
         if refusal is not None:
             raise DataError(f"{uri}: {refusal}")
         if zones is None:
-            return examined(
-                _cleaned(loader.coordinates(), options),
-                loader.place,
-                uri,
-                named_by_user=bool(request.latitude_column or request.longitude_column),
-                box_given=request.bbox is not None,
-            )
+            return examine(_cleaned(loader.coordinates(), options))
         from taxi_mlops.data.zones import count_by_zone, read_zones
 
         return count_by_zone(loader.zone_numbers(), read_zones(zones), options.region)
@@ -239,6 +248,9 @@ def _opened(
         loader.rows,
         refusal,
         loader.crs,
+        None if isinstance(loader.place, Zone) else partial(pieces_of_tables, loader),
+        options,
+        examine,
     )
 
 
@@ -269,6 +281,8 @@ def _open_city(
         read=lambda: _cleaned(coordinates(), options),
         count_rows=lambda: address.rows,
         rows=lambda: map(to_arrow, city.batches(address.rows)),
+        pieces=partial(pieces_of_city, address, request.points),
+        options=options,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -111,24 +111,20 @@ class DataLoader:
             yield from self._read(table, names, as_text=True)
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), as in the file, NaN where missing."""
-        place = self.place
-        if isinstance(place, Zone):
-            raise DataError(f"{self.tables[0].file}: there are no points, only zone numbers")
-        latitude, longitude = _names(place)
-        crs = self.crs
-        in_degrees = not is_projected(crs)
-        rules = (
-            ColumnRules(latitude, limit=90.0 if in_degrees else None),
-            ColumnRules(longitude, limit=360.0 if in_degrees else None),
-        )
+        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN where missing."""
         for table in self.tables:
-            validator = DataValidator(table.file, rules, partial(_advice, table, place))
-            for batch in self._read(table, place.columns, as_text=not isinstance(place, Coordinates)):
-                points = _points(batch, place, validator)
-                validator.observe(points)
-                yield to_degrees(points[1], points[0], crs) if crs else points
+            rows = self.table_rows(table)
+            validator = rows.validator()
+            for latitude, longitude in rows.coordinates(validator):
+                self._advance(len(latitude))
+                yield latitude, longitude
             validator.conclude()
+
+    def table_rows(self, table: Table) -> TableRows:
+        """All rows of a table of these. Raises DataError where they have no points."""
+        if isinstance(self.place, Zone):
+            raise DataError(f"{table.file}: there are no points, only zone numbers")
+        return TableRows(table, self.place, self.crs)
 
     def zone_numbers(self) -> Iterator[FloatArray]:
         """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN where missing."""
@@ -144,13 +140,54 @@ class DataLoader:
             validator.conclude()
 
     def _read(self, table: Table, columns: Sequence[str], *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
-        known = [each.rows for each in self.tables if each.rows is not None]
-        total = sum(known) if len(known) == len(self.tables) else None
         for batch in record_batches(table, columns, as_text=as_text):
-            self._rows_done += batch.num_rows
-            if self._on_progress:
-                self._on_progress("Reading", self._rows_done, total)
+            self._advance(batch.num_rows)
             yield batch
+
+    def _advance(self, rows: int) -> None:
+        """Report that so many more rows are read."""
+        self._rows_done += rows
+        if self._on_progress:
+            known = [each.rows for each in self.tables if each.rows is not None]
+            total = sum(known) if len(known) == len(self.tables) else None
+            self._on_progress("Reading", self._rows_done, total)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableRows:
+    """The points in all rows of a table, or in some row groups of a Parquet file. It can be pickled.
+
+    first_row: how many rows of the file are before them.
+    """
+
+    table: Table
+    place: Coordinates | PointColumn | Polyline
+    crs: str | None
+    groups: tuple[int, ...] | None = None
+    first_row: int = 0
+
+    def validator(self) -> DataValidator:
+        """What checks these rows as they are read."""
+        latitude, longitude = _names(self.place)
+        in_degrees = not is_projected(self.crs)
+        rules = (
+            ColumnRules(latitude, limit=90.0 if in_degrees else None),
+            ColumnRules(longitude, limit=360.0 if in_degrees else None),
+        )
+        return DataValidator(self.table.file, rules, partial(_advice, self.table, self.place), self.first_row)
+
+    def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN where missing.
+
+        validator: None where the rows were checked before.
+        """
+        as_text = not isinstance(self.place, Coordinates)
+        of_types = validator or DataValidator(self.table.file, ())
+        for batch in record_batches(self.table, self.place.columns, as_text=as_text, groups=self.groups):
+            points = _points(batch, self.place, of_types)
+            if validator is not None:
+                validator.observe(points)
+            yield to_degrees(points[1], points[0], self.crs) if self.crs else points
 
 
 def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,6 +98,10 @@ class ObjectStore:
         except (ValueError, BotoCoreError) as error:
             raise UsageError(f"the object store {self.endpoint} cannot be used: {error}") from None
         trace_requests(self.client)
+
+    def __reduce__(self) -> tuple[Callable[[], ObjectStore], tuple[()]]:
+        """Pickle no keys: another process connects with its own settings."""
+        return _connect, ()
 
     def find(self, address: ObjectAddress) -> tuple[StoredObject, ...]:
         """The object of this name, or those that match the pattern, by name.
@@ -205,6 +209,14 @@ class ObjectStore:
         secret = self._secret.get_secret_value()
         line = displayed(" ".join(str(error).split()))
         return line.replace(secret, "***") if secret else line
+
+
+@cache
+def _connect() -> ObjectStore:
+    """The store that the settings of this process name."""
+    from taxi_mlops.settings import load_settings
+
+    return ObjectStore(load_settings())
 
 
 @cache

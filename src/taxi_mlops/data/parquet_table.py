@@ -39,16 +39,27 @@ def parquet_header(file: TripFile) -> tuple[tuple[str, ...], int, Geometry | Non
         return tuple(names), parquet.metadata.num_rows, geometry
 
 
+def row_groups(file: TripFile) -> list[int]:
+    """Return how many rows each row group has."""
+    with _open_parquet(file) as parquet:
+        metadata = parquet.metadata
+        return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+
+
 def parquet_batches(
-    file: TripFile, geometry: Geometry | None, columns: Sequence[str], rows: int
+    file: TripFile,
+    geometry: Geometry | None,
+    columns: Sequence[str],
+    rows: int,
+    groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The named columns in batches of at most so many rows."""
+    """The named columns, of all row groups or of some, in batches of at most so many rows."""
     decoded = {"latitude", "longitude"} & set(columns) if geometry else set()
     stored = [name for name in columns if name not in decoded]
     if geometry and decoded:
         stored.append(geometry.column)
     with _open_parquet(file) as parquet:
-        for batch in parquet.iter_batches(rows, columns=stored):
+        for batch in parquet.iter_batches(rows, row_groups=groups, columns=stored):
             if geometry and decoded:
                 yield _with_points(file, batch, geometry.column, columns)
             else:

@@ -70,6 +70,83 @@ class CleanedCoordinates:
         return self.rows_read - sum(self.dropped.values())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedRows:
+    """Rows that the rules of one row keep, and those that they drop.
+
+    row: int64 of shape (n,). latitude, longitude: float64 of shape (n,). wrapped: the rows whose longitude was moved to
+    the same meridian; some may have been dropped. dropped: rows by rule.
+    """
+
+    row: RowArray
+    latitude: FloatArray
+    longitude: FloatArray
+    wrapped: RowArray
+    dropped: Mapping[str, int]
+
+
+def judge_rows(first_row: int, latitude: FloatArray, longitude: FloatArray) -> JudgedRows:
+    """Apply the rules that look at one row alone to consecutive rows: float64 of shape (n,) each, NaN where missing."""
+    row = np.arange(first_row, first_row + latitude.size)
+    dropped: dict[str, int] = {}
+    if _all_plain(latitude, longitude):
+        return JudgedRows(row, latitude, longitude, row[:0], dropped)
+    beyond = (np.abs(longitude) > 180) & (np.abs(longitude) <= 360)
+    wrapped = row[beyond]
+    if wrapped.size:
+        longitude = np.where(beyond, longitude - np.copysign(360.0, longitude), longitude)
+    for rule, applies in _RULES_OF_ONE_ROW:
+        bad = applies(latitude, longitude)
+        count = int(np.count_nonzero(bad))
+        if count:
+            dropped[rule] = count
+            latitude, longitude, row = latitude[~bad], longitude[~bad], row[~bad]
+    return JudgedRows(row, latitude, longitude, wrapped, dropped)
+
+
+def judge_by_region(
+    region: BoundingBox, latitude: FloatArray, longitude: FloatArray
+) -> tuple[BoolArray | None, Mapping[str, int]]:
+    """Return which of n points are inside a region, bool of shape (n,), None for all; and the others by rule."""
+    if not region.crosses_antimeridian and _within(region, latitude, longitude):
+        return None, {}
+    inside = region.contains(latitude, longitude)
+    outside = ~inside
+    swapped = int(np.count_nonzero(region.contains(longitude[outside], latitude[outside])))
+    return inside, {Rule.SWAPPED: swapped, Rule.OUTSIDE_REGION: int(np.count_nonzero(outside)) - swapped}
+
+
+class RegionSample:
+    """The rows that a region is found from: those whose number is a multiple of a power of two, a million or two.
+
+    Quartiles need no more. The rows do not depend on the batches that they come in, so that samples of parts of the
+    input can be put together.
+    """
+
+    def __init__(self) -> None:
+        self._step = 1
+        self._batches: list[tuple[RowArray, FloatArray, FloatArray]] = []
+
+    def add(self, row: RowArray, latitude: FloatArray, longitude: FloatArray) -> None:
+        """Take some of the rows, in any order of batches."""
+        if row.size:
+            while row[-1] >= self._step * _ROWS_FOR_QUARTILES:
+                self._step *= 2
+                self._batches = [_every(self._step, *batch) for batch in self._batches]
+            self._batches.append(_every(self._step, row, latitude, longitude))
+
+    def merge(self, other: RegionSample) -> None:
+        """Take the rows of another sample."""
+        for batch in other._batches:
+            self.add(*batch)
+
+    def points(self) -> tuple[FloatArray, FloatArray]:
+        """Latitude and longitude of the sample, float64 of shape (m,)."""
+        chosen = [_every(self._step, *batch) for batch in self._batches]
+        latitude, longitude = [batch[1] for batch in chosen], [batch[2] for batch in chosen]
+        return _joined(latitude, np.float64), _joined(longitude, np.float64)
+
+
 class TaxiTripPreprocessor:
     """Cleans coordinates that come in batches.
 
@@ -80,70 +157,79 @@ class TaxiTripPreprocessor:
 
     def __init__(self, options: CleaningOptions | None = None) -> None:
         self._options = options or CleaningOptions()
-        self._latitudes: list[FloatArray] = []
-        self._longitudes: list[FloatArray] = []
-        self._rows: list[RowArray] = []
-        self._wrapped_rows: list[RowArray] = []
+        self._batches: list[JudgedRows] = []
         self._rows_read = 0
-        self._dropped = dict.fromkeys((str(rule) for rule in Rule), 0)
 
     def add(self, latitude: FloatArray, longitude: FloatArray) -> None:
         """Take one batch: float64 of shape (n,) each, in degrees, NaN where missing. The arrays are not changed."""
-        row = np.arange(self._rows_read, self._rows_read + latitude.size)
+        self._batches.append(judge_rows(self._rows_read, latitude, longitude))
         self._rows_read += latitude.size
-        beyond = (np.abs(longitude) > 180) & (np.abs(longitude) <= 360)
-        if beyond.any():
-            longitude = np.where(beyond, longitude - np.copysign(360.0, longitude), longitude)
-            self._wrapped_rows.append(row[beyond])
-        for rule, applies in _RULES_OF_ONE_ROW:
-            bad = applies(latitude, longitude)
-            count = int(np.count_nonzero(bad))
-            if count:
-                self._dropped[rule] += count
-                latitude, longitude, row = latitude[~bad], longitude[~bad], row[~bad]
-        self._latitudes.append(latitude)
-        self._longitudes.append(longitude)
-        self._rows.append(row)
 
     def finish(self) -> CleanedCoordinates:
         """Apply the region and hand over what is left. The preprocessor is empty afterwards."""
         region = self._options.region or (self._found_region() if self._options.find_region else None)
-        if region is not None:
-            for number, (latitude, longitude) in enumerate(zip(self._latitudes, self._longitudes, strict=True)):
-                inside = self._inside(region, latitude, longitude)
-                if not inside.all():
-                    self._latitudes[number], self._longitudes[number] = latitude[inside], longitude[inside]
-                    self._rows[number] = self._rows[number][inside]
-        latitude, longitude = _joined(self._latitudes, np.float64), _joined(self._longitudes, np.float64)
-        row = _joined(self._rows, np.int64)
-        notes = self._notes(row)
-        return CleanedCoordinates(latitude, longitude, self._rows_read, self._dropped, region, row=row, notes=notes)
-
-    def _notes(self, kept: RowArray) -> tuple[str, ...]:
-        if not self._wrapped_rows:
-            return ()
-        wrapped = np.count_nonzero(np.isin(_joined(self._wrapped_rows, np.int64), kept, assume_unique=True))
-        if not wrapped:
-            return ()
-        return (
-            f"{wrapped:,} longitudes beyond ±180 degrees, as where they are counted from 0 to 360, "
-            "were moved by 360 degrees to the same meridian",
-        )
+        self._batches.reverse()
+        dropped = dict.fromkeys((str(rule) for rule in Rule), 0)
+        latitudes, longitudes, rows, wrapped = [], [], [], 0
+        while self._batches:  # one at a time, so that no second copy of all stays
+            batch = self._batches.pop()
+            inside, outside = judge_by_region(region, batch.latitude, batch.longitude) if region else (None, {})
+            for rule, count in (*batch.dropped.items(), *outside.items()):
+                dropped[rule] += count
+            kept = slice(None) if inside is None else inside
+            latitudes.append(batch.latitude[kept])
+            longitudes.append(batch.longitude[kept])
+            rows.append(batch.row[kept])
+            wrapped += (
+                len(np.intersect1d(batch.wrapped, batch.row[kept], assume_unique=True)) if batch.wrapped.size else 0
+            )
+        row = _joined(rows, np.int64)
+        latitude, longitude = _joined(latitudes, np.float64), _joined(longitudes, np.float64)
+        notes = notes_on_wrapping(wrapped)
+        return CleanedCoordinates(latitude, longitude, self._rows_read, dropped, region, row=row, notes=notes)
 
     def _found_region(self) -> BoundingBox | None:
-        """The robust region of every k-th row, k such that a million or so tell: quartiles need no more."""
-        step = 1 + self._rows_read // _ROWS_FOR_QUARTILES
-        latitude = _joined([batch[::step] for batch in self._latitudes], np.float64)
-        longitude = _joined([batch[::step] for batch in self._longitudes], np.float64)
-        return robust_region(latitude, longitude)
+        sample = RegionSample()
+        for batch in self._batches:
+            sample.add(batch.row, batch.latitude, batch.longitude)
+        return robust_region(*sample.points())
 
-    def _inside(self, region: BoundingBox, latitude: FloatArray, longitude: FloatArray) -> BoolArray:
-        inside = region.contains(latitude, longitude)
-        outside = ~inside
-        swapped = int(np.count_nonzero(region.contains(longitude[outside], latitude[outside])))
-        self._dropped[Rule.SWAPPED] += swapped
-        self._dropped[Rule.OUTSIDE_REGION] += int(np.count_nonzero(outside)) - swapped
-        return inside
+
+def notes_on_wrapping(count: int) -> tuple[str, ...]:
+    """Return what is said of so many longitudes that were moved."""
+    if not count:
+        return ()
+    return (
+        f"{count:,} longitudes beyond ±180 degrees, as where they are counted from 0 to 360, "
+        "were moved by 360 degrees to the same meridian",
+    )
+
+
+def _all_plain(latitude: FloatArray, longitude: FloatArray) -> bool:
+    """Whether no rule of one row applies, by the extremes alone, NaN among them; False where they do not tell."""
+    if not latitude.size:
+        return False
+    south, north, west, east = latitude.min(), latitude.max(), longitude.min(), longitude.max()
+    zero = south <= 0.0 <= north and west <= 0.0 <= east
+    return bool(south >= -90.0 and north <= 90.0 and west >= -180.0 and east <= 180.0 and not zero)
+
+
+def _within(region: BoundingBox, latitude: FloatArray, longitude: FloatArray) -> bool:
+    """Whether all points are inside a region that does not cross the antimeridian."""
+    return not latitude.size or bool(
+        latitude.min() >= region.min_latitude
+        and latitude.max() <= region.max_latitude
+        and longitude.min() >= region.min_longitude
+        and longitude.max() <= region.max_longitude
+    )
+
+
+def _every(
+    step: int, row: RowArray, latitude: FloatArray, longitude: FloatArray
+) -> tuple[RowArray, FloatArray, FloatArray]:
+    """The rows whose number is a multiple of a power of two."""
+    chosen = slice(None) if step == 1 else row & (step - 1) == 0
+    return row[chosen], latitude[chosen], longitude[chosen]
 
 
 def _missing(latitude: FloatArray, longitude: FloatArray) -> BoolArray:
@@ -165,7 +251,7 @@ _RULES_OF_ONE_ROW = ((Rule.MISSING, _missing), (Rule.ZERO, _zero), (Rule.OUT_OF_
 
 
 def _joined(batches: list[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:
-    """All batches as one array; the list is emptied, so that no second copy stays."""
+    """All batches as one array; the list is emptied."""
     whole = np.concatenate(batches) if batches else np.empty(0, dtype)
     batches.clear()
     return whole

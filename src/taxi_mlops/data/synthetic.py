@@ -136,12 +136,12 @@ class SyntheticCity:
         rng = np.random.default_rng([seed])
         self._stand_xy, self._stand_length, self._stand_angle, self._stand_share = _lay_out_stands(rng)
 
-    def batches(self, rows: int) -> Iterator[TripBatch]:
-        """The first `rows` trips, in batches of `BATCH_ROWS`."""
+    def batches(self, rows: int, first_row: int = 0) -> Iterator[TripBatch]:
+        """The first `rows` trips, in batches of `BATCH_ROWS`; from `first_row` on, where a batch begins."""
         if rows < 1:
             raise UsageError(f"a synthetic city needs at least 1 row, got {rows}")
-        for first_row in range(0, rows, BATCH_ROWS):
-            yield self._batch(first_row, min(BATCH_ROWS, rows - first_row))
+        for first in range(first_row, rows, BATCH_ROWS):
+            yield self._batch(first, min(BATCH_ROWS, rows - first))
 
     def _batch(self, first_row: int, rows: int) -> TripBatch:
         """Generate a full batch and keep its beginning, so that the rows do not depend on how many are wanted."""

@@ -89,8 +89,12 @@ def open_table(file: TripFile) -> Table:
                 return Table(file, kind, dialect.names, None, has_header=dialect.has_header, dialect=dialect)
 
 
-def record_batches(table: Table, columns: Sequence[str], *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
+def record_batches(
+    table: Table, columns: Sequence[str], *, as_text: bool = False, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The named columns of a file, in batches that hold its rows in order.
+
+    groups: of a Parquet file, the row groups to read.
 
     Columns of a CSV file are float64 as long as every cell is a number or missing, and text from the first batch on
     in which one is not, or with `as_text` always; columns of other formats keep their type.
@@ -103,7 +107,7 @@ def record_batches(table: Table, columns: Sequence[str], *, as_text: bool = Fals
         elif table.dialect is not None:
             yield from csv_batches(table.stored, table.dialect, columns, as_text=as_text)
         elif table.format == "parquet":
-            yield from parquet_batches(table.stored, table.geometry, columns, _BATCH_ROWS)
+            yield from parquet_batches(table.stored, table.geometry, columns, _BATCH_ROWS, groups)
         else:
             for batch in _arrow_batches(table.stored, table.format):
                 yield batch.select(list(columns))

@@ -58,6 +58,10 @@ class _Tally:
         for index in np.flatnonzero(bad)[: _SHOWN - len(self.first_rows)]:
             self.first_rows.append(f"row {first_row + int(index) + 1}: {shortened(values[index], 40)}")
 
+    def merge(self, later: _Tally) -> None:
+        self.count += later.count
+        self.first_rows += later.first_rows[: _SHOWN - len(self.first_rows)]
+
 
 def shortened(value: object, length: int) -> str:
     """The beginning of a value, on one line."""
@@ -68,11 +72,15 @@ class DataValidator:
     """Checks the columns of one file as its batches come: types, ranges, share of missing, emptiness.
 
     file: is named in errors. advise: returns what to do about values that are out of range, where that is known. Rows
-    are numbered from 1, the header not counted. `conclude` raises one DataError for all that was found.
+    are numbered from 1, the header not counted; first_row: of a part of the file, how many are before it. `conclude`
+    raises one DataError for all that was found.
     """
 
-    def __init__(self, file: object, rules: Iterable[ColumnRules], advise: Callable[[], str] = str) -> None:
+    def __init__(
+        self, file: object, rules: Iterable[ColumnRules], advise: Callable[[], str] = str, first_row: int = 0
+    ) -> None:
         self._file = file
+        self._first_row = first_row
         self._rules = tuple(rules)
         self._advise = advise
         self._rows = 0
@@ -83,14 +91,29 @@ class DataValidator:
     def observe(self, columns: Sequence[FloatArray]) -> None:
         """Look at one batch: for each of the rules its column, float64 of shape (n,), NaN where missing."""
         for rules, values in zip(self._rules, columns, strict=True):
-            self._missing[rules.column].add(np.isnan(values), values, self._rows)
+            self._missing[rules.column].add(np.isnan(values), values, self._next_row)
             if rules.limit is not None:
-                self._out_of_range[rules.column].add(np.abs(values) > rules.limit, values, self._rows)
+                self._out_of_range[rules.column].add(np.abs(values) > rules.limit, values, self._next_row)
         self._rows += columns[0].size
 
     def wrong_type(self, column: str, bad: BoolArray, cells: Sequence[object]) -> None:
         """Note the cells of a batch of n, about to be observed, that cannot be read: bad is bool of shape (n,)."""
-        self._wrong_type.setdefault(column, _Tally()).add(bad, cells, self._rows)
+        self._wrong_type.setdefault(column, _Tally()).add(bad, cells, self._next_row)
+
+    @property
+    def _next_row(self) -> int:
+        return self._first_row + self._rows
+
+    def merge(self, later: DataValidator) -> None:
+        """Take what was found in a later part of the same file."""
+        self._rows += later._rows
+        for mine, theirs in (
+            (self._missing, later._missing),
+            (self._out_of_range, later._out_of_range),
+            (self._wrong_type, later._wrong_type),
+        ):
+            for column, tally in theirs.items():
+                mine.setdefault(column, _Tally()).merge(tally)
 
     def conclude(self) -> None:
         """Raise DataError naming each column, rule, count and the first rows, or return where all is well."""

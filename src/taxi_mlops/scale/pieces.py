@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ class Rows(NamedTuple):
 
     row: int64 (n,), increasing, counted from the first row of the piece. latitude, longitude: float64 (n,), degrees.
     weight: float64 (n,); of shape (0,) where each point counts once. read: rows that were looked at, dropped ones too.
+    counts: of rows, by what the source says of them: why they were dropped, for one.
     """
 
     row: IntArray
@@ -26,13 +27,17 @@ class Rows(NamedTuple):
     longitude: FloatArray
     weight: FloatArray
     read: int
+    counts: Mapping[str, int] = {}
 
 
 class Piece(Protocol):
     """Rows that one worker reads from the first to the last. It can be pickled, and read again."""
 
-    def points(self) -> Iterator[Rows]:
-        """The points, in batches. Raises DataError where they cannot be read."""
+    def points(self, remarks: list[Any]) -> Iterator[Rows]:
+        """The points, in batches. Raises DataError where they cannot be read.
+
+        remarks: receives at the end what the source wants to know of the piece; it can be pickled.
+        """
         ...
 
 
@@ -44,7 +49,7 @@ class ArrayPiece:
     longitude: NDArray[np.floating]
     weight: NDArray[np.floating] | None = None
 
-    def points(self) -> Iterator[Rows]:
+    def points(self, remarks: list[Any]) -> Iterator[Rows]:  # noqa: ARG002
         none = np.empty(0)
         for begin in range(0, len(self.latitude), ROWS_AT_ONCE):
             part = slice(begin, begin + ROWS_AT_ONCE)

@@ -15,7 +15,7 @@ from taxi_mlops.scale.executors import Executor
 from taxi_mlops.scale.join import Joined, join
 from taxi_mlops.scale.pieces import Piece
 from taxi_mlops.scale.plan import Plan, finder_of, inner_boxes, make_plan, neighbours_of
-from taxi_mlops.scale.sketch import CELLS, Counter, level_for
+from taxi_mlops.scale.sketch import CELLS, SketchCounter, level_for
 from taxi_mlops.scale.spill import Spill, counts_of_chunks
 from taxi_mlops.scale.stages import (
     LabelTask,
@@ -78,11 +78,11 @@ class Tiled:
 
 def survey_pieces(
     pieces: Sequence[Piece], eps_metres: float, limits: Limits, executor: Executor, progress: Progress
-) -> tuple[Extent, Counter, list[Surveyed]]:
+) -> tuple[Extent, SketchCounter, list[Surveyed]]:
     """Count the points of all pieces."""
     level = level_for(degrees_of_distance(eps_metres))
     tasks = [SurveyTask(piece, level, limits.step) for piece in pieces]
-    counter, found = Counter(level, limits.cells), {}
+    counter, found = SketchCounter(level, limits.cells), {}
     for number, one in executor.run(survey, tasks):
         counter.merge(one.sketch)
         found[number] = one

@@ -43,7 +43,7 @@ def level_for(degrees: float) -> int:
     return min(max(math.ceil(math.log2(180.0 / degrees)), 0), _FINEST)
 
 
-class Counter:
+class SketchCounter:
     """A sketch that grows."""
 
     def __init__(self, level: int, cells: int = CELLS) -> None:

@@ -35,6 +35,10 @@ class Spill:
     def chunk(self, number: int) -> Path:
         return self.path / "chunks" / f"{number:06}.arrow"
 
+    def piece(self, first_chunk: int) -> Path:
+        """Of a piece whose chunks, from this one on, are all there: the counts of its source."""
+        return self.path / "chunks" / f"{first_chunk:06}.json"
+
     def codes(self, tile: int) -> Path:
         """Of a tile's own points: 2 × (label + 1) + (1 if core)."""
         return self.path / "tiles" / f"{tile:06}.codes.npy"

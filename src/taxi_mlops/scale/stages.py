@@ -6,22 +6,25 @@ already is not made again.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from haversine_dbscan.arrays import FloatArray, IntArray
 from taxi_mlops.arrow import as_arrow
 from taxi_mlops.errors import DataError
+from taxi_mlops.files import write_atomically
 from taxi_mlops.scale.join import Joined
 from taxi_mlops.scale.labels import Labels
 from taxi_mlops.scale.pieces import Piece, Rows
 from taxi_mlops.scale.plan import Finder
 from taxi_mlops.scale.scatter import Batch, Scatterer
-from taxi_mlops.scale.sketch import Counter, Sketch
+from taxi_mlops.scale.sketch import Sketch, SketchCounter
 from taxi_mlops.scale.spill import Spill, complete, open_chunk, write_chunk
 from taxi_mlops.scale.tile import cluster_tile
 from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_counts, read_tile, write_answer
@@ -34,6 +37,7 @@ class Surveyed(NamedTuple):
     points: int
     extent: FloatArray
     sketch: Sketch
+    remarks: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,15 +51,16 @@ class SurveyTask:
 
 def survey(task: SurveyTask) -> Surveyed:
     """Count the points of a piece."""
-    counter, rows, points = Counter(task.level), 0, 0
+    counter, rows, points = SketchCounter(task.level), 0, 0
+    remarks: list[Any] = []
     extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    for part in task.piece.points():
+    for part in task.piece.points(remarks):
         rows, points = rows + part.read, points + len(part.row)
         if len(part.row):
             counter.add(part.latitude, part.longitude, task.step)
             np.minimum(extent[:2], (part.latitude.min(), part.longitude.min()), out=extent[:2])
             np.maximum(extent[2:], (part.latitude.max(), part.longitude.max()), out=extent[2:])
-    return Surveyed(rows, points, extent, counter.finish())
+    return Surveyed(rows, points, extent, counter.finish(), tuple(remarks))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,18 +79,21 @@ class ScatterTask:
     spill: Spill
 
 
-def scatter(task: ScatterTask) -> None:
-    """Write the chunks of a piece.
+def scatter(task: ScatterTask) -> dict[str, int]:
+    """Write the chunks of a piece; return the counts of the source, of all its rows.
 
     Raises DataError where there are not as many rows as before, and OSError.
     """
+    done = task.spill.piece(task.first_chunk)
+    if done.exists():
+        counts: dict[str, int] = json.loads(done.read_text())
+        return counts
     chunks = -(-task.rows // task.chunk_rows)
     paths = [task.spill.chunk(task.first_chunk + number) for number in range(chunks)]
-    if all(path.exists() for path in paths):
-        return
-    scatterer, number, read = Scatterer(task.finder, task.inner), 0, 0
-    for part in task.piece.points():
+    scatterer, number, read, counter = Scatterer(task.finder, task.inner), 0, 0, Counter[str]()
+    for part in task.piece.points([]):
         read += part.read
+        counter.update(part.counts)
         for chunk, batch in _by_chunk(part, task.chunk_rows):
             if chunk >= chunks:
                 raise _changed(task.rows, read)
@@ -97,6 +105,8 @@ def scatter(task: ScatterTask) -> None:
         raise _changed(task.rows, read)
     for path in paths[number:]:
         write_chunk(path, scatterer.finish())
+    write_atomically(done, json.dumps(counter))
+    return dict(counter)
 
 
 def _changed(before: int, now: int) -> DataError:
