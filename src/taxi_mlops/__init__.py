@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from haversine_dbscan.estimator import GridDBSCAN
+    from taxi_mlops.api.clusters import cluster
     from taxi_mlops.api.comparison import compare
     from taxi_mlops.api.trips import load
 
-__all__ = ["GridDBSCAN", "__version__", "compare", "load"]
+__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "load"]
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "GridDBSCAN": "haversine_dbscan.estimator",
+    "cluster": "taxi_mlops.api.clusters",
     "compare": "taxi_mlops.api.comparison",
     "load": "taxi_mlops.api.trips",
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from taxi_mlops.data.request import Box, DatasetParameters, LoadRequest
+from taxi_mlops.data.request import Box, ColumnParameters, DatasetParameters, LoadRequest
 from taxi_mlops.parameters import Named, Without
 from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
 
@@ -35,6 +35,12 @@ class ClusterParameters(DatasetParameters, total=False):
     eps: float | Literal["auto"]
     min_samples: int
     adapter: str
+    threads: int | None
+
+
+class PredictionParameters(ColumnParameters, total=False):
+    """The parameters of a prediction as keywords, for type checkers and editors; a test keeps them complete."""
+
     threads: int | None
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from taxi_mlops.cli.main import app
 from taxi_mlops.cli.options import flag
-from taxi_mlops.clustering import Cluster, ClusterParameters
+from taxi_mlops.clustering import Cluster, ClusterParameters, Prediction, PredictionParameters
 from taxi_mlops.data.request import DatasetParameters, LoadRequest
 from taxi_mlops.errors import DataError, UsageError
 from taxi_mlops.flows.forms import form, values_from_text
@@ -188,12 +188,17 @@ def test_errors_of_a_flow_name_fields_of_its_form():
 
 
 @pytest.mark.parametrize(
-    ("keywords", "document"),
-    [(DatasetParameters, LoadRequest), (ComparisonParameters, Specification), (ClusterParameters, Cluster)],
+    ("keywords", "document", "given_otherwise"),
+    [
+        (DatasetParameters, LoadRequest, ["data"]),
+        (ComparisonParameters, Specification, ["data"]),
+        (ClusterParameters, Cluster, ["data"]),
+        (PredictionParameters, Prediction, ["data", "model", "bbox"]),  # rows outside of a box would seem to be noise
+    ],
 )
-def test_python_has_every_parameter_but_the_source_as_a_keyword_argument_of_its_type(keywords, document):
+def test_python_has_every_parameter_as_a_keyword_argument_of_its_type(keywords, document, given_otherwise):
     types = get_type_hints(keywords)
-    parameters = parameters_of(document, without=["data"])
+    parameters = parameters_of(document, without=given_otherwise)
     assert set(types) == set(parameters)
     values = {**VALUES, **IN_COMPARE, "adapter": ("sklearn", "sklearn", "../x")}
     for name, parameter in parameters.items():

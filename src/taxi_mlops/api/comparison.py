@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, get_type_hints
+from typing import TYPE_CHECKING, Unpack, get_type_hints
 
-from taxi_mlops.api.keywords import in_keywords, plain_values, takes_keywords
+from taxi_mlops.api.documents import document_for
+from taxi_mlops.api.keywords import in_keywords, takes_keywords
 from taxi_mlops.api.libraries import require
 from taxi_mlops.api.showing import text_of
-from taxi_mlops.api.trips import is_address, trips_of
 from taxi_mlops.api.watching import watched
-from taxi_mlops.data.load import NOT_SAMPLED, sampled
-from taxi_mlops.data.memory import write_points
-from taxi_mlops.data.request import DatasetParameters, LoadRequest
-from taxi_mlops.domain import LabelArray, Points
+from taxi_mlops.domain import LabelArray
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline import compare as steps
-from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.pipeline.points import Load, cached_points
 from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.reports.labels import read_labels
+from taxi_mlops.reports.notebook import comparison_html
 from taxi_mlops.reports.terminal import render, sentence
 from taxi_mlops.results.comparison import Comparison as ComparisonDocument
 from taxi_mlops.results.comparison import read_comparison
 from taxi_mlops.results.new_folder import folder_of_now
 from taxi_mlops.results.run_folder import RunFolder
-from taxi_mlops.settings import Settings, load_settings
+from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import ComparisonParameters, Specification
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_EVERYWHERE = (-90.0, -180.0, 90.0, 180.0)
 
 
 class Comparison:
@@ -121,8 +114,6 @@ class Comparison:
 
     @cached_property
     def _html(self) -> str:
-        from taxi_mlops.reports.notebook import comparison_html
-
         return comparison_html(self._shown, self._folder)
 
 
@@ -161,13 +152,9 @@ def compare(
     >>> comparison.verdicts  # doctest: +SKIP
     {'grid': 'equal', 'sklearn': 'reference'}
     """
-    given, settings = plain_values(parameters), load_settings()
+    settings = load_settings()
     folder = RunFolder(Path(output) if output else folder_of_now(settings.runs_dir))
-    load: Load = cached_points
-    if is_address(trips):
-        specification = Specification().with_parameters({**plain_values({"data": trips}), **given})
-    else:
-        specification, load = _loaded(trips, given, folder)
+    specification, load = document_for(Specification(), trips, parameters, stored=folder.trips)
     with watched() as observer:
         steps.compare(specification, folder, settings, observer, load=load)
         if not folder.report.is_file():
@@ -177,25 +164,3 @@ def compare(
                 f"not recorded in {recording.recorder}: {recording.reason}; try again with: taxi record {folder.path}"
             )
     return Comparison(folder.path)
-
-
-def _loaded(source: object, given: Mapping[str, Any], folder: RunFolder) -> tuple[Specification, Load]:
-    """The specification for trips that are loaded, and what gives a run their points."""
-    choosing = DatasetParameters.__annotations__.keys() - {"sample", "seed"}
-    trips = trips_of(source, {name: value for name, value in given.items() if name in choosing})
-    if given.get("sample") is not None and NOT_SAMPLED in trips.provenance.dropped:
-        raise UsageError("the trips are a sample already; load them without one, or give compare no sample")
-    request = trips.request or LoadRequest(
-        source=str(folder.trips), latitude_column="latitude", longitude_column="longitude", bbox=_EVERYWHERE
-    )
-    others = {name: value for name, value in given.items() if name not in choosing}
-    specification = Specification(dataset=request).with_parameters(others)
-    if request.sample is not None:  # drawn with a seed of its own
-        specification = specification.model_copy(update={"dataset": request})
-
-    def load(wanted: LoadRequest, settings: Settings, observer: Observer) -> Points:  # noqa: ARG001 - a `Load`
-        if trips.request is None:
-            write_points(trips, folder.trips)
-        return sampled(trips, wanted)
-
-    return specification, load

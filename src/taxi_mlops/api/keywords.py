@@ -18,11 +18,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _QUOTED = r"""'[^']*'|"[^"]*\""""
-_FLAG = re.compile(rf"--(?P<name>[a-z][a-z-]*)(?:=(?P<given>[^\s;)]+)|\s(?P<value>{_QUOTED}|[^\s,;:)]*[^\s.,;:)]))?")
+_FLAG = re.compile(rf"--(?P<name>[a-z][a-z-]*)(?:=(?P<given>[^\s;)]+)|\s(?P<value>{_QUOTED}|[^\s,;)]*[^\s.,;:)]))?")
 _NO_VALUES = frozenset(
-    ["and", "by", "cannot", "finds", "for", "goes", "in", "is", "name", "names", "need", "needs", "no", "or", "to"]
+    ["and", "cannot", "for", "goes", "in", "is", "name", "names", "need", "needs", "or", "says", "so", "to", "which"]
 )
-"""What follows a flag that a message names without a value."""
+"""What follows the flag of a text where a message names it without a value."""
 
 
 def takes_keywords(document: type[Section], keywords: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -69,10 +69,10 @@ def in_keywords(message: str, types: Mapping[str, object]) -> str:
         name, value = found["name"].replace("-", "_"), found["given"] or found["value"]
         if name not in types:
             return found[0]
-        if value is None or value in _NO_VALUES:
+        of_numbers = not {int, float}.isdisjoint((types[name], *get_args(types[name])))
+        if value is None or (not value.isdecimal() if of_numbers else value in _NO_VALUES):
             return found[0].replace(f"--{found['name']}", name)
-        is_written = value[0] in "'\"" or (value.isdecimal() and int in (types[name], *get_args(types[name])))
-        return f"{name}={value}" if is_written else f'{name}="{value}"'
+        return f"{name}={value}" if of_numbers or value[0] in "'\"" else f'{name}="{value}"'
 
     return re.sub(rf"(=(?:{_QUOTED}|\S+))(?= (?:{'|'.join(types)})=)", r"\1,", _FLAG.sub(written, message))
 

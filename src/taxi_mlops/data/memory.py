@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_mlops.arrow import as_arrow
+from taxi_mlops.data.crs import identified
+from taxi_mlops.data.point_columns import Geometry, xy_of
 from taxi_mlops.data.tables import Table
 from taxi_mlops.domain import Points
 from taxi_mlops.errors import DataError, DataTypeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_DEGREES = "EPSG:4326"
 
 
 class Rows(Protocol):
@@ -46,7 +47,7 @@ def table_in_memory(trips: object, *, columns_named: bool = False) -> Table:
     if geopandas and isinstance(trips, geopandas.GeoDataFrame | geopandas.GeoSeries):
         if columns_named and isinstance(trips, geopandas.GeoDataFrame):
             return _frame(trips, name)
-        return _degrees(*_of_geometry(trips.geometry, name), name)
+        return _of_geometry(trips.geometry, name)
     if pandas and isinstance(trips, pandas.DataFrame):
         return _frame(trips, name)
     if polars and isinstance(trips, polars.LazyFrame):
@@ -106,27 +107,22 @@ def _array(trips: object, name: str) -> Table:
     return _degrees(degrees[:, 0], degrees[:, 1], name)
 
 
-def _of_geometry(geometry: Any, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: ANN401 - GeoSeries
-    """Latitude and longitude of a GeoSeries of points, NaN where one is missing or empty."""
+def _of_geometry(geometry: Any, name: str) -> Table:  # noqa: ANN401 - GeoSeries
+    """A GeoSeries of points, NaN where one is missing or empty."""
     import shapely
 
-    from taxi_mlops.data.point_columns import xy_of
-
-    kinds = shapely.get_type_id(geometry.to_numpy())
+    shapes = geometry.to_numpy()
+    kinds = shapely.get_type_id(shapes)
     other = (kinds != shapely.GeometryType.POINT) & (kinds != shapely.GeometryType.MISSING)
     if other.any():
-        kind = geometry.to_numpy()[np.flatnonzero(other)[0]].geom_type
+        kind = shapes[np.flatnonzero(other)[0]].geom_type
         raise DataError(f"{name}: holds {kind}s, not points; take their .centroid or .representative_point() first")
-    if geometry.crs is not None and geometry.crs != _DEGREES:
-        try:
-            geometry = geometry.to_crs(_DEGREES)
-        except Exception as error:
-            raise DataError(
-                f"{name}: its reference system {geometry.crs.name!r} cannot be converted to degrees ({error}); convert "
-                f'the points with .to_crs("{_DEGREES}")'
-            ) from error
-    longitude, latitude = xy_of(geometry.to_numpy())
-    return latitude, longitude
+    try:
+        crs = None if geometry.crs is None else identified(geometry.crs)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+    longitude, latitude = xy_of(shapes)
+    return replace(_degrees(latitude, longitude, name), geometry=Geometry("geometry", crs))
 
 
 def _frame(frame: Any, name: str) -> Table:  # noqa: ANN401 - DataFrame, of a library that need not be there

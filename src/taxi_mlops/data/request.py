@@ -90,13 +90,18 @@ class LoadRequest(Section):
     )
 
 
-class DatasetParameters(TypedDict, total=False):
-    """Which points of a source are wanted, as keywords, for type checkers and editors; a test keeps them complete."""
+class ColumnParameters(TypedDict, total=False):
+    """Where a source holds the points, as keywords, for type checkers and editors; a test keeps them complete."""
 
     points: TripEnd
     lat: str | None
     lon: str | None
     crs: str | None
+
+
+class DatasetParameters(ColumnParameters, total=False):
+    """Which points of a source are wanted, as keywords, for type checkers and editors; a test keeps them complete."""
+
     zones: str | PathLike[str] | None
     bbox: tuple[float, float, float, float] | str | None
     sample: int | None

@@ -12,10 +12,10 @@ from taxi_mlops.errors import RunFolderError
 from taxi_mlops.reports.cluster_terminal import heading as cluster_heading
 from taxi_mlops.reports.cluster_terminal import sentence as cluster_sentence
 from taxi_mlops.reports.hotspots import Hotspots
-from taxi_mlops.reports.html import render_fragment
+from taxi_mlops.reports.html import render_fragment, render_page
 from taxi_mlops.reports.labels import LabelledPoints, read_labels
 from taxi_mlops.reports.map import NUMBERED, area_text, density_text, first_view
-from taxi_mlops.reports.map_section import LARGEST, hotspots_of, largest_clusters
+from taxi_mlops.reports.map_section import LARGEST, hotspots_of, largest_clusters, make_section, map_scripts
 from taxi_mlops.reports.picture import PALETTE, Extent, draw
 from taxi_mlops.reports.report import shown_result
 from taxi_mlops.reports.terminal import heading, ranking_rows, sentence
@@ -81,6 +81,16 @@ def clusters_html(result: ClusterResult, points: LabelledPoints, hotspots: Hotsp
         largest=largest_clusters(points, hotspots, LARGEST),
         warnings=result.warnings,
         map=_draw(points, hotspots),
+    )
+
+
+def map_page(points: LabelledPoints, hotspots: Hotspots) -> str:
+    """A page of the live map and the largest clusters, which needs no network."""
+    return render_page(
+        "notebook_map.html.j2",
+        scripts=map_scripts(),
+        title=f"{hotspots.n_clusters:,} clusters of {len(points):,} points",
+        map=make_section(points, hotspots),
     )
 
 

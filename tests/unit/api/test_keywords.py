@@ -14,7 +14,15 @@ from taxi_mlops.data.request import DatasetParameters, LoadRequest
 from taxi_mlops.errors import DataError
 from taxi_mlops.parameters import parameters_of
 
-NAMES = {"lat": str | None, "lon": str | None, "points": str, "sample": int | None, "threads": int | None, "bbox": str}
+NAMES = {
+    "lat": str | None,
+    "lon": str | None,
+    "points": str,
+    "sample": int | None,
+    "threads": int | None,
+    "bbox": str,
+    "crs": str,
+}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,9 @@ NAMES = {"lat": str | None, "lon": str | None, "points": str, "sample": int | No
         ("with a box: --bbox=-2,-7,2,7", 'with a box: bbox="-2,-7,2,7"'),
         ("--sample 500 says too much; --threads 9 is more", "sample=500 says too much; threads=9 is more"),
         ("name the columns by their numbers: --lat 2 --lon 3", 'name the columns by their numbers: lat="2", lon="3"'),
+        ("try --crs EPSG:32719 (Santiago)", 'try crs="EPSG:32719" (Santiago)'),
+        ("a rule of thumb, which --threads overrides", "a rule of thumb, which threads overrides"),
+        ("they were taken as X, as --crs says", "they were taken as X, as crs says"),
         ("(--sample) fewer", "(sample) fewer"),
         ("go on with: taxi compare --resume runs/a", "go on with: taxi compare --resume runs/a"),
     ],

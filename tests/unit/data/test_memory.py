@@ -195,17 +195,19 @@ class TestGeoPandas:
 
     def test_points_in_metres_are_converted(self, series):
         points = points_of(series.to_crs("EPSG:32719"))
+        assert points.provenance.crs == "EPSG:32719"
         np.testing.assert_allclose(points.latitude, LATITUDE, atol=1e-9)
         np.testing.assert_allclose(points.longitude, LONGITUDE, atol=1e-9)
 
     def test_points_without_a_reference_system_are_degrees_or_refused(self, series):
         metres = series.to_crs("EPSG:32719").set_crs(None, allow_override=True)
+        np.testing.assert_allclose(points_of(metres, crs="EPSG:32719").latitude, LATITUDE, atol=1e-9)
         with pytest.raises(DataError, match="outside ±90, so not in degrees"):
             points_of(metres)
 
     def test_a_plan_without_a_place_on_earth_is_refused(self, series):
         local = series.set_crs('LOCAL_CS["site plan",UNIT["metre",1]]', allow_override=True)
-        with pytest.raises(DataError, match="'site plan' cannot be converted to degrees"):
+        with pytest.raises(DataError, match="a system of coordinates without a code"):
             points_of(local)
 
     def test_missing_and_empty_points_are_dropped(self, geopandas):
