@@ -1,4 +1,4 @@
-"""Between numpy and Arrow, without pandas: pyarrow's own conversions import it, which takes longer than most files."""
+"""Convert between numpy and Arrow without pandas, which pyarrow's own conversions would import, taking longer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def as_arrow(values: NDArray[Any]) -> pa.Array:
-    """Return numbers or truth values of shape (n,) as an Arrow array, numbers without a copy. None is missing."""
+    """Return numbers or booleans of shape (n,) as an Arrow array, numbers without a copy. None is missing."""
     import pyarrow as pa
 
     if values.dtype == np.bool_:
@@ -23,9 +23,9 @@ def as_arrow(values: NDArray[Any]) -> pa.Array:
 
 
 def as_numpy(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
-    """Return n numbers or truth values, numbers in one chunk without a copy.
+    """Return n numbers or booleans, numbers in one chunk without a copy.
 
-    Raises ArrowException where one is missing, or the column holds something else.
+    Raises ArrowException if one is missing, or the column has another type.
     """
     import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""The words of the platform: points, parameters, workloads, trials and clusterings.
+"""The data types of the platform: points, parameters, workloads, trials and clusterings.
 
 Everything here is a frozen dataclass over numpy arrays and plain values. This module imports only the standard
 library and numpy.
@@ -27,13 +27,13 @@ Metric = Literal["great_circle"]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where points came from, and what cleaning did to them.
+    """The origin of points, and the counts of cleaning.
 
     `dropped` counts rows by the name of the rule that dropped them; `rows_read` = `rows_used` + the sum of `dropped`.
     `notes` are sentences that every output must repeat (weighted zones, a sample drawn, …).
     columns: of the source, those that the points were read from.
     crs: the system of coordinates that they were converted from, such as `EPSG:32719`; None where they were in degrees.
-    from_cache: whether the points were prepared earlier, and taken from a cache.
+    from_cache: whether the points were read from a cache.
     """
 
     uri: str
@@ -53,10 +53,10 @@ class Points:
     """Cleaned coordinates in degrees (WGS 84).
 
     latitude, longitude: float64 of shape (n,), finite, in [-90, 90] and [-180, 180].
-    weight: float64 of shape (n,), positive, or None where every point counts once.
+    weight: float64 of shape (n,), positive, or None if every point counts once.
     fingerprint: hexadecimal SHA-256 of the content (see `taxi_mlops.data.fingerprint`), to which `row` adds nothing.
     row: the 0-based position of each point's row in the input, counted over all files in the order in which they are
-    read (header and blank lines are no rows): int64 of shape (n,), ascending. None where points stand for many rows.
+    read (header and blank lines do not count): int64 of shape (n,), ascending. None if points represent many rows.
     """
 
     latitude: FloatArray
@@ -91,7 +91,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What an implementation is asked to cluster."""
+    """Points and parameters to cluster."""
 
     points: Points
     parameters: Parameters
@@ -99,7 +99,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a trial may use. `cpus` are the identifiers that the process is pinned to; empty means not pinned."""
+    """The resources of a trial. `cpus` are those that the process is pinned to; empty means not pinned."""
 
     threads: int
     cpus: tuple[int, ...] = ()
@@ -112,8 +112,8 @@ class Clustering:
     """The answer of one implementation.
 
     labels: int32 of shape (n,), clusters numbered from 0, `NOISE` for noise.
-    core_mask: bool of shape (n,), or None where the implementation does not tell.
-    about: what the implementation says about itself (iterations, tiles, …), shown and never relied on.
+    core_mask: bool of shape (n,), or None if the implementation does not report core points.
+    about: what the implementation reports about itself (iterations, tiles, …), shown and never relied on.
     """
 
     labels: LabelArray
@@ -123,11 +123,11 @@ class Clustering:
 
 @dataclass(frozen=True, slots=True)
 class AdapterInfo:
-    """What an adapter is.
+    """Name, version and capabilities of an adapter.
 
-    exact: whether it promises the clustering of DBSCAN. weighted: whether it takes sample weights.
+    exact: whether it promises the clustering of DBSCAN. weighted: whether it accepts sample weights.
     parallel: whether it uses more than one thread or process. requires: the package that it needs beyond the core.
-    note: one sentence where the implementation is not simply DBSCAN.
+    note: one sentence on how the implementation differs from DBSCAN, if it does.
     """
 
     name: str
@@ -143,7 +143,7 @@ class AdapterInfo:
 
 
 class TrialStatus(StrEnum):
-    """How a trial ended. There is always exactly one of these per trial."""
+    """The outcome of a trial: exactly one for each trial."""
 
     OK = "ok"
     TIMEOUT = "timeout"
@@ -155,7 +155,7 @@ class TrialStatus(StrEnum):
 
 
 class TrialKind(StrEnum):
-    """What a trial measures: `timing` trials are sampled by nothing; `memory` trials are not timed."""
+    """What a trial measures: `timing` trials are not sampled; `memory` trials are not timed."""
 
     TIMING = "timing"
     MEMORY = "memory"
@@ -167,7 +167,7 @@ MAIN = "main"
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One adapter, to be run once. `block` is the round of interleaved trials that it belongs to (memory: 0).
+    """One run of one adapter. `block` is the round of interleaved trials that it belongs to (memory: 0).
 
     workload: `MAIN`, or the key of a further workload of the run: a sample of the points, or other parameters.
     """
@@ -186,11 +186,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """The row that a trial leaves, however it ended. Seconds are wall-clock seconds unless named otherwise.
+    """The result of a trial, whatever its status. Seconds are wall-clock seconds unless named otherwise.
 
     cold_start_seconds: from the start of the process until the adapter was ready (interpreter, imports, warm-up).
-    template_seconds: the part of it in which the template that the process was forked from imported the libraries, once
-    for all its forks; None where the process imported them itself.
+    template_seconds: the part of it in which the template of a forked process imported the libraries, once for all its
+    forks; None if the process imported them itself.
     fit_user_seconds, fit_system_seconds: CPU time of the process and all its descendants during fit.
     peak_memory_bytes: peak of the whole process tree, from `memory` trials only.
     labels_digest: SHA-256 over labels and core mask, equal for equal answers; names the stored arrays.

@@ -1,18 +1,18 @@
-"""What can go wrong for a user.
+"""The exceptions that are shown to users.
 
 Every error that the command line shows without a traceback derives from `TaxiError`; its message is one clear
-line that shows the value and the fix. `exit_code` is what the process ends with.
+line with the value and the fix. `exit_code` is that of the process.
 """
 
 
 class TaxiError(Exception):
-    """Something failed that the user can understand. Ends the process with exit code 1."""
+    """An error that the user can understand. Exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(TaxiError, ValueError):
-    """The command line, arguments, specification or settings are wrong. Ends the process with exit code 2."""
+    """The command line, arguments, specification or settings are wrong. Exit code 2."""
 
     exit_code = 2
 
@@ -34,7 +34,7 @@ class DataTypeError(DataError, TypeError):
 
 
 class DownloadError(TaxiError):
-    """A server refused, stopped sending, or sent something else than it announced."""
+    """A server refused, stopped sending, or sent something else than it had announced."""
 
 
 class AdapterUnavailableError(UsageError):
@@ -46,12 +46,12 @@ class LibraryMissingError(UsageError, ImportError):
 
 
 class RunFolderError(UsageError):
-    """The output folder cannot be used: locked by another run, not a run, or of an unlike run."""
+    """The output folder cannot be used: locked by another run, not a run, or of a different run."""
 
 
 class RunFolderInUseError(RunFolderError):
-    """Another process is at work in the folder."""
+    """Another process is working in the folder."""
 
 
 class ServiceError(TaxiError):
-    """A service that runs are recorded in is missing, cannot be reached, or refuses. Its message bears no password."""
+    """A service is missing, unreachable, or refuses. Passwords are masked in the message."""

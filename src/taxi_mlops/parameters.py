@@ -29,8 +29,8 @@ Place = tuple[str, ...]
 class Named:
     """Makes a field a parameter.
 
-    metavar: what stands for the value in the help of the command line.
-    default: what leaving it out means, where the field's own default does not say it.
+    metavar: the placeholder of the value in the help of the command line.
+    default: what leaving it out means, if the field's own default does not say it.
     positional: whether the command line takes it without a flag.
     """
 
@@ -42,7 +42,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """On a section of a document: names that are no parameters there."""
+    """On a section of a document: names that are not parameters there."""
 
     names: frozenset[str]
 
@@ -55,7 +55,7 @@ class Parameter:
     """One parameter of a document.
 
     annotation: its type, with bounds and the validators that read it from text.
-    places: the fields that it sets; several where they must agree, as the seeds.
+    places: the fields that it sets; several if they must be equal, as the seeds.
     """
 
     named: Named
@@ -70,7 +70,7 @@ class Parameter:
 
     @property
     def default_text(self) -> str:
-        """What leaving it out means, in words or as a value; empty where there is nothing to say."""
+        """The default in words or as a value; empty if there is none."""
         if self.named.default or self.default is None:
             return self.named.default
         if isinstance(self.default, tuple):
@@ -78,12 +78,12 @@ class Parameter:
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON schema of a value, bounds among it."""
+        """The JSON schema of a value, including its bounds."""
         return TypeAdapter(self.annotation).json_schema()
 
 
 def parameters_of(model: type[BaseModel], without: Collection[str] = ()) -> dict[str, Parameter]:
-    """The parameters of a document by their names, in the order of its fields; of several places the last counts."""
+    """Return the parameters of a document by name, in the order of its fields; of several places the last counts."""
     found: dict[str, Parameter] = {}
     for parameter in _declared(model):
         if parameter.name not in without:
@@ -112,7 +112,7 @@ def _declared(model: type[BaseModel]) -> Iterator[Parameter]:
 
 
 def _say_defaults(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Add to descriptions in the JSON schema what null means."""
+    """Add the meaning of null to the descriptions in the JSON schema."""
     for parameter in _declared(model):
         [(key, *inner)] = parameter.places
         if not inner and parameter.default is None and parameter.named.default:
@@ -120,19 +120,19 @@ def _say_defaults(schema: dict[str, Any], model: type[BaseModel]) -> None:
 
 
 class Section(BaseModel):
-    """A document or a part of one; unknown keys are refused."""
+    """A document or a part of one; unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_say_defaults)
 
     def with_parameters(
         self, given: Mapping[str, object], spelled: Callable[[str], str] = str, without: Collection[str] = ()
     ) -> Self:
-        """A copy with the values of the given parameters; None leaves what is there.
+        """Return a copy with the values of the given parameters; None keeps the current value.
 
         Values are of the parameters' types, or the text that the command line takes for them.
 
         spelled: how the user writes the name of a parameter, for errors.
-        without: names that are no parameters here.
+        without: names that are not parameters here.
 
         Raises UsageError that names the parameter and the value, and for an unknown name the nearest known one.
         """
@@ -159,7 +159,7 @@ def check_known(
 ) -> None:
     """Raise UnknownParameterError for a name that is not known, with the nearest one that is.
 
-    keys: other words for known names, as `keys_of` has them.
+    keys: other names of known parameters, as `keys_of` returns them.
     """
     words = {**(keys or {}), **{name: name for name in known}}
     for name in given:
@@ -175,12 +175,12 @@ def check_known(
 
 
 def keys_of(parameters: Mapping[str, Parameter]) -> dict[str, str]:
-    """The names of parameters by the keys that documents have for them."""
+    """Return the names of parameters by the keys that documents have for them."""
     return {place[-1]: name for name, parameter in parameters.items() for place in parameter.places}
 
 
 def without_flags(message: str, names: Collection[str]) -> str:
-    """A message for callers from Python or a form: parameters by their names in place of the command line's flags."""
+    """Return a message for callers from Python or a form: with names of parameters instead of flags."""
 
     def name_of(flag: re.Match[str]) -> str:
         name = flag[1].replace("-", "_")
@@ -190,9 +190,9 @@ def without_flags(message: str, names: Collection[str]) -> str:
 
 
 def validate(model: type[Model], document: object, source: str = "", names: Mapping[Place, str] | None = None) -> Model:
-    """Check a document against its model.
+    """Validate a document against its model.
 
-    names: what the user calls the fields that a parameter has set.
+    names: the user's names of the fields that a parameter has set.
 
     Raises UsageError naming the source, the field and the value.
     """
@@ -209,9 +209,9 @@ def validate(model: type[Model], document: object, source: str = "", names: Mapp
 
 
 def with_signature(function: Callable[..., R], parameters: Iterable[inspect.Parameter]) -> Callable[..., R]:
-    """Let a function whose first argument is a mapping take these parameters by their names in place of it.
+    """Make a function whose first argument is a mapping accept these parameters by name instead.
 
-    Typer and Prefect read the signature, and so make options and fields of a form from it.
+    Typer and Prefect read the signature, and create options and fields of a form from it.
     """
     _mapping, *own = inspect.signature(function, eval_str=True).parameters.values()
     taken = [*parameters, *own]
@@ -242,4 +242,4 @@ def _split(value: object) -> object:
 
 
 COMMA_SEPARATED = BeforeValidator(_split)
-"""Reads a list also from the text `a,b`, from JSON, and from a number alone."""
+"""Reads a list also from the text `a,b`, from JSON, and from a single number."""

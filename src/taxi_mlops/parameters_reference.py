@@ -1,4 +1,4 @@
-"""The reference page of parameters, docs/reference/parameters.md, made from their declarations."""
+"""Generate the reference page of parameters, docs/reference/parameters.md, from their declarations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusi
 
 
 def markdown() -> str:
-    """The page."""
+    """Return the page."""
     return _HEAD + "".join(f"\n## {title}\n{_table(document)}" for title, document in _DOCUMENTS)
 
 
@@ -53,7 +53,7 @@ def _row(parameter: Parameter) -> str:
 
 
 def values_text(schema: dict[str, Any]) -> str:
-    """The values that a JSON schema allows, in words."""
+    """Return the values that a JSON schema allows, in words."""
     if "anyOf" in schema:
         return ", or ".join(values_text(one) for one in schema["anyOf"] if one != {"type": "null"})
     if "const" in schema:

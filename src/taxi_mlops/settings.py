@@ -1,7 +1,7 @@
-"""Every knob in one place: environment variables `TAXI_*`, a `.env` file, and a TOML file.
+"""All settings, read from environment variables `TAXI_*`, a `.env` file, and a TOML file.
 
 The file is `taxi.toml` in the working folder, or the one that `TAXI_SETTINGS` names. A folder of secrets, one file
-each named as its variable in lower case (`taxi_redis_url`), is read where `TAXI_SECRETS_DIR` names it.
+each named like its variable in lower case (`taxi_redis_url`), is read if `TAXI_SECRETS_DIR` names it.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ def _default_cache() -> Path:
 
 
 class Settings(BaseSettings):
-    """Where things are and how long to wait for them. What belongs to an experiment stands in its specification."""
+    """Addresses of services, folders and timeouts. What belongs to an experiment is in its specification."""
 
     model_config = SettingsConfigDict(
         env_prefix="TAXI_", env_file=".env", toml_file="taxi.toml", extra="ignore", frozen=True
     )
 
     cache_dir: Path = Field(default_factory=_default_cache, description="Downloads and locks. [~/.cache/taxi-mlops]")
-    runs_dir: Path = Field(default=Path("runs"), description="Where runs go that name no output folder.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Of a run's log file.")
+    runs_dir: Path = Field(default=Path("runs"), description="Folder of runs that name no output folder.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Level of a run's log.")
     tlc_base_url: HttpUrl = Field(
         default=HttpUrl("https://d37ci6vzurychx.cloudfront.net/trip-data/"),
-        description="Where `tlc:` data sets are downloaded from.",
+        description="Base URL that `tlc:` data sets are downloaded from.",
     )
-    http_timeout_seconds: float = Field(default=30.0, gt=0, description="Longest silence of a server.")
+    http_timeout_seconds: float = Field(default=30.0, gt=0, description="Timeout of a server that sends nothing.")
     http_max_bytes: int = Field(default=20 * 1024**3, gt=0, description="Largest file that is downloaded.")
     host_lock_timeout_seconds: float = Field(
         default=3600.0, gt=0, description="How long to wait for another run's timed trials on this host."
@@ -60,64 +60,64 @@ class Settings(BaseSettings):
     mlflow_experiment: str = Field(
         default="dbscan-comparisons", min_length=1, description="MLflow's experiment that runs are recorded under."
     )
-    mlflow_username: str | None = Field(default=None, description="At an MLflow server with basic authentication.")
+    mlflow_username: str | None = Field(default=None, description="User at an MLflow server with basic authentication.")
     mlflow_password: SecretStr | None = Field(
-        default=None, description="At an MLflow server with basic authentication."
+        default=None, description="Password at an MLflow server with basic authentication."
     )
 
-    prefect_api_url: HttpUrl | None = Field(default=None, description="Prefect's server. [PREFECT_API_URL]")
+    prefect_api_url: HttpUrl | None = Field(default=None, description="URL of Prefect's API. [PREFECT_API_URL]")
     prefect_api_auth: SecretStr | None = Field(
         default=None, description="user:password at Prefect's server. [PREFECT_API_AUTH_STRING]"
     )
     prefect_work_pool: str = Field(
-        default="taxi", min_length=1, description="Prefect's process work pool that deployments run in."
+        default="taxi", min_length=1, description="Prefect work pool, of type process, of the deployments."
     )
     schedule_timezone: str = Field(
         default="UTC", description="Time zone of the schedules, as America/Santiago: daily 02:00, Monday 03:00."
     )
     daily_specification: Path | None = Field(
-        default=None, description="What the daily comparison runs, as TOML or YAML. [the synthetic city]"
+        default=None, description="Specification of the daily comparison, TOML or YAML. [the synthetic city]"
     )
     weekly_sweep: Path | None = Field(
-        default=None, description="What the weekly sweep runs, as TOML or YAML. [the synthetic city]"
+        default=None, description="Document of the weekly sweep, TOML or YAML. [the synthetic city]"
     )
 
     object_store_url: HttpUrl | None = Field(
-        default=None, description="Where `s3://` addresses are served: MinIO or any S3-compatible store."
+        default=None, description="URL of the object store for `s3://` addresses: MinIO or any S3-compatible store."
     )
-    object_store_access_key: str | None = Field(default=None, description="Of the user at the object store.")
-    object_store_secret_key: SecretStr | None = Field(default=None, description="Of the user at the object store.")
-    object_store_region: str = Field(default="us-east-1", description="Of the object store.")
+    object_store_access_key: str | None = Field(default=None, description="Access key at the object store.")
+    object_store_secret_key: SecretStr | None = Field(default=None, description="Secret key at the object store.")
+    object_store_region: str = Field(default="us-east-1", description="Region of the object store.")
 
     points_cache: bool = Field(
-        default=True, description="Keep prepared points: in Redis where its URL is set, else in the cache folder."
+        default=True, description="Cache prepared points: in Redis if its URL is set, else in the cache folder."
     )
-    redis_url: SecretStr | None = Field(default=None, description="Where prepared points are shared, as redis://….")
+    redis_url: SecretStr | None = Field(default=None, description="Redis for the shared cache of points, as redis://….")
     points_cache_ttl_seconds: float = Field(
-        default=7 * 86_400.0, gt=0, description="How long prepared points are kept."
+        default=7 * 86_400.0, gt=0, description="How long prepared points are cached."
     )
     points_cache_max_bytes: int = Field(
         default=1024**3,
         gt=0,
-        description="Largest entry of prepared points; in the cache folder, all of them together.",
+        description="Largest entry of the cache of points; in the cache folder, all entries together.",
     )
 
     pushgateway_url: HttpUrl | None = Field(default=None, description="Prometheus Pushgateway that runs push to.")
     deployment: str = Field(
         default="none",
         pattern=DEPLOYMENT_NAME,
-        description="Name of the deployment that runs belong to; a label of pushed metrics.",
+        description="Name of the deployment of the runs; a label of pushed metrics.",
     )
-    service_timeout_seconds: float = Field(default=10.0, gt=0, description="Longest wait for an answer of a service.")
+    service_timeout_seconds: float = Field(default=10.0, gt=0, description="Timeout of a service's answer.")
     ca_file: Path | None = Field(
-        default=None, description="Certificates of the authority that the services' TLS certificates are signed by."
+        default=None, description="Certificates of the authority that signed the services' TLS certificates."
     )
 
     otlp_endpoint: HttpUrl | None = Field(
         default=None, description="OpenTelemetry collector, as http://host:4318. [OTEL_EXPORTER_OTLP_ENDPOINT]"
     )
     otlp_logs_endpoint: HttpUrl | None = Field(
-        default=None, description="Where log records go, as Loki's http://host:3100/otlp."
+        default=None, description="OTLP endpoint for log records, as Loki's http://host:3100/otlp."
     )
 
     @field_validator("schedule_timezone")
@@ -144,7 +144,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings.
 
-    Raises UsageError naming the variable, and the value unless it is secret, where one is wrong; or the file or folder
+    Raises UsageError naming the variable, and the value unless it is secret, if one is wrong; or the file or folder
     that cannot be read.
     """
     _check_named_places()
@@ -153,7 +153,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise UsageError(_complaint(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{_settings_file()} is no TOML: {error}") from None
+        raise UsageError(f"{_settings_file()} is not TOML: {error}") from None
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
@@ -163,7 +163,7 @@ def _settings_file() -> Path:
 
 
 def _check_named_places() -> None:
-    """Where a file or folder is named that is not there, nothing it says would hold."""
+    """Raise UsageError if a variable names a file or folder that does not exist, instead of ignoring it."""
     if "TAXI_SETTINGS" in os.environ and not _settings_file().is_file():
         raise UsageError(f"TAXI_SETTINGS = {str(_settings_file())!r}: there is no such file")
     folder = os.environ.get("TAXI_SECRETS_DIR")
@@ -175,6 +175,6 @@ def _complaint(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = "_".join(str(part) for part in first["loc"])
     field, value = Settings.model_fields.get(name), first.get("input")
-    # An address may bear a password too.
+    # A URL may contain a password too.
     secret = field is None or "SecretStr" in str(field.annotation) or "@" in str(value)
     return f"setting TAXI_{name.upper()}{'' if secret else f' = {value!r}'}: {first['msg']}"

@@ -1,4 +1,4 @@
-"""The settings told to people: all that there are (docs/reference/settings.md), and those in force."""
+"""List the settings for people: all of them (docs/reference/settings.md), and the values in force."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from taxi_mlops.settings import Settings
 _HEAD = """\
 # Settings
 
-Made by `taxi settings --markdown`, which a test holds this page to. `taxi settings` shows those in force.
+Made by `taxi settings --markdown`; a test checks that it is current. `taxi settings` shows the values in force.
 
-What belongs to an experiment stands in its specification; what belongs to the machine and its services stands here.
+What belongs to an experiment is in its specification; what belongs to the machine and its services is here.
 Each setting comes from the first of these that has it:
 
 1. an environment variable;
 2. `.env` in the working folder, with the same names;
-3. `taxi.toml` in the working folder, or the file that `TAXI_SETTINGS` names, with the names in small letters and
-   without `TAXI_`;
-4. a file of a folder that `TAXI_SECRETS_DIR` names, as containers mount secrets: called as the variable in small
-   letters (`taxi_redis_url`).
+3. `taxi.toml` in the working folder, or the file that `TAXI_SETTINGS` names, with the names in lower case and without
+   `TAXI_`;
+4. a file of the folder that `TAXI_SECRETS_DIR` names, as containers mount secrets: named like the variable in lower
+   case (`taxi_redis_url`).
 
 Secrets are masked wherever settings are shown.
 
@@ -38,7 +38,7 @@ _BYTES_PER_GIBIBYTE = 1024**3
 
 @dataclass(frozen=True)
 class SettingLine:
-    """One setting. `value` is what is in force, masked where it is secret."""
+    """One setting. `value` is the one in force, masked if it is secret."""
 
     variable: str
     meaning: str
@@ -47,7 +47,7 @@ class SettingLine:
 
 
 def setting_lines(settings: Settings) -> Iterator[SettingLine]:
-    """Every setting, in the order that they are declared."""
+    """Return every setting, in the order of declaration."""
     for name, field in Settings.model_fields.items():
         described = field.description or ""
         in_words = _DEFAULT_IN_WORDS.search(described)
@@ -60,7 +60,7 @@ def setting_lines(settings: Settings) -> Iterator[SettingLine]:
 
 
 def markdown() -> str:
-    """The page."""
+    """Return the page."""
     lines = setting_lines(Settings.model_construct())
     return _HEAD + "".join(f"| `{line.variable}` | {line.meaning} | {line.default} |\n" for line in lines)
 

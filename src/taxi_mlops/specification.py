@@ -1,7 +1,7 @@
-"""The whole experiment as one validated document: share it, rerun it.
+"""The specification of a comparison as one validated document.
 
-TOML and YAML files hold the same keys. What is left out takes the defaults shown here; the specification that a run
-writes has every choice filled in, so that running it again repeats the run.
+TOML and YAML files have the same keys. Keys that are left out have the defaults shown here; the specification that a
+run writes has every choice filled in, so that running it again repeats the run.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MAX_SPECIFICATION_BYTES = 1_000_000
 
 AUTO: Literal["auto"] = "auto"
 MIN_EPS_METRES = 1e-6
-"""Below it, rounding of coordinates in float64 decides what is within eps. The engine refuses it, too."""
+"""Below it, the rounding of coordinates to float64 decides what is within eps. The engine rejects it, too."""
 MAX_EPS_METRES = 20_015_114.0
 """Half the circumference of the earth, in whole metres: no two points are farther apart."""
 MIN_MEMORY_LIMIT = 100_000_000
-"""An interpreter with numpy and one implementation takes more."""
+"""An interpreter with numpy and one implementation needs more."""
 
 
 def _metres_or_auto(value: object) -> float | Literal["auto"]:
@@ -64,11 +64,11 @@ class ClusteringParameters(Section):
     min_samples: Annotated[MinSamples, Named("min_samples", "N")] = 10
 
     def to_domain(self) -> Parameters:
-        """Raises ValueError where eps is still to be chosen."""
+        """Return the parameters. Raises ValueError if eps has not been chosen yet."""
         from taxi_mlops.domain import Parameters
 
         if isinstance(self.eps_metres, str):
-            raise ValueError("eps is still to be chosen from the points")  # noqa: TRY004 - of the right type
+            raise ValueError("eps has not been chosen from the points yet")  # noqa: TRY004 - of the right type
         return Parameters(self.eps_metres, self.min_samples)
 
 
@@ -124,7 +124,7 @@ Repeats = Annotated[
 
 
 def _bytes_of_share(value: object) -> object:
-    """Turn a share of this machine's memory, as 50%, into bytes; leave every other value to `ByteSize`."""
+    """Convert a share of this machine's memory, as 50%, to bytes; leave every other value to `ByteSize`."""
     if not (isinstance(value, str) and value.rstrip().endswith("%")):
         return value
     import psutil
@@ -158,20 +158,20 @@ _Bytes = Annotated[
 
 
 class TrialPlan(Section):
-    """Which adapters are run, how often, and within which limits."""
+    """The adapters, the number of repeats, and the limits of trials."""
 
     adapters: Annotated[tuple[AdapterName, ...] | None, COMMA_SEPARATED, Named("adapters", "A,B,…", "all")] = Field(
         default=None, min_length=1, description="Adapters to compare."
     )
     reference: Annotated[AdapterName | None, Named("reference", "NAME", "sklearn, or the first exact one")] = Field(
-        default=None, description="Adapter whose clustering the others are held against."
+        default=None, description="Adapter whose clustering the others are compared with."
     )
     repeats: Repeats = 5
     timeout_seconds: Annotated[float, Named("timeout", "S")] = Field(
-        default=600.0, gt=0, description="Seconds that a trial may take, start to end."
+        default=600.0, gt=0, description="Time limit of a trial in seconds, from start to end."
     )
     memory_limit: Annotated[_Bytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
-        default=None, description="Memory that a trial may use, as 8GB or 50%."
+        default=None, description="Memory limit of a trial, as 8GB or 50%."
     )
     threads: Annotated[int | None, Named("threads", "N", "all CPUs")] = Field(
         default=None, ge=1, description="Threads of each trial."
@@ -203,7 +203,7 @@ class Specification(Document):
     schema_version: Literal[1] = 1
     dataset: LoadRequest = Field(default_factory=LoadRequest)
     fingerprint: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="Of the points; a run refuses data that gives another one."
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Of the points; a run refuses data with another one."
     )
     parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
     workloads: Workloads = Field(default_factory=Workloads)

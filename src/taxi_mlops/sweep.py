@@ -26,11 +26,11 @@ from taxi_mlops.specification import (
 MAX_CELLS = 1_000
 
 QualityIndex = Literal["dbcv", "silhouette", "stability"]
-"""Indices of quality that are better the higher they are."""
+"""Indices of quality of which higher is better."""
 
 
 class Grid(Section):
-    """What is varied; every combination is a cell."""
+    """The parameters that vary; every combination is a cell."""
 
     eps_metres: Annotated[
         tuple[Metres, ...] | None, COMMA_SEPARATED, Named("eps", "A,B,…", "half to twice what the points suggest")
@@ -57,7 +57,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the cell's folder."""
         return f"n{self.size}-eps{self.eps_metres:.12g}-min{self.min_samples}"
 
     def __str__(self) -> str:
@@ -65,14 +65,14 @@ class Cell:
 
 
 class Sweep(Document):
-    """Data, grid, trials, and what the cells are judged by."""
+    """Data, grid, trials, and the index by which the cells are judged."""
 
     schema_version: Literal[1] = 1
     dataset: Annotated[LoadRequest, Without("sample")] = Field(default_factory=LoadRequest)
     grid: Grid = Field(default_factory=Grid)
     trials: SweepTrials = Field(default_factory=SweepTrials)
     quality: Annotated[QualityIndex, Named("quality", "INDEX")] = Field(
-        default="dbcv", description="Index of quality that cells are judged by: dbcv, silhouette or stability."
+        default="dbcv", description="Index of quality by which cells are judged: dbcv, silhouette or stability."
     )
 
     @model_validator(mode="after")
@@ -85,17 +85,17 @@ class Sweep(Document):
         return self
 
     def cells(self) -> Iterator[Cell]:
-        """Every cell once, the smallest sizes first. Raises ValueError where eps or a size is still to be chosen."""
+        """Return every cell once, the smallest sizes first. Raises ValueError if eps or a size is not chosen yet."""
         sizes = [size for size in dict.fromkeys(self.grid.sizes) if isinstance(size, int)]
         if self.grid.eps_metres is None or len(sizes) < len(set(self.grid.sizes)):
-            raise ValueError("eps or a size is still to be chosen from the points")
+            raise ValueError("eps or a size has not been chosen from the points yet")
         for size in sorted(sizes):
             for min_samples in sorted(set(self.grid.min_samples)):
                 for eps in sorted(set(self.grid.eps_metres)):
                     yield Cell(size, eps, min_samples)
 
     def specification(self, cell: Cell, fingerprint: str) -> Specification:
-        """The comparison of a cell, which `taxi compare --spec` runs alone just as well.
+        """Return the comparison of a cell, which `taxi compare --spec` can run by itself.
 
         fingerprint: of the cell's points.
         """

@@ -75,7 +75,7 @@ def test_a_run_is_recorded_and_recorded_again(taxi, tmp_path):
     assert finished.stderr == ""
     (listed,) = json.loads(taxi("runs", "--adapter", "sklearn", "--json").stdout)
     assert (listed["folder"], listed["unrecorded"]) == (str(tmp_path / "runs" / "first"), [])
-    assert taxi("runs", "--since", "2999-01-01").stdout == "no run is like that\n"
+    assert taxi("runs", "--since", "2999-01-01").stdout == "no run matches\n"
 
     taxi("compare", "--spec", "runs/first/specification.toml", "--output", "elsewhere", "--quiet")
     assert {run["folder"] for run in json.loads(taxi("runs", "--json").stdout)} == {

@@ -219,7 +219,7 @@ def test_a_report_that_cannot_be_made_loses_no_run(run, tmp_path):
     command = [sys.executable, "-m", "taxi_mlops.cli", "compare", "--resume", str(broken), "--quiet"]
     finished = subprocess.run(command, check=True, capture_output=True, text=True)
     (line,) = (line for line in finished.stderr.splitlines() if "report" in line)
-    assert line == f"no report could be made ({broken / 'log.jsonl'} says why); try again with: taxi report {broken}"
+    assert line == f"the report failed ({broken / 'log.jsonl'} says why); try again with: taxi report {broken}"
     assert "Traceback" not in finished.stderr
     assert "report.html" not in finished.stdout
     assert "does not hold labels" in broken.joinpath("log.jsonl").read_text(encoding="utf-8")

@@ -57,7 +57,7 @@ def test_up_status_logs_down(taxi):
 
 def test_mistakes_are_one_line(taxi):
     assert taxi("stack", "up").stderr == (
-        "error: say --native for processes of this machine; the containers come up by: make stack-up\n"
+        "error: use --native for processes of this machine; for containers: make stack-up\n"
     )
     unknown = taxi("stack", "up", "--native", "--services", "mongodb")
     assert unknown.returncode == 2

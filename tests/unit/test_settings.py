@@ -69,5 +69,5 @@ def test_a_place_that_is_not_there_is_a_mistake(variable: str, tmp_path: Path, m
 @pytest.mark.parametrize("content", [b"runs_dir = ", b"\xff\xfe"])
 def test_a_file_that_is_no_toml_is_a_mistake(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "taxi.toml").write_bytes(content)
-    with pytest.raises(UsageError, match=r"taxi\.toml is no TOML: "):
+    with pytest.raises(UsageError, match=r"taxi\.toml is not TOML: "):
         load_settings()

@@ -94,7 +94,7 @@ def test_eps_may_be_left_to_the_points() -> None:
     specification = Specification().with_parameters({"eps": "auto"})
     assert specification.parameters.eps_metres == "auto"
     assert 'eps_metres = "auto"' in specification.to_toml()
-    with pytest.raises(ValueError, match="still to be chosen"):
+    with pytest.raises(ValueError, match="has not been chosen"):
         specification.parameters.to_domain()
     assert Specification().with_parameters({"eps": "75"}).parameters.to_domain().eps_metres == 75.0
 

@@ -1,4 +1,4 @@
-"""`taxi adapters`: which implementations there are, and how to get those that are missing."""
+"""`taxi adapters`: list the implementations, and how to install those that are missing."""
 
 from __future__ import annotations
 

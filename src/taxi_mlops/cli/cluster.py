@@ -1,4 +1,4 @@
-"""`taxi cluster`: cluster trips once, and write what is found."""
+"""`taxi cluster`: cluster trips once, and write the results."""
 
 from __future__ import annotations
 

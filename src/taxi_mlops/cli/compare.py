@@ -1,4 +1,4 @@
-"""`taxi compare`: run a comparison, or go on with one."""
+"""`taxi compare`: run a comparison, or resume one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compare(
     resume: Resume = None,
     flow: Annotated[
         bool | None,
-        typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: where PREFECT_API_URL is set]"),
+        typer.Option("--flow/--no-flow", help="Run as a Prefect flow. [default: if PREFECT_API_URL is set]"),
     ] = None,
     cache: Cache = True,
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json.")] = False,
@@ -64,14 +64,14 @@ def compare(
             comparison = steps.compare(specification, folder, settings, observer, verbose)
     _show(comparison, folder, json)
     if not folder.report.is_file():
-        warn(f"no report could be made ({folder.log} says why); try again with: taxi report {folder.path}")
+        warn(f"the report failed ({folder.log} says why); try again with: taxi report {folder.path}")
     print_failures(Recordings.read(folder).failed, folder.path)
     if not succeeded(comparison):
         raise typer.Exit(1)
 
 
 def succeeded(comparison: Comparison) -> bool:
-    """Whether an adapter has a rank; where nothing was timed, whether one ended well."""
+    """Return whether an adapter has a rank; if nothing was timed, whether one succeeded."""
     timed = any(result.fit_seconds for result in comparison.adapters)
     if timed:
         return any(entry.rank is not None for entry in comparison.ranking)
@@ -91,9 +91,9 @@ def _show(comparison: Comparison, folder: RunFolder, json: bool) -> None:
     files = (
         (folder.report, "the report: open it in a browser"),
         (folder.hotspots, "the clusters, for QGIS or geojson.io"),
-        (folder.comparison, "all figures"),
-        (folder.journal, "the journal, a line a trial"),
+        (folder.comparison, "all values"),
+        (folder.journal, "the journal, one line for each trial"),
         (folder.labels, "the labels of every point"),
-        (folder.specification, "runs the same again: taxi compare --spec …"),
+        (folder.specification, "repeats the run: taxi compare --spec …"),
     )
     print_files(folder.path, files)

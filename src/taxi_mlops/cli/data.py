@@ -1,4 +1,4 @@
-"""`taxi data`: look at trips, make synthetic ones, and keep them in the object store."""
+"""`taxi data`: inspect trips, generate synthetic ones, and upload files to the object store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from taxi_mlops.data.inspect import Inspection
 
-app = typer.Typer(help="Look at trips, make synthetic ones, keep them in S3.", no_args_is_help=True)
+app = typer.Typer(help="Inspect trips, generate synthetic ones, keep them in S3.", no_args_is_help=True)
 
 _OF_THE_SAMPLE = ("sample", "seed")
 
@@ -23,7 +23,7 @@ _OF_THE_SAMPLE = ("sample", "seed")
 @app.command("inspect", cls=DocumentCommand)
 @takes("taxi_mlops.data.request:LoadRequest", without=_OF_THE_SAMPLE, required=("data",))
 def inspect_file(given: dict[str, str | None], json: Json = False) -> None:
-    """Show what a file of trips holds, and what cleaning would drop."""
+    """Show what a file of trips contains, and what cleaning would drop."""
     from rich.console import Console
 
     from taxi_mlops.cli.progress import progress_observer
@@ -44,7 +44,7 @@ def inspect_file(given: dict[str, str | None], json: Json = False) -> None:
 def synthesize(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT.parquet", help="The file to write.")],
     rows: Annotated[int, typer.Option(metavar="N", help="How many trips.")] = 1_000_000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the city and its trips.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the city and its trips.")] = 0,
 ) -> None:
     """Write trips of the synthetic city to a Parquet file. The same seed gives the same trips."""
     from taxi_mlops.cli.progress import progress_observer
@@ -57,11 +57,11 @@ def synthesize(
 
 @app.command()
 def push(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of this machine.")],
-    target: Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", help="Where to; s3://BUCKET/ keeps its name.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A local file.")],
+    target: Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", help="Address; s3://BUCKET/ keeps the name.")],
     json: Json = False,
 ) -> None:
-    """Put a file into the object store. What was broken off goes on where it stopped."""
+    """Upload a file to the object store. An interrupted upload continues where it stopped."""
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.settings import load_settings
     from taxi_mlops.storage.objects import Pushed
@@ -81,11 +81,11 @@ def push(
 def list_trips(
     prefix: Annotated[
         str | None,
-        typer.Argument(metavar="PREFIX", help="s3://BUCKET/…, or the beginning of a key. [default: s3://taxi-data/]"),
+        typer.Argument(metavar="PREFIX", help="s3://BUCKET/…, or the start of a key. [default: s3://taxi-data/]"),
     ] = None,
     json: Json = False,
 ) -> None:
-    """List what the object store holds."""
+    """List the contents of the object store."""
     from rich.console import Console
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""`taxi deploy` and `taxi run`: the flows on a Prefect server and its workers."""
+"""`taxi deploy` and `taxi run`: deploy the flows to a Prefect server, and run them on its workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 
 def deploy() -> None:
-    """Put deployments and their schedules on the Prefect server that the settings name; again changes nothing."""
+    """Create or update the deployments and schedules on the configured Prefect server."""
     from taxi_mlops.flows.prefect_environment import named_server
     from taxi_mlops.settings import load_settings
 
@@ -25,9 +25,9 @@ def run(
     given: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Parameters; lists as a,b or [1, 2].")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show its log, and end as it ends.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the log until the run ends.")] = False,
 ) -> None:
-    """Have a worker run a deployment. With --watch, ends with 1 where the run does not complete."""
+    """Run a deployment on a worker. With --watch, the exit code is 1 if the run does not complete."""
     from taxi_mlops.flows.prefect_environment import named_server
     from taxi_mlops.settings import load_settings
 

@@ -1,4 +1,4 @@
-"""`taxi doctor`: is this machine fit to measure on?"""
+"""`taxi doctor`: check whether this machine is fit for measuring."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taxi_mlops.cli.printing import print_json
 
 
 def doctor(json: Json = False) -> None:
-    """Check this machine and its settings, and say what to do about what is wrong."""
+    """Check this machine and its settings, with advice on what is wrong."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`taxi exporter`: metrics of the platform for Prometheus."""
+"""`taxi exporter`: serve metrics of the platform for Prometheus."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import typer
 
 
 def exporter(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.")] = 9464,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="To listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 9464,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen at.")] = "127.0.0.1",
 ) -> None:
-    """Serve metrics of flow runs, workers, services, certificates and what waits to be recorded, until interrupted."""
+    """Serve metrics of flow runs, workers, services, certificates and failed recordings, until interrupted."""
     import threading
 
     from taxi_mlops.errors import UsageError

@@ -68,13 +68,15 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def taxi(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Compare DBSCAN implementations on your own trips."""
 
 
 def main() -> None:
-    """Run the command. A user's mistake ends as one line on standard error, with exit code 2."""
+    """Run the command. A user's error ends with one line on standard error and exit code 2."""
     try:
         app()
     except TaxiError as error:

@@ -1,4 +1,4 @@
-"""Options that several commands share, above all those that a document declares."""
+"""Options that several commands share, most of them made from the declaration of a document."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DocumentT = TypeVar("DocumentT", bound="Document")
 Output = Annotated[Path | None, typer.Option(metavar="DIR", help="New folder of the results. [default: in runs/]")]
 Resume = Annotated[Path | None, typer.Option(metavar="DIR", help="Resume the run in this folder.")]
 Spec = Annotated[Path | None, typer.Option(metavar="FILE", help="Document as TOML or YAML; options go before it.")]
-Cache = Annotated[bool, typer.Option("--cache/--no-cache", help="Take points prepared earlier.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Cache = Annotated[bool, typer.Option("--cache/--no-cache", help="Use points that were prepared earlier.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 _COMPLETE = "with_options"
 
 
 class DocumentCommand(TyperCommand):
-    """The class of commands decorated with `takes`: has its options once they are asked for.
+    """The class of commands decorated with `takes`, which creates their options when they are needed.
 
-    Reading a document's declaration imports pydantic, which `taxi --help` does without.
+    Reading a document's declaration imports pydantic, which `taxi --help` avoids.
     """
 
     def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - of Typer's private copy of Click
@@ -51,7 +51,7 @@ class DocumentCommand(TyperCommand):
 def takes(
     document: str, without: Collection[str] = (), required: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[[], None]]:
-    """Give a command an option for each parameter of a document; it receives those given as a mapping, first of all.
+    """Give a command an option for each parameter of a document; its first argument is a mapping of those given.
 
     document: `module:Class`, imported when the command is called. Register the command with the class
     `DocumentCommand`.
@@ -66,7 +66,7 @@ def takes(
             return with_signature(command, options)
 
         def unfinished() -> None:
-            """Stand for the command until it has its options."""
+            """Replaced by the command once it has its options."""
 
         unfinished.__name__, unfinished.__doc__ = command.__name__, command.__doc__
         setattr(unfinished, _COMPLETE, complete)
@@ -76,12 +76,12 @@ def takes(
 
 
 def flag(name: str) -> str:
-    """How the command line writes a parameter."""
+    """Return a parameter's name as an option of the command line."""
     return f"--{name.replace('_', '-')}"
 
 
 def _option(parameter: Parameter, required: bool) -> inspect.Parameter:
-    """Text, which the document validates: so its errors are the same from everywhere."""
+    """Return an option of type text, which the document validates, so that errors are the same in every interface."""
     default = parameter.default_text
     text = parameter.description + (f" [default: {default}]" if default and not required else "")
     named = parameter.named
@@ -99,16 +99,16 @@ def _option(parameter: Parameter, required: bool) -> inspect.Parameter:
 
 
 def document_of(document: type[DocumentT], given: Mapping[str, str | None], spec: Path | None = None) -> DocumentT:
-    """The document that the options ask for. Raises UsageError where they, or the file, are wrong."""
+    """Return the document of the options. Raises UsageError if they, or the file, are wrong."""
     return (document.from_file(spec) if spec else document()).with_parameters(given, flag)
 
 
 def document_to_run(
     document: type[DocumentT], given: Mapping[str, str | None], spec: Path | None, resume: Path | None
 ) -> DocumentT | None:
-    """The document that the options ask for; None where a folder's own is to be resumed.
+    """Return the document of the options; None if a folder's own is to be resumed.
 
-    Raises UsageError where the options are wrong, or more than --resume is given.
+    Raises UsageError if the options are wrong, or if there are others beside --resume.
     """
     if resume is None:
         return document_of(document, given, spec)
@@ -118,7 +118,7 @@ def document_to_run(
 
 
 def folder_to_fill(output: Path | None, resume: Path | None, settings: Settings, beginning: str = "") -> Path:
-    """Where results go: by default a new folder. Raises UsageError where both --output and --resume are given."""
+    """Return the folder of the results, by default a new one. Raises UsageError for --output together with --resume."""
     if output and resume:
         raise UsageError("--resume continues in its own folder; leave out --output")
     from taxi_mlops.results.new_folder import folder_of_now
@@ -127,7 +127,7 @@ def folder_to_fill(output: Path | None, resume: Path | None, settings: Settings,
 
 
 def settings_with(cache: bool) -> Settings:
-    """The settings in force. cache: False also for flows, which read them again."""
+    """Return the settings. cache: False also applies to flows, which read the settings again."""
     from taxi_mlops.settings import load_settings
 
     if not cache:

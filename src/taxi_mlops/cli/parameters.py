@@ -1,4 +1,4 @@
-"""`taxi parameters`: the reference of the parameters of comparisons and sweeps."""
+"""`taxi parameters`: print the reference of the parameters."""
 
 from __future__ import annotations
 

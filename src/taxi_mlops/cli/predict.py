@@ -1,4 +1,4 @@
-"""`taxi predict`: the clusters of new points, by the model of an earlier clustering."""
+"""`taxi predict`: label new points with the model of an earlier clustering."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print prediction.json.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Label new points by the model that `taxi cluster` wrote: the cluster of the nearest core point within eps."""
+    """Label new points with the model that `taxi cluster` wrote: the cluster of the nearest core point within eps."""
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.clustering import Prediction
     from taxi_mlops.data.load import open_trips

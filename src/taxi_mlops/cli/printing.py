@@ -1,4 +1,4 @@
-"""How commands print what they found."""
+"""Print the results of commands."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def print_json(kind: Any, value: object) -> None:  # noqa: ANN401 - a type, as tuple[RunSummary, ...]
-    """Print a value of a kind that pydantic knows as indented JSON."""
+    """Print a value as indented JSON, by pydantic's serialisation of the type."""
     from pydantic import TypeAdapter
 
     typer.echo(TypeAdapter(kind).dump_json(value, indent=2).decode())
 
 
 def plain_table(*columns: str, right: Collection[str] = ()) -> Table:
-    """A table without lines whose cells fold where they are too long. right: the columns of numbers."""
+    """Return a table without lines whose long cells wrap. right: the columns of numbers."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -31,7 +31,7 @@ def plain_table(*columns: str, right: Collection[str] = ()) -> Table:
 
 
 def print_files(folder: Path, files: Iterable[tuple[Path, str]]) -> None:
-    """Print what lies in a folder of results, and what each of it is for; what is not there is left out."""
+    """Print the files of a folder of results with their purpose; files that do not exist are left out."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -43,15 +43,15 @@ def print_files(folder: Path, files: Iterable[tuple[Path, str]]) -> None:
 
 @contextmanager
 def advice_to_resume(command: str, folder: Path, document: Path) -> Iterator[None]:
-    """Print how to go on where Ctrl-C stops what runs in the folder, once the document of the run is there."""
+    """Print how to resume if Ctrl-C stops the run of a folder whose document exists."""
     try:
         yield
     except KeyboardInterrupt:
         if document.is_file():
-            warn(f"stopped; go on with: {command} --resume {folder}")
+            warn(f"stopped; resume with: {command} --resume {folder}")
         raise
 
 
 def warn(line: str) -> None:
-    """Print a line that the user should see on standard error."""
+    """Print a line on standard error."""
     typer.secho(line, fg=typer.colors.YELLOW, err=True)

@@ -1,4 +1,4 @@
-"""Progress of a run on standard error: a live bar on a terminal, a line a stage and a trial elsewhere."""
+"""Show the progress of a run on standard error: a live bar on a terminal, else a line for each stage and trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from taxi_mlops.results.journal import RunHeader
 
 @contextmanager
 def progress_observer(quiet: bool) -> Iterator[Observer]:
-    """An observer that shows what it is told, or one that shows warnings alone."""
+    """Return an observer that shows progress, or one that shows warnings alone."""
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield WarningObserver(console)
@@ -46,7 +46,7 @@ class WarningObserver(Observer):
 
 
 class ProgressObserver(WarningObserver):
-    """Shows the stages too, and the trials. On a terminal, what ends well is seen in the bar alone."""
+    """Shows stages and trials too. On a terminal, successful trials are shown by the bar alone."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         super().__init__(console)
@@ -61,7 +61,7 @@ class ProgressObserver(WarningObserver):
 
     def stage(self, text: str) -> None:
         self._announce(text)
-        self._progress.remove_task(self._task)  # an update cannot take away the total of the last stage
+        self._progress.remove_task(self._task)  # an update cannot remove the total of the last stage
         self._task = self._progress.add_task(text, total=None)
 
     def trials_begin(self, header: RunHeader, earlier: Sequence[TrialOutcome]) -> None:  # noqa: ARG002 - not shown

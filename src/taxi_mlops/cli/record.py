@@ -1,4 +1,4 @@
-"""`taxi record`: record a run again, where that failed or where it was not recorded yet."""
+"""`taxi record`: repeat recordings that failed, and record runs that were not recorded yet."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def record(
 
 
 def print_failures(recordings: tuple[Recording, ...], folder: Path) -> None:
-    """One line on standard error for each place that a run could not be recorded in."""
+    """Print a line on standard error for each recorder that failed."""
     from taxi_mlops.recording.recordings import RecordingState
 
     for recording in recordings:

@@ -1,4 +1,4 @@
-"""`taxi runs`: what was run, how it ended, how two runs differ, what several say together, and what changed."""
+"""`taxi runs`: list runs and trials, compare two runs, analyse several together, and show trends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _ListByDefault(TyperGroup):
-    """`taxi runs` with anything but a command of its own is `taxi runs list`."""
+    """The group `taxi runs`, which lists runs unless the first argument is one of its commands."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if not args or (args[0] not in self.commands and args[0] != "--help"):
@@ -36,7 +36,7 @@ Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="In UTC.")
 ]
 DataLike = Annotated[
-    str | None, typer.Option("--data", metavar="TEXT", help="Part of the data's address, or the points' fingerprint.")
+    str | None, typer.Option("--data", metavar="TEXT", help="Part of the data's address, or of its fingerprint.")
 ]
 
 app = typer.Typer(
@@ -73,12 +73,12 @@ def list_runs(
     elif wanted == RunFilter(limit=limit):
         typer.echo(f"no runs in {folder or settings.runs_dir}/; start one with: taxi compare")
     else:
-        typer.echo("no run is like that")
+        typer.echo("no run matches")
 
 
 @app.command("trials")
 def list_trials(
-    adapter: Annotated[str, typer.Argument(metavar="ADAPTER", help="Whose trials.")],
+    adapter: Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter.")],
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="The newest N.")] = 100,
     json: Json = False,
@@ -102,11 +102,11 @@ def list_trials(
 
 @app.command("compare")
 def compare_two(
-    first: Annotated[str, typer.Argument(metavar="A", help="Folder or run id; its beginning is enough.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Folder or run id; its beginning is enough.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="Folder or run id; the start of it is enough.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Folder or run id; the start of it is enough.")],
     json: Json = False,
 ) -> None:
-    """Put two runs of the same data on the same machine side by side. Unlike ones are refused."""
+    """Compare two runs of the same data on the same machine. Different ones are refused."""
     from rich.console import Console
 
     from taxi_mlops.runs.run_pair import RunPair, compare_runs
@@ -125,21 +125,19 @@ def compare_two(
     for run, names in (("the 1st", pair.only_first), ("the 2nd", pair.only_second)):
         if names:
             console.print(f"only in {run}: {', '.join(names)}")
-    console.print(
-        "\nIntervals hold what the repeats tell; what else changed on the host between the two runs, they do not."
-    )
+    console.print("\nIntervals cover the spread of the repeats, not changes of the host between the two runs.")
 
 
 @app.command("analyze")
 def analyze_runs(
-    named: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or run ids; a beginning is enough.")],
+    named: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or run ids; the start is enough.")],
     points: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Forecast the cost of so many. [default: 10 × the largest]")
+        int | None, typer.Option(min=1, metavar="N", help="Size to forecast the cost of. [default: 10 × the largest]")
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the plots, too.")] = None,
     json: Json = False,
 ) -> None:
-    """Take runs on one machine together: how cost grows with points, and who is fast on all workloads."""
+    """Analyse runs of one machine together: how cost grows with points, and who is fast on all workloads."""
     from rich.console import Console
 
     from taxi_mlops.evaluation.workloads import AcrossWorkloads
@@ -182,7 +180,7 @@ def follow(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the page with all plots.")] = None,
     json: Json = False,
 ) -> None:
-    """Follow every adapter on every workload over the store's runs, and tell what got worse."""
+    """Show the trend of every adapter on every workload over the store's runs, and regressions."""
     from rich.console import Console
 
     from taxi_mlops.pipeline.aggregate import write_trends
@@ -260,8 +258,8 @@ def _relative(folder: Path) -> str:
 
 
 def _side_by_side(pair: RunPair) -> Table:
-    figures = ("fit, 1st", "fit, 2nd", "2nd : 1st [95 %]", "memory", "clusters")
-    table = plain_table("adapter", *figures, right=figures)
+    columns = ("fit, 1st", "fit, 2nd", "2nd : 1st [95 %]", "memory", "clusters")
+    table = plain_table("adapter", *columns, right=columns)
     table.columns[0].no_wrap = True
     for adapter in pair.adapters:
         table.add_row(*_cells(adapter))

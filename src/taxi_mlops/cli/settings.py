@@ -1,4 +1,4 @@
-"""`taxi settings`: what can be set, and what is in force."""
+"""`taxi settings`: show every setting and its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxi setup`: tables, buckets and deployments on the services that the settings name."""
+"""`taxi setup`: create tables, buckets and deployments on the configured services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def setup(
         list[str] | None, typer.Argument(metavar="[PART…]", help="experiments, buckets, deployments. [default: all]")
     ] = None,
 ) -> None:
-    """Prepare the services that the settings name: tables, buckets, work pool, deployments. Again changes nothing."""
+    """Prepare the configured services: tables, buckets, work pool, deployments. Repeating it changes nothing."""
     from taxi_mlops.errors import UsageError
     from taxi_mlops.flows.setup import Part, set_up
     from taxi_mlops.settings import load_settings
@@ -26,5 +26,5 @@ def setup(
         typer.secho(f"{done.part}: {done.said}", fg=typer.colors.RED if done.failed else None, err=done.failed)
         failed |= done.failed
     if failed:
-        typer.echo("what failed, and what to do about it: taxi doctor", err=True)
+        typer.echo("for the reason and what to do: taxi doctor", err=True)
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`taxi stack`: the services as processes of this machine."""
+"""`taxi stack`: run the services as processes of this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taxi_mlops.stack.native import Stack
 
 app = typer.Typer(
-    help="Bring the services up and down: PostgreSQL, Redis, an object store, Prefect, MLflow.", no_args_is_help=True
+    help="Start and stop the services: PostgreSQL, Redis, an object store, Prefect, MLflow.", no_args_is_help=True
 )
 
 Folder = Annotated[Path, typer.Option("--dir", metavar="DIR", help="The stack's folder.")]
@@ -29,11 +29,11 @@ def up(
     folder: Folder = DEFAULT,
     services: Annotated[str, typer.Option(metavar="A,B,…", help="Only these, and what they need. [default: all]")] = "",
 ) -> None:
-    """Start the services, wait until each answers, and write DIR/settings.toml. What is up already stays as it is."""
+    """Start the services, wait until each answers, and write DIR/settings.toml. Running services stay as they are."""
     from taxi_mlops.errors import UsageError
 
     if not native:
-        raise UsageError("say --native for processes of this machine; the containers come up by: make stack-up")
+        raise UsageError("use --native for processes of this machine; for containers: make stack-up")
     stack = _stack(folder)
     stack.up([name for name in services.split(",") if name], typer.echo)
     typer.echo(f"settings: export TAXI_SETTINGS={stack.folder.settings_file}")
@@ -47,7 +47,7 @@ def down(folder: Folder = DEFAULT) -> None:
 
 @app.command()
 def status(folder: Folder = DEFAULT, json: Json = False) -> None:
-    """Show how each service is. Ends with 1 where one is not up."""
+    """Show the state of each service. The exit code is 1 if one is not up."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -68,7 +68,7 @@ def status(folder: Folder = DEFAULT, json: Json = False) -> None:
             table.add_row(each.name, state, each.version, each.address, latency, memory, escape(each.problem or ""))
         console = Console(highlight=False)
         if not console.is_terminal:
-            console.width = 200  # for whatever reads it, a line is a service
+            console.width = 200  # in a pipe, one line for each service
         console.print(table if found else f"no stack in {folder}")
     if not found or any(not each.up for each in found):
         raise typer.Exit(1)
@@ -78,8 +78,8 @@ def status(folder: Folder = DEFAULT, json: Json = False) -> None:
 def logs(
     names: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE…]", help="[default: all]")] = None,
     folder: Folder = DEFAULT,
-    lines: Annotated[int, typer.Option(min=0, help="How many of the last lines.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
+    lines: Annotated[int, typer.Option(min=0, help="Number of lines.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until interrupted.")] = False,
 ) -> None:
     """Show the last lines of the services' logs."""
     import subprocess

@@ -1,4 +1,4 @@
-"""`taxi sweep`: a grid of parameters and sizes, every cell a comparison; go on with one, or share one."""
+"""`taxi sweep`: run a grid of parameters and sizes, every cell a comparison; resume a sweep, or share one."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _show(result: SweepResult, folder: SweepFolder, json: bool) -> None:
     Console(highlight=False).print(render(result))
     files = (
         (folder.report, "heat maps and the front: open it in a browser"),
-        (folder.result, "all figures"),
+        (folder.result, "all values"),
         (folder.cells, "a run folder for each cell, with its report"),
-        (folder.document, "runs the same again: taxi sweep --spec …"),
+        (folder.document, "repeats the sweep: taxi sweep --spec …"),
     )
     print_files(folder.path, files)

@@ -1,1 +1,4 @@
-"""Contract suites and oracles that others can run too."""
+"""Test suites for adapters and recorders, in this repository and elsewhere, and a brute-force oracle.
+
+Requires pytest. `sample_runs` and `sample_store` write small runs to test with.
+"""

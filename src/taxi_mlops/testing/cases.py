@@ -1,4 +1,4 @@
-"""Workloads on which implementations of DBSCAN go wrong: corner cases, ties, and places where the earth is not flat."""
+"""Workloads that reveal errors of DBSCAN implementations: corner cases, ties, and the curvature of the earth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.domain import FloatArray, Parameters, Points, Provenance, Workload
 
 EPS = 50.0
-"""Metres; the eps of all cases that have no reason for another."""
+"""Metres; the eps of all cases without a reason for another."""
 
 SANTIAGO = (-33.45, -70.66)
 
@@ -29,7 +29,7 @@ class Case:
 
 
 def make_points(latitude: ArrayLike, longitude: ArrayLike, weight: ArrayLike | None = None) -> Points:
-    """Points in degrees whose arrays cannot be written to."""
+    """Return points in degrees with read-only arrays."""
     frozen = _frozen(latitude), _frozen(longitude), None if weight is None else _frozen(weight)
     n = len(frozen[0])
     provenance = Provenance(uri="conformance", schema="generated", data_version="1", rows_read=n, rows_used=n)
@@ -48,7 +48,7 @@ def around(
     origin: tuple[float, float] = SANTIAGO,
     weight: ArrayLike | None = None,
 ) -> Points:
-    """Points at so many metres east and north of a place, be it a pole; a plane bent round the earth there."""
+    """Return points at so many metres east and north of a place, also at a pole, by rotating them there."""
     degrees = np.degrees(1.0 / EARTH_RADIUS_METRES)
     up, y, axis = unit_sphere(np.multiply(north, degrees), np.multiply(east, degrees)).T  # around (0, 0)
     cosine, sine = np.cos(np.radians(origin[0])), np.sin(np.radians(origin[0]))
@@ -59,12 +59,12 @@ def around(
 
 
 def unweighted_cases() -> tuple[Case, ...]:
-    """Every case in which each point counts once."""
+    """Return every case in which each point counts once."""
     return (*_degenerate_cases(), *_shape_cases(), *_tie_cases(), *_earth_cases())
 
 
 def weighted_cases() -> tuple[Case, ...]:
-    """Weights instead of repetitions, and weights that are fractions (of powers of two, so that sums are exact)."""
+    """Return cases with weights for repetitions, and with fractions (of powers of two, so that sums are exact)."""
     random = np.random.default_rng(5)
     east, north = _blobs(random, 250)
     return (
@@ -127,8 +127,8 @@ def _tie_cases() -> tuple[Case, ...]:
         _case("meridian just beyond eps", _meridian(30, EPS * (1 + 1e-8)), min_samples=2),
         _case("clusters that nearly touch", around(touching, np.zeros(16)), min_samples=3),
         # Their degrees are equal in float32.
-        _case("closer than float32 tells", around(metre_apart, np.zeros(40)), min_samples=2, eps=0.5),
-        _case("as close as float32 does not tell", around(metre_apart, np.zeros(40)), min_samples=2, eps=0.7),
+        _case("closer than float32 resolves", around(metre_apart, np.zeros(40)), min_samples=2, eps=0.5),
+        _case("as close as float32 does not resolve", around(metre_apart, np.zeros(40)), min_samples=2, eps=0.7),
         _case("millimetres", around(metre_apart / 100, np.zeros(40)), min_samples=3, eps=0.015),
     )
 
@@ -168,7 +168,7 @@ def _meridian(n: int, spacing: float) -> Points:
 
 
 def _blobs(random: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]:
-    """Four blobs of different density and some noise, in 3 km by 3 km, shuffled; metres."""
+    """Return four blobs of different density and some noise, in 3 km by 3 km, shuffled; metres."""
     centres = np.array([[500, 500], [900, 2_500], [2_400, 800], [2_450, 900]], dtype=np.float64)
     widths = np.array([30.0, 80.0, 40.0, 40.0])
     which = random.integers(0, 4, n - n // 5)
@@ -178,7 +178,7 @@ def _blobs(random: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]
 
 
 def _two_stands_and_a_passer_by() -> Points:
-    """Two stands of five points 96 m apart, and a point within eps of both that is no core point itself."""
+    """Return two stands of five points 96 m apart, and a point within eps of both that is not a core point."""
     stand = np.array([[0, 0], [-8, 0], [-12, 0], [-8, 8], [-8, -8]], dtype=np.float64)
     metres = np.concatenate((stand, [[48, 0]], -stand + [96, 0]))
     return around(metres[:, 0], metres[:, 1])

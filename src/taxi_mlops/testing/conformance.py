@@ -1,15 +1,15 @@
-"""The suite that every adapter passes, ours and yours. In a test of your own:
+"""The test suite for adapters. Use it in a test of your own:
 
     from taxi_mlops.testing.conformance import AdapterConformance
 
     class TestMine(AdapterConformance):
         adapter = MyAdapter()
 
-An adapter that says `exact` must find the clustering that DBSCAN's definition gives; all must answer in shape, leave
-the points alone, and say clearly what they cannot do.
+An adapter with `exact` must find the clustering of DBSCAN's definition. All must return valid clusterings, leave the
+points unchanged, and report clearly what they do not support.
 """
 
-# ruff: noqa: S101 - a suite is made of asserts
+# ruff: noqa: S101 - a test suite consists of asserts
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RESOURCES = Resources(threads=2)
 
 
 class AdapterConformance:
-    """Derive a test class and give it an `adapter`."""
+    """Derive a test class from it, with an attribute `adapter`."""
 
     adapter: ClassVar[Adapter]
 
@@ -45,7 +45,7 @@ class AdapterConformance:
         if isinstance(self.adapter, Closes):
             self.adapter.close()
 
-    def test_says_who_it_is(self) -> None:
+    def test_describes_itself(self) -> None:
         info = self.adapter.info
         assert info.name, "info.name is empty"
         assert info.version, "info.version is empty"
@@ -116,7 +116,7 @@ class AdapterConformance:
         self._check_same(PLAIN.workload, clustering, self._cluster(PLAIN.workload))
 
     def _check_same(self, workload: Workload, first: Clustering, second: Clustering) -> None:
-        """Assert that two answers are one: as clusterings of DBSCAN, or else (not exact) in every label."""
+        """Assert that two answers are equal: as clusterings of DBSCAN, or, if not exact, in every label."""
         if self.adapter.info.exact:
             result = check_equivalence(workload.points, workload.parameters, first, second)
             assert result.verdict is Verdict.EQUAL, result
@@ -124,7 +124,7 @@ class AdapterConformance:
             np.testing.assert_array_equal(renumbered(first.labels), renumbered(second.labels))
 
     def _cluster(self, workload: Workload) -> Clustering:
-        """Go the way of a trial; skips what the adapter says it cannot do."""
+        """Cluster like a trial; skips what the adapter does not support."""
         reason = self.adapter.unsupported(workload)
         if reason is not None:
             pytest.skip(f"unsupported: {reason}")
@@ -134,7 +134,7 @@ class AdapterConformance:
 
 
 def check_shape(points: Points, clustering: Clustering) -> None:
-    """Assert what every answer keeps to: data types, shapes, numbering, and core points that are in clusters."""
+    """Assert data types, shapes, numbering, and that core points are in clusters."""
     labels, core_mask = clustering.labels, clustering.core_mask
     assert isinstance(labels, np.ndarray), f"labels are {type(labels).__name__}, not a numpy array"
     assert labels.dtype == np.int32, f"labels are {labels.dtype}, not int32"
@@ -150,13 +150,13 @@ def check_shape(points: Points, clustering: Clustering) -> None:
 
 
 def check_exact(workload: Workload, expected: Clustering, clustering: Clustering) -> None:
-    """Assert that it is the clustering of DBSCAN, but for pairs of points that are at eps within rounding."""
+    """Assert the clustering of DBSCAN, except for pairs of points that are at eps within rounding."""
     result = check_equivalence(workload.points, workload.parameters, expected, clustering)
     assert result.verdict in {Verdict.EQUAL, Verdict.EQUAL_WITHIN_ROUNDING}, result
 
 
 def renumbered(labels: LabelArray) -> LabelArray:
-    """The same clusters, each called by its first point; noise stays noise."""
+    """Return the same clusters, each numbered by its first point; noise stays noise."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     called: LabelArray = np.where(labels == NOISE, NOISE, first[inverse]).astype(np.int32)
     return called
@@ -164,7 +164,7 @@ def renumbered(labels: LabelArray) -> LabelArray:
 
 @cache
 def oracle(case: Case) -> Clustering:
-    """What DBSCAN's definition gives for the case; computed once."""
+    """Return the clustering of DBSCAN's definition for the case; computed once."""
     points, parameters = case.workload.points, case.workload.parameters
     return brute_force_dbscan(
         points.latitude, points.longitude, parameters.eps_metres, parameters.min_samples, points.weight

@@ -1,4 +1,4 @@
-"""The ground truth of the tests: DBSCAN by its definition, over all pairs of points."""
+"""DBSCAN by its definition, over all pairs of points: the ground truth of tests."""
 
 from __future__ import annotations
 

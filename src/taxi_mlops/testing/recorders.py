@@ -1,4 +1,4 @@
-"""The contract that every recorder keeps, ours and yours. In a test of your own:
+"""The test suite for recorders. Use it in a test of your own:
 
     from taxi_mlops.testing.recorders import RecorderContract
 
@@ -6,11 +6,11 @@
         @pytest.fixture
         def recorder(self): ...
 
-A recorder takes in what a run folder tells, whatever happened in the run; it takes each run once, however often it is
-fed; it says in one line why it could not, and gives no password away.
+A recorder records the files of a run folder, whatever the outcome of the run; it records each run once, however often
+it is called; it raises an error in one line, without passwords.
 """
 
-# ruff: noqa: S101 - a suite is made of asserts
+# ruff: noqa: S101 - a test suite consists of asserts
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from taxi_mlops.recording.base import RecordedRun, Recorder
 from taxi_mlops.testing.sample_runs import BEGUN, make_run
 
 PASSWORD = "p4ss/w@rd"  # noqa: S105 - it opens nothing
-"""What `broken` must have in its address, and must never show."""
+"""The password in the address of `broken`, which must never be shown."""
 
 Contents = Callable[[], Mapping[str, object]]
 
 
 class RecorderContract:
-    """Derive a test class and give it three fixtures."""
+    """Derive a test class from it, with three fixtures."""
 
     @pytest.fixture
     def recorder(self) -> Recorder:
-        """The recorder, of a place that holds nothing yet."""
+        """Return the recorder of an empty place."""
         raise NotImplementedError("give the contract a fixture `recorder`")
 
     @pytest.fixture
     def contents(self, recorder: Recorder) -> Contents:
-        """Reads back all that the place holds, by run id, in a form that can be compared; times of recording too."""
+        """Return everything that the place contains, by run id, in a comparable form; times of recording too."""
         raise NotImplementedError("give the contract a fixture `contents`")
 
     @pytest.fixture
     def broken(self) -> Recorder:
-        """A recorder of a place that cannot be used, with `PASSWORD` in its address."""
+        """Return a recorder of a place that cannot be used, with `PASSWORD` in its address."""
         raise NotImplementedError("give the contract a fixture `broken`")
 
-    def test_says_who_it_is_and_where(self, recorder: Recorder) -> None:
+    def test_describes_itself(self, recorder: Recorder) -> None:
         assert recorder.name, "name is empty"
         assert recorder.target, "target is empty"
 
-    def test_a_run_of_every_outcome_is_taken_in(self, recorder: Recorder, contents: Contents, tmp_path: Path) -> None:
+    def test_a_run_of_every_outcome_is_recorded(self, recorder: Recorder, contents: Contents, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         recorder.record(run)
         assert list(contents()) == [run.run_id]
 
-    def test_a_run_of_several_workloads_is_taken_in(
+    def test_a_run_of_several_workloads_is_recorded(
         self, recorder: Recorder, contents: Contents, tmp_path: Path
     ) -> None:
         alone, several = make_run(tmp_path / "alone"), make_run(tmp_path / "several", "several", sizes=(100, 300))
@@ -83,13 +83,13 @@ class RecorderContract:
         assert set(both) == {first.run_id, second.run_id}
         assert both[first.run_id] == alone[first.run_id]
 
-    def test_a_run_whose_results_changed_takes_its_own_place(
+    def test_a_run_whose_results_changed_replaces_its_record(
         self, recorder: Recorder, contents: Contents, tmp_path: Path
     ) -> None:
         run = make_run(tmp_path / "run")
         recorder.record(run)
         before = contents()
-        write_atomically(run.folder.report, "<!doctype html><title>Made anew</title>")
+        write_atomically(run.folder.report, "<!doctype html><title>Made again</title>")
         recorder.record(RecordedRun.read(run.folder))
         after = contents()
         assert set(after) == {run.run_id}

@@ -1,4 +1,4 @@
-"""Small runs that have ended, as files in a folder, for tests of whatever is fed from one."""
+"""Write small runs that have ended, for tests of whatever reads them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_run(
     uri: str = "/data/santiago.parquet",
     sizes: tuple[int, ...] = (),
 ) -> RecordedRun:
-    """Write a run of every kind of outcome into a new folder, and read it back. Its files hold no real labels.
+    """Write a run with every kind of outcome into a new folder, and read it. Its label files are not real ones.
 
     slowness: a factor on all timings. sizes: of samples of its 1,000 points; costs grow with them.
     """

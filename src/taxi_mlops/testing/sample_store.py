@@ -1,4 +1,4 @@
-"""Many rows in an experiment store, for tests and measurements of how they are found."""
+"""Fill an experiment store with many rows, for tests and benchmarks of queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def fill_store(connection: Connection, *, comparisons: int, adapters: int, trials: int) -> None:
-    """Put so many runs into an empty store, an hour apart, of that many adapters with that many trials each."""
+    """Insert so many runs into an empty store, an hour apart, of so many adapters with so many trials each."""
     common = {
         "recorded_at": BEGUN,
         "content": "",

@@ -41,7 +41,7 @@ NAMES = {
         ("a rule of thumb, which --threads overrides", "a rule of thumb, which threads overrides"),
         ("they were taken as X, as --crs says", "they were taken as X, as crs says"),
         ("(--sample) fewer", "(sample) fewer"),
-        ("go on with: taxi compare --resume runs/a", "go on with: taxi compare --resume runs/a"),
+        ("resume with: taxi compare --resume runs/a", "resume with: taxi compare --resume runs/a"),
     ],
 )  # fmt: skip
 def test_flags_become_keyword_arguments(message, expected):

@@ -161,7 +161,7 @@ def refusing_no_points(workload: Workload) -> Clustering:
         (with_eps(1 + 2e-8), "case meridian just beyond eps"),
         (with_eps(1 + 2e-6), "case clusters that nearly touch"),
         (not_counting_itself, "case all coincident"),
-        (in_float32, "case as close as float32 does not tell"),
+        (in_float32, "case as close as float32 does not resolve"),
         (on_a_flat_map, "case the north pole"),
         (on_a_flat_map, "case across the antimeridian"),
         (on_a_flat_map, "case towns all over the earth"),
@@ -193,7 +193,7 @@ def test_a_second_answer_that_differs_is_caught() -> None:
 def test_an_adapter_that_hides_what_it_is_is_caught() -> None:
     adapter = OracleAdapter()
     adapter.info = replace(OracleAdapter.info, exact=False, note="")
-    assert "test_says_who_it_is" in failures(adapter)
+    assert "test_describes_itself" in failures(adapter)
 
 
 @pytest.mark.parametrize("reason", [None, ""])
