@@ -1,6 +1,6 @@
-"""What an administrator makes for the platform: buckets and users of the object store, MLflow's user.
+"""Create what needs an administrator: buckets and users of the object store, MLflow's user.
 
-The processes of `taxi stack` are given it by their services; containers run it as one-shot services:
+In `taxi stack` the services call it; containers run it as one-shot services:
 
     python -m taxi_mlops.stack.administration object-store|mlflow      (secrets come from the environment)
 """
@@ -25,14 +25,14 @@ from taxi_mlops.storage.objects import TRIPS_BUCKET
 ADMINISTRATOR = "administrator"
 ARTIFACTS_BUCKET = "mlflow-artifacts"
 BUCKETS = {"taxi": TRIPS_BUCKET, "mlflow": ARTIFACTS_BUCKET}
-"""Each user of the object store, and the bucket that is all it may use."""
+"""Each user of the object store, with the only bucket that it may use."""
 MLFLOW_USER = "taxi"
 
 _ADMIN_SECONDS = 30.0
 
 
 def object_store_client(url: str, secret_key: str) -> ObjectStore:
-    """A connection as the administrator of the object store."""
+    """Return a connection as the administrator of the object store."""
     return ObjectStore(
         Settings(
             object_store_url=HttpUrl(url),
@@ -44,14 +44,14 @@ def object_store_client(url: str, secret_key: str) -> ObjectStore:
 
 
 def make_buckets(url: str, secret_key: str) -> None:
-    """Make the buckets, with versions. Raises TaxiError."""
+    """Create the buckets, with versioning. Raises TaxiError."""
     client = object_store_client(url, secret_key)
     for bucket in BUCKETS.values():
         ensure_bucket(client, bucket)
 
 
 def make_minio_users(url: str, secret_key: str, users: Mapping[str, str]) -> None:
-    """Make MinIO's users by name, with their secret keys and policies. Raises ServiceError."""
+    """Create MinIO's users by name, with their secret keys and policies. Raises ServiceError."""
     import urllib3
     from minio import MinioAdmin
     from minio.credentials.providers import StaticProvider
@@ -74,7 +74,7 @@ def make_minio_users(url: str, secret_key: str, users: Mapping[str, str]) -> Non
 
 
 def make_mlflow_user(url: str, administrator_password: str, password: str) -> None:
-    """Make the user that runs are recorded as, who is no administrator. Raises ServiceError."""
+    """Create the user that records runs, who is not an administrator. Raises ServiceError."""
     import httpx
 
     users = f"{url.rstrip('/')}/api/2.0/mlflow/users"

@@ -1,9 +1,9 @@
-"""MLflow's command, whose server shows its metrics where it is told to, to whoever can reach that:
+"""Run MLflow's command, and serve its server's metrics at a given address, without authentication:
 
     MLFLOW_EXPOSE_PROMETHEUS=FOLDER python -m taxi_mlops.stack.mlflow_server 127.0.0.1:9466 server --app-name basic-auth
 
-MLflow shows them beside its pages too, but with authentication to its administrator alone, and who scrapes metrics
-need not be that. Its server leaves them in the folder, as files that any process can read.
+MLflow serves them beside its pages too, but to its administrator alone, and Prometheus need not be that. Its server
+writes them to the folder, as files that any process can read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 
 def main() -> None:
-    """The first argument is where to listen; the others are MLflow's."""
+    """Serve metrics at the address of the first argument, and run MLflow with the others."""
     host, _, port = sys.argv.pop(1).rpartition(":")
     folder = Path(os.environ["MLFLOW_EXPOSE_PROMETHEUS"])
     folder.mkdir(parents=True, exist_ok=True)

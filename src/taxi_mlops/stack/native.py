@@ -1,4 +1,4 @@
-"""Bringing a stack of plain processes up and down."""
+"""Start and stop a stack of plain processes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BY_NAME = {service.name: service for service in SERVICES}
 _LOG_LINES = 5
 _LOCK_SECONDS = 300.0
 _RETRY_SECONDS = 5.0
-"""For how long a service may end within a second of each start."""
+"""How long a service may fail within a second of each start."""
 
 
 class ServiceStatus(BaseModel):
-    """How a service is. Seconds are of one question; bytes are the memory of all its processes."""
+    """The state of a service. Seconds: of one probe. Bytes: the memory of all its processes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,10 +57,10 @@ class Stack:
     def up(
         self, names: Sequence[str] = (), notify: Callable[[str], None] = lambda _: None, *, launcher: Sequence[str] = ()
     ) -> None:
-        """Bring up these services, those that they need, and those that this folder had before; wait for each.
+        """Start these services, their dependencies, and those that this folder had before; wait for each.
 
-        names: none for all whose programs are installed. tell: is given a line for each service, up or left out.
-        launcher: see `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError where one is not
+        names: none for all whose programs are installed. notify: called with a line for each service, started or left
+        out. launcher: see `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError if one is not
         installed or does not start.
         """
         self._at_home()
@@ -79,7 +79,7 @@ class Stack:
                 self.folder.renew_ports(service.name)
                 service.prepare(self.folder)
             programs = {service.name: service.program(self.folder) for service in services}
-            # Of those that run, too: what Prometheus is to scrape is in a file that it reads again.
+            # Of running ones too: the targets of Prometheus are in a file that it reads again.
             for service in services:
                 self._write_files(service, programs[service.name])
             self._write_settings(services)
@@ -94,19 +94,19 @@ class Stack:
                 Supervisor(self.folder).shut_down()
 
     def status(self) -> tuple[ServiceStatus, ...]:
-        """Ask each service of this stack how it is."""
+        """Probe each service of this stack."""
         processes = _processes(Supervisor(self.folder))
         return tuple(
             self._status(service, processes.get(service.name)) for service in _in_order(self.folder.services())
         )
 
     def logs(self, names: Sequence[str] = ()) -> tuple[Path, ...]:
-        """The log files of these services, or of all."""
+        """Return the log files of these services, or of all."""
         services = _in_order(names, needed=False) if names else _in_order(self.folder.services())
         return tuple(path for service in services if (path := self.folder.log(service.name)).is_file())
 
     def _start(self, services: Sequence[Service], supervisor: Supervisor, notify: Callable[[str], None]) -> None:
-        """Start each service once those that it depends on answer, several at a time."""
+        """Start each service once its dependencies answer, several at a time."""
         order = _sorter(services)
         order.prepare()
         begun: dict[str, float] = {}
@@ -186,7 +186,7 @@ class Stack:
         return (self.folder.path / "secrets").is_dir()
 
     def _at_home(self) -> None:
-        """Refuse a folder that is somebody else's."""
+        """Raise UsageError for a folder that is not a stack's."""
         path = self.folder.path
         if path.exists() and not self._is_made() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is not empty, and no stack's; choose another --dir")
@@ -202,7 +202,7 @@ class Stack:
 
 
 def _all_that_can_be_started(notify: Callable[[str], None]) -> tuple[str, ...]:
-    """Every service whose program, and those of the services that it needs, are here; a line for each other."""
+    """Return the services whose programs, and those of their dependencies, are installed; report the others."""
     left_out = {service.name: reasons for service in SERVICES if (reasons := missing([service.name]))}
     for name, reasons in left_out.items():
         notify(f"{name} is left out: {'; '.join(reasons)}")
@@ -210,7 +210,7 @@ def _all_that_can_be_started(notify: Callable[[str], None]) -> tuple[str, ...]:
 
 
 def missing(names: Sequence[str]) -> tuple[str, ...]:
-    """Why these services, or those that they need, cannot be started here; empty if they can."""
+    """Return why these services, or their dependencies, cannot be started here; empty if they can."""
     return tuple({reason: None for service in _in_order(names) if (reason := service.missing())})
 
 
@@ -219,7 +219,7 @@ def _sorter(services: Sequence[Service]) -> TopologicalSorter[str]:
 
 
 def _in_order(names: Sequence[str], *, needed: bool = True) -> tuple[Service, ...]:
-    """The services of these names, after those that they depend on. Raises UsageError for one that is unknown."""
+    """Return the services of these names, after their dependencies. Raises UsageError for an unknown one."""
     unknown = [name for name in names if name not in _BY_NAME]
     if unknown:
         raise UsageError(f"no service {unknown[0]!r}; there are {', '.join(_BY_NAME)}")
@@ -234,7 +234,7 @@ def _processes(supervisor: Supervisor) -> dict[str, Process]:
 
 
 def _memory(pid: int) -> int:
-    """Bytes of a process and all its children; what they share counts once."""
+    """Return the memory of a process and all its children in bytes; shared memory counts once."""
     try:
         process = psutil.Process(pid)
         processes = (process, *process.children(recursive=True))

@@ -1,4 +1,4 @@
-"""Questions that several services are asked. As a container's health check: python -m taxi_mlops.stack.probes URL"""
+"""Probes of services. As a container's health check: python -m taxi_mlops.stack.probes URL"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 def get(url: str, *, user: tuple[str, str] | None = None, timeout: float = TIMEOUT_SECONDS) -> str:
-    """The answer to an HTTP request. Raises ServiceError unless it is a success."""
+    """Return the response to an HTTP request. Raises ServiceError unless it is a success."""
     import httpx
 
     try:

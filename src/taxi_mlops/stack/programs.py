@@ -1,4 +1,4 @@
-"""Where the services' programs are, and which versions."""
+"""Find the programs of services, and their versions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from taxi_mlops.errors import ServiceError
 from taxi_mlops.stack.configuration import deploy_folder
 
 INSTALL = f"sh {deploy_folder() / 'native' / 'install.sh'}"
-"""Gets every program; named in messages."""
+"""Installs every program; named in messages."""
 INSTALL_SERVERS = "pip install 'taxi-mlops[stack]'"
-"""Gets those that are Python packages."""
+"""Installs those that are Python packages."""
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+|DEVELOPMENT\S*|RELEASE\S*")
 _TIMEOUT_SECONDS = 30.0
 
 
 def find_program(name: str) -> str | None:
-    """The program's path: of this environment, on PATH, or where Debian keeps those that are not on it."""
+    """Return the program's path: of this environment, on PATH, or in Debian's folders that are not on it."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parts[-2]), reverse=True)
     folders = [Path(sys.executable).parent, *os.get_exec_path(), *debian, "/usr/sbin", Path.home() / "go" / "bin"]
     return shutil.which(name, path=os.pathsep.join(str(folder) for folder in folders))
 
 
 def program(*names: str) -> str:
-    """The path of the program, which is called by one of these names. Raises ServiceError where it is not installed."""
+    """Return the path of the program, which has one of these names. Raises ServiceError if it is not installed."""
     found = next(filter(None, map(find_program, names)), None)
     if found is None:
         raise ServiceError(f"{names[0]} is not installed; {INSTALL} gets it")
@@ -39,7 +39,7 @@ def program(*names: str) -> str:
 
 @cache
 def program_version(path: str, option: str = "--version") -> str:
-    """What the program says its version is, given this option."""
+    """Return the version that the program prints with this option."""
     done = subprocess.run(  # noqa: S603 - a program that we found ourselves
         [path, option], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
     )

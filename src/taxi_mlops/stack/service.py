@@ -1,4 +1,4 @@
-"""What a service of the stack is. Each is one file in `services/`, and one line in its registry."""
+"""The base classes of services. Each service is one module in `services/`, and one line in its registry."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from taxi_mlops.stack.programs import INSTALL, find_program, program, program_ve
 
 @dataclass(frozen=True)
 class Program:
-    """A process to start, and what it needs. `command` is seen by every user of the machine: no secret goes there.
+    """A process to start. `command` is visible to every user of the machine: it must not contain secrets.
 
     environment: added to a bare one (PATH, HOME, the locale), not to the caller's.
     files: path below the service's folder → content; written with mode 600 before each start.
-    user: to run as where the supervisor is root; None for the same.
+    user: to run as if the supervisor is root; None for the same.
     """
 
     command: tuple[str, ...]
@@ -30,7 +30,7 @@ class Program:
 
 
 class Service(ABC):
-    """One service. Its data lie in `stack.data(name)`; its ports and secrets are made on first use and kept."""
+    """One service. Its data are in `stack.data(name)`; its ports and secrets are created on first use and kept."""
 
     name: ClassVar[str]
     depends_on: ClassVar[tuple[str, ...]] = ()
@@ -39,40 +39,40 @@ class Service(ABC):
 
     @abstractmethod
     def missing(self) -> str | None:
-        """Why it cannot be started here, in one line, or None."""
+        """Return why it cannot be started here, in one line, or None."""
 
     @abstractmethod
     def version(self, stack: StackFolder) -> str:
-        """Of the program."""
+        """Return the version of the program."""
 
     @abstractmethod
     def program(self, stack: StackFolder) -> Program:
-        """How it is started."""
+        """Return the process to start."""
 
     @abstractmethod
     def probe(self, stack: StackFolder) -> None:
-        """Ask it something that it answers only when it works. Raises ServiceError with one line."""
+        """Send a request that only a working service answers. Raises ServiceError with one line."""
 
     def address(self, stack: StackFolder) -> str:
-        """Where it is reached, without any secret."""
+        """Return the address, without any secret."""
         return stack.listens_at(self.name)
 
     def prepare(self, stack: StackFolder) -> None:  # noqa: B027 - most need nothing
-        """Make what its first start needs. Called before every start; changes nothing the next time."""
+        """Create what the first start needs. Called before every start; repeating it changes nothing."""
 
     def bootstrap(self, stack: StackFolder) -> None:  # noqa: B027 - most need nothing
-        """Make users and the like once it answers. Called at every `up`; changes nothing the next time."""
+        """Create users and the like once the service answers. Called at every `up`; repeating it changes nothing."""
 
     def settings(self, stack: StackFolder) -> Mapping[str, object]:  # noqa: ARG002 - for those that have some
-        """The settings of ours that point at it, by their names in `Settings`."""
+        """Return our settings that refer to it, by their names in `Settings`."""
         return {}
 
 
 class InstalledService(Service):
     """A service whose program comes with the system, not with Python.
 
-    programs: as Debian calls it, and as its publisher does. how_to_get: where it is not installed.
-    version_option: what makes it tell its version.
+    programs: its names, Debian's and its publisher's. how_to_get: advice if it is not installed.
+    version_option: the option that prints its version.
     """
 
     programs: ClassVar[tuple[str, ...]]
@@ -81,7 +81,7 @@ class InstalledService(Service):
 
     @property
     def executable(self) -> str:
-        """The path of its program. Raises ServiceError where it is not installed."""
+        """Return the path of its program. Raises ServiceError if it is not installed."""
         return program(*self.programs)
 
     def missing(self) -> str | None:
@@ -94,7 +94,7 @@ class InstalledService(Service):
 
 
 class HttpService(Service):
-    """A service that speaks HTTP. health: the path that is answered well only where it works."""
+    """A service with an HTTP interface. health: a path that succeeds only if the service works."""
 
     health: ClassVar[str]
 

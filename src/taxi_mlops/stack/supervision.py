@@ -1,6 +1,6 @@
-"""The supervisor of a stack's processes: supervisord, reached through a socket in the stack's folder.
+"""Control the supervisor of a stack's processes: supervisord, through a socket in the stack's folder.
 
-It starts services again that end, keeps their logs, and stops them in the reverse of their order.
+It restarts services that end, keeps their logs, and stops them in reverse order.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from taxi_mlops.stack.folder import StackFolder, write_private
 from taxi_mlops.stack.service import Program
 
 MARKER = "TAXI_STACK"
-"""Environment variable that the stack's processes inherit: the stack's identifier."""
+"""Environment variable that the stack's processes inherit, with the id of the stack."""
 
 _START_SECONDS = 20.0
 _KILL_AFTER_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 60.0
 """How long a supervisor may take to end, once its programs are stopped."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE")
-_MAX_SOCKET_PATH = 100  # of a Unix socket's path; the kernel takes 107 bytes, and supervisord adds to it
+_MAX_SOCKET_PATH = 100  # the kernel allows 107 bytes, and supervisord appends to the path
 
 _HEAD = """\
 [unix_http_server]
@@ -75,7 +75,7 @@ stdout_logfile_backups = 1
 
 @dataclass(frozen=True)
 class Process:
-    """A service's process as the supervisor sees it. `pid` is 0 while there is none."""
+    """A service's process as the supervisor reports it. `pid` is 0 while there is none."""
 
     state: str
     pid: int
@@ -87,7 +87,7 @@ class Process:
 
 
 class Supervisor:
-    """The supervisor of one folder. Methods raise ServiceError where it does not answer."""
+    """The supervisor of one folder. Methods raise ServiceError if it does not answer."""
 
     def __init__(self, stack: StackFolder) -> None:
         self._stack = stack
@@ -98,7 +98,7 @@ class Supervisor:
 
     @property
     def alive(self) -> bool:
-        """Whether it answers."""
+        """Return whether it answers."""
         if not self._socket.exists():
             return False
         try:
@@ -108,9 +108,9 @@ class Supervisor:
         return True
 
     def configure(self, programs: Mapping[str, Program]) -> None:
-        """Make these its programs, in this order of starting, itself started where it is not running.
+        """Set its programs, in the order of their start, and start the supervisor if it is not running.
 
-        A running program is left as it is, even if it would be started otherwise now.
+        A running program is not changed, even if it would be started differently now.
         """
         head = _HEAD.format(
             socket=_plain(self._socket),
@@ -132,7 +132,7 @@ class Supervisor:
             self._call("addProcessGroup", name)
 
     def launch(self, prefix: Sequence[str] = ()) -> None:
-        """Start it where it is not running. prefix: a command to start it with, as `setpriv --pdeathsig TERM`."""
+        """Start it if it is not running. prefix: a command to start it with, as `setpriv --pdeathsig TERM`."""
         if self.alive:
             return
         if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
@@ -145,7 +145,7 @@ class Supervisor:
             command,
             environment | {MARKER: self._stack.identifier},
             file_actions=quiet,
-            setsid=True,  # it outlives the command, and Ctrl-C is not for it
+            setsid=True,  # it outlives the command, and does not receive Ctrl-C
         )
         write_private(self._session, str(started))
         deadline = time.monotonic() + _START_SECONDS
@@ -155,29 +155,29 @@ class Supervisor:
             time.sleep(0.05)
 
     def start(self, name: str) -> None:
-        """Start a program; fine if the supervisor has just done so itself."""
+        """Start a program; succeeds if the supervisor has just restarted it."""
         from supervisor.xmlrpc import Faults
 
         self._call("startProcess", name, False, fine=Faults.ALREADY_STARTED)
 
     def stop(self, name: str) -> None:
-        """Stop a program, with all its processes, and wait for it; fine if it does not run."""
+        """Stop a program with all its processes, and wait for it; succeeds if it is not running."""
         from supervisor.xmlrpc import Faults
 
         self._call("stopProcess", name, True, fine=Faults.NOT_RUNNING)
 
     def processes(self) -> dict[str, Process]:
-        """Each program's process, by name."""
+        """Return each program's process, by name."""
+        found = self._call("getAllProcessInfo")
         return {
-            told["name"]: Process(told["statename"], told["pid"], told["spawnerr"] or told["description"])
-            for told in self._call("getAllProcessInfo")
+            one["name"]: Process(one["statename"], one["pid"], one["spawnerr"] or one["description"]) for one in found
         }
 
     def shut_down(self) -> None:
-        """Stop everything, the last started first, and then whatever is left of it.
+        """Stop everything, the last started first, and then what is left of it.
 
-        What a program had started in a session of its own, as Prefect's worker its flow runs, ends with the program:
-        while the services that it needs still answer.
+        Processes in a session of their own, as the flow runs of Prefect's worker, end with their program, while the
+        services that they need still answer.
         """
         if self.alive:
             supervisor = psutil.Process(self._call("getPID"))
@@ -195,11 +195,11 @@ class Supervisor:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """End the processes that a supervisor left behind that was killed."""
+        """End the processes of a supervisor that was killed."""
         self._end(self._left)
 
     def _end(self, found: Callable[[], list[psutil.Process]]) -> None:
-        """End these processes: gently at first, and then whatever is found once more."""
+        """Terminate these processes, and then kill those that are still found."""
         left = found()
         if not left:
             return
@@ -216,13 +216,13 @@ class Supervisor:
         return [process for process in psutil.process_iter() if self._is_ours(process, session)]
 
     def _strays(self, supervisor: psutil.Process) -> list[psutil.Process]:
-        """Those of our processes that no program of the supervisor's is a parent of any more."""
-        ours = self._left()  # first: what is started meanwhile is not in it
+        """Return our processes that are not descendants of a program of the supervisor."""
+        ours = self._left()  # first, so that processes started meanwhile are not included
         supervised = {supervisor, *supervisor.children(recursive=True)}
         return [process for process in ours if process not in supervised]
 
     def _is_ours(self, process: psutil.Process, session: int | None) -> bool:
-        """By the marker. PostgreSQL and Redis write their titles over it: by the session and the folder then."""
+        """Check the marker; PostgreSQL and Redis overwrite it by their titles, so also the session and the folder."""
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 return False
@@ -274,5 +274,5 @@ def _environment(variables: Mapping[str, str]) -> str:
 
 
 def _plain(text: object) -> str:
-    """For supervisord's file, which expands what follows a percent sign."""
+    """Escape text for supervisord's file, which expands percent signs."""
     return str(text).replace("%", "%%")

@@ -1,4 +1,4 @@
-"""Every service of the stack. Another is one file here, and one line below."""
+"""The registry of services. To add one, add a module here, and a line below."""
 
 from taxi_mlops.stack.service import Service
 from taxi_mlops.stack.services.alertmanager import Alertmanager

@@ -1,4 +1,4 @@
-"""Alertmanager, with the receivers whose secrets are set in the stack's folder."""
+"""Alertmanager, with the receivers whose secrets are in the stack's folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Alertmanager(InstalledService, HttpService):
 
 
 def _with_receivers(stack: StackFolder) -> str:
-    """The configuration with a webhook and e-mail where the stack's secrets tell of them."""
+    """Return the configuration with the webhook and e-mail receivers whose secrets exist."""
     document: dict[str, Any] = yaml.safe_load(configuration("alertmanager/alertmanager.yml"))
     [people] = document["receivers"]
     webhook = stack.given_secret(WEBHOOK)
@@ -47,7 +47,7 @@ def _with_receivers(stack: StackFolder) -> str:
             "from": given["alert_email_from"] or given["alert_email_to"],
             "smarthost": given["smtp_smarthost"],
             "send_resolved": True,
-            # To a relay on this host nothing travels that could be read on its way.
+            # To a relay on this host nothing is sent over a network.
             "require_tls": given["smtp_smarthost"].rpartition(":")[0] not in ("localhost", "127.0.0.1"),
         }
         login = {"auth_username": given["smtp_username"], "auth_password": given["smtp_password"]}

@@ -1,4 +1,4 @@
-"""Exporters: of the host, its processes, PostgreSQL, Redis, and our own of flow runs, workers and what waits."""
+"""Exporters: of the host, its processes, PostgreSQL, Redis, and the platform's own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ProcessExporter(_Exporter):
     programs = ("prometheus-process-exporter", "process-exporter")
 
     def program(self, stack: StackFolder) -> Program:
-        # Threads apart, and shared memory to the page, would cost more than they tell.
+        # Metrics by thread, and exact shared memory, would cost more than they are worth.
         options = ("-threads=false", "-gather-smaps=false", "-web.listen-address", stack.listens_at(self.name))
         file = stack.data(self.name) / "process-exporter.yml"
         return Program(

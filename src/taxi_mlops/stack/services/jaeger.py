@@ -1,4 +1,4 @@
-"""Jaeger, which keeps traces, and takes spans by OTLP."""
+"""Jaeger, which stores traces, and receives spans by OTLP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loki, which keeps log records, and takes them by OTLP."""
+"""Loki, which stores log records, and receives them by OTLP."""
 
 from __future__ import annotations
 

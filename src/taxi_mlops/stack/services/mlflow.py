@@ -32,7 +32,7 @@ class Mlflow(HttpService):
         return version("mlflow")
 
     def prepare(self, stack: StackFolder) -> None:
-        # Each process leaves files there; it counts from zero anyway.
+        # Each process leaves files there; counters start at zero anyway.
         shutil.rmtree(_metrics(stack), ignore_errors=True)
 
     def program(self, stack: StackFolder) -> Program:

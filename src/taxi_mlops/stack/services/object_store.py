@@ -1,4 +1,4 @@
-"""The object store: MinIO where its program is installed, else SeaweedFS. A folder keeps the one that it began with."""
+"""The object store: MinIO if its program is installed, else SeaweedFS. A folder keeps the one that it started with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ObjectStore(Service):
         return f"{SEAWEEDFS} {program_version(program('weed'), 'version')}"
 
     def kind(self, stack: StackFolder) -> str:
-        """Which of the two this folder has."""
+        """Return which of the two this folder uses."""
         folder = stack.data(self.name)
         began = next((kind for kind in (MINIO, SEAWEEDFS) if (folder / kind.lower()).is_dir()), None)
         return began or installed_kind() or SEAWEEDFS
@@ -49,11 +49,11 @@ class ObjectStore(Service):
         return Program(
             command=(program("minio"), "server", "--quiet", *ports, *certificates, str(folder / MINIO.lower())),
             environment={
-                "HOME": str(folder),  # it makes a folder there, whatever it is told
+                "HOME": str(folder),  # it creates a folder there in any case
                 "MINIO_ROOT_USER": ADMINISTRATOR,
                 "MINIO_ROOT_PASSWORD": secret_key(stack, ADMINISTRATOR),
                 "MINIO_UPDATE": "off",
-                "MINIO_PROMETHEUS_AUTH_TYPE": "public",  # it tells of sizes and requests, on loopback
+                "MINIO_PROMETHEUS_AUTH_TYPE": "public",  # metrics have sizes and requests, and are on loopback alone
                 "MINIO_BROWSER": "off",
             },
         )
@@ -79,7 +79,7 @@ class ObjectStore(Service):
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "volume.max": 16,
-            "volume.preStopSeconds": 1,  # it waits ten else, for a cluster to notice
+            "volume.preStopSeconds": 1,  # the default of ten is for a cluster to notice
             "master.volumeSizeLimitMB": 256,
             "master.volumePreallocate": "false",
         }
@@ -122,22 +122,22 @@ _SEAWEEDFS_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "
 
 
 def installed_kind() -> str | None:
-    """Which of the two a new folder gets; None where neither is installed."""
+    """Return which of the two a new folder gets; None if neither is installed."""
     return MINIO if find_program("minio") else SEAWEEDFS if find_program("weed") else None
 
 
 def object_store_url(stack: StackFolder) -> str:
-    """Where it is served."""
+    """Return its URL."""
     return f"http://{stack.listens_at(ObjectStore.name)}"
 
 
 def secret_key(stack: StackFolder, user: str) -> str:
-    """The secret key of a user, whose access key is the name."""
+    """Return the secret key of a user, whose access key is the name."""
     return stack.secret(f"object_store_{user}_secret_key")
 
 
 def _identities(stack: StackFolder) -> list[dict[str, object]]:
-    """SeaweedFS's users."""
+    """Return SeaweedFS's users."""
     actions = {user: [f"{action}:{bucket}" for action in ("Read", "Write", "List")] for user, bucket in BUCKETS.items()}
     return [
         {

@@ -1,4 +1,4 @@
-"""PostgreSQL, with a role and a database each for Prefect, MLflow and the experiments."""
+"""PostgreSQL, with a role and a database each for Prefect, MLflow and the experiment store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Postgresql(Service):
         self._initialise(folder, database_password(stack, ADMINISTRATOR))
 
     def _initialise(self, folder: Path, password: str) -> None:
-        """Make the data folder, whole or not at all."""
+        """Create the data folder, whole or not at all."""
         draft, password_file = folder / "draft", folder / "password"
         shutil.rmtree(draft, ignore_errors=True)
         write_private(password_file, password)
@@ -85,7 +85,7 @@ class Postgresql(Service):
             command=(program("postgres"), "-D", str(folder / "data"), "-p", str(stack.port(self.name)), *options),
             files={"postgresql.conf": configuration("postgres/postgresql.conf")},
             user=_ACCOUNT,
-            stop_signal="INT",  # what is being done is rolled back, and the next start needs no recovery
+            stop_signal="INT",  # open transactions are rolled back, and the next start needs no recovery
         )
 
     def bootstrap(self, stack: StackFolder) -> None:
@@ -130,12 +130,12 @@ class Postgresql(Service):
 
 
 def database_password(stack: StackFolder, role: str) -> str:
-    """The password of a role."""
+    """Return the password of a role."""
     return stack.secret("postgres_password" if role == ADMINISTRATOR else f"{role}_database_password")
 
 
 def connection(stack: StackFolder, role: str, database: str) -> dict[str, str]:
-    """libpq's variables for connecting as the role."""
+    """Return libpq's variables for connecting as the role."""
     return {
         "PGHOST": "127.0.0.1",
         "PGPORT": str(stack.port(Postgresql.name)),

@@ -1,4 +1,4 @@
-"""Prefect's server, on PostgreSQL and Redis, and a worker of its."""
+"""Prefect's server, on PostgreSQL and Redis, and a worker."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class PrefectWorker(_Prefect):
 
 
 def auth_string(stack: StackFolder) -> str:
-    """user:password at Prefect's server."""
+    """Return user:password for Prefect's server."""
     return f"{USER}:{stack.secret('prefect_password')}"
 
 

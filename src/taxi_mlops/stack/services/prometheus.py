@@ -1,4 +1,4 @@
-"""Prometheus, which scrapes whatever of the stack is there, and tells Alertmanager."""
+"""Prometheus, which scrapes the services of the stack, and sends alerts to Alertmanager."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TARGETS = {
     "loki": {"job": "loki"},
     "jaeger": {"job": "jaeger"},
 }
-"""As in deploy/prometheus/targets/services.yml, by the services' names here; and the worker, found by DNS there."""
+"""As in deploy/prometheus/targets/services.yml, by the services' names here; also the worker, found by DNS there."""
 _PORTS = {"jaeger": "metrics", "mlflow": "metrics", "prefect-worker": "metrics"}
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
@@ -56,7 +56,7 @@ class Prometheus(InstalledService, HttpService):
 
 
 def _without_dns(text: str) -> str:
-    """The configuration without those jobs whose targets only a network of containers knows by name."""
+    """Return the configuration without the jobs whose targets have names in a network of containers alone."""
     document: dict[str, Any] = yaml.safe_load(text)
     jobs = document["scrape_configs"]
     return yaml.safe_dump(
@@ -69,7 +69,7 @@ def _rules() -> list[Path]:
 
 
 def _targets(stack: StackFolder) -> dict[str, str]:
-    """The files that say what to scrape: those services that are part of this stack."""
+    """Return the files of targets: the services of this stack."""
     there = set(stack.services())
     services: list[dict[str, object]] = [
         {"targets": [_listens_at(stack, name)], "labels": labels} for name, labels in TARGETS.items() if name in there
@@ -82,7 +82,7 @@ def _targets(stack: StackFolder) -> dict[str, str]:
 
 
 def _object_store(stack: StackFolder) -> dict[str, object]:
-    """MinIO shows its metrics where it serves, SeaweedFS on a port of their own."""
+    """Return the targets of the object store: MinIO serves metrics on its own port, SeaweedFS on separate ones."""
     if ObjectStore().kind(stack) == MINIO:
         path = {"__metrics_path__": "/minio/v2/metrics/cluster"}
         return {"targets": [_listens_at(stack, ObjectStore.name)], "labels": {"job": "object-store", **path}}

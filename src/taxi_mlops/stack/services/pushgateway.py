@@ -1,4 +1,4 @@
-"""The Pushgateway, which keeps what runs have pushed until Prometheus comes for it."""
+"""The Pushgateway, which stores what runs push until Prometheus scrapes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis: messages of Prefect, and prepared points."""
+"""Redis: Prefect's messages, and the cache of prepared points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taxi_mlops.stack.probes import TIMEOUT_SECONDS
 from taxi_mlops.stack.service import InstalledService, Program
 
 MESSAGES, DOCKET, POINTS = 0, 1, 2
-"""Databases: Prefect's messages, its background work, and our points."""
+"""Database numbers: Prefect's messages, its background work, and our points."""
 
 
 class Redis(InstalledService):
@@ -49,5 +49,5 @@ class Redis(InstalledService):
 
 
 def redis_url(stack: StackFolder, database: int) -> str:
-    """The address of one of its databases, with the password."""
+    """Return the URL of one of its databases, with the password."""
     return f"redis://:{stack.secret('redis_password')}@{stack.listens_at(Redis.name)}/{database}"
