@@ -6,7 +6,7 @@ compare      against the SIGMOD 2020 library `dbscan` on points made from the Sa
              one and two threads, great circle and plane, bytes a point, equal answers
 peers        against the other implementations that are installed, at sizes that they bear, each marked exact or not
 growth       the exponent of time against n, 0.1 to 100 million points at one density; 100 million against numpy.sort
-adversarial  the exponents of sets made to be difficult, 0.1 to 10 million points, fixed costs told apart
+adversarial  the exponents of sets made to be difficult, 0.1 to 10 million points, without fixed costs
 start        the first call with a cold and with a warm compilation cache, against the second
 predict      predictions a second, on a model of 10 million points
 plot         the chart of a result: engine.py plot engine.json engine.svg
@@ -147,7 +147,7 @@ def row_of(n: int, eps: float, min_samples: int, runs: dict[str, list[Measured]]
 
 
 def peers(arguments: argparse.Namespace, scratch: Path) -> dict:
-    """Run each installed peer once or twice at the sizes that it bears, beside the engine, with (50, 10)."""
+    """Run each installed peer once or twice at the sizes that it can handle, beside the engine, with (50, 10)."""
     eps, min_samples = 50.0, 10
     rows: list[dict] = []
     missing = [name for name in PEERS if not installed(name)]

@@ -31,17 +31,17 @@ from taxi_mlops.storage.points_cache import points_cache
 
 
 def measure(source: str) -> None:
-    """Load once in this process and print the figures as JSON."""
+    """Load once in this process and print the values as JSON."""
     started = time.perf_counter()
     cpu_started = time.process_time()
     points = load_points(LoadRequest(source=source), load_settings())
-    figures = {
+    values = {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu_started,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "points": len(points),
     }
-    print(json.dumps(figures))
+    print(json.dumps(values))
 
 
 def write_csv(parquet: Path, target: Path) -> None:
@@ -76,17 +76,17 @@ def measure_cache(place: str, source: str, repeats: int) -> None:
     for name, of in (("median", statistics.median), ("least", min)):
         prepared, taken = of(seconds[False]), of(seconds[True])
         times = f"{prepared / taken:.1f} times as fast"
-        print(f"{place}, {name}: prepared anew {prepared:.3f} s, taken from the cache {taken:.3f} s: {times}")
+        print(f"{place}, {name}: prepared {prepared:.3f} s, taken from the cache {taken:.3f} s: {times}")
 
 
 def load_apart(place: str, source: str) -> None:
     """Load in a process of its own, and print what it took."""
     command = [sys.executable, __file__, "--measure", source]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    figures = json.loads(done.stdout)
+    values = json.loads(done.stdout)
     print(
-        f"loaded {figures['points']:,} points from {place}: {figures['seconds']:.2f} s "
-        f"({figures['cpu_seconds']:.2f} s CPU), peak {figures['peak_mib']:.0f} MiB"
+        f"loaded {values['points']:,} points from {place}: {values['seconds']:.2f} s "
+        f"({values['cpu_seconds']:.2f} s CPU), peak {values['peak_mib']:.0f} MiB"
     )
 
 

@@ -187,7 +187,7 @@ def _while_timing(path: Path, settings: Settings, arguments: argparse.Namespace,
 
 
 class _Bad(BaseHTTPRequestHandler):
-    """A collector that refuses, or answers a byte at a time. Tells apart by its server's `slow`."""
+    """A collector that refuses, or answers a byte at a time. Which of the two depends on its server's `slow`."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

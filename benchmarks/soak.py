@@ -3,7 +3,7 @@
 Brings up PostgreSQL, Redis, the object store, Prefect's server and MLflow as processes of this machine, with workers,
 and asks for comparisons of synthetic cities of 20,000 trips, never for many more than the workers can take. While they
 run, the memory of each service is sampled (what processes share counts once; what PostgreSQL's share, its buffers above
-all, is told apart). Printed and written: memory in each quarter of the comparisons, its trend over the second half, and
+all, is separate). Printed and written: memory in each quarter of the comparisons, its trend over the second half, and
 how often each comparison stands in the journals, in PostgreSQL and in MLflow.
 
     python benchmarks/soak.py [--comparisons 200] [--workers 3] [--repeats 1] [--output FILE]

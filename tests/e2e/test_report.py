@@ -150,7 +150,7 @@ def test_pointing_at_a_cluster_shows_its_size(opened):
     assert watched.complaints == []
 
 
-def test_tapping_a_cluster_tells_its_size(opened):
+def test_tapping_a_cluster_shows_its_size(opened):
     watched = opened(PHONE)
     page = watched.page
     size = page.locator("section[aria-labelledby=clusters] tbody td").first.inner_text()
@@ -211,7 +211,7 @@ def test_a_report_can_be_made_again(run):
 
 
 def test_a_report_that_cannot_be_made_loses_no_run(run, tmp_path):
-    """The labels are broken; going on with the run ends well all the same, and says in one line what is missing."""
+    """The labels are broken; resuming the run succeeds all the same, and says in one line what is missing."""
     broken = shutil.copytree(run, tmp_path / "run")
     broken.joinpath("report.html").unlink()
     broken.joinpath("labels", "sklearn.parquet").write_text("no labels", encoding="utf-8")

@@ -135,8 +135,8 @@ def traced(tmp_path: Path) -> Callable[[], AbstractContextManager[list[dict[str,
             yield spans
         for line in path.read_text(encoding="utf-8").splitlines():
             [span] = json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]
-            told = {pair["key"]: next(iter(pair["value"].values())) for pair in span.get("attributes", [])}
-            spans.append({"status": {}, **span, "attributes": told})
+            attributes = {pair["key"]: next(iter(pair["value"].values())) for pair in span.get("attributes", [])}
+            spans.append({"status": {}, **span, "attributes": attributes})
         [*_, step] = spans
         assert {span["parentSpanId"] for span in spans[:-1]} <= {step["spanId"]}
 

@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "parameters.md"
 
 def test_the_page_is_current_and_has_every_parameter() -> None:
     page = markdown()
-    assert PAGE.read_text(encoding="utf-8") == page, "make it anew: taxi parameters > docs/reference/parameters.md"
+    assert PAGE.read_text(encoding="utf-8") == page, "make it again: taxi parameters > docs/reference/parameters.md"
     for document, title in (
         (Specification, "## A comparison"),
         (Sweep, "## A sweep"),

@@ -24,7 +24,7 @@ from taxi_mlops.settings import Settings
         ("http://host/x?X-Amz-Signature=hunter2&X-Amz-Date=1", "http://host/x?X-Amz-Signature=***&X-Amz-Date=1"),
     ],
 )
-def test_what_is_shown_bears_no_password(given: str, shown: str) -> None:
+def test_what_is_shown_has_no_password(given: str, shown: str) -> None:
     url = ServiceUrl(given)
     assert str(url) == shown
     assert repr(url) == f"ServiceUrl({shown!r})"

@@ -10,10 +10,10 @@ from taxi_mlops.settings_reference import markdown, setting_lines
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
 
-def test_the_page_tells_of_every_setting() -> None:
+def test_the_page_has_every_setting() -> None:
     page = markdown()
     assert PAGE.read_text(encoding="utf-8") == page, (
-        "make it anew: taxi settings --markdown > docs/reference/settings.md"
+        "make it again: taxi settings --markdown > docs/reference/settings.md"
     )
     assert all(f"| `TAXI_{name.upper()}` | " in page for name in Settings.model_fields)
 

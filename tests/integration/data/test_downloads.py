@@ -144,11 +144,11 @@ def left_in(settings: Settings) -> set[str]:
 
 def test_a_file_is_downloaded_once_with_progress(server, settings, trips):
     server.behaviour = Behaviour(trips)
-    told = []
-    path = fetch(f"{server.url}/trips.parquet", settings, lambda *progress: told.append(progress))
+    progress_calls = []
+    path = fetch(f"{server.url}/trips.parquet", settings, lambda *progress: progress_calls.append(progress))
     assert path.read_bytes() == trips
     assert path.name.endswith("-trips.parquet")
-    assert told[-1] == ("Downloading", len(trips), len(trips))
+    assert progress_calls[-1] == ("Downloading", len(trips), len(trips))
     assert fetch(f"{server.url}/trips.parquet", settings) == path
     first, second = server.behaviour.requests
     assert first["Accept-Encoding"] == "identity"
@@ -229,7 +229,7 @@ def test_a_signed_address_is_shown_without_its_signature(server, settings, trips
         ("ftp://lab:hunter2@host/t.csv", "ftp://host/t.csv"),
     ],
 )
-def test_what_is_said_of_an_address_bears_no_secret(said, shown):
+def test_an_error_about_a_url_has_no_secret(said, shown):
     assert displayed(said) == shown
 
 
@@ -266,16 +266,16 @@ def test_each_attempt_is_a_span_without_the_query(server, settings, trips, trace
     assert whole["attributes"] == {"http.request.method": "GET", "url.full": f"{server.url}/trips.parquet"}
 
 
-def test_a_later_run_goes_on_where_the_first_gave_up(server, settings, trips):
+def test_a_later_download_continues_where_the_first_failed(server, settings, trips):
     server.behaviour = Behaviour(trips, breaks=[1000] * 4)
     with pytest.raises(DownloadError, match=r"the connection broke after 4,000 bytes, 4 times"):
         fetch(f"{server.url}/trips.parquet", settings)
     assert left_in(settings) == {".part", ".validator"}
-    told = []
-    path = fetch(f"{server.url}/trips.parquet", settings, lambda *progress: told.append(progress))
+    progress_calls = []
+    path = fetch(f"{server.url}/trips.parquet", settings, lambda *progress: progress_calls.append(progress))
     assert path.read_bytes() == trips
     assert server.behaviour.requests[-1]["Range"] == "bytes=4000-"
-    assert told[0][2] == len(trips)
+    assert progress_calls[0][2] == len(trips)
 
 
 def test_last_modified_serves_where_there_is_no_strong_etag(server, settings, trips):

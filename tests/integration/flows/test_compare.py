@@ -126,7 +126,7 @@ def test_without_any_reference_nothing_is_ranked(specify, run, tmp_path):
     assert by_name(comparison)["light-approximate"].undefined["equivalence"] == "no reference succeeded"
 
 
-def test_answers_that_differ_between_repeats_are_told(specify, run, tmp_path):
+def test_answers_that_differ_between_repeats_are_a_warning(specify, run, tmp_path):
     comparison = run(specify("light-exact", "light-unsteady"), tmp_path / "run")
     assert by_name(comparison)["light-unsteady"].equivalence.verdict == "different"
     assert any("light-unsteady: repeats gave" in warning for warning in comparison.warnings)
@@ -145,7 +145,7 @@ def test_a_reference_that_was_not_named_is_the_first_exact_one(specify, run, tmp
         ({"threads": 10_000}, UsageError, "--threads 10000"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_written(specify, run, tmp_path, plan, error, message):
+def test_an_error_is_raised_before_anything_is_written(specify, run, tmp_path, plan, error, message):
     with pytest.raises(error, match=message):
         run(specify(*plan.pop("adapters", ("light-exact",)), **plan), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -161,7 +161,7 @@ def test_a_run_that_ended_is_read_back(specify, run, settings, tmp_path):
     assert after == before
 
 
-def test_a_run_of_an_unlike_machine_is_not_gone_on_with(specify, run, settings, tmp_path):
+def test_a_run_of_a_different_machine_is_not_resumed(specify, run, settings, tmp_path):
     folder = RunFolder(tmp_path / "run")
     run(specify("light-exact"), folder.path)
     folder.comparison.unlink()
@@ -191,7 +191,7 @@ def wait_for_lines(folder, lines):
 
 
 @pytest.mark.parametrize("lines", [1, 2, 4])
-def test_a_killed_run_goes_on_where_it_was(specify, settings, tmp_path, lines):
+def test_a_killed_run_resumes_where_it_stopped(specify, settings, tmp_path, lines):
     folder = RunFolder(tmp_path / "run")
     process = start(folder, specify("light-exact", "light-slow", repeats=2))
     try:
@@ -212,7 +212,7 @@ def test_a_killed_run_goes_on_where_it_was(specify, settings, tmp_path, lines):
     assert [entry.rank for entry in comparison.ranking] != [None, None]
 
 
-def test_a_run_killed_before_its_first_trial_goes_on_too(specify, settings, tmp_path):
+def test_a_run_killed_before_its_first_trial_resumes_too(specify, settings, tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.create()
     folder.specification.write_text(specify("light-exact").to_toml(), encoding="utf-8")
@@ -222,7 +222,7 @@ def test_a_run_killed_before_its_first_trial_goes_on_too(specify, settings, tmp_
     assert comparison.ranking[0].rank == 1
 
 
-def test_ctrl_c_stops_at_once_and_says_how_to_go_on(specify, tmp_path):
+def test_ctrl_c_stops_at_once_and_says_how_to_resume(specify, tmp_path):
     folder = RunFolder(tmp_path / "run")
     process = start(folder, specify("light-exact", "light-slow"))
     wait_for_lines(folder, 2)
@@ -286,7 +286,7 @@ def test_several_workloads_are_one_run(specify_workloads, run, tmp_path):
     assert 'taxi_trials_total{adapter="light-exact",kind="timing",status="ok"} 4.0' in metrics
 
 
-def test_a_run_of_several_workloads_goes_on_where_it_was(specify_workloads, run, settings, tmp_path):
+def test_a_run_of_several_workloads_resumes_where_it_stopped(specify_workloads, run, settings, tmp_path):
     folder = RunFolder(tmp_path / "run")
     process = start(folder, specify_workloads("light-exact", repeats=1))
     try:

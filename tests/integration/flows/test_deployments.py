@@ -156,7 +156,7 @@ def results_of(settings):
         yield client.get_object(Bucket="taxi-data", Key=found["Key"])["Body"].read()
 
 
-def test_a_run_that_fails_is_told_by_the_exit_code(deployed):
+def test_a_run_that_fails_sets_the_exit_code(deployed):
     finished = deployed.taxi("run", "compare", "spec=nowhere.toml", "--watch")
     assert finished.returncode == 1
     assert "cannot read the specification nowhere.toml" in finished.stdout.splitlines()[-1]
@@ -332,7 +332,7 @@ def test_a_database_and_a_redis_that_are_killed_beneath_the_server_cost_a_run_no
     assert [outcome.status for outcome in outcomes] == [TrialStatus.OK] * 2
 
 
-def test_a_run_whose_host_died_is_gone_on_with_elsewhere(deployed, lost):
+def test_a_run_whose_host_died_is_resumed_elsewhere(deployed, lost):
     run = deployed.wait_until(lost.id, "COMPLETED", "FAILED")
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
     assert run["run_count"] == 2

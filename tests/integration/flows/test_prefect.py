@@ -178,7 +178,7 @@ def test_the_run_in_mlflow_is_linked(server, prefect_home, tmp_path):
 
 
 @needs_prefect
-def test_ctrl_c_stops_the_flow_at_once_and_it_is_gone_on_with(specify, taxi, server, tmp_path):
+def test_ctrl_c_stops_the_flow_at_once_and_it_is_resumed(specify, taxi, server, tmp_path):
     folder = RunFolder(tmp_path / "run")
     specification = written(specify("light-exact", "light-slow"), tmp_path / "s.toml")
     process = taxi("--spec", specification, "--output", folder.path, PREFECT_API_URL=server)
@@ -263,7 +263,7 @@ def test_the_server_of_a_run_that_is_killed_is_gone_too(taxi, tmp_path):
     assert not own.is_running()
 
 
-def test_without_prefect_the_user_is_told_how_to_get_it(monkeypatch, tmp_path):
+def test_without_prefect_the_error_says_how_to_install_it(monkeypatch, tmp_path):
     monkeypatch.setattr(prefect_run, "is_installed", lambda: False)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(UsageError, match=r"--flow was given, but .* pip install 'taxi-mlops\[flow\]'"):

@@ -258,9 +258,7 @@ def end_of(process):
     return time.monotonic()
 
 
-def test_a_stack_that_is_brought_down_during_a_run_ends_it_and_it_is_gone_on_with(
-    own_services, specify, settings, tmp_path
-):
+def test_a_stack_that_is_stopped_during_a_run_ends_it_and_it_is_resumed(own_services, specify, settings, tmp_path):
     """The run is in a session of its own, as those of Prefect's worker, which no signal of the stack reaches."""
     from taxi_mlops.stack.service import Program
     from taxi_mlops.stack.services.redis import Redis

@@ -1,4 +1,4 @@
-"""Sweeps of real comparisons: alone, shared by two processes, and gone on with after a kill."""
+"""Sweeps of real comparisons: alone, shared by two processes, and resumed after a kill."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_two_processes_share_a_sweep_and_no_trial_runs_twice(ask, settings, taxi
     assert any(later[0] < earlier[1] for earlier, later in pairwise(began)), "quality-only cells did not overlap"
 
 
-def test_a_killed_sweep_goes_on_and_its_cell_from_its_journal(ask, settings, taxi, tmp_path):
+def test_a_killed_sweep_resumes_and_its_cell_from_its_journal(ask, settings, taxi, tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     prepare_only(ask("light-exact", "light-slow", sizes=(200,), eps_metres=(40.0,), repeats=2), folder, settings)
     process = taxi("--resume", folder.path)
@@ -169,7 +169,7 @@ def test_a_killed_sweep_goes_on_and_its_cell_from_its_journal(ask, settings, tax
         assert len(keys) == len(set(keys)) == 6
 
 
-def test_a_timed_sweep_is_not_gone_on_with_on_an_unlike_machine(ask, settings, tmp_path):
+def test_a_timed_sweep_is_not_resumed_on_a_different_machine(ask, settings, tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     header = prepare_only(ask("light-exact"), folder, settings)
     elsewhere = folder.header.read_text(encoding="utf-8").replace(f'"{header.machine.host}"', '"elsewhere"')
@@ -178,7 +178,7 @@ def test_a_timed_sweep_is_not_gone_on_with_on_an_unlike_machine(ask, settings, t
         resume(folder, settings, Observer())
 
 
-def test_mistakes_are_told_and_leave_nothing(ask, settings, tmp_path):
+def test_errors_leave_nothing_behind(ask, settings, tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     with pytest.raises(UsageError, match=r"grid\.sizes = 5000: .* has 300 good trips"):
         sweep(ask("light-exact", sizes=(5000,)), folder, settings, Observer())

@@ -106,13 +106,13 @@ def test_the_process_of_a_trial_imports_none_of_it():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_process_of_a_trial_is_told_its_span(specify, run, tmp_path):
+def test_the_process_of_a_trial_receives_its_span(specify, run, tmp_path):
     folder = RunFolder(tmp_path / "run")
-    run(specify("light-telling", repeats=1), folder.path)
+    run(specify("light-reporting", repeats=1), folder.path)
     spans = {span["spanId"]: span for span in spans_of(folder)}
-    told = [outcome.about["traceparent"].split("-") for outcome in Journal.read(folder.journal).outcomes]
-    assert len(told) == 2
-    for version, trace_id, span_id, _flags in told:
+    reported = [outcome.about["traceparent"].split("-") for outcome in Journal.read(folder.journal).outcomes]
+    assert len(reported) == 2
+    for version, trace_id, span_id, _flags in reported:
         assert (version, trace_id) == ("00", spans[span_id]["traceId"])
         assert spans[span_id]["name"] == "trial"
 

@@ -58,7 +58,7 @@ def everything_at(place: str, **more: object) -> Settings:
     )
 
 
-def told(settings: Settings) -> dict[str, tuple[str, str]]:
+def failures_of(settings: Settings) -> dict[str, tuple[str, str]]:
     """What failed and the advice, by connection."""
     return {answer.connection.name: (answer.failure, answer.advice) for answer in try_connections(settings)}
 
@@ -77,7 +77,7 @@ def test_embedded_services_are_not_asked(tmp_path):
 
 
 def test_nobody_there(nobody):
-    answers = told(everything_at(nobody))
+    answers = failures_of(everything_at(nobody))
     assert len(answers) == 8
     for name, (failure, advice) in answers.items():
         assert nobody.split(":")[1] in failure, name
@@ -87,7 +87,7 @@ def test_nobody_there(nobody):
 
 
 def test_nothing_is_said(silent):
-    answers = told(everything_at(silent, service_timeout_seconds=2))
+    answers = failures_of(everything_at(silent, service_timeout_seconds=2))
     assert len(answers) == 8
     for name, (failure, advice) in answers.items():
         assert "TAXI_SERVICE_TIMEOUT_SECONDS" in advice, (name, failure)
@@ -111,13 +111,13 @@ def test_nothing_is_said(silent):
     ],
 )
 def test_a_wrong_password(settings, change, name, variable):
-    failure, advice = told(settings.model_copy(update=change(settings)))[name]
+    failure, advice = failures_of(settings.model_copy(update=change(settings)))[name]
     assert advice == f"Correct the user and the password in {variable}."
     assert SECRET not in failure
 
 
 def test_a_host_that_is_unknown():
-    answers = told(everything_at("nosuch.invalid:5", service_timeout_seconds=2))
+    answers = failures_of(everything_at("nosuch.invalid:5", service_timeout_seconds=2))
     # Where names are resolved by a proxy, it answers in the host's stead.
     for name in ("experiment store", "Redis"):
         assert "Correct the host's name" in answers[name][1], answers[name]

@@ -54,7 +54,7 @@ class Asked:
         return answer.json()["data"]["result"]
 
     def labels_of_lines(self) -> list[str]:
-        """The labels that Loki's streams have; whatever else a line bears is structured metadata."""
+        """The labels that Loki's streams have; whatever else a line has is structured metadata."""
         return httpx.get(f"{self._loki}/loki/api/v1/labels", params={"since": "1h"}).json()["data"]
 
     def spans(self, trace_id: str) -> list[dict[str, Any]]:

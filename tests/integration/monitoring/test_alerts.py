@@ -13,7 +13,7 @@ import pytest
 
 
 class Webhook(ThreadingHTTPServer):
-    """Keeps the alerts that it is told."""
+    """Keeps the alerts that it receives."""
 
     daemon_threads = True
 
@@ -25,7 +25,7 @@ class Webhook(ThreadingHTTPServer):
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}/hook"
 
-    def told(self, status, name, **labels):
+    def received(self, status, name, **labels):
         return [
             alert
             for alert in list(self.alerts)
@@ -91,7 +91,7 @@ def mailbox():
     server.stop()
 
 
-def test_a_service_that_is_killed_is_told_to_the_webhook_and_by_mail_and_its_return_too(
+def test_a_killed_service_and_its_return_are_sent_to_webhook_and_mail(
     own_services, webhook, mailbox, shorten, wait_until, ask
 ):
     from taxi_mlops.stack.folder import write_private
@@ -118,16 +118,16 @@ def test_a_service_that_is_killed_is_told_to_the_webhook_and_by_mail_and_its_ret
 
     supervisor = Supervisor(folder)
     supervisor.stop("pushgateway")
-    [alert, *_] = wait_until(lambda: webhook.told("firing", "ServiceDown", job="pushgateway"), "the alert arrives")
+    [alert, *_] = wait_until(lambda: webhook.received("firing", "ServiceDown", job="pushgateway"), "the alert arrives")
     assert alert["labels"]["severity"] == "critical"
     assert alert["annotations"]["summary"] == "pushgateway does not answer"
     assert alert["annotations"]["runbook"] == "docs/how-to/runbooks/service-down.md"
-    assert not webhook.told("resolved", "ServiceDown", job="pushgateway")
+    assert not webhook.received("resolved", "ServiceDown", job="pushgateway")
     wait_until(lambda: any("FIRING" in subject and "ServiceDown" in subject for subject in mailbox.subjects), "a mail")
     assert set(mailbox.logins) == {("taxi", "s3cr3tw0rd")}
 
     supervisor.start("pushgateway")
-    wait_until(lambda: webhook.told("resolved", "ServiceDown", job="pushgateway"), "the end of it arrives")
+    wait_until(lambda: webhook.received("resolved", "ServiceDown", job="pushgateway"), "the end of it arrives")
     wait_until(lambda: any("RESOLVED" in subject for subject in mailbox.subjects), "a mail of its end")
 
 
@@ -139,8 +139,8 @@ def test_a_store_that_is_down_silences_what_follows_from_it(own_services, wait_u
         "RunFailed": {"severity": "warning", "deployment": "nightly"},
         "DiskFull": {"severity": "critical", "mountpoint": "/"},
     }
-    told = [{"labels": {"alertname": name, **labels}} for name, labels in alerts.items()]
-    assert httpx.post(address, json=told).is_success
+    received = [{"labels": {"alertname": name, **labels}} for name, labels in alerts.items()]
+    assert httpx.post(address, json=received).is_success
 
     def states():
         found = {alert["labels"]["alertname"]: alert["status"]["state"] for alert in httpx.get(address).json()}

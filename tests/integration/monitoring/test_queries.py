@@ -152,7 +152,7 @@ def test_what_a_person_typed_at_prefect_is_no_label(services, ask, wait_until):
     assert asked.metrics(f'{{__name__=~"taxi_.+", deployment="{TYPED}"}}') == []
 
 
-def test_a_worker_shows_its_own_metrics_where_it_is_told_to(services, wait_until, tmp_path):
+def test_a_worker_serves_its_metrics_at_the_given_address(services, wait_until, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {
@@ -175,7 +175,7 @@ def test_a_worker_shows_its_own_metrics_where_it_is_told_to(services, wait_until
             return ""
 
     try:
-        wait_until(lambda: "prefect_events_emitted_total{" in shown(), "the worker has told of an event")
+        wait_until(lambda: "prefect_events_emitted_total{" in shown(), "the worker has counted an event")
     finally:
         worker.kill()
         worker.wait()

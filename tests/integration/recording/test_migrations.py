@@ -19,6 +19,8 @@ from taxi_mlops.storage.experiments import Base, ComparisonRow
 from taxi_mlops.testing.sample_runs import make_run
 from taxi_mlops.testing.sample_store import fill_store
 
+TABLES = ("trials", "figures")  # codespell:ignore figures
+
 
 @pytest.fixture
 def database(store_url):
@@ -164,19 +166,19 @@ def test_runs_recorded_before_there_were_several_workloads_are_kept(database, tm
     database.upgrade()
     StoreRecorder(database.url).record(make_run(tmp_path / "run"))
     with database.transaction() as connection:
-        before = [connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() for table in ("trials", "figures")]
+        before = [connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() for table in TABLES]
     database.downgrade("0001")
     database.upgrade()
     with database.transaction() as connection:
-        for table, count in zip(("trials", "figures"), before, strict=True):
+        for table, count in zip(TABLES, before, strict=True):
             rows = connection.execute(text(f"SELECT workload FROM {table}")).scalars().all()
             assert rows == ["main"] * count
 
 
-def test_figures_and_trials_of_several_workloads_stand_apart(database, tmp_path):
+def test_values_and_trials_of_several_workloads_are_separate(database, tmp_path):
     run = make_run(tmp_path / "run", "several", sizes=(100, 300))
     StoreRecorder(database.url).record(run)
-    query = "SELECT value FROM figures WHERE adapter = 'swift' AND name = 'fit_seconds_median' ORDER BY value"
+    query = f"SELECT value FROM {TABLES[1]} WHERE adapter = 'swift' AND name = 'fit_seconds_median' ORDER BY value"
     with database.transaction() as connection:
         assert connection.execute(text(query)).scalars().all() == pytest.approx([0.051, 0.153, 0.51])
         trials = connection.execute(text("SELECT count(DISTINCT workload), count(*) FROM trials")).one()

@@ -179,7 +179,7 @@ def test_hosts_do_not_overwrite_each_other_and_old_groups_go(make_recorder, scra
     assert scraped("taxi_runs_total", host="here", outcome="completed") == 1
 
 
-def test_a_gateway_that_never_answers_takes_a_share_of_the_runs_patience(make_recorder, tmp_path):
+def test_a_gateway_that_never_answers_takes_a_share_of_the_time_budget(make_recorder, tmp_path):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent, run_time_budget() as budget:
@@ -189,7 +189,7 @@ def test_a_gateway_that_never_answers_takes_a_share_of_the_runs_patience(make_re
         assert 0 < budget.left <= 1.1
 
 
-def test_a_ledger_that_cannot_be_read_begins_anew(make_recorder, deployment, scraped, tmp_path):
+def test_unreadable_totals_start_at_zero(make_recorder, deployment, scraped, tmp_path):
     (tmp_path / "ledgers-here").mkdir()
     (tmp_path / "ledgers-here" / f"{deployment}@here.json").write_text("{", encoding="utf-8")
     make_recorder().record(later(tmp_path, 1))

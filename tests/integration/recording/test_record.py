@@ -27,7 +27,7 @@ SECRET = "hunter2"
 
 
 class Clumsy:
-    """A recorder with a bug, whose error tells too much."""
+    """A recorder with a bug, whose error message has a secret."""
 
     name = "clumsy"
     target = "nowhere"
@@ -142,7 +142,7 @@ class TestMlflow:
 
         artifacts.rename(tmp_path / "moved")
         artifacts.write_text("in the way", encoding="utf-8")
-        run.folder.report.write_text("<title>anew</title>", encoding="utf-8")
+        run.folder.report.write_text("<title>again</title>", encoding="utf-8")
         assert "artifacts" in record(run.folder, (recorder,), Observer())[0].reason
         assert {found.info.run_id for found in client.search_runs([experiment])} == before
 

@@ -64,7 +64,7 @@ class TestMlflowServer(RecorderContract):
         address = ServiceUrl(url.reveal().replace("://", "://lab:p4ss%2Fw%40rd@"))
         return MlflowRecorder(address, "broken", tmp_path, lambda comparison: comparison.run_id, wrong)
 
-    def test_tells_the_page_of_the_comparison(self, recorder, contents, tmp_path):
+    def test_pushes_the_page_of_the_comparison(self, recorder, contents, tmp_path):
         run = make_run(tmp_path / "run")
         run.folder.report.write_text("<html></html>", encoding="utf-8")
         pages = {recorder.record(run) for _ in range(2)}

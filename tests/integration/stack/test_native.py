@@ -34,11 +34,11 @@ def test_up_again_changes_nothing_and_down_leaves_nothing(own_services):
     stack = own_services("postgresql", "redis").stack
     before = {status.name: (status.pid, status.address) for status in stack.status()}
     settings = stack.folder.settings_file.read_bytes()
-    told = []
-    stack.up(["redis"], told.append)
+    lines = []
+    stack.up(["redis"], lines.append)
     assert {status.name: (status.pid, status.address) for status in stack.status()} == before
     assert stack.folder.settings_file.read_bytes() == settings
-    assert [line.split()[0] for line in told] == ["postgresql", "redis"]
+    assert [line.split()[0] for line in lines] == ["postgresql", "redis"]
     assert processes_of(stack)
     stack.down()
     assert processes_of(stack) == []
@@ -99,8 +99,8 @@ def test_status_and_logs_on_the_command_line(start_services):
     from taxi_mlops.cli.stack import app
 
     folder = start_services("redis").stack.folder
-    told = CliRunner().invoke(app, ["status", "--dir", str(folder.path), "--json"])
-    statuses = {status["name"]: status for status in json.loads(told.stdout)}
+    result = CliRunner().invoke(app, ["status", "--dir", str(folder.path), "--json"])
+    statuses = {status["name"]: status for status in json.loads(result.stdout)}
     assert statuses["redis"]["up"]
     assert statuses["redis"]["latency_seconds"] > 0
     table = CliRunner().invoke(app, ["status", "--dir", str(folder.path)]).stdout

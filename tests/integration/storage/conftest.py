@@ -21,7 +21,7 @@ from taxi_mlops.settings import Settings
 class Proxy(socketserver.ThreadingTCPServer):
     """Hands bytes on between clients and a service on this host.
 
-    cut_after: a connection is closed once so many bytes have come from the service; `cuts` tells how many are.
+    cut_after: a connection is closed once so many bytes have come from the service; `cuts` is how many.
     cut_from_client: connections are closed once all clients together have sent more bytes than this.
     """
 

@@ -1,4 +1,4 @@
-"""Files put into a real object store: whole and checked, or to be gone on with."""
+"""Files put into a real object store: whole and checked, or to be continued."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def unfinished(bucket):
 
 
 def test_a_file_arrives_whole_with_its_checksum(bucket, file):
-    told = []
-    pushed = push(file, bucket.address(""), bucket.settings, lambda *progress: told.append(progress))
+    progress_calls = []
+    pushed = push(file, bucket.address(""), bucket.settings, lambda *progress: progress_calls.append(progress))
     assert stored(bucket, "trips.bin") == file.read_bytes()
     assert (pushed.uri, pushed.size, pushed.sent_bytes) == (
         bucket.address("trips.bin"),
@@ -44,7 +44,7 @@ def test_a_file_arrives_whole_with_its_checksum(bucket, file):
         PART * 3 + 1000,
     )
     assert pushed.checksum.endswith("-4")
-    assert told[-1] == ("Pushing", pushed.size, pushed.size)
+    assert progress_calls[-1] == ("Pushing", pushed.size, pushed.size)
     (entry,) = list_objects(f"{bucket.prefix}/", bucket.settings)
     assert (str(entry.address), entry.size, entry.etag) == (pushed.uri, pushed.size, pushed.etag)
     assert unfinished(bucket) == []
@@ -70,7 +70,7 @@ def test_a_small_file_needs_no_parts(bucket, tmp_path):
     assert push(small, bucket.address("a folder/small.csv"), bucket.settings).sent_bytes == 0
 
 
-def test_a_push_that_broke_off_goes_on_where_it_stopped(bucket, file, start_proxy, monkeypatch):
+def test_an_interrupted_push_continues_where_it_stopped(bucket, file, start_proxy, monkeypatch):
     monkeypatch.setattr(objects, "_AT_ONCE", 1)
     proxy = start_proxy(bucket.port)
     proxy.cut_from_client = 2 * PART + PART // 2

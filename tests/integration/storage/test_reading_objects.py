@@ -117,7 +117,7 @@ def refused(bucket, address, settings=None, **options):
     return line
 
 
-def test_what_is_not_there_is_told(bucket):
+def test_what_is_missing_is_an_error(bucket):
     assert "there is no such object at http://127.0.0.1" in refused(bucket, bucket.address("nothing.csv"))
     assert "no object matches" in refused(bucket, bucket.address("*.csv"))
     assert "is a folder; name its objects" in refused(bucket, bucket.address(""))
@@ -125,7 +125,7 @@ def test_what_is_not_there_is_told(bucket):
     assert "buckets in small letters" in refused(bucket, "s3://Taxi-Data/trips.csv")
 
 
-def test_who_may_not_read_is_told_the_settings_to_check(bucket):
+def test_a_refused_reader_is_advised_which_settings_to_check(bucket):
     wrong = bucket.settings.model_copy(update={"object_store_secret_key": SecretStr("not the key at all")})
     line = refused(bucket, bucket.address("x.csv"), wrong)
     assert "refuses" in line
@@ -149,7 +149,7 @@ def test_a_store_that_never_answers_is_given_up(bucket, silent_port):
     assert "gave no answer for 0.5 s (TAXI_SERVICE_TIMEOUT_SECONDS)" in line
 
 
-def test_a_store_that_is_not_there_is_told(bucket, silent_port):
+def test_an_absent_store_is_an_error(bucket, silent_port):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -159,7 +159,7 @@ def test_a_store_that_is_not_there_is_told(bucket, silent_port):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("change", ["replaced", "removed"])
-def test_what_changes_while_it_is_read_is_told(bucket, parquet, csv, kind, change):
+def test_a_change_while_reading_is_an_error(bucket, parquet, csv, kind, change):
     """Opening has seen one version; reading must not mix it with another."""
     from taxi_mlops.data.load import open_trips
 
@@ -176,7 +176,7 @@ def test_what_changes_while_it_is_read_is_told(bucket, parquet, csv, kind, chang
     assert said in str(caught.value)
 
 
-def test_a_truncated_object_is_told(bucket, parquet, csv):
+def test_a_truncated_object_is_an_error(bucket, parquet, csv):
     half = bucket.put("half.parquet", parquet.read_bytes()[: parquet.stat().st_size // 2])
     assert "truncated or corrupt" in refused(bucket, half)
     assert "the file is empty" in refused(bucket, bucket.put("empty.csv", b""))
@@ -194,7 +194,7 @@ def test_a_connection_that_breaks_is_taken_up_again(bucket, csv, start_proxy):
     assert not proxy.cuts
 
 
-def test_a_connection_that_breaks_again_and_again_is_told(bucket, csv, start_proxy):
+def test_a_connection_that_breaks_repeatedly_is_an_error(bucket, csv, start_proxy):
     address = bucket.put("city.csv", csv.read_bytes())
     proxy = start_proxy(bucket.port)
     (found,) = resolve(address, bucket.by(proxy.port, service_timeout_seconds=10)).files

@@ -121,7 +121,7 @@ def test_a_redis_that_never_answers_is_asked_once(redis_settings, trips, silent_
     assert "s3cret" not in line
 
 
-def test_a_wrong_password_is_told_without_it(redis_settings, trips):
+def test_a_wrong_password_is_reported_without_showing_it(redis_settings, trips):
     port = redis_settings.redis_url.get_secret_value().rpartition(":")[2]
     warned = []
     load(pointed(redis_settings, f"redis://:s3cret@127.0.0.1:{port}"), trips, warned)

@@ -98,11 +98,11 @@ class Drills:
         left.rmdir()
 
     def recorded(self) -> list[int]:
-        """The processes that the adapters told of."""
+        """Return the processes that the adapters reported."""
         return [int(line) for line in self.pids_file.read_text().split()] if self.pids_file.exists() else []
 
     def running(self) -> list[psutil.Process]:
-        """What still runs: of those that were told of, and of those that bear the marker."""
+        """Return the running ones of those that were reported, and of those that have the marker."""
         found = marked_processes(f"{self.run_id}/")
         for pid in self.recorded():
             try:

@@ -82,7 +82,7 @@ def test_a_trial_outlives_its_template_and_the_next_has_a_new_one(forked, adapte
     assert forked.refusals == []
 
 
-def test_a_template_that_is_killed_between_trials_is_started_anew(forked):
+def test_a_template_that_is_killed_between_trials_is_restarted(forked):
     first = forked.run("warms-up")
     (template,) = [process for process in forked.running() if process.pid == first.about["template"]]
     template.kill()

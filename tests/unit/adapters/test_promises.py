@@ -75,7 +75,7 @@ class TestDbscan:
 
 
 class TestSklearnex:
-    def test_pairs_near_eps_are_told_apart_in_a_city(self) -> None:
+    def test_pairs_near_eps_are_resolved_in_a_city(self) -> None:
         """On the unit sphere itself, oneDAL's dot products would decide these by chance."""
         pytest.importorskip("sklearnex")
         from taxi_mlops.adapters.sklearnex import SklearnexAdapter

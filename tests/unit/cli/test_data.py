@@ -36,19 +36,19 @@ def test_inspect_shows_what_is_in_a_file(city):
 
 def test_inspect_prints_json(city):
     result = runner.invoke(app, ["inspect", str(city), "--points", "dropoff", "--json"], catch_exceptions=False)
-    told = json.loads(result.stdout)
-    assert told["schema"] == "synthetic"
-    assert told["columns_read"] == ["dropoff_latitude", "dropoff_longitude"]
-    assert told["rows_used"] == 3000 - sum(told["dropped"].values())
-    assert told["map"]["lines"]
+    document = json.loads(result.stdout)
+    assert document["schema"] == "synthetic"
+    assert document["columns_read"] == ["dropoff_latitude", "dropoff_longitude"]
+    assert document["rows_used"] == 3000 - sum(document["dropped"].values())
+    assert document["map"]["lines"]
 
 
 def test_inspect_takes_columns_and_a_box(city):
     arguments = ["--lat", "dropoff_latitude", "--lon", "dropoff_longitude", "--bbox", "45,-31,46,-29", "--json"]
     result = runner.invoke(app, ["inspect", str(city), *arguments], catch_exceptions=False)
-    told = json.loads(result.stdout)
-    assert told["bounding_box"]["min_latitude"] >= 45
-    assert told["dropped"]["outside_region"] > 500
+    document = json.loads(result.stdout)
+    assert document["bounding_box"]["min_latitude"] >= 45
+    assert document["dropped"]["outside_region"] > 500
 
 
 def test_mistakes_are_raised_for_the_command_to_show(tmp_path):

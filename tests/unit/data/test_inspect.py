@@ -1,4 +1,4 @@
-"""What `taxi data inspect` tells."""
+"""What `taxi data inspect` reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taxi_mlops.data.inspect import inspect, text_map
 from taxi_mlops.data.load import LoadRequest, load_points
 
 
-def test_tells_what_loading_would_do(settings):
+def test_reports_what_loading_would_do(settings):
     request = LoadRequest(synthetic_rows=3000)
     inspection = inspect(request, settings)
     points = load_points(request, settings)
@@ -31,7 +31,7 @@ def test_names_the_city_that_the_points_lie_around(tmp_path, settings, place, ci
     assert inspect(LoadRequest(source=str(path)), settings).city == city
 
 
-def test_tells_why_zones_are_refused(tmp_path, settings):
+def test_reports_why_zones_are_refused(tmp_path, settings):
     path = tmp_path / "zones.csv"
     path.write_text("PULocationID,DOLocationID\n1,2\n3,4\n")
     inspection = inspect(LoadRequest(source=str(path)), settings)
@@ -40,7 +40,7 @@ def test_tells_why_zones_are_refused(tmp_path, settings):
     assert inspection.map is None
 
 
-def test_tells_when_nothing_would_be_left(tmp_path, settings):
+def test_reports_when_nothing_would_be_left(tmp_path, settings):
     path = tmp_path / "t.csv"
     path.write_text("y,x\n0,0\n0,0\n")
     inspection = inspect(LoadRequest(source=str(path), latitude_column="y", longitude_column="x"), settings)

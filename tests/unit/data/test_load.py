@@ -140,7 +140,7 @@ def test_a_synthetic_city_is_taken_by_the_name_that_outputs_show(settings):
 
 
 @pytest.mark.parametrize("wrong", ["synthetic:", "synthetic:rows=0", "synthetic:rows=9,seed=-1", "synthetic:seed=1"])
-def test_what_names_no_synthetic_city_is_told_how_one_is_named(wrong, settings):
+def test_a_wrong_name_of_a_synthetic_city_is_an_error_with_advice(wrong, settings):
     with pytest.raises(DataError, match=f"^{wrong}: a synthetic city is named like synthetic:rows=20000,seed=0"):
         load_points(LoadRequest(source=wrong), settings)
 

@@ -108,16 +108,16 @@ def test_reads_the_wanted_end_of_several_files_in_order(tmp_path):
     assert longitude == [2, 4, 6, 8, 50]
 
 
-def test_reads_batches_and_tells_how_far_it_is(tmp_path):
+def test_reads_batches_and_reports_progress(tmp_path):
     rows = 600_000
     path = write_parquet(tmp_path / "t.parquet", pa.array(np.arange(rows) / rows), pa.array(np.ones(rows)))
-    told = []
-    loader = DataLoader([path], on_progress=lambda *progress: told.append(progress))
+    progress_calls = []
+    loader = DataLoader([path], on_progress=lambda *progress: progress_calls.append(progress))
     sizes = [latitude.size for latitude, _ in loader.coordinates()]
     assert len(sizes) > 1
     assert sum(sizes) == rows == loader.count_rows()
-    assert told[-1] == ("Reading", rows, rows)
-    assert [done for _, done, _ in told] == np.cumsum(sizes).tolist()
+    assert progress_calls[-1] == ("Reading", rows, rows)
+    assert [done for _, done, _ in progress_calls] == np.cumsum(sizes).tolist()
 
 
 def test_the_numbers_of_rows_of_a_csv_file_is_found_by_reading_it(tmp_path):

@@ -1,4 +1,4 @@
-"""What may be named as data, and how versions of it are told apart."""
+"""What may be named as data, and how its versions are identified."""
 
 from __future__ import annotations
 

@@ -110,8 +110,8 @@ def test_noise_is_part_of_every_point(pickups):
 def test_parquet_holds_the_same_trips(tmp_path):
     count = BATCH_ROWS + 10
     path = tmp_path / "city.parquet"
-    told = []
-    write_parquet(path, count, seed=3, on_progress=lambda *progress: told.append(progress))
+    progress_calls = []
+    write_parquet(path, count, seed=3, on_progress=lambda *progress: progress_calls.append(progress))
     table = pq.read_table(path)
     batches = list(SyntheticCity(3).batches(count))
     assert table.column("synthetic_trip").to_pylist() == list(range(count))
@@ -122,7 +122,7 @@ def test_parquet_holds_the_same_trips(tmp_path):
         column = table.column(name)
         np.testing.assert_array_equal(column.to_numpy(), rows(batches, name))
         assert column.null_count == np.isnan(rows(batches, name)).sum()
-    assert told == [("Synthesizing", BATCH_ROWS, count), ("Synthesizing", count, count)]
+    assert progress_calls == [("Synthesizing", BATCH_ROWS, count), ("Synthesizing", count, count)]
     assert choose_schema(table.column_names, where="city") == SYNTHETIC
     assert [found.name for found in tmp_path.iterdir()] == ["city.parquet"]
 

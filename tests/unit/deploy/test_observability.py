@@ -131,7 +131,7 @@ def test_the_dashboards_are_those_of_the_code(tmp_path: Path) -> None:
     assert made.returncode == 0
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         path.name: path.read_text() for path in DASHBOARDS
-    }, "make them anew: python deploy/grafana/generate.py"
+    }, "make them again: python deploy/grafana/generate.py"
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])

@@ -1,4 +1,4 @@
-"""Whom Alertmanager tells: from secret files of the stack, and from the environment of its container."""
+"""The receivers of Alertmanager: from secret files of the stack, and from the environment of its container."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def configuration(tmp_path: Path, **secrets: str) -> str:
     return made.files["alertmanager.yml"]
 
 
-def test_nobody_is_told_unless_somebody_is_named(tmp_path: Path, program: str) -> None:
+def test_no_alert_is_sent_without_a_receiver(tmp_path: Path, program: str) -> None:
     assert receivers(configuration(tmp_path)) == {"name": "people"}
 
 

@@ -33,7 +33,7 @@ def test_distances_are_those_of_brute_force() -> None:
     assert found == pytest.approx(np.sort(np.sort(distances, axis=1)[:, 6]), abs=1e-6)
 
 
-def test_a_sample_is_held_against_all_points(monkeypatch) -> None:
+def test_a_sample_is_compared_with_all_points(monkeypatch) -> None:
     points = stands_in_noise()
     whole = neighbour_distances(points.latitude, points.longitude, 7, seed=0)
     monkeypatch.setattr(module, "POINTS_SAMPLED", 500)

@@ -60,7 +60,7 @@ def border_choices(points, parameters, truth, index):
 
 @settings(max_examples=150, deadline=None)
 @given(clusterings(), st.randoms(use_true_random=False), st.tuples(st.booleans(), st.booleans()))
-def test_renumbered_clusters_and_other_valid_border_points_are_equal(case, random, tells):
+def test_renumbered_clusters_and_other_valid_border_points_are_equal(case, random, reports):
     points, parameters, truth = case
     labels = truth.labels.copy()
     for index in np.flatnonzero(~truth.core_mask & (labels != NOISE)):
@@ -69,13 +69,13 @@ def test_renumbered_clusters_and_other_valid_border_points_are_equal(case, rando
     random.shuffle(numbers)
     renumbered = np.where(labels == NOISE, NOISE, np.array(numbers, dtype=np.int32)[labels])
     sides = [
-        Clustering(side, truth.core_mask if tell else None)
-        for side, tell in zip((truth.labels, renumbered.astype(np.int32)), tells, strict=True)
+        Clustering(side, truth.core_mask if report else None)
+        for side, report in zip((truth.labels, renumbered.astype(np.int32)), reports, strict=True)
     ]
     result = check_equivalence(points, parameters, *sides)
     assert result.verdict is Verdict.EQUAL
-    assert result.core_points_differing == (0 if all(tells) else None)
-    assert (result.core_points_reason is None) == all(tells)
+    assert result.core_points_differing == (0 if all(reports) else None)
+    assert (result.core_points_reason is None) == all(reports)
     assert (result.partition_differing, result.noise_differing, result.border_points_invalid) == (0, 0, 0)
     assert result.examples == ()
 

@@ -86,12 +86,12 @@ def test_spread_is_flagged_and_one_outlier_is_not() -> None:
     assert instability([1.0, 2.0]) is None
 
 
-def outcome(kind: TrialKind, block: int, status: TrialStatus = TrialStatus.OK, **figures: float | int) -> TrialOutcome:
-    return TrialOutcome(trial=Trial("a", kind, block), status=status, **figures)  # type: ignore[arg-type]
+def outcome(kind: TrialKind, block: int, status: TrialStatus = TrialStatus.OK, **metrics: float | int) -> TrialOutcome:
+    return TrialOutcome(trial=Trial("a", kind, block), status=status, **metrics)  # type: ignore[arg-type]
 
 
 def test_metrics_come_from_the_trials_that_ended_well() -> None:
-    figures = PerformanceMetrics.of(
+    metrics = PerformanceMetrics.of(
         [
             outcome(TrialKind.MEMORY, 0, peak_memory_bytes=500, cold_start_seconds=9.0),
             outcome(TrialKind.TIMING, 2, fit_seconds=3.0, fit_user_seconds=2.5, fit_system_seconds=0.5),
@@ -101,22 +101,22 @@ def test_metrics_come_from_the_trials_that_ended_well() -> None:
         threads=2,
         points=50,
     )
-    assert dict(figures.fit_seconds) == {1: 1.0, 2: 3.0}
-    assert figures.fit_seconds_median == 2.0
-    assert figures.cpu_seconds_median == 2.5
-    assert figures.cpu_user_seconds_median == 2.0
-    assert figures.cpu_system_seconds_median == 0.5
-    assert figures.parallel_efficiency_median == (3.0 / 6.0 + 2.0 / 2.0) / 2
-    assert figures.peak_memory_bytes == 500
-    assert figures.memory_bytes_per_point == 10.0
-    assert figures.prepare_seconds_median is None
-    assert figures.cold_start_seconds_median is None
+    assert dict(metrics.fit_seconds) == {1: 1.0, 2: 3.0}
+    assert metrics.fit_seconds_median == 2.0
+    assert metrics.cpu_seconds_median == 2.5
+    assert metrics.cpu_user_seconds_median == 2.0
+    assert metrics.cpu_system_seconds_median == 0.5
+    assert metrics.parallel_efficiency_median == (3.0 / 6.0 + 2.0 / 2.0) / 2
+    assert metrics.peak_memory_bytes == 500
+    assert metrics.memory_bytes_per_point == 10.0
+    assert metrics.prepare_seconds_median is None
+    assert metrics.cold_start_seconds_median is None
 
 
 def test_metrics_of_nothing_are_undefined() -> None:
-    figures = PerformanceMetrics.of([], threads=2, points=0)
-    assert figures.fit_seconds_median is None
-    assert figures.fit_seconds_interval is None
-    assert figures.peak_memory_bytes is None
-    assert figures.memory_bytes_per_point is None
-    assert figures.parallel_efficiency_median is None
+    metrics = PerformanceMetrics.of([], threads=2, points=0)
+    assert metrics.fit_seconds_median is None
+    assert metrics.fit_seconds_interval is None
+    assert metrics.peak_memory_bytes is None
+    assert metrics.memory_bytes_per_point is None
+    assert metrics.parallel_efficiency_median is None

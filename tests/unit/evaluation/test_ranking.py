@@ -24,7 +24,7 @@ def test_equal_speeds_are_tied_and_the_next_rank_is_skipped() -> None:
     assert places[2].tied_with == ()
 
 
-def test_everybody_is_told_against_the_winner() -> None:
+def test_everyone_is_compared_with_the_winner() -> None:
     places = rank([SLOW, FAST], seed=0)
     assert places[0].slower_than_winner is None
     against = places[1].slower_than_winner
@@ -32,7 +32,7 @@ def test_everybody_is_told_against_the_winner() -> None:
     assert 4.0 < against.low <= against.estimate <= against.high < 6.0
 
 
-def test_one_block_tells_nothing_apart() -> None:
+def test_one_block_distinguishes_nothing() -> None:
     places = rank([contender("a", 1.0), contender("b", 100.0)], seed=0)
     assert [place.rank for place in places] == [1, 1]
     assert places[1].slower_than_winner is None

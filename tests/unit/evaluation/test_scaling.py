@@ -69,7 +69,7 @@ def test_from_five_sizes_on_what_a_run_costs_anyway_is_fitted_too() -> None:
 def test_with_a_fixed_part_too_intervals_cover_as_often_as_they_say() -> None:
     rng = np.random.default_rng(3)
     sizes = (1_000, 5_000, 20_000, 100_000, 450_000)
-    covered, told = np.zeros(3), 0
+    covered, forecasts = np.zeros(3), 0
     for _ in range(300):
         scaling = fitted({n: (0.01 + 1e-6 * n) * np.exp(rng.normal(0, 0.05)) for n in sizes})
         covered[0] += scaling.exponent_interval.low <= 1.0 <= scaling.exponent_interval.high
@@ -77,10 +77,10 @@ def test_with_a_fixed_part_too_intervals_cover_as_often_as_they_say() -> None:
         covered[1] += band.low[0] <= 0.46 <= band.high[0]
         forecast = scaling.forecast(2_000_000)
         if forecast.interval is not None:
-            told += 1
+            forecasts += 1
             covered[2] += forecast.interval.low <= 2.01 * np.exp(rng.normal(0, 0.05)) <= forecast.interval.high
-    assert told > 250
-    assert np.all(covered / (300, 300, told) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300))
+    assert forecasts > 250
+    assert np.all(covered / (300, 300, forecasts) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300))
 
 
 def test_nothing_is_forecast_from_costs_that_do_not_grow_yet() -> None:

@@ -63,7 +63,7 @@ def test_friedman_and_nemenyi_are_those_of_demsar() -> None:
     assert found.chi_squared == pytest.approx(9.28, abs=0.005)
     assert found.f_statistic == pytest.approx(3.69, abs=0.005)
     assert found.critical_difference == pytest.approx(1.25, abs=0.005)
-    assert len(found.tied) == 6  # Nemenyi's test tells no two of them apart at 5 %,
+    assert len(found.tied) == 6  # no two of them differ significantly by Nemenyi's test at 5 %,
     assert variants(0.10).critical_difference == pytest.approx(1.12, abs=0.005)
     told_apart = {("C4.5", "C4.5+m"), ("C4.5", "C4.5+m+cf")}  # and C4.5 from both variants with m at 10 %.
     assert told_apart.isdisjoint(variants(0.10).tied)
@@ -77,7 +77,7 @@ def test_friedman_without_ties_is_that_of_scipy() -> None:
 
 
 def test_few_workloads_are_permuted() -> None:
-    """That three workloads all rank two methods alike comes by chance once in four times: nothing is told apart."""
+    """Three workloads rank two methods alike by chance once in four times: nothing is significant."""
     found = friedman([[1.0, 2.0], [1.0, 3.0], [2.0, 5.0]], "ab")
     assert found.f_statistic is None
     assert found.p_value == pytest.approx(0.25, abs=0.02)

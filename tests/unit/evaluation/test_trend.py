@@ -42,7 +42,7 @@ def test_how_far_out_an_outlier_lies_does_not_matter():
     assert found[0] == found[1]
 
 
-def test_few_values_tell_nothing():
+def test_few_values_have_no_verdict():
     assert change_point(noise(MIN_RUNS_FOR_CHANGE - 1), seed=0) is None
     assert predict_last(noise(MIN_RUNS_FOR_PREDICTION), 0.95) is None
 

@@ -31,7 +31,7 @@ def test_one_value_gives_no_interval() -> None:
 
 
 @pytest.mark.parametrize("repeats", [3, 5, 10])
-def test_series_of_the_same_kind_are_seldom_told_apart(repeats: int) -> None:
+def test_equal_series_rarely_differ_significantly(repeats: int) -> None:
     """At most 5 % of 400 pairs, and a margin of three standard errors for the simulation itself."""
     generator = np.random.default_rng(20)
     pairs = generator.lognormal(0.0, 0.1, (400, 2, repeats))

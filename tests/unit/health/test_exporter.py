@@ -88,7 +88,7 @@ def tls(certificate: Path) -> Iterator[str]:
         thread.join()
 
 
-def test_a_certificates_end_is_told_where_it_is_trusted(tls: str, certificate: Path) -> None:
+def test_a_trusted_certificates_expiry_is_reported(tls: str, certificate: Path) -> None:
     assert probe(f"https://{tls}", certificate, 10.0) == Probe(up=True, expiry=EXPIRY.timestamp())
 
 

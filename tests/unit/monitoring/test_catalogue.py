@@ -30,7 +30,7 @@ def test_the_table_says_what_bounds_each_label() -> None:
     assert {label for metric in METRICS for label in metric.labels} == set(LABELS)
 
 
-def test_the_buckets_of_fit_tell_a_millisecond_from_an_hour() -> None:
+def test_the_buckets_of_fit_range_from_a_millisecond_to_an_hour() -> None:
     assert FIT_BUCKETS_SECONDS[0] <= 0.001
     assert FIT_BUCKETS_SECONDS[-2] <= 3600 <= FIT_BUCKETS_SECONDS[-1]
     steps = [after / before for before, after in pairwise(FIT_BUCKETS_SECONDS)]
@@ -56,4 +56,4 @@ def test_names_are_as_prometheus_own_checker_likes_them() -> None:
 
 def test_the_table_of_the_documentation_is_up_to_date() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert updated(page) == page, "make it anew: python -m taxi_mlops.monitoring.catalogue docs/reference/metrics.md"
+    assert updated(page) == page, "make it again: python -m taxi_mlops.monitoring.catalogue docs/reference/metrics.md"

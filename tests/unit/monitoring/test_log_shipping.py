@@ -55,7 +55,7 @@ def test_only_what_this_process_wrote_is_sent(collector, log: Path) -> None:
     assert len(collector.received) == 1
 
 
-def test_a_refusal_is_told_each_time(collector, log: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_raised_each_time(collector, log: Path, capfd: pytest.CaptureFixture[str]) -> None:
     collector.status = 400
     for _ in range(2):
         failure = send_log(log, 0, "run-1", collector.url, 30.0)

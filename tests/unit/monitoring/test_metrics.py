@@ -101,7 +101,7 @@ def test_the_file_is_written_however_the_run_ends(registry, sample, tmp_path: Pa
     assert f'version="{__version__}"' in text
 
 
-def test_a_comparison_is_told_in_gauges_and_verdicts_in_counters(registry, sample) -> None:
+def test_a_comparison_sets_gauges_and_verdicts_are_counted(registry, sample) -> None:
     metrics = MetricsCollector(registry, ("fast", "sloppy"))
     metrics.adapter_compared("fast", {catalogue.RANK: 1, catalogue.MEDIAN_FIT: 0.5, catalogue.SPEEDUP: None})
     metrics.adapter_compared("typed by a user", {catalogue.RANK: 2})

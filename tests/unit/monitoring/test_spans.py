@@ -24,7 +24,7 @@ def spans(path: Path) -> list[dict[str, Any]]:
         ("http://user:hunter2@host", "http://host"),
     ],
 )
-def test_an_address_in_a_span_bears_no_secret(url: str, shown: str) -> None:
+def test_a_url_in_a_span_has_no_secret(url: str, shown: str) -> None:
     assert bare(url) == shown
 
 
@@ -40,7 +40,7 @@ def test_calls_to_services_are_spans_inside_of_the_step(tmp_path: Path) -> None:
     assert inside.startswith(f"00-{step['traceId']}-{step['spanId']}-")
 
 
-def test_of_a_call_that_fails_the_type_of_the_error_is_told(tmp_path: Path) -> None:
+def test_a_failed_call_has_the_type_of_the_error(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     with (
         run_trace(path, "run-1", None, print),

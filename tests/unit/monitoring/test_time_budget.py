@@ -24,7 +24,7 @@ def test_one_that_gives_no_answer_is_left_alone_and_uses_up_its_share() -> None:
     answer.set()
 
 
-def test_all_that_watches_a_run_shares_one_patience() -> None:
+def test_all_monitoring_of_a_run_shares_one_time_budget() -> None:
     assert time_budget_or(10.0).left == 10.0
     with run_time_budget() as budget:
         assert time_budget_or(10.0) is budget

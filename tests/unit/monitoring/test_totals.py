@@ -56,7 +56,7 @@ def test_what_another_version_counted_and_nobody_knows_any_more_is_left_out(tmp_
     assert "taxi_gone" not in exposed(count(path, "2", "y", metrics(1, 0.5)))
 
 
-def test_a_histogram_of_other_buckets_begins_anew(tmp_path: Path) -> None:
+def test_a_histogram_with_other_buckets_starts_at_zero(tmp_path: Path) -> None:
     path = tmp_path / "none@here.json"
     count(path, "1", "x", metrics(1, 0.5))
     kept = '"le":"3000.0"'

@@ -90,7 +90,9 @@ def test_nothing_is_sent_where_no_collector_is_named(collector, tmp_path: Path) 
     assert collector.received == []
 
 
-def test_a_collector_that_refuses_is_told_once(collector, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_collector_that_refuses_is_reported_once(
+    collector, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     collector.status = 400
     [failure] = trace_two_spans(tmp_path / "trace.jsonl", collector.url)
     assert "400" in failure
@@ -98,7 +100,7 @@ def test_a_collector_that_refuses_is_told_once(collector, tmp_path: Path, capfd:
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_absent_collector_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_absent_collector_is_reported_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
         [failure] = trace_two_spans(tmp_path / "trace.jsonl", f"http://127.0.0.1:{taken.getsockname()[1]}")

@@ -44,7 +44,7 @@ def test_samples_and_other_parameters_are_written_for_the_trials(tmp_path: Path)
         assert (workload.parameters.eps_metres, workload.parameters.min_samples) == (one.eps_metres, one.min_samples)
 
 
-def test_a_header_tells_each_workload_apart(tmp_path: Path) -> None:
+def test_a_header_has_each_workload(tmp_path: Path) -> None:
     specification = specify(sizes=[100, 200], parameters=PAIRS)
     header = RunHeader(
         run_id="run",

@@ -8,14 +8,14 @@ from taxi_mlops.testing.sample_runs import EQUAL, LATE, MISSING, REFERENCE, make
 
 def test_every_number_has_its_dotted_name(tmp_path: Path) -> None:
     results = {result.name: result for result in make_run(tmp_path / "run").comparison.adapters}
-    figures = values_of(results[EQUAL])
-    assert figures["fit_seconds_median"] == 0.5 * 1.02
-    assert (figures["fit_seconds_ci.low"], figures["fit_seconds_ci.high"]) == (0.5 * 1.01, 0.5 * 1.03)
-    assert figures["peak_memory_bytes"] == 5e7
-    assert figures["speedup.estimate"] == 4.0
-    assert figures["equivalence.adjusted_rand_index"] == 1.0
-    assert figures["trials.ok"] == 4.0
-    assert not {"fit_seconds", "exact", "name"} & figures.keys()
+    values = values_of(results[EQUAL])
+    assert values["fit_seconds_median"] == 0.5 * 1.02
+    assert (values["fit_seconds_ci.low"], values["fit_seconds_ci.high"]) == (0.5 * 1.01, 0.5 * 1.03)
+    assert values["peak_memory_bytes"] == 5e7
+    assert values["speedup.estimate"] == 4.0
+    assert values["equivalence.adjusted_rand_index"] == 1.0
+    assert values["trials.ok"] == 4.0
+    assert not {"fit_seconds", "exact", "name"} & values.keys()
 
 
 def test_what_is_undefined_is_left_out(tmp_path: Path) -> None:

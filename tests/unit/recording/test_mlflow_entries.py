@@ -16,7 +16,7 @@ def run(tmp_path: Path) -> RecordedRun:
     return make_run(tmp_path / "run")
 
 
-def test_the_parent_tells_the_outcome(run: RecordedRun) -> None:
+def test_the_parent_has_the_outcome(run: RecordedRun) -> None:
     entry = comparison_entry(run, "**swift** it is")
     assert entry.name == "eps 100 m, min 10: 1,000 points of santiago.parquet"
     assert entry.start == BEGUN
@@ -46,7 +46,7 @@ def test_the_children_are_in_order_of_the_ranking_and_start_so(run: RecordedRun)
     assert [entry.start - BEGUN for entry in entries] == [timedelta(milliseconds=after) for after in (4, 3, 2, 1)]
 
 
-def test_a_child_has_figures_and_repeats_with_the_block_as_step(run: RecordedRun) -> None:
+def test_a_child_has_metrics_and_repeats_with_the_block_as_step(run: RecordedRun) -> None:
     entry = adapter_entries(run)[0]
     metrics = [(metric.name, metric.step, metric.value) for metric in entry.metrics]
     assert [step for name, step, _ in metrics if name == "repeats/fit_seconds"] == [1, 2, 3]
@@ -58,7 +58,7 @@ def test_a_child_has_figures_and_repeats_with_the_block_as_step(run: RecordedRun
     assert [path.name for path in entry.files] == [f"{EQUAL}.parquet"]
 
 
-def test_one_that_failed_says_why_and_has_no_figures(run: RecordedRun) -> None:
+def test_a_failed_adapter_has_a_reason_and_no_values(run: RecordedRun) -> None:
     entry = adapter_entries(run)[-1]
     assert "took longer" in entry.tags["mlflow.note.content"]
     assert entry.tags["status"] == "timeout"

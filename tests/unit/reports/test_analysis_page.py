@@ -45,7 +45,7 @@ def test_growth_and_forecast_stand_in_the_section(analysis) -> None:
     assert 'aria-label="Seconds of fit by number of points. steady: 20.4 ms at 10 points' in page
 
 
-def test_two_sizes_tell_no_growth_and_say_so(analysis) -> None:
+def test_two_sizes_have_no_growth_and_a_reason(analysis) -> None:
     page = page_of(analysis(100))
     assert "time of steady, memory of steady, time of swift, memory of swift" in page
     assert "needs 3 sizes, and there are 2" in page
@@ -67,11 +67,11 @@ def test_runs_of_one_size_are_compared_over_all(analysis) -> None:
         ((1.0, 2.0, 3.0), 0.5, 0.2, (("a", "b", "c"),)),
     ],
 )
-def test_those_not_told_apart_are_in_one_box(mean_ranks, difference, p_value, groups) -> None:
+def test_those_that_do_not_differ_significantly_are_in_one_box(mean_ranks, difference, p_value, groups) -> None:
     assert tied_groups(ranks(mean_ranks, difference, p_value)) == groups
 
 
-def test_the_plot_is_told_in_words() -> None:
+def test_the_plot_is_described_in_words() -> None:
     """Demšar (2006), section 3.2.2: four classifiers on 14 data sets, critical difference 1.25."""
     chart = critical_difference_chart(ranks((3.143, 2.0, 2.893, 1.964), 1.25))
     assert chart.text == (

@@ -98,7 +98,7 @@ def test_every_cluster_noise_is_an_empty_collection():
     assert "bbox" not in collection
 
 
-def test_no_more_than_the_limit_are_kept_and_the_number_of_all_is_told():
+def test_at_most_the_limit_is_kept_and_all_are_counted():
     n = MAX_HOTSPOTS + 5
     latitude, longitude = np.divmod(np.arange(n), 200)
     points = LabelledPoints(

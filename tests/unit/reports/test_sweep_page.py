@@ -91,10 +91,10 @@ def test_the_page_shows_every_cell_and_runs_and_loads_nothing(result, hostile):
     assert all(link.startswith(("#", "cells/")) for link in links)
     policy = next(attributes["content"] for tag, attributes in parser.found if attributes.get("http-equiv"))
     assert "default-src 'none'; script-src 'none'" in policy
-    told = re.findall(r'aria-label="([^"]+)"', html)
-    assert any("DBCV. eps 50 m, min_samples 5: 0.200; eps 100 m, min_samples 5: 0.600" in text for text in told)
-    assert any("eps 100 m, min_samples 10: –" in text for text in told)
-    assert any("min_samples 5 suggests 75 m" in text for text in told)
+    labels = re.findall(r'aria-label="([^"]+)"', html)
+    assert any("DBCV. eps 50 m, min_samples 5: 0.200; eps 100 m, min_samples 5: 0.600" in text for text in labels)
+    assert any("eps 100 m, min_samples 10: –" in text for text in labels)
+    assert any("min_samples 5 suggests 75 m" in text for text in labels)
 
 
 def test_the_terminal_shows_the_front_and_the_rule(result):

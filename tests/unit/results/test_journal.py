@@ -31,7 +31,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path, header: RunHeader) -> No
     assert not again.holds(Trial("sklearn", TrialKind.MEMORY, 2))
 
 
-def test_a_journal_broken_off_anywhere_goes_on_without_losing_a_whole_line(tmp_path: Path, header: RunHeader) -> None:
+def test_a_truncated_journal_loses_no_complete_line(tmp_path: Path, header: RunHeader) -> None:
     journal = Journal.create(tmp_path / "whole.jsonl", header)
     after_header = journal.path.stat().st_size
     journal.append(record(1))

@@ -19,7 +19,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
         RunFolder(tmp_path).create()
 
 
-def test_a_folder_with_a_run_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_folder_with_a_run_says_how_to_resume(tmp_path: Path) -> None:
     RunFolder(tmp_path).specification.touch()
     with pytest.raises(RunFolderError, match=f"--resume {tmp_path}"):
         RunFolder(tmp_path).create()

@@ -82,7 +82,7 @@ def test_ranks_are_compared_over_the_workloads(make_run) -> None:
     assert ranks.practical.first_lower > 0.9
 
 
-def test_what_cannot_be_told_says_why(make_run) -> None:
+def test_what_is_unknown_has_a_reason(make_run) -> None:
     two = analyze([make_run(n) for n in SIZES[:2]], points=None)
     assert two.growth[0].fit_seconds.reason == "needs 3 sizes, and there are 2"
     assert "time of quick, memory of quick, time of slow, memory of slow: needs 3 sizes" in text_of(two)
@@ -91,7 +91,7 @@ def test_what_cannot_be_told_says_why(make_run) -> None:
     assert "nothing is said beyond 10 times" in text_of(far)
 
 
-def test_runs_of_other_data_are_ranked_and_tell_no_growth(make_run) -> None:
+def test_runs_of_other_data_are_ranked_without_growth(make_run) -> None:
     other = make_run(SIZES[1])
     other = other.model_copy(update={"dataset": other.dataset.model_copy(update={"uri": "other.csv"})})
     analysis = analyze([make_run(SIZES[0]), other], points=None)

@@ -22,7 +22,7 @@ def test_no_folder_holds_no_runs(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nothing") == ()
 
 
-def test_every_state_is_told_and_the_newest_is_first(tmp_path: Path, header: RunHeader) -> None:
+def test_every_state_is_listed_and_the_newest_is_first(tmp_path: Path, header: RunHeader) -> None:
     (tmp_path / "holiday photos").mkdir()
     outcome = TrialOutcome(Trial("sklearn", TrialKind.TIMING, 1), TrialStatus.OK, fit_seconds=1.0, labels_digest="a")
     record = TrialRecord(finished_at=datetime.now(UTC), outcome=outcome)

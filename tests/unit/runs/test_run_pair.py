@@ -20,7 +20,7 @@ def second(tmp_path: Path) -> Comparison:
     return make_run(tmp_path / "second", "second", slowness=2.0).comparison
 
 
-def test_a_run_that_took_twice_as_long_is_told_so(first: Comparison, second: Comparison) -> None:
+def test_a_run_that_took_twice_as_long_is_a_regression(first: Comparison, second: Comparison) -> None:
     pair = compare_runs(first, second)
     adapters = {adapter.name: adapter for adapter in pair.adapters}
     assert (pair.first, pair.second) == ("first", "second")

@@ -70,12 +70,12 @@ def test_the_store_and_the_folders_are_filtered_alike(
     assert held[: wanted.limit] == expected
 
 
-def test_a_stored_run_is_told_as_its_folder_tells_it(url: ServiceUrl, runs: Path) -> None:
+def test_a_stored_run_is_summarised_like_its_folder(url: ServiceUrl, runs: Path) -> None:
     by_folder = {run.run_id: run for run in list_runs(runs)}
     for run in stored_runs(url, RunFilter()):
-        told = by_folder[run.run_id]
-        assert run.model_copy(update={"adapters": told.adapters}) == told
-        assert set(told.adapters) < set(run.adapters)  # the store also names the adapter that was not installed
+        stored = by_folder[run.run_id]
+        assert run.model_copy(update={"adapters": stored.adapters}) == stored
+        assert set(stored.adapters) < set(run.adapters)  # the store also names the adapter that was not installed
     assert by_folder[FEBRUARY].unrecorded == ("store",)
 
 

@@ -52,10 +52,10 @@ def folder(tmp_path_factory):
 def document(folder):
     command = [*compose(), "--file", str(folder / "compose.yaml"), "config", "--format", "json"]
     bare = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
-    assert told.returncode == 0, told.stderr
-    assert "warn" not in told.stderr
-    return json.loads(told.stdout)
+    result = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "warn" not in result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def test_secrets_are_made_once_and_are_nobody_elses(folder):
 
 def test_make_makes_secrets_before_it_starts_containers():
     command = ["make", "--dry-run", "--no-print-directory", "stack-up"]  # the tests themselves run under make
-    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    first, second, *_ = told.stdout.splitlines()
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    first, second, *_ = result.stdout.splitlines()
     assert first == "sh deploy/make-secrets.sh"
     assert second == "docker compose --file deploy/compose.yaml up --build --detach"
 
@@ -105,9 +105,9 @@ def test_without_any_one_of_its_secrets_nothing_starts(folder, tmp_path):
     command = [*compose(), "--file", str(there / "compose.yaml"), "config", "--quiet"]
     for missing in lines:
         (there / ".env").write_text("\n".join(line for line in lines if line != missing))
-        told = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
-        assert told.returncode
-        assert f"{missing.partition('=')[0]} is missing a value: make stack-up makes it" in told.stderr
+        result = subprocess.run(command, capture_output=True, text=True, env=bare, check=False)
+        assert result.returncode
+        assert f"{missing.partition('=')[0]} is missing a value: make stack-up makes it" in result.stderr
 
 
 def test_no_secret_is_on_a_command_line(services, folder):

@@ -26,7 +26,7 @@ def test_allocations_beyond_the_limit_fail_even_if_untouched():
 
 
 @linux_only
-def test_a_process_is_pinned_where_it_is_told():
+def test_a_process_is_pinned_to_its_cpus():
     cpu = min(os.sched_getaffinity(0))
     assert run_confined(f"confinement.pin_to(({cpu},))\nprint(os.sched_getaffinity(0))").stdout == f"{{{cpu}}}\n"
 

@@ -40,7 +40,7 @@ def test_a_free_lock_is_taken_without_a_word_and_given_back(settings):
     assert reported == []
 
 
-def test_waiting_is_told_and_ends_when_the_other_run_does(settings, other_run):
+def test_waiting_is_reported_and_ends_when_the_other_run_does(settings, other_run):
     reported: list[str] = []
     patient = settings.model_copy(update={"host_lock_timeout_seconds": 60.0})
 
@@ -54,7 +54,7 @@ def test_waiting_is_told_and_ends_when_the_other_run_does(settings, other_run):
         assert "waiting up to 60 s" in message
 
 
-def test_patience_ends_with_an_error_that_says_what_to_do(settings, other_run):
+def test_the_timeout_is_an_error_that_says_what_to_do(settings, other_run):
     with (
         pytest.raises(TaxiError, match=r"held .*\.lock for more than 0.2 s.*TAXI_HOST_LOCK_TIMEOUT_SECONDS"),
         host_lock(settings),

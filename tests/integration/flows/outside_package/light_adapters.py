@@ -95,10 +95,10 @@ class Raising(Exact):
         raise ArithmeticError("one too many")
 
 
-class Telling(Exact):
-    """Right, and tells the span that its process was started in."""
+class Reporting(Exact):
+    """Right, and reports the span of its process."""
 
-    name = "light-telling"
+    name = "light-reporting"
 
     def fit(self, problem: Problem) -> Clustering:
         return replace(super().fit(problem), about={"traceparent": os.environ["TRACEPARENT"]})
