@@ -1,4 +1,4 @@
-"""Which columns of a file hold the points: those that the user names, of a known kind of file, by names, by values."""
+"""Choose the columns that hold the points: those that the user names, of a known schema, by names, or by values."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def choose_schema(
 ) -> TripSchema:
     """Find the schema of a file with these columns.
 
-    Columns that the user names win over detection; one alone is a column of both coordinates. With `zones` only schemas
-    of zones are looked for. Where no known schema fits, the one pair of columns is taken whose names say that they
-    hold the wanted end of the trips, else the one pair named y and x, or column of points, whose values do. With
-    `projected` those named y and x come first.
+    Columns that the user names take precedence; one alone is a column of both coordinates. With `zones` only schemas
+    of zones are considered. If no known schema fits, the one pair of columns is chosen whose names say that they hold
+    the wanted end of the trips, else the one pair named y and x, or column of points, whose values do. With `projected`
+    those named y and x come first.
 
-    look: None where values cannot be looked at.
+    look: None if values cannot be read.
 
-    Raises DataError naming the file (`where`), its columns and the flags to use, where no schema or several fit.
+    Raises DataError naming the file (`where`), its columns and the flags to use, if no schema or several fit.
     """
     if latitude_column or longitude_column:
         if points == "dropoff":
@@ -155,7 +155,7 @@ def _found_by_values(columns: Sequence[str], points: TripEnd, where: str, look: 
 
 
 def _refuse_projected(pair: Coordinates, look: Look, where: str) -> None:
-    """Raise DataError where columns named y and x hold projected coordinates, with the system that is likely."""
+    """Raise DataError if columns named y and x hold projected coordinates, with the likely system."""
     advice = advice_on_range(*_values(pair, look(pair.columns)), pair)
     if advice:
         columns = f"{quoted(pair.latitude.strip())} and {quoted(pair.longitude.strip())}"
@@ -163,7 +163,7 @@ def _refuse_projected(pair: Coordinates, look: Look, where: str) -> None:
 
 
 def _point_column(column: str, cells: pa.Array, where: str) -> PointColumn | None:
-    """The column as one of points, if its cells are; of pairs the order is still to be found."""
+    """Return the column as one of points, if its cells are; the order of pairs is not determined here."""
     form = form_of(cells)
     if form is None:
         return None
@@ -176,9 +176,9 @@ def _point_column(column: str, cells: pa.Array, where: str) -> PointColumn | Non
 
 
 def _oriented(place: PointColumn, cells: pa.Array, where: str, otherwise: bool | None = None) -> PointColumn:
-    """The column with the order of its pairs, found by its name, else by the values.
+    """Return the column with the order of its pairs, found by its name, else by the values.
 
-    otherwise: whether longitude stands first where both are possible; without it DataError is raised.
+    otherwise: whether longitude comes first if both are possible; without it DataError is raised.
     """
     if place.form != "pairs":
         return place
@@ -205,7 +205,7 @@ def _schema_of(place: PointColumn) -> TripSchema:
 
 
 def _holds_degrees(place: Coordinates, sample: pa.RecordBatch) -> bool:
-    """Whether most values are within the range of degrees, and most are no whole numbers, as those of pixels are."""
+    """Return whether most values are within the range of degrees, and most have fractions, unlike pixels."""
     latitude, longitude = _values(place, sample)
     known = ~(np.isnan(latitude) | np.isnan(longitude))
     latitude, longitude = latitude[known], longitude[known]
@@ -217,14 +217,14 @@ def _holds_degrees(place: Coordinates, sample: pa.RecordBatch) -> bool:
 
 
 def _values(place: Coordinates, sample: pa.RecordBatch) -> tuple[FloatArray, FloatArray]:
-    """The numbers of two columns, float64 of shape (n,), NaN where there is none."""
+    """Return the numbers of two columns, float64 of shape (n,), NaN if missing."""
     unreadable = DataValidator("", ())
     latitude, longitude = (numbers(sample.column(name), name, unreadable) for name in place.columns)
     return latitude, longitude
 
 
 def _nothing_found(columns: Sequence[str], points: TripEnd) -> str:
-    """Why no columns were found, and what to do."""
+    """Return why no columns were found, and what to do."""
     others = [pair for pair in find_pairs(columns) if pair.end not in (points, None)]
     if others:
         other = others[0]
@@ -234,7 +234,7 @@ def _nothing_found(columns: Sequence[str], points: TripEnd) -> str:
 
 
 def _resolve(wanted: str, columns: Sequence[str], where: str) -> str:
-    """The column of this name, blanks around it left out, or else of this number, from 1."""
+    """Return the column of this name, ignoring blanks around it, or of this number, from 1."""
     if wanted in columns:
         return wanted
     for column in columns:

@@ -1,4 +1,4 @@
-"""Columns of one batch as arrays of numbers; cells that are not what they should be go to the validator."""
+"""Convert the columns of one batch to arrays of numbers; invalid cells are reported to the validator."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _FIRST_PAIR = rf"^\s*\[\s*{_PAIR}"
 _LAST_PAIR = rf"{_PAIR}\s*\]\s*$"
 _NO_PAIR = r"^\s*\[\s*\]\s*$"
 _TAIL_CHARACTERS = 100
-"""The last pair of a polyline stands in its tail, so that the rest need not be searched."""
+"""The last pair of a polyline is in its tail, so that the rest need not be searched."""
 
 
 _MISSING_WORDS = ("", "NA", "N/A", "#N/A", "null", "None", "NaN", "nil", "\\N", "-", "--", "?")
 MISSING_TEXTS = sorted({form for word in _MISSING_WORDS for form in (word, word.lower(), word.upper(), word.title())})
-"""What stands in a cell of text where there is no value, in any letter case and with blanks around it."""
+"""Text of cells without a value, in upper or lower case and with blanks around it."""
 
 
 def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray:
-    """A column of n cells of any numeric or text type as float64 of shape (n,), NaN where missing or unreadable."""
+    """Return a column of n cells of any numeric or text type as float64 of shape (n,), NaN if missing or unreadable."""
     import pyarrow as pa
 
     column = plain(column)
     kind = column.type
     if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
         return as_float64(column)
-    if pa.types.is_decimal(kind):  # by way of text: pyarrow's direct conversion is off in the last place
+    if pa.types.is_decimal(kind):  # through text: pyarrow's direct conversion is off in the last digit
         return as_float64(column.cast(pa.string()))
     if is_text(column):
         column = without_missing(column)
-        with suppress(pa.ArrowInvalid):  # an unreadable cell: look at each
+        with suppress(pa.ArrowInvalid):  # a cell is unreadable: parse each one
             return as_float64(column)
     cells = column.to_pylist()
     parsed = [_parse(cell) for cell in cells]
@@ -51,7 +51,7 @@ def numbers(column: pa.Array, name: str, validator: DataValidator) -> FloatArray
 
 
 def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
-    """Latitude and longitude of one end of n polylines, float64 of shape (n,), NaN where the polyline is empty."""
+    """Return latitude and longitude of one end of n polylines, float64 of shape (n,), NaN if the polyline is empty."""
     import pyarrow.compute as pc
 
     column = plain(column)
@@ -71,7 +71,7 @@ def polyline_ends(column: pa.Array, place: Polyline, validator: DataValidator) -
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """The same cells without dictionary, views, run ends and extension types, which few functions take."""
+    """Return the same cells without dictionary, views, run ends and extension types, which few functions support."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -88,14 +88,14 @@ def plain(column: pa.Array) -> pa.Array:
 
 
 def is_text(column: pa.Array) -> bool:
-    """Whether the cells of a column are text."""
+    """Return whether the cells of a column are text."""
     from pyarrow import types
 
     return bool(types.is_string(column.type) or types.is_large_string(column.type))
 
 
 def without_missing(column: pa.Array) -> pa.Array:
-    """Cells of text without the blanks around them; null where they say that there is no value."""
+    """Return cells of text without the blanks around them; null if they mean that there is no value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -105,17 +105,17 @@ def without_missing(column: pa.Array) -> pa.Array:
 
 
 def as_float64(column: pa.Array) -> FloatArray:
-    """n numbers, NaN for null; without a copy where they are float64 and none is null."""
+    """Return n numbers, NaN for null; without a copy if they are float64 and none is null."""
     import pyarrow as pa
 
-    column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are no degrees anyway
+    column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are not degrees anyway
     stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
     values: FloatArray = as_numpy(stored)
     return np.where(as_numpy(column.is_null()), np.nan, values) if column.null_count else values
 
 
 def _parse(cell: object) -> float | None:
-    """The number in a cell of text, NaN where it is blank, None where it is not a number."""
+    """Return the number in a cell of text, NaN if it is blank, None if it is not a number."""
     if cell is None:
         return float("nan")
     if not isinstance(cell, str):

@@ -1,8 +1,8 @@
-"""Pairs of latitude and longitude columns, found by their names.
+"""Find pairs of latitude and longitude columns by their names.
 
-A name is split into words (`PickupLat`, `pickup_latitude`, `start lat`, `origin.lng` …). One word says latitude or
-longitude, others may say the end of the trip; what is left must be the same in both names of a pair. Names such as `y`
-and `x` say less: whether those columns hold degrees, their values must show.
+A name is split into words (`PickupLat`, `pickup_latitude`, `start lat`, `origin.lng` …). One word means latitude or
+longitude, others may mean the end of the trip; the rest must be the same in both names of a pair. Names such as `y` and
+`x` are less specific: whether those columns hold degrees must be checked by their values.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _FUSED = re.compile(
 class CoordinatePair:
     """Two columns that hold latitude and longitude.
 
-    end: where their names say which end of the trip. divisor: what makes degrees of their values: ten million for names
-    such as `latitudeE7`.
+    end: which end of the trip their names mean. divisor: converts their values to degrees: ten million for names such
+    as `latitudeE7`.
     """
 
     latitude: str
@@ -67,32 +67,32 @@ _PLANE = _Axes(_YS, _XS)
 
 
 def find_pairs(columns: Sequence[str]) -> tuple[CoordinatePair, ...]:
-    """Every pair of columns whose names differ in nothing but latitude and longitude, in the columns' order.
+    """Return every pair of columns whose names differ only in latitude and longitude, in the columns' order.
 
-    A name that appears twice, or two columns that mean the same, make every pair of them a candidate; other words for
-    the same end (`pickup_lat`, `start_lon`) are a pair only where neither has a better partner.
+    If a name appears twice, or two columns mean the same, every pair of them is a candidate; other words for the same
+    end (`pickup_lat`, `start_lon`) are a pair only if neither has a better partner.
     """
     return _pairs(columns, _DEGREES)
 
 
 def candidates(columns: Sequence[str], points: TripEnd) -> tuple[CoordinatePair, ...]:
-    """The pairs that may hold one end of the trips: those whose names say so, else those that name no end."""
+    """Return the pairs that may hold one end of the trips: those whose names say so, else those that name no end."""
     return _of_end(find_pairs(columns), points)
 
 
 def plane_candidates(columns: Sequence[str], points: TripEnd) -> tuple[CoordinatePair, ...]:
-    """The pairs named y and x that may hold one end of the trips, chosen as `candidates` are."""
+    """Return the pairs named y and x that may hold one end of the trips, chosen as `candidates` are."""
     return _of_end(_pairs(columns, _PLANE), points)
 
 
 def end_of(column: str) -> TripEnd | None:
-    """The end of the trips that a name says; None where it says none, or both."""
+    """Return the end of the trips that a name means; None if it means none, or both."""
     ends = {_end(word) for word in _words(column)} - {None}
     return ends.pop() if len(ends) == 1 else None
 
 
 def divisor_of(column: str) -> float:
-    """What makes degrees of a column's values by its name: ten million for `latitudeE7`, a million for `lat_e6`."""
+    """Return the divisor that converts a column to degrees: ten million for `latitudeE7`, a million for `lat_e6`."""
     match _words(column):
         case [*_, "e", "5" | "6" | "7" as exponent]:
             return float(10 ** int(exponent))
@@ -100,7 +100,7 @@ def divisor_of(column: str) -> float:
 
 
 def longitude_stands_first(column: str) -> bool | None:
-    """Whether the name of a column of both coordinates says so, as `lnglat` does; None where it says nothing."""
+    """Return whether the name of a column of both coordinates has longitude first, as `lnglat`; None if it is open."""
     words = [word for word in _words(column) if word in _LATITUDES | _LONGITUDES]
     return words[0] in _LONGITUDES if len(words) == 2 and words[0] != words[1] else None
 
@@ -129,7 +129,7 @@ def _pairs(columns: Sequence[str], axes: _Axes) -> tuple[CoordinatePair, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What a name says. words: all but the axis. rest: those that are neither an end of the trip nor mean nothing."""
+    """The meaning of a name. words: all but the axis. rest: those that mean neither an end of the trip nor nothing."""
 
     axis: Literal["latitude", "longitude"]
     end: TripEnd | None
@@ -143,7 +143,7 @@ class _Meaning:
 
 
 def _meaning(column: str, known: _Axes) -> _Meaning | None:
-    """What a name says; None where it does not name exactly one axis and at most one end."""
+    """Return the meaning of a name; None if it does not name exactly one axis and at most one end."""
     words = _words(column)
     axes = [word for word in words if word in known.latitudes | known.longitudes]
     if len(axes) != 1:
@@ -164,7 +164,7 @@ def _end(word: str) -> TripEnd | None:
 
 
 def _words(column: str) -> list[str]:
-    """The words of a name in lower case, without accents; words that were written as one are taken apart."""
+    """Return the words of a name in lower case, without accents; words that were written as one are separated."""
     plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
     words = [word.lower() for word in _WORD.findall(plain)]
     apart: list[str] = []

@@ -1,4 +1,4 @@
-"""Coordinates of other systems than WGS 84: their conversion to degrees, and which system some values are likely in.
+"""Convert coordinates of other systems to WGS 84 degrees, and find the likely system of given values.
 
 Systems are named by authority and code, as `EPSG:32719`; None stands for degrees of WGS 84. x is the easting or
 longitude and y the northing or latitude, whichever stands first in the system's definition.
@@ -50,7 +50,7 @@ _RARER = (4546, 4547, 4548, 4549, 3375, 3424, 2223)
 _UTM_EASTINGS = (160_000.0, 840_000.0)
 _UTM_NORTHING = 10_000_000.0
 _LIKELIER_NATIONAL = 3.0
-"""A city within the system's own country tells more than one in any of 120 zones that cover the earth."""
+"""A city within the system's own country is more evidence than one in any of 120 zones that cover the earth."""
 _LIKELIER_NAMED = 100.0
 _LESS_LIKELY_EXCHANGED = 0.3
 _WORTH_NAMING = 0.02
@@ -204,7 +204,7 @@ def _in_utm_zones(x: float, y: float) -> Iterator[tuple[int, float, float]]:
 
 
 def _zone(code: int) -> tuple[str, ...]:
-    """The number of a zone of UTM."""
+    """Return the number of a zone of UTM, for names of columns."""
     return (str(code % 100),) if code // 100 in {326, 327} else ()
 
 
@@ -218,7 +218,7 @@ def _in_grids(x: float, y: float) -> Iterator[tuple[int, float, float]]:
 
 @cache
 def _projection(code: int) -> pyproj.Proj:
-    """The projection alone, without the shift of the datum by some 100 m, which takes far longer to find."""
+    """Return the projection alone, without the shift of the datum by some 100 m, which takes much longer to find."""
     import pyproj
 
     return pyproj.Proj(f"EPSG:{code}")

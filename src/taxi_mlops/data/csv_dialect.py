@@ -1,6 +1,6 @@
-"""How a CSV file is written: encoding, delimiter, lines before the header, column names, decimal commas.
+"""Detect how a CSV file is written: encoding, delimiter, lines before the header, column names, decimal commas.
 
-All of it is found from the beginning of the file. Reading the rows is pyarrow's work (see `tables`).
+All of it is detected from the start of the file. Reading the rows is pyarrow's work (see `csv_table`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SAMPLE_RECORDS = 200
 _SEPARATOR_LINE = re.compile(r"\s*\"?sep=(?P<delimiter>.)\"?\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*")
 _VALUE = re.compile(r"\s*(?:[-+]?[.,]?\d|[\[{(]|(?:SRID=\d+;)?POINT\b)", re.IGNORECASE)
-"""How a number, a date, a list or a geometry begins."""
+"""The start of a number, a date, a list or a geometry."""
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3},\d+\s*")
 _DECIMAL_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
 _BYTE_ORDER_MARKS = (
@@ -35,9 +35,9 @@ _BYTE_ORDER_MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How one CSV file is written.
+    """The format of one CSV file.
 
-    names: of the columns; numbers from 1 where the first line holds data already (`has_header` is false).
+    names: of the columns; numbers from 1 if the first line is data already (`has_header` is false).
     skip_lines: lines before the first row of data. sample: the first rows, as text.
     """
 
@@ -49,21 +49,21 @@ class CsvDialect:
     sample: tuple[tuple[str, ...], ...]
 
     def cells(self, column: str) -> list[str]:
-        """The cells of a column in the sample; blank where a row is too short."""
+        """Return the cells of a column in the sample; blank if a row is too short."""
         index = self.names.index(column)
         return [row[index] if index < len(row) else "" for row in self.sample]
 
     def has_decimal_commas(self, column: str) -> bool:
-        """Whether the numbers of a column are written as 48,86: some are, and none is written with a point."""
+        """Return whether the numbers of a column are written like 48,86: some are, and none has a decimal point."""
         cells = self.cells(column)
         return any(map(_DECIMAL_COMMA.fullmatch, cells)) and not any(map(_DECIMAL_POINT.fullmatch, cells))
 
 
 def find_dialect(start: bytes, *, whole: bool) -> CsvDialect | None:
-    """Return the dialect of the file that begins with `start`, or None where no line of it holds anything.
+    """Return the dialect of the file that starts with `start`, or None if it contains blank lines alone.
 
-    whole: whether `start` is all of the file; otherwise its last line may be cut off. Raises UnicodeDecodeError where
-    a byte order mark promises an encoding that the bytes are not in, and csv.Error where a field has no end.
+    whole: whether `start` is the whole file; otherwise its last line may be truncated. Raises UnicodeDecodeError if the
+    bytes are not in the encoding of their byte order mark, and csv.Error if a quotation is not closed.
     """
     encoding = _encoding(start)
     text = codecs.getincrementaldecoder(encoding)("strict").decode(start, final=whole)
@@ -96,12 +96,12 @@ class _Record:
 
     @property
     def width(self) -> int:
-        """Fields up to the last that is not blank."""
+        """The number of fields up to the last that is not blank."""
         return max((number for number, field in enumerate(self.fields, 1) if field.strip()), default=0)
 
 
 def _encoding(start: bytes) -> str:
-    """UTF-8 where the bytes are, UTF-16 where a byte order mark or zero bytes say so, else Windows-1252."""
+    """Return UTF-8 if the bytes are valid, UTF-16 by a byte order mark or zero bytes, else Windows-1252."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
             return encoding
@@ -123,7 +123,7 @@ def _decodes(start: bytes, encoding: str) -> bool:
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """The delimiter that cuts most records into the same number of fields, of which there are at least two."""
+    """Return the delimiter that splits most records into the same number of fields, at least two."""
 
     def score(delimiter: str) -> tuple[float, int]:
         try:
@@ -133,11 +133,11 @@ def _delimiter(lines: Sequence[str]) -> str:
         (width, count), *_ = widths.most_common(1) or [(0, 0)]
         return (count / widths.total(), width) if width > 1 else (0.0, 0)
 
-    return max(DELIMITERS, key=score)  # the first of several that are as good
+    return max(DELIMITERS, key=score)  # of equal ones, the first
 
 
 def _records(lines: Iterable[str], delimiter: str) -> list[_Record]:
-    """The first records, blank ones left out."""
+    """Return the first records, without blank ones."""
     reader = csv.reader(lines, delimiter=delimiter)
     records, before = [], 0
     for fields in islice(reader, _SAMPLE_RECORDS):
@@ -148,7 +148,7 @@ def _records(lines: Iterable[str], delimiter: str) -> list[_Record]:
 
 
 def _header(records: Sequence[_Record]) -> int:
-    """The index of the header: the first record that is as wide as most are; narrower ones before it are titles."""
+    """Return the index of the header: the first record of the most common width; narrower ones before it are titles."""
     widths = Counter(len(record.fields) for record in records)
     usual = max(widths, key=lambda width: (widths[width], width == len(records[0].fields)))
     for number, record in enumerate(records):
@@ -160,9 +160,9 @@ def _header(records: Sequence[_Record]) -> int:
 
 
 def _names(records: Sequence[_Record], header: int) -> tuple[tuple[str, ...], bool]:
-    """The names of the columns, and whether the file holds them.
+    """Return the names of the columns, and whether they are in the file.
 
-    Some months of New York's files end every line but the header with blank fields: these are named, too.
+    Some months of New York's files end every line but the header with blank fields: these get names, too.
     """
     fields = records[header].fields
     following = records[header + 1 :]
@@ -174,7 +174,7 @@ def _names(records: Sequence[_Record], header: int) -> tuple[tuple[str, ...], bo
 
 
 def _is_data(fields: Sequence[str], following: Sequence[_Record]) -> bool:
-    """Whether a line holds data and not names: where the rows below have values, it has values, too, and no word."""
+    """Return whether a line is data and not names: it has values where the rows below have them, and no words."""
     if not following:
         return any(map(_NUMBER.fullmatch, fields))
     below = [
@@ -189,5 +189,5 @@ def _is_data(fields: Sequence[str], following: Sequence[_Record]) -> bool:
 
 
 def _has_values(cells: Sequence[str]) -> bool:
-    """Whether every cell holds a value or is missing."""
+    """Return whether every cell is a value or missing."""
     return all(_VALUE.match(cell) or cell.strip() in MISSING_TEXTS for cell in cells)

@@ -1,4 +1,4 @@
-"""CSV files in batches, read by pyarrow in the dialect that was found."""
+"""Read CSV files in batches with pyarrow, in the detected dialect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINES_SHOWN = 3
 
 
 def dialect_of(file: TripFile) -> CsvDialect:
-    """Find how a file is written, from its beginning. Raises DataError where it holds nothing that is CSV."""
+    """Detect the dialect of a file from its start. Raises DataError if it is not CSV."""
     with open_stream(file) as stream:
         start = stream.read(SAMPLE_BYTES)
         whole = len(start) < SAMPLE_BYTES or not stream.read(1)
@@ -37,7 +37,7 @@ def dialect_of(file: TripFile) -> CsvDialect:
 
 
 def csv_sample(dialect: CsvDialect, columns: Sequence[str]) -> pa.RecordBatch:
-    """The first rows of some columns, as text."""
+    """Return the first rows of some columns, as text."""
     import pyarrow as pa
 
     cells = [pa.array(dialect.cells(name), pa.string()) for name in columns]
@@ -53,7 +53,7 @@ class _BadLines:
 
     def handle(self, row: pyarrow.csv.InvalidRow) -> str:
         if row.text is not None and not row.text.strip():
-            return "skip"  # a line of blanks is no row
+            return "skip"  # a line of blanks is not a row
         self.count += 1
         if len(self.first) < _LINES_SHOWN:
             fields = f"{row.actual_columns} fields instead of {row.expected_columns}"
@@ -65,7 +65,7 @@ class _BadLines:
 def csv_batches(
     file: TripFile, dialect: CsvDialect, columns: Sequence[str], *, as_text: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of float64; text from the first batch on in which a cell is no number."""
+    """Yield batches of float64; text from the first batch on that has a cell which is not a number."""
     import pyarrow as pa
 
     if as_text:
@@ -95,7 +95,7 @@ def _reader_batches(
     import pyarrow.csv as pc
 
     bad_lines = _BadLines()
-    # One thread: with several, pyarrow does not say the numbers of bad lines.
+    # One thread: with several, pyarrow does not report the numbers of bad lines.
     read = pc.ReadOptions(
         use_threads=False,
         block_size=_BLOCK_BYTES,
@@ -127,7 +127,7 @@ def _reader_batches(
 
 
 def _with_decimal_points(batch: pa.RecordBatch, dialect: CsvDialect) -> pa.RecordBatch:
-    """Text columns with decimal commas rewritten with decimal points."""
+    """Return the batch with decimal commas of text columns replaced by decimal points."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,7 +1,7 @@
-"""Files from http(s) servers, each fetched into the cache once, and again when the server has another version.
+"""Download files from http(s) servers into the cache, once, and again when the server has another version.
 
-A download is written to a `.part` file beside its final name and renamed when it is complete and checked; where it
-breaks off it is resumed by Range, provided that the server says it is still the same file (If-Range).
+A download is written to a `.part` file beside its final name and renamed when it is complete and checked. If it is
+interrupted it is resumed by Range, provided that the server confirms it is still the same file (If-Range).
 """
 
 from __future__ import annotations
@@ -34,18 +34,17 @@ _MAX_REDIRECTS = 5
 
 
 def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> Path:
-    """The path in the cache of the file at an http(s) address; it is downloaded where it is not there yet.
+    """Return the path in the cache of the file at an http(s) address, downloading it if it is not there yet.
 
-    A file that is there is downloaded again where the server says, by ETag or Last-Modified, that it has changed. Where
-    the server cannot be reached, or refuses, the file in the cache is used, and the log says so.
+    A cached file is downloaded again if the server says, by ETag or Last-Modified, that it has changed. If the server
+    cannot be reached, or refuses, the cached file is used, and that is logged.
 
     Processes that want the same file wait for each other.
 
     Names and passwords come from `~/.netrc` (or the file that NETRC names), never from the address.
 
-    Raises DataError for an address that holds a user name, DownloadError where the server refuses, stops sending, or
-    sends something else than it announced, and where the file is larger than `settings.http_max_bytes` or cannot be
-    written.
+    Raises DataError for an address with a user name, DownloadError if the server refuses, stops sending, or sends
+    something else than it announced, and if the file is larger than `settings.http_max_bytes` or cannot be written.
     """
     from filelock import FileLock
 
@@ -67,7 +66,7 @@ def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> 
 
 
 def displayed(text: str) -> str:
-    """An address, or what is said of one, without what may be secret: user and password, and the query of http(s).
+    """Return an address, or a message with one, without secrets: user and password, and the query of http(s).
 
     A query may be a signature that lets whoever has it read the file.
     """
@@ -75,7 +74,7 @@ def displayed(text: str) -> str:
 
 
 def _cache_name(url: str) -> str:
-    """A safe name that no two addresses share, with the file's own name at its end."""
+    """Return a safe name that is unique to the address, with the file's own name at its end."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", url.partition("?")[0].rstrip("/").rpartition("/")[2])
     return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name[-100:]}"
 
@@ -93,7 +92,7 @@ def _netrc() -> httpx.NetRCAuth | None:
 
 
 class _Download:
-    """One file on its way into the cache."""
+    """The download of one file into the cache."""
 
     def __init__(
         self,
@@ -112,10 +111,10 @@ class _Download:
         self._on_progress = on_progress
 
     def is_outdated(self) -> bool:
-        """Whether the server has another version than the one in the cache (RFC 9110, section 13)."""
+        """Return whether the server has another version than the cached one (RFC 9110, section 13)."""
         import httpx
 
-        if not self._version.exists():  # the server did not say which version it sent
+        if not self._version.exists():  # the server did not send its version
             return False
         version = self._version.read_text()
         condition = {"If-None-Match" if version.startswith('"') else "If-Modified-Since": version}
@@ -145,7 +144,7 @@ class _Download:
         )
 
     def run(self) -> None:
-        """Transfer, resuming a few times where the connection breaks; check; rename."""
+        """Transfer, resuming a few times if the connection breaks; check; rename."""
         import httpx
 
         timeout = self._settings.http_timeout_seconds
@@ -174,11 +173,11 @@ class _Download:
             self._validator.replace(self._version)
 
     def _transfer(self, client: httpx.Client) -> None:
-        """Append what is missing to the part, or write all of it where it cannot be resumed."""
+        """Append what is missing to the part, or write all of it if it cannot be resumed."""
         offset = self._received() if self._validator.exists() else 0
         resume = {"Range": f"bytes={offset}-", "If-Range": self._validator.read_text()} if offset else {}
         with client.stream("GET", self._url, headers=resume) as response:
-            if response.status_code == 416 and offset:  # nothing beyond our part: the file is not what it was
+            if response.status_code == 416 and offset:  # nothing beyond our part: the file has changed
                 response.close()
                 self._part.unlink()
                 self._transfer(client)
@@ -201,7 +200,7 @@ class _Download:
     def _write(self, response: httpx.Response, offset: int, total: int | None) -> None:
         done = offset
         with self._part.open("ab" if offset else "wb") as file:
-            # Not in chunks of one size: of those, what came before a break would be lost.
+            # Not in chunks of one size: those before a break would be lost.
             for chunk in response.iter_raw():
                 done += len(chunk)
                 self._ensure_free_space(done, None)
@@ -218,7 +217,7 @@ class _Download:
             raise DownloadError(f"{self._shown}: the server sent a web page instead of data; check the address")
 
     def _remember_validator(self, response: httpx.Response) -> None:
-        """Keep what identifies this version of the file; without it, the next attempt starts afresh."""
+        """Save the validator of this version; without it, the next attempt starts from the beginning."""
         validator = self._validator_of(response)
         if validator:
             self._validator.write_text(validator)
@@ -227,7 +226,7 @@ class _Download:
 
     @staticmethod
     def _validator_of(response: httpx.Response) -> str:
-        """A strong ETag, or the time of the last change, or nothing."""
+        """Return a strong ETag, or the time of the last change, or nothing."""
         etag: str = response.headers.get("ETag", "")
         return etag if etag.startswith('"') else str(response.headers.get("Last-Modified", ""))
 
@@ -249,7 +248,7 @@ class _Download:
         return self._part.stat().st_size if self._part.exists() else 0
 
     def _check(self) -> None:
-        """A Parquet file must be readable to its footer. Other files tell by nothing but their length."""
+        """Check that a Parquet file is readable to its footer. Other files are checked by their length alone."""
         if not self._target.name.endswith(".parquet"):
             return
         import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Files of trips, on this machine or in an object store, as streams of bytes."""
+"""Open files of trips, local or in an object store, as streams of bytes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from taxi_mlops.data.validator import shortened
 from taxi_mlops.errors import DataError, DataNotFoundError
 
 MAGIC_BYTES = 4096
-"""So many of the first bytes say what a file is."""
+"""How many of the first bytes are enough to recognise a format."""
 
 TripFile = Path | StoredObject
-"""A file of this machine, or an object of a store."""
+"""A local file, or an object of a store."""
 
 
 def opened(file: TripFile) -> BinaryIO:
-    """The bytes of a file, to be read from anywhere in it. Raises OSError, for an object DataError or DownloadError."""
+    """Open a file for reading at any position. Raises OSError, for an object DataError or DownloadError."""
     return file.open("rb") if isinstance(file, Path) else file.open()
 
 
 def open_stream(file: TripFile) -> IO[bytes]:
-    """The bytes of a file from the first to the last, decompressed where it is compressed."""
+    """Open a file for reading from the first byte to the last, decompressed if it is compressed."""
     import pyarrow as pa
 
     with opened(file) as content:
@@ -44,7 +44,7 @@ def open_stream(file: TripFile) -> IO[bytes]:
 
 @contextmanager
 def explained(file: TripFile | str) -> Iterator[None]:
-    """Turn what the system and the readers raise into one line."""
+    """Raise the errors of the system and the readers as a DataError of one line."""
     import pyarrow as pa
 
     try:

@@ -1,4 +1,4 @@
-"""The identity of points: what makes two runs comparable."""
+"""Compute the fingerprint of points, by which runs are compared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _PREFIX = b"taxi-mlops points, version 1\n"
 
 
 def fingerprint(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | None) -> str:
-    """SHA-256, in hexadecimal, of the points in their order.
+    """Return the SHA-256, in hexadecimal, of the points in their order.
 
-    The digest runs over a version line, then for each array that is there its name, data type and shape, and its
+    The digest is over a version line, then for each array that is there its name, data type and shape, and its
     bytes (little-endian float64). Points with weight 1 and points without weights have different fingerprints.
     """
     growing = Fingerprint()
@@ -26,17 +26,17 @@ def fingerprint(latitude: FloatArray, longitude: FloatArray, weight: FloatArray 
 
 
 class Fingerprint:
-    """A fingerprint that grows: latitude, longitude and, where there is one, weight, each piece by piece."""
+    """A fingerprint that is computed in pieces: latitude, longitude and, if there is one, weight."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256(_PREFIX)
 
     def begin(self, name: str, n: int) -> None:
-        """The next pieces are of this array of shape (n,)."""
+        """Start the array of this name and of shape (n,)."""
         self._digest.update(f"{name} <f8 ({n},)\n".encode())
 
     def update(self, values: FloatArray) -> None:
-        """The next values of the array. Others can work meanwhile."""
+        """Add the next values of the array. Releases the GIL."""
         self._digest.update(np.ascontiguousarray(values, dtype="<f8").data)
 
     def hexdigest(self) -> str:

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a format that is read, or one that is named in the error."""
+"""Recognise the format of a file by its first bytes; unsupported ones are named in the error."""
 
 from __future__ import annotations
 
@@ -42,15 +42,14 @@ ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def compression_of(start: bytes) -> Compression | None:
-    """How a file that begins with these bytes is compressed, or None."""
+    """Return the compression of a file that starts with these bytes, or None."""
     return next((name for magic, name in _COMPRESSIONS if start.startswith(magic)), None)
 
 
 def format_of(start: bytes) -> Format:
-    """The format of a file by its first 1,000 bytes or so, uncompressed.
+    """Return the format of a file by its first 1,000 bytes or so, uncompressed.
 
-    Raises DataError, which says what the file is and what to do, where it is none of ours. Text that is nothing else
-    is taken for CSV.
+    Raises DataError, which names the format and what to do, for an unsupported one. Other text is assumed to be CSV.
     """
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -76,9 +75,9 @@ def format_of(start: bytes) -> Format:
 
 
 def only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """The one file of trips in a zip archive.
+    """Return the only file of trips in a zip archive.
 
-    Raises DataError where there are several (they are listed), none, where it is encrypted, or where the archive is a
+    Raises DataError if there are several (they are listed) or none, if it is encrypted, or if the archive is a
     workbook.
     """
     members = archive.infolist()

@@ -1,4 +1,4 @@
-"""Points in JSON and GPX documents as Arrow tables, held in memory.
+"""Read points from JSON and GPX documents as Arrow tables in memory.
 
 GeoJSON (RFC 7946), one Feature a line (RFC 8142), GBFS station files, JSON records, one record a line, and the points
 of GPX 1.1 tracks, routes and waypoints. Coordinates become the columns `latitude` and `longitude`.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_DOCUMENT_BYTES = 1 << 30
-"""A document is held in memory whole, several times as large as on disk."""
+"""A document is loaded whole, and takes several times its size in memory."""
 
 _RECORD_SEPARATOR = "\x1e"
 _POINT_TAGS = {"trkpt", "rtept", "wpt"}
@@ -28,14 +28,14 @@ _POINT_TAGS = {"trkpt", "rtept", "wpt"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """The rows of a document, and the system that its coordinates are in by itself; None is degrees."""
+    """The rows of a document, and the system of its coordinates; None is degrees."""
 
     rows: pa.Table
     crs: str | None = None
 
 
 def read_json(content: BinaryIO) -> Document:
-    """Read the points of a JSON document. Raises DataError where it holds none that can be read."""
+    """Read the points of a JSON document. Raises DataError if it has none that can be read."""
     text = _bounded(content).decode("utf-8-sig", errors="strict")
     try:
         document = json.loads(text)
@@ -45,7 +45,7 @@ def read_json(content: BinaryIO) -> Document:
 
 
 def _crs_of(document: Any) -> str | None:  # noqa: ANN401 - any JSON
-    """The system that GeoJSON of 2008 may name; since RFC 7946 there are only degrees."""
+    """Return the system that GeoJSON of 2008 may name; since RFC 7946 there are only degrees."""
     if not (isinstance(document, Mapping) and document.get("crs")):
         return None
     crs = document["crs"]
@@ -54,7 +54,7 @@ def _crs_of(document: Any) -> str | None:  # noqa: ANN401 - any JSON
 
 
 def _rows_in(document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
-    """The list of records or features in a document; GBFS and others keep it as the only list of an object."""
+    """Return the records or features of a document; GBFS and others have them as the only list of an object."""
     if isinstance(document, list):
         return document
     if isinstance(document, Mapping) and "type" not in document:
@@ -68,7 +68,7 @@ def _rows_in(document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
 
 
 def read_gpx(content: BinaryIO) -> Document:
-    """Read the points of a GPX document: latitude, longitude and, where they have one, the time."""
+    """Read the points of a GPX document: latitude, longitude and, if they have one, the time."""
     data = _bounded(content)
     if b"<!DOCTYPE" in data[:10_000] or b"<!ENTITY" in data[:10_000]:
         raise DataError("this GPX file declares entities, which are not expanded; export it again without a DOCTYPE")
@@ -110,7 +110,7 @@ def _lines(text: str) -> list[Any]:
 
 
 def _records(documents: Iterable[Any]) -> list[dict[str, Any]]:
-    """One flat record for each feature or record."""
+    """Return one flat record for each feature or record."""
     rows: list[dict[str, Any]] = []
     for document in documents:
         if not isinstance(document, Mapping):
@@ -150,7 +150,7 @@ def _feature(feature: object) -> dict[str, Any]:
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The plain values of a record, those within others by names such as `pickup.lat`; points remain JSON text."""
+    """Return the plain values of a record, nested ones by names such as `pickup.lat`; points remain JSON text."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         name = f"{prefix}{key}"
@@ -168,7 +168,7 @@ def _is_position(values: Sequence[Any]) -> bool:
 
 
 def _position(pair: object) -> dict[str, Any]:
-    """Longitude stands first (RFC 7946, 3.1.1); an altitude is left out."""
+    """Return the position of a pair: longitude comes first (RFC 7946, 3.1.1); an altitude is ignored."""
     if isinstance(pair, list) and not pair:
         return {"latitude": None, "longitude": None}
     if not isinstance(pair, list) or len(pair) < 2:

@@ -1,4 +1,4 @@
-"""What `taxi data inspect` tells about trips before anybody clusters them."""
+"""Report what a file of trips contains, before it is clustered: `taxi data inspect`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way from what a user asks for to points: source → loader → validator → preprocessor → sample → fingerprint."""
+"""Load points: source → loader → validator → cleaning → sample → fingerprint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NOT_SAMPLED = "not_sampled"
-"""The name under which rows are counted that were good, but not drawn."""
+"""The name under which valid rows are counted that the sample left out."""
 
 _IN_MEMORY = "in memory"
 _NO_POINTS = (
@@ -43,15 +43,15 @@ _NO_POINTS = (
 
 @dataclass(frozen=True, slots=True)
 class OpenedTrips:
-    """Trips whose headers have been looked at.
+    """Trips whose schema is known, before their rows are read.
 
-    identity: tells what there is to read from what may be there later, or on another machine, under the same name.
-    read: reads and cleans all of them. refusal: why they cannot become points, which `read` would raise; or None.
-    count_rows: reads them only to count the rows. columns_read: those that the points are read from.
-    rows: reads them again with all columns, which appear once each; those of CSV files are text, as they are spelled.
-    crs: the system of coordinates that `read` converts from; None where they are in degrees.
-    pieces: cuts them into pieces of about so many rows, to be read apart; None for zones. options: how rows are judged.
-    examine: notes, or refuses, what is doubtful about the points.
+    identity: returns an identifier of the content, which changes if the files do. read: reads and cleans all trips.
+    refusal: why they cannot become points, which `read` would raise; or None. count_rows: reads them only to count the
+    rows. columns_read: those that the points are read from. rows: reads them again with all columns, each once; those
+    of CSV files are text, as written. crs: the system of coordinates that `read` converts from; None if they are in
+    degrees.
+    pieces: cuts them into pieces of about so many rows, to be read separately; None for zones. options: of cleaning.
+    examine: checks the points for plausibility: notes or raises what is doubtful.
     """
 
     uri: str
@@ -71,14 +71,14 @@ class OpenedTrips:
 
 
 class PointsCache(Protocol):
-    """Keeps points that were prepared before. What fails in it costs the time to prepare them again, and no more."""
+    """Caches prepared points. A failure costs the time to prepare them again, and nothing else."""
 
     def get(self, key: str) -> Points | None:
-        """The points of this key as they were put, or None."""
+        """Return the points of this key, or None."""
         ...
 
     def put(self, key: str, points: Points) -> None:
-        """Keep the points, or not."""
+        """Store the points, if possible."""
         ...
 
 
@@ -88,9 +88,9 @@ def load_points(
     on_progress: Progress | None = None,
     cache: PointsCache | None = None,
 ) -> Points:
-    """Read, clean and fingerprint the points that are asked for, or take them from the cache.
+    """Read, clean and fingerprint the requested points, or get them from the cache.
 
-    Raises DataError where the trips cannot be used and DownloadError where a server does not deliver.
+    Raises DataError if the trips cannot be used and DownloadError if a server does not deliver.
     """
     (points,) = load_samples(request, (request.sample,), settings, on_progress, cache)
     return points
@@ -103,7 +103,7 @@ def load_samples(
     on_progress: Progress | None = None,
     cache: PointsCache | None = None,
 ) -> tuple[Points, ...]:
-    """Read and clean trips once, and draw each of the samples from them as a request of its own would; None is all.
+    """Read and clean trips once, and draw each of the samples as a request of its own would; None is all.
 
     Raises as `load_points` does.
     """
@@ -113,20 +113,20 @@ def load_samples(
 
 
 def _through(cache: PointsCache, request: LoadRequest, trips: OpenedTrips) -> Points:
-    """All points of the trips, from the cache where it holds them, and put there where it does not."""
+    """Return all points of the trips, from the cache if they are there, else prepared and cached."""
     identity = trips.identity()
     key = _cache_key(request, identity)
     found = cache.get(key)
     if found is not None:
         return replace(found, provenance=replace(found.provenance, uri=trips.uri, from_cache=True))
     points = _prepared(trips)
-    if trips.identity() == identity:  # else what was read is not what the key stands for
+    if trips.identity() == identity:  # else the trips were changed while they were read
         cache.put(key, points)
     return points
 
 
 def _cache_key(request: LoadRequest, identity: str) -> str:
-    """Hexadecimal SHA-256 over the version of this program, the trips, and all that cleaning is told."""
+    """Return the SHA-256 over the version of this program, the trips, and the cleaning options, in hexadecimal."""
     options = request.model_dump_json(exclude={"source", "zones", "sample", "seed", "synthetic_rows"})
     return hashlib.sha256(f"{__version__}\n{identity}\n{options}".encode()).hexdigest()
 
@@ -162,14 +162,14 @@ def _fingerprinted(
 
 
 def load_each(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Points:
-    """Read points and judge each row by itself: no region is found in the data. Raises as `load_points` does."""
+    """Read points and clean each row by itself, without finding a region in the data. Raises as `load_points` does."""
     return _prepared(open_trips(request, settings, on_progress, find_region=False))
 
 
 def load_table(table: Table, request: LoadRequest, *, find_region: bool = True) -> Points:
-    """Clean and fingerprint points of rows that are in memory. The source of the request is left aside.
+    """Clean and fingerprint the points of rows in memory. The source of the request is ignored.
 
-    find_region: as for `open_trips`. Raises DataError where the rows cannot be used.
+    find_region: as for `open_trips`. Raises DataError if the rows cannot be used.
     """
     if request.zones:
         raise DataError(f"{table.file}: --zones needs a file of trips; save the rows as Parquet and load that")
@@ -180,9 +180,9 @@ def load_table(table: Table, request: LoadRequest, *, find_region: bool = True) 
 def open_trips(
     request: LoadRequest, settings: Settings, on_progress: Progress | None = None, *, find_region: bool = True
 ) -> OpenedTrips:
-    """Find the files (downloading them if need be) and their schema; nothing but headers is read yet.
+    """Find the files (downloading them if needed) and their schema; only headers are read.
 
-    find_region: whether, without a box in the request, a region is found in the data, and points outside it dropped.
+    find_region: whether, without a box in the request, a region is found in the data, and points outside are dropped.
     """
     options = CleaningOptions(BoundingBox(*request.bbox) if request.bbox else None, find_region)
     if request.source is None:
@@ -294,7 +294,7 @@ def _cleaned(batches: Iterator[tuple[FloatArray, FloatArray]], options: Cleaning
 
 
 def sampled(points: Points, request: LoadRequest) -> Points:
-    """Draw as many trips as are asked for without replacement, where that is fewer than there are.
+    """Draw the requested number of trips without replacement, if that is fewer than there are.
 
     Points keep their order, and weighted points lose weight instead.
     """

@@ -1,6 +1,6 @@
-"""Trips that are in memory as tables: data frames, Arrow tables, arrays, points of GeoPandas.
+"""Read trips from objects in memory: data frames, Arrow tables, arrays, points of GeoPandas.
 
-The libraries are those that the caller has imported: none is imported here to find out what an object is.
+Only libraries that the caller has imported are used: none is imported here to recognise an object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Rows(Protocol):
-    """Rows that are in memory, as `pyarrow.Table`."""
+    """Rows in memory, as `pyarrow.Table`."""
 
     def select(self, columns: list[str], /) -> pa.Table:
         """Return these columns, in this order."""
@@ -34,13 +34,13 @@ class Rows(Protocol):
 
 
 def table_in_memory(trips: object, *, columns_named: bool = False) -> Table:
-    """Return the rows of an object as a table, whose columns are found as those of a file are.
+    """Return the rows of an object as a table, whose columns are found like those of a file.
 
     trips: a data frame of pandas or Polars, an Arrow table or what exports one (`__arrow_c_stream__`), a mapping of
     columns, a GeoDataFrame or GeoSeries of points in any reference system, or n rows of latitude and longitude.
     columns_named: the user names columns, so that the geometry of a GeoDataFrame does not count.
 
-    Raises DataTypeError for other objects, and DataError where the points are no points or of another shape.
+    Raises DataTypeError for other objects, and DataError if the points are invalid or of another shape.
     """
     geopandas, pandas, polars = (sys.modules.get(name) for name in ("geopandas", "pandas", "polars"))
     name = _name(trips)
@@ -63,7 +63,7 @@ def table_in_memory(trips: object, *, columns_named: bool = False) -> Table:
 
 
 def _name(trips: object) -> str:
-    """What errors and results call the object, as `pandas.DataFrame`."""
+    """Return the name of the object in errors and results, as `pandas.DataFrame`."""
     kind = type(trips)
     package = kind.__module__.partition(".")[0]
     return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
@@ -91,7 +91,7 @@ def _degrees(latitude: NDArray[Any], longitude: NDArray[Any], name: str) -> Tabl
 
 
 def _array(trips: object, name: str) -> Table:
-    """Latitude and longitude of n rows, masked values missing; records by the names of their fields."""
+    """Return latitude and longitude of n rows, masked values missing; records by the names of their fields."""
     try:
         values = np.ma.asarray(trips) if isinstance(trips, np.ma.MaskedArray) else np.asarray(trips)
     except ValueError as error:
@@ -108,7 +108,7 @@ def _array(trips: object, name: str) -> Table:
 
 
 def _of_geometry(geometry: Any, name: str) -> Table:  # noqa: ANN401 - GeoSeries
-    """A GeoSeries of points, NaN where one is missing or empty."""
+    """Return a GeoSeries of points as a table, NaN if one is missing or empty."""
     import shapely
 
     shapes = geometry.to_numpy()
@@ -131,7 +131,7 @@ def _frame(frame: Any, name: str) -> Table:  # noqa: ANN401 - DataFrame, of a li
 
 
 class _Columns:
-    """Columns of which only those that are asked for are converted."""
+    """Columns that are converted only when they are read."""
 
     def __init__(self, names: Sequence[str], column: Callable[[int], pa.Array]) -> None:
         self._names = list(names)
@@ -144,7 +144,7 @@ class _Columns:
 
 
 def _cells(series: Any) -> pa.Array:  # noqa: ANN401 - Series
-    """A column; as text where its cells are of several types."""
+    """Return a column; as text if its cells are of several types."""
     import pyarrow as pa
 
     try:

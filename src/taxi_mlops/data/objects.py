@@ -1,7 +1,7 @@
-"""Trips in an S3-compatible object store: `s3://bucket/key` addresses, and reading byte ranges of what they name.
+"""Read trips from an S3-compatible object store: `s3://bucket/key` addresses, and byte ranges of objects.
 
-boto3 rather than pyarrow's own S3 file system, which can neither ask for the very version that was seen first
-(`If-Match`), nor keep the checksum of each part of an upload, nor go on with one that was broken off.
+boto3 rather than pyarrow's own S3 file system, which can neither request the version that was seen first (`If-Match`),
+nor keep the checksum of each part of an upload, nor resume an interrupted one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ATTEMPTS = 3
 _CONNECTIONS = 8
 _READ_AHEAD_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 20
-"""At most so much is fetched twice where a connection breaks."""
+"""How much is fetched twice at most if a connection breaks."""
 _REFUSED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _ABSENT = {"404", "NoSuchKey", "NoSuchVersion"}
 _CHANGED = {"412", "416", "PreconditionFailed", "InvalidRange"}
@@ -45,7 +45,7 @@ _CHANGED = {"412", "416", "PreconditionFailed", "InvalidRange"}
 
 @dataclass(frozen=True, slots=True)
 class ObjectAddress:
-    """A place in an object store. `key` may be empty, a prefix or a pattern, where those are asked for."""
+    """An address in an object store. `key` may be empty, a prefix or a pattern, where those are allowed."""
 
     bucket: str
     key: str
@@ -63,10 +63,10 @@ class ObjectAddress:
 
 
 class ObjectStore:
-    """A connection to the object store that the settings name. It may be shared by threads."""
+    """A connection to the configured object store. Threads may share it."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connect lazily. Raises UsageError where boto3 is missing or the settings do not fit together."""
+        """Connect lazily. Raises UsageError if boto3 is missing or the settings are inconsistent."""
         try:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
@@ -104,9 +104,9 @@ class ObjectStore:
         return _connect, ()
 
     def find(self, address: ObjectAddress) -> tuple[StoredObject, ...]:
-        """The object of this name, or those that match the pattern, by name.
+        """Return the object of this name, or those that match the pattern, by name.
 
-        Raises DataError where there is none or they may not be read, DownloadError where the store does not answer.
+        Raises DataError if there is none or they may not be read, DownloadError if the store does not answer.
         """
         if not address.key or address.key.endswith("/"):
             raise DataError(
@@ -126,7 +126,7 @@ class ObjectStore:
         return tuple(matches)
 
     def entries(self, prefix: ObjectAddress) -> Iterator[ObjectEntry]:
-        """All objects whose name begins like this, by name. Raises as `find` does."""
+        """Return all objects whose name has this prefix, by name. Raises as `find` does."""
         with self.errors(prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
             for page in pages:
@@ -135,7 +135,7 @@ class ObjectStore:
                     yield ObjectEntry(address, item["Size"], item["LastModified"], item["ETag"].strip('"'))
 
     def head(self, address: ObjectAddress) -> dict[str, Any] | None:
-        """What the store tells about an object, checksums included, or None where it is not there."""
+        """Return the store's metadata of an object, checksums included, or None if it does not exist."""
         from botocore.exceptions import ClientError
 
         with self.errors(address):
@@ -148,7 +148,7 @@ class ObjectStore:
                     raise
             else:
                 return answer
-            self.client.head_bucket(Bucket=address.bucket)  # tells a bucket that is not there
+            self.client.head_bucket(Bucket=address.bucket)  # raises for a bucket that does not exist
         return None
 
     def _head(self, address: ObjectAddress) -> StoredObject | None:
@@ -161,7 +161,7 @@ class ObjectStore:
 
     @contextmanager
     def errors(self, address: ObjectAddress) -> Iterator[None]:
-        """Turn what the store says, or the way to it, into one line without keys. Raises DataError, DownloadError."""
+        """Raise errors of the store or the connection as one line without keys: DataError or DownloadError."""
         from botocore import exceptions
         from urllib3.exceptions import HTTPError
 
@@ -221,7 +221,7 @@ def _connect() -> ObjectStore:
 
 @cache
 def _session() -> Session:
-    """One for all, since each reads the description of S3 anew. Raises ImportError where boto3 is missing."""
+    """Return one session for all, since each parses the description of S3 again. Raises ImportError without boto3."""
     from boto3.session import Session
 
     return Session()
@@ -229,7 +229,7 @@ def _session() -> Session:
 
 @dataclass(frozen=True, slots=True)
 class ObjectEntry:
-    """A line of a bucket's list. The ETag comes without its quotation marks."""
+    """A line of a bucket's list. The ETag is without its quotation marks."""
 
     address: Annotated[ObjectAddress, PlainSerializer(str)]
     size: int
@@ -239,9 +239,9 @@ class ObjectEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as it was found; what is read of it later is of the same ETag, or an error.
+    """An object as it was found; what is read of it later has the same ETag, or raises an error.
 
-    etag: without its quotation marks. version: its identifier where the bucket keeps versions, else None.
+    etag: without its quotation marks. version: its id if the bucket is versioned, else None.
     """
 
     address: ObjectAddress
@@ -260,21 +260,21 @@ class StoredObject:
 
     @property
     def identity(self) -> str:
-        """What tells this content from any other that had, or will have, its name."""
+        """An identifier of this content, which changes when the object is replaced."""
         etag = f"ETag {self.etag}"
         return f"version {self.version}, {etag}" if self.version else etag
 
     def open(self) -> BinaryIO:
-        """Its bytes, each range fetched as it is read: for readers that jump to what they need."""
+        """Open it for random access: each range is fetched when it is read."""
         return cast(BinaryIO, _ObjectReader(self))
 
     def open_stream(self) -> BinaryIO:
-        """Its bytes from the first to the last, some MiB at a time."""
+        """Open it for reading from the first byte to the last, some MiB at a time."""
         return cast(BinaryIO, io.BufferedReader(_ObjectReader(self), _READ_AHEAD_BYTES))
 
 
 class _ObjectReader(io.RawIOBase):
-    """A file over ranges of an object. Every request asks for the ETag that was seen first."""
+    """A file over ranges of an object. Every request requires the ETag that was seen first."""
 
     def __init__(self, found: StoredObject) -> None:
         self._object = found
@@ -289,8 +289,8 @@ class _ObjectReader(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._object.size}[whence]
+    def seek(self, offset: int, origin: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._object.size}[origin]
         self._position = max(0, start + offset)
         return self._position
 
@@ -311,7 +311,7 @@ class _ObjectReader(io.RawIOBase):
         return len(content)
 
     def _fetch(self, size: int) -> bytes:
-        """Exactly `size` bytes from here on; a connection that breaks is taken up again where it broke, a few times."""
+        """Fetch exactly `size` bytes from here on; a connection that breaks is resumed a few times."""
         found = self._object
         parts: list[bytes] = []
         missing = size
@@ -330,7 +330,7 @@ class _ObjectReader(io.RawIOBase):
         )
 
     def _request(self, first: int, size: int) -> StreamingBody:
-        """The body of an answer that promises just these bytes."""
+        """Return the body of a response that announces just these bytes."""
         found = self._object
         answer = found.store.client.get_object(
             Bucket=found.address.bucket,
@@ -344,7 +344,7 @@ class _ObjectReader(io.RawIOBase):
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    """How a body ends that breaks off."""
+    """Return the exceptions of a body that is interrupted."""
     from botocore import exceptions
 
     return (

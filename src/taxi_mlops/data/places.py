@@ -1,4 +1,4 @@
-"""Which city points lie near, to see whether their coordinates mean what they are taken for.
+"""Find the city near some points, to check whether their coordinates are plausible.
 
 `cities.parquet` holds the 6,204 cities of 100,000 inhabitants and more of GeoNames (https://www.geonames.org, CC BY
 4.0), the most populous first; `tools/make_cities.py` makes it.
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FAR_METRES = 100_000.0
-"""Points farther from every city are hardly where trips are made."""
+"""Trips farther from every city are unlikely."""
 
 _AROUND_METRES = 30_000.0
-"""So near, the most populous city gives the place its name, and not the nearest suburb."""
+"""Within this distance the most populous city names the place, and not the nearest suburb."""
 
 _NEAR_METRES = 50_000.0
 _HALF_METRES = 10_000.0
@@ -89,7 +89,7 @@ def _populations() -> FloatArray:
 
 @cache
 def _cities() -> tuple[pa.Table, FloatArray, FloatArray]:
-    """The cities, and their latitudes and longitudes in degrees."""
+    """Return the cities, and their latitudes and longitudes in degrees."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(_FILE) as file:  # `read_table` imports pandas

@@ -1,6 +1,6 @@
-"""Columns of which each cell holds a point: well-known text or binary, GeoJSON, or two numbers.
+"""Parse columns whose cells are points: well-known text or binary, GeoJSON, or two numbers.
 
-WKT and WKB are those of OGC 06-103r4, with PostGIS's SRID before them or without; longitude stands first, as in GeoJSON
+WKT and WKB are those of OGC 06-103r4, with or without PostGIS's SRID; longitude comes first, as in GeoJSON
 (RFC 7946). WKB is binary, or text of hexadecimal digits.
 """
 
@@ -29,7 +29,7 @@ WGS84 = 4326
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Points that a format of geodata holds, which appear as the columns `latitude` and `longitude`.
+    """Points of a geodata format, which appear as the columns `latitude` and `longitude`.
 
     column: where they are stored. crs: the system that their coordinates are in by the file; None is degrees.
     """
@@ -47,7 +47,7 @@ _WKT = (
 _GEOJSON = rf"""^\{{.*["']coordinates["']\s*:\s*[\[(]\s*(?P<first>{_NUMBER})\s*,\s*(?P<second>{_NUMBER})"""
 _PAIR = rf"^[\[(]?\s*(?P<first>{_NUMBER})(?:\s*[,;]\s*|\s+)(?P<second>{_NUMBER})\s*[\])]?$"
 _SURE_PAIR = rf"^(?:[\[(]\s*{_NUMBER}\s*[,;]\s*{_NUMBER}\s*[\])]|{_FRACTION}(?:\s*[,;]\s*|\s+){_FRACTION})$"
-"""Unlike a number with thousands apart, or with a decimal comma."""
+"""Not a number with a thousands separator, or with a decimal comma."""
 _EMPTY = r"(?i)^(?:SRID\s*=\s*[0-9]+\s*;\s*)?POINT\s*(?:ZM|Z|M)?\s*EMPTY$"
 _HEXADECIMAL = r"^(?:\\x|0x)?0[01][0-9A-Fa-f]{40,}$"
 _PATTERNS: dict[PointForm, str] = {"WKT": _WKT, "GeoJSON": _GEOJSON, "pairs": _PAIR}
@@ -56,7 +56,7 @@ _SHARE_OF_CELLS = 0.9
 
 
 def form_of(cells: pa.Array) -> PointForm | None:
-    """Return the form in which nine of ten of the cells hold points, or None; missing ones do not count."""
+    """Return the form in which nine of ten cells are points, or None; missing ones do not count."""
     import pyarrow.compute as pc
 
     cells = plain(cells)
@@ -72,7 +72,7 @@ def form_of(cells: pa.Array) -> PointForm | None:
 
 
 def srid_of(cells: pa.Array, form: PointForm) -> int:
-    """Return the spatial reference system that most cells name, as an EPSG code; WGS 84 where they name none."""
+    """Return the spatial reference system that most cells name, as an EPSG code; WGS 84 if they name none."""
     import pyarrow.compute as pc
 
     cells = plain(cells)
@@ -89,9 +89,9 @@ def srid_of(cells: pa.Array, form: PointForm) -> int:
 
 
 def points_of(cells: pa.Array, place: PointColumn, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
-    """Return latitude and longitude of n cells, float64 of shape (n,), NaN where a cell is missing or empty.
+    """Return latitude and longitude of n cells, float64 of shape (n,), NaN if a cell is missing or empty.
 
-    Cells that hold no point, or one of another spatial reference system, go to the validator.
+    Cells that are not points, or of another spatial reference system, are reported to the validator.
     """
     cells = plain(cells)
     if not (is_text(cells) or (place.form == "WKB" and _is_binary(cells))):
@@ -105,7 +105,7 @@ def points_of(cells: pa.Array, place: PointColumn, validator: DataValidator) -> 
 
 
 def _text_points(cells: pa.Array, place: PointColumn) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """The first and the second number of each cell, and which cells hold no point."""
+    """Return the first and the second number of each cell, and which cells are not points."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -121,7 +121,7 @@ def _text_points(cells: pa.Array, place: PointColumn) -> tuple[FloatArray, Float
 
 
 def _wkb_points(cells: pa.Array, place: PointColumn) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """x and y of each cell, and which cells hold no point."""
+    """Return x and y of each cell, and which cells are not points."""
     import shapely
 
     shapes = _shapes(cells)
@@ -132,7 +132,7 @@ def _wkb_points(cells: pa.Array, place: PointColumn) -> tuple[FloatArray, FloatA
 
 
 def xy_of(points: NDArray[np.object_]) -> tuple[FloatArray, FloatArray]:
-    """Return x and y of n points of shapely, float64 of shape (n,), NaN where a point is None or empty."""
+    """Return x and y of n points of shapely, float64 of shape (n,), NaN if a point is None or empty."""
     import shapely
 
     x, y = np.full(points.size, np.nan), np.full(points.size, np.nan)
@@ -142,7 +142,7 @@ def xy_of(points: NDArray[np.object_]) -> tuple[FloatArray, FloatArray]:
 
 
 def _shapes(cells: pa.Array) -> NDArray[np.object_]:
-    """The geometries of n cells, shape (n,); None where a cell is missing or holds none."""
+    """Return the geometries of n cells, shape (n,); None if a cell is missing or invalid."""
     import pyarrow.compute as pc
     import shapely
 

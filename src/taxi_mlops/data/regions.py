@@ -1,4 +1,4 @@
-"""Boxes of degrees, and the one that holds a city whose data contain wild points."""
+"""Boxes of degrees, and a robust box around the points of a city with outliers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.domain import BoolArray, FloatArray
 
 METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180
-"""Of latitude, or of longitude on the equator."""
+"""Metres in a degree of latitude, or of longitude on the equator."""
 
 _SPREAD = 10.0
 _REACH_METRES = 100_000.0
 _SHOWN_DIGITS = Decimal("1e-6")
-"""Of a degree: a decimetre."""
+"""Digits of a degree: a decimetre."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundingBox:
     """Degrees, inclusive. Across the antimeridian min_longitude is the larger number, as in GeoJSON (RFC 7946).
 
-    Raises ValueError where they are out of range or out of order.
+    Raises ValueError if they are out of range or out of order.
     """
 
     min_latitude: float
@@ -47,7 +47,7 @@ class BoundingBox:
 
     @property
     def crosses_antimeridian(self) -> bool:
-        """Whether the box holds the meridian of ±180 degrees in its inside."""
+        """Whether the meridian of ±180 degrees is inside the box."""
         return self.min_longitude > self.max_longitude
 
     @property
@@ -57,7 +57,7 @@ class BoundingBox:
 
     @classmethod
     def parse(cls, text: str) -> BoundingBox:
-        """Read `min_lat,min_lon,max_lat,max_lon`. Raises ValueError where the text is not that."""
+        """Read `min_lat,min_lon,max_lat,max_lon`. Raises ValueError for other text."""
         try:
             south, west, north, east = (float(part) for part in text.split(","))
         except ValueError:
@@ -65,7 +65,7 @@ class BoundingBox:
         return cls(south, west, north, east)
 
     def __str__(self) -> str:
-        """The box to six decimals, rounded outward: it can be given back, and holds the same points."""
+        """Return the box to six decimals, rounded outward, so that it can be parsed and has the same points."""
         edges = (
             (self.min_latitude, ROUND_FLOOR),
             (self.min_longitude, ROUND_FLOOR),
@@ -77,7 +77,7 @@ class BoundingBox:
         )
 
     def contains(self, latitude: FloatArray, longitude: FloatArray) -> BoolArray:
-        """Return whether each of n points, in degrees, lies inside; bool of shape (n,)."""
+        """Return whether each of n points, in degrees, is inside; bool of shape (n,)."""
         inside: BoolArray = longitude >= self.min_longitude
         if self.crosses_antimeridian:
             inside |= longitude <= self.max_longitude
@@ -89,7 +89,7 @@ class BoundingBox:
 
 
 def bounding_box(latitude: FloatArray, longitude: FloatArray) -> BoundingBox:
-    """Return the smallest box around n ≥ 1 points, in degrees; across the antimeridian where that is narrower."""
+    """Return the smallest box around n ≥ 1 points, in degrees; across the antimeridian if that is narrower."""
     west, east = float(longitude.min()), float(longitude.max())
     if east - west > 180.0:
         western = longitude < 0.0
@@ -109,12 +109,12 @@ def wrapped(longitude: float) -> float:
 
 
 def robust_region(latitude: FloatArray, longitude: FloatArray) -> BoundingBox | None:
-    """Return the box around most of n points, in degrees, that a minority of wild ones cannot move; None for no points.
+    """Return a box around most of n points, in degrees, that a minority of outliers cannot move; None for no points.
 
-    Along each axis it reaches from the median ten interquartile ranges to each side, and 100 km at
-    least: a taxi ride's length, so that an airport outside the city stays even where the interquartile range of a
-    dense centre is a kilometre or two. Medians and quartiles stand as long as less than a quarter of the rows is wild.
-    Longitudes are counted from Greenwich where that puts points on both sides of the antimeridian closer together.
+    Along each axis it extends from the median by ten interquartile ranges to each side, and by at least 100 km: a taxi
+    ride's length, so that an airport outside the city stays even if the interquartile range of a dense centre is a
+    kilometre or two. Medians and quartiles are robust as long as less than a quarter of the rows are outliers.
+    Longitudes are counted from Greenwich if that puts points on both sides of the antimeridian closer together.
     """
     if latitude.size == 0:
         return None
@@ -128,7 +128,7 @@ def robust_region(latitude: FloatArray, longitude: FloatArray) -> BoundingBox | 
     reach_longitude = max(_SPREAD * (high - low), _REACH_METRES / (METRES_PER_DEGREE * shrink))
     middle_longitude = wrapped(middle_longitude)
     west, east = middle_longitude - reach_longitude, middle_longitude + reach_longitude
-    if not (west >= -180.0 and east <= 180.0):  # over the antimeridian, or all around where it is too wide for that
+    if not (west >= -180.0 and east <= 180.0):  # over the antimeridian, or all around if it is too wide for that
         west, east = (wrapped(west), wrapped(east)) if reach_longitude < 90.0 else (-180.0, 180.0)
     return BoundingBox(
         max(-90.0, middle_latitude - reach_latitude), west, min(90.0, middle_latitude + reach_latitude), east

@@ -1,4 +1,4 @@
-"""Which points are wanted: the section `dataset` of every document."""
+"""The section `dataset` of every document: the trips, and which of their points are wanted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CrsCode = Annotated[str, BeforeValidator(_crs_code)]
 
 
 class LoadRequest(Section):
-    """Which points are wanted."""
+    """The trips and points of a run."""
 
     source: Annotated[str | None, Named("data", "DATA", "a synthetic city of 20,000 trips", positional=True)] = Field(
         default=None,
@@ -85,9 +85,7 @@ class LoadRequest(Section):
         default=None, ge=1, description="Draw so many of the cleaned points, uniformly without replacement."
     )
     seed: Seed = 0
-    synthetic_rows: int = Field(
-        default=20_000, ge=1, description="Trips of the synthetic city where there is no source."
-    )
+    synthetic_rows: int = Field(default=20_000, ge=1, description="Trips of the synthetic city if there is no source.")
 
 
 class ColumnParameters(TypedDict, total=False):

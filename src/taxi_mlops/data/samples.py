@@ -1,4 +1,4 @@
-"""Samples of points that lie within each other, so that sizes differ and nothing else does."""
+"""Draw nested samples of points, so that workloads differ in size alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from taxi_mlops.errors import UsageError
 def nested_samples(points: Points, sizes: Sequence[int], seed: int) -> tuple[Points, ...]:
     """Draw a uniform sample of each size without replacement; the smaller ones are parts of the larger ones.
 
-    Points keep their order. sizes: each at most the number of points. Raises UsageError for weighted points, of which a
-    point stands for many trips.
+    Points keep their order. sizes: each at most the number of points. Raises UsageError for weighted points, each of
+    which represents many trips.
     """
     if points.weight is not None:
         raise UsageError("sizes need points, and these are zones weighted with their trips; leave out the sizes")

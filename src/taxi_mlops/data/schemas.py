@@ -1,7 +1,7 @@
-"""The kinds of trip files that are known: each a small declaration, found by the names of its columns.
+"""The known kinds of trip files: a declaration for each, recognised by the names of its columns.
 
-Column names are matched exactly, letter case and leading blanks included: they are what tells the years apart. To
-know another kind of file, add a `TripSchema` to `SCHEMAS`.
+Column names are matched exactly, including case and leading blanks, since these distinguish the years. To support
+another kind of file, add a `TripSchema` to `SCHEMAS`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Coordinates:
 
     @property
     def exchanged(self) -> Coordinates:
-        """The same columns the other way round."""
+        """Return the same columns with their roles exchanged."""
         return replace(self, latitude=self.longitude, longitude=self.latitude)
 
     @property
     def flags(self) -> str:
-        """How the command line names the columns."""
+        """The options of the command line that name the columns."""
         return f"--lat {quoted(self.latitude.strip())} --lon {quoted(self.longitude.strip())}"
 
 
@@ -106,7 +106,7 @@ class TripSchema:
     note: str = ""
 
     def place(self, points: TripEnd) -> Place:
-        """Where the points of one end of the trips are found."""
+        """Return the columns of the points of one end of the trips."""
         return self.pickup if points == "pickup" else self.dropoff
 
     @property
@@ -232,5 +232,5 @@ SCHEMAS: tuple[TripSchema, ...] = (
 
 
 def quoted(name: str) -> str:
-    """A name as it is typed on the command line."""
+    """Return a name as it is typed on the command line."""
     return f'"{name}"' if " " in name else name

@@ -1,6 +1,6 @@
-"""What a user may name as data: a file, folder, glob, pipe or standard input, an http(s) or s3 address, or `tlc:`.
+"""Resolve what a user names as data: a file, folder, glob, pipe or standard input, an http(s) or s3 address, or `tlc:`.
 
-Pipes are copied into a temporary file first, since files are read more than once (header, rows, fingerprint).
+Pipes are copied to a temporary file first, since files are read more than once (header, rows, fingerprint).
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ STANDARD_INPUT = "-"
 DATA_SUFFIXES = frozenset(
     {".csv", ".tsv", ".txt", ".parquet", ".pq", ".arrow", ".feather", ".json", ".ndjson", ".jsonl", ".geojson", ".gpx"}
 )
-"""Endings of the files that are taken from a folder; those of compression may follow."""
+"""Suffixes of the files that are used from a folder; a suffix of compression may follow."""
 _EDGE_BYTES = 1 << 20
 _TLC_MONTH = re.compile(r"tlc:(?P<cab>yellow|green)/(?P<month>20\d\d-(?:0[1-9]|1[0-2]))")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The files behind a name, in the order in which they are read, and the name as outputs show it."""
+    """The files behind a name, in the order in which they are read, and the name that outputs show."""
 
     uri: str
     files: tuple[TripFile, ...]
 
 
 def resolve(name: str, settings: Settings, on_progress: Progress | None = None) -> Source:
-    """Find the files; what is not on this machine is downloaded into the cache first.
+    """Find the files; remote ones are downloaded into the cache first.
 
-    Raises DataError where nothing is there, and DownloadError where a server does not deliver.
+    Raises DataError if nothing is there, and DownloadError if a server does not deliver.
     """
     scheme = name.partition(":")[0].lower()
     if scheme == "tlc":
@@ -64,7 +64,7 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
 
 
 def resolve_file(name: str, settings: Settings, on_progress: Progress | None = None) -> TripFile:
-    """Find the one file behind a name. Raises as `resolve` does, and DataError where there are several."""
+    """Find the one file behind a name. Raises as `resolve` does, and DataError if there are several."""
     files = resolve(name, settings, on_progress).files
     if len(files) != 1:
         raise DataError(f"{name}: stands for {len(files)} files; name one")
@@ -72,9 +72,9 @@ def resolve_file(name: str, settings: Settings, on_progress: Progress | None = N
 
 
 def identity(files: Sequence[TripFile]) -> str:
-    """Tells files from any others, and from what they may be later: a line for each.
+    """Return an identifier of files and their current content: a line for each.
 
-    Beside what `data_version` looks at, path, size and time of the last change count for files of this machine.
+    It includes `data_version`, and for local files also path, size and time of the last change.
     """
     return "\n".join([data_version(files), *(f"{file} {_state(file)}" for file in files)])
 
@@ -90,12 +90,12 @@ def _state(file: TripFile) -> str:
 
 
 def data_version(files: Sequence[TripFile]) -> str:
-    """Tell versions of files apart without reading them whole.
+    """Return a version of files without reading them whole.
 
-    A single object of a store is told by its version and ETag. Else 16 hexadecimal digits: SHA-256 over those of each
-    object, and over the size, the first and the last MiB of each file: the same for a copy, another one after any
-    rewriting of a Parquet file (its footer is at the end) or appending. An edit of equal length in the middle of a
-    large CSV file goes unseen here; the fingerprint of the points sees all.
+    The version of a single object of a store is its version and ETag. Otherwise it is 16 hexadecimal digits: SHA-256
+    over those of each object, and over the size, the first and the last MiB of each file. It is the same for a copy,
+    and changes when a Parquet file is rewritten (its footer is at the end) or rows are appended. It does not change by
+    an edit of equal length in the middle of a large CSV file; the fingerprint of the points does.
     """
     if len(files) == 1 and isinstance(files[0], StoredObject):
         return files[0].identity
@@ -106,7 +106,7 @@ def data_version(files: Sequence[TripFile]) -> str:
 
 
 def _edges(path: Path) -> bytes:
-    """The size of a file as a line, its first and its last MiB."""
+    """Return the size of a file as a line, its first and its last MiB."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -139,7 +139,7 @@ def _local(name: str, settings: Settings) -> tuple[Path, ...]:
 
 
 def _files_of(folder: Path) -> tuple[Path, ...]:
-    """The files of trips in a folder and those below it, which must be of one kind by their endings."""
+    """Return the files of trips in a folder and its subfolders, which must have one format by their suffixes."""
     kinds: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
@@ -157,7 +157,7 @@ def _files_of(folder: Path) -> tuple[Path, ...]:
 
 @cache
 def _spool_folder(cache_dir: Path) -> tempfile.TemporaryDirectory[str]:
-    """Where this process copies pipes to; removed when it ends."""
+    """Return the folder to which this process copies pipes; removed when it ends."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     folder = tempfile.TemporaryDirectory(prefix="pipes-", dir=cache_dir)
     atexit.register(folder.cleanup)
@@ -165,7 +165,7 @@ def _spool_folder(cache_dir: Path) -> tempfile.TemporaryDirectory[str]:
 
 
 def _spooled(name: str, settings: Settings) -> Path:
-    """A copy of what a pipe holds, made once in this process: a pipe can be read once only."""
+    """Return the copy of a pipe, made once in this process: a pipe can be read only once."""
     known = _spools.get(name)
     if known is not None:
         return known

@@ -1,7 +1,7 @@
-"""Trips that carry zone numbers instead of points, made into weighted points by a file of zone polygons.
+"""Convert trips with zone numbers to weighted points, by a file of zone polygons.
 
-A zone's point is a representative one inside its polygon: where all trips of the zone are put because nothing more is
-known. What is clustered are then zones, weighted by their trips, and every output says so.
+A zone's point is a representative one inside its polygon, which represents all trips of the zone. What is clustered are
+then zones, weighted by their trips, and every output says so.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NOTE = (
 
 
 class ZoneRule(StrEnum):
-    """Why a trip of the zone era is dropped, beside `Rule.MISSING` and `Rule.OUTSIDE_REGION` (with a given box)."""
+    """Why a trip with zones is dropped, beside `Rule.MISSING` and `Rule.OUTSIDE_REGION` (with a given box)."""
 
     UNKNOWN_ZONE = "unknown_zone"
     """264 and 265, which New York writes for “unknown” and “outside of the city”."""
@@ -55,11 +55,11 @@ class Zones:
 
 
 def read_zones(source: TripFile) -> Zones:
-    """Read a zipped shapefile, of any projection that its .prj tells, with the field LocationID.
+    """Read a zipped shapefile, of any projection that its .prj defines, with the field LocationID.
 
-    Polygons that share a number are one zone. Members are read in memory, never unpacked to disk.
+    Polygons with the same number are one zone. Members are read in memory, never unpacked to disk.
 
-    Raises DataError where a package is missing, the file cannot be read, or it lacks the projection or the field.
+    Raises DataError if a package is missing, the file cannot be read, or it lacks the projection or the field.
     """
     try:
         import pyproj
@@ -85,10 +85,10 @@ def read_zones(source: TripFile) -> Zones:
 
 
 def count_by_zone(batches: Iterable[FloatArray], zones: Zones, region: BoundingBox | None) -> CleanedCoordinates:
-    """Turn trips into one point per zone that has trips, weighted by their number.
+    """Return one point for each zone that has trips, weighted by their number.
 
-    batches: zone number of each trip, float64 of shape (n,), NaN where missing. region: zones whose point lies outside
-    are dropped; no region is guessed from zones.
+    batches: zone number of each trip, float64 of shape (n,), NaN if missing. region: zones whose point lies outside are
+    dropped; no region is found from zones.
     """
     dropped = dict.fromkeys((str(rule) for rule in (Rule.MISSING, *ZoneRule, Rule.OUTSIDE_REGION)), 0)
     trips = np.zeros(zones.number.size, dtype=np.int64)
@@ -119,7 +119,7 @@ def count_by_zone(batches: Iterable[FloatArray], zones: Zones, region: BoundingB
 
 
 def _read_members(source: TripFile) -> dict[str, bytes]:
-    """The parts of the one shapefile in a zip, by suffix, each of a bounded size."""
+    """Return the parts of the only shapefile in a zip, by suffix, each of a limited size."""
     try:
         with opened(source) as content, zipfile.ZipFile(content) as archive:
             stems = [name[:-4] for name in archive.namelist() if name.lower().endswith(".shp")]
