@@ -2,3 +2,8 @@
 
 `registry` lists and loads them; `trials` runs them in processes of their own.
 """
+
+from taxi_mlops.adapters.base import Adapter, Closes, ImportsAhead
+from taxi_mlops.adapters.registry import AdapterListing, list_adapters, load_adapter
+
+__all__ = ["Adapter", "AdapterListing", "Closes", "ImportsAhead", "list_adapters", "load_adapter"]

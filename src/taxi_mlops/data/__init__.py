@@ -1,4 +1,5 @@
 """Read trips and turn them into points: schemas, loader, validator, cleaning, samples, the synthetic city.
 
-`load.open_trips` and `load.load_points` are the ways in. Caching points is in `storage`, clustering them in `adapters`.
+Caching points is in `storage`, clustering them in `adapters`.
+Entry points: `load.load_points`, `load.open_trips`, `inspect.inspect`, `synthetic.SyntheticCity`.
 """

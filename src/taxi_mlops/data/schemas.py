@@ -44,10 +44,19 @@ PointForm = Literal["WKT", "GeoJSON", "WKB", "pairs"]
 
 
 @dataclass(frozen=True, slots=True)
-class PointColumn:
+class _OneColumn:
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read."""
+        return (self.column,)
+
+
+@dataclass(frozen=True, slots=True)
+class PointColumn(_OneColumn):
     """A column of points (see `taxi_mlops.data.point_columns`)."""
 
-    column: str
     form: PointForm
     longitude_first: bool = True
     srid: int = 4326
@@ -55,35 +64,17 @@ class PointColumn:
     crs: str | None = None
     """The system of the coordinates; None is degrees (WGS 84)."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns to read."""
-        return (self.column,)
-
 
 @dataclass(frozen=True, slots=True)
-class Polyline:
+class Polyline(_OneColumn):
     """A column of JSON text `[[longitude, latitude], …]`, of which one end is the point; `[]` is a missing point."""
 
-    column: str
     end: Literal["first", "last"]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns to read."""
-        return (self.column,)
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(_OneColumn):
     """A column of zone numbers: no points at all (see `taxi_mlops.data.zones`)."""
-
-    column: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns to read."""
-        return (self.column,)
 
 
 Place = Coordinates | PointColumn | Polyline | Zone

@@ -2,3 +2,7 @@
 
 Each place is a `Recorder`. It reads the files of a run (`results`); reading recorded runs is in `runs`.
 """
+
+from taxi_mlops.recording.base import RecordedRun, Recorder
+
+__all__ = ["RecordedRun", "Recorder"]
