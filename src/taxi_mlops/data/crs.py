@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taxi_mlops.data.places import City, city_at
+from taxi_mlops.data.cities import City, city_at
 from taxi_mlops.data.validator import shortened
 from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import DataError

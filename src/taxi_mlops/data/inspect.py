@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxi_mlops.data.crowding import few_places
-from taxi_mlops.data.doubts import Middle
 from taxi_mlops.data.load import OpenedTrips, open_trips
+from taxi_mlops.data.plausibility import Middle
 from taxi_mlops.data.preprocessor import CleanedCoordinates, Rule
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import METRES_PER_DEGREE, BoundingBox, bounding_box, from_greenwich, wrapped

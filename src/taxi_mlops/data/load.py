@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from taxi_mlops import __version__
-from taxi_mlops.data.doubts import examined
 from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.pieces import TripPiece, pieces_of_city, pieces_of_tables
+from taxi_mlops.data.plausibility import check_plausibility
 from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox

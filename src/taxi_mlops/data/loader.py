@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taxi_mlops.data.choice import choose_schema
 from taxi_mlops.data.columns import numbers, polyline_ends
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.crs import is_projected, system, title, to_degrees
-from taxi_mlops.data.doubts import advice_on_range
 from taxi_mlops.data.files import TripFile
+from taxi_mlops.data.plausibility import advice_on_range
 from taxi_mlops.data.point_columns import points_of
 from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.schema_choice import choose_schema
 from taxi_mlops.data.schemas import Coordinates, Place, PointColumn, Polyline, TripSchema, Zone, quoted
 from taxi_mlops.data.tables import Table, open_table, record_batches
 from taxi_mlops.data.validator import ColumnRules, DataValidator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_mlops.data.choice import choose_schema
+from taxi_mlops.data.schema_choice import choose_schema
 from taxi_mlops.data.schemas import SCHEMAS, Coordinates, Polyline, TripSchema, Zone
 from taxi_mlops.errors import DataError
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_mlops.data.choice import choose_schema
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.preprocessor import Rule, TaxiTripPreprocessor
 from taxi_mlops.data.regions import METRES_PER_DEGREE
+from taxi_mlops.data.schema_choice import choose_schema
 from taxi_mlops.data.schemas import SYNTHETIC
 from taxi_mlops.data.synthetic import (
     BATCH_ROWS,

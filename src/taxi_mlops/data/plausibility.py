@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from taxi_mlops.data.cities import City, city_at, city_near
 from taxi_mlops.data.crs import LikelySystem, conversion_note, likely_systems, place_in, title
-from taxi_mlops.data.places import City, city_at, city_near
 from taxi_mlops.data.preprocessor import CleanedCoordinates
 from taxi_mlops.data.schemas import Coordinates, Place, PointColumn
 from taxi_mlops.domain import FloatArray
@@ -24,7 +24,7 @@ _FAR_MORE = 10.0
 """So many times as populous, the city of the exchanged coordinates makes those as they are doubtful."""
 
 
-def examined(
+def check_plausibility(
     cleaned: CleanedCoordinates, place: Place, where: str, *, named_by_user: bool, box_given: bool
 ) -> CleanedCoordinates:
     """Return the coordinates with a note on what is doubtful about them.

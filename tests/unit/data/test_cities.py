@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taxi_mlops.data.places import City, city_near
+from taxi_mlops.data.cities import City, city_near
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from taxi_mlops.data.coordinate_names import (
     plane_candidates,
 )
 from taxi_mlops.data.crs import system
-from taxi_mlops.data.doubts import advice_on_range, longitude_is_first
+from taxi_mlops.data.plausibility import advice_on_range, longitude_is_first
 from taxi_mlops.data.point_columns import WGS84, form_of, points_of, srid_of
 from taxi_mlops.data.schemas import SCHEMAS, Coordinates, PointColumn, TripSchema, Zone, quoted
 from taxi_mlops.data.validator import DataValidator
