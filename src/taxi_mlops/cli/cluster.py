@@ -44,12 +44,12 @@ def cluster(
     from taxi_mlops.pipeline.cluster import cluster as cluster_points
     from taxi_mlops.pipeline.cluster_files import write_clusters
     from taxi_mlops.results.cluster_result import ClusterFolder
-    from taxi_mlops.results.new_folder import require_new
+    from taxi_mlops.results.new_folder import require_empty
 
     document = document_of(Cluster, given, spec)
     settings = settings_with(cache)
     folder = ClusterFolder(folder_to_fill(output, None, settings, "cluster-"))
-    require_new(folder.path)
+    require_empty(folder.path)
     with progress_observer(quiet=quiet or json) as observer:
         clusters = cluster_points(document, settings, observer)
         trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None

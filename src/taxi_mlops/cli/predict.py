@@ -30,12 +30,12 @@ def predict(
     from taxi_mlops.pipeline.predict import predict as predict_points
     from taxi_mlops.pipeline.predict import write_prediction
     from taxi_mlops.results.cluster_result import PredictionFolder
-    from taxi_mlops.results.new_folder import require_new
+    from taxi_mlops.results.new_folder import require_empty
 
     document = document_of(Prediction, given)
     settings = settings_with(cache=True)
     folder = PredictionFolder(folder_to_fill(output, None, settings, "prediction-"))
-    require_new(folder.path)
+    require_empty(folder.path)
     with progress_observer(quiet=quiet or json) as observer:
         predicted = predict_points(document, settings, observer)
         trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None

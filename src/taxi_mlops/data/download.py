@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.errors import DataError, DownloadError
-from taxi_mlops.monitoring.spans import bare, client_span
+from taxi_mlops.monitoring.spans import client_span, without_secrets
 from taxi_mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class _Download:
         condition = {"If-None-Match" if version.startswith('"') else "If-Modified-Since": version}
         try:
             with (
-                client_span("HTTP GET", {"http.request.method": "GET", "url.full": bare(self._url)}),
+                client_span("HTTP GET", {"http.request.method": "GET", "url.full": without_secrets(self._url)}),
                 self._client() as client,
                 client.stream("GET", self._url, headers=condition) as response,
             ):
@@ -153,7 +153,9 @@ class _Download:
                 if attempt:
                     time.sleep(min(0.25 * 2**attempt, timeout))
                 try:
-                    with client_span("HTTP GET", {"http.request.method": "GET", "url.full": bare(self._url)}):
+                    with client_span(
+                        "HTTP GET", {"http.request.method": "GET", "url.full": without_secrets(self._url)}
+                    ):
                         self._transfer(client)
                     break
                 except httpx.ReadTimeout:

@@ -98,10 +98,10 @@ def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: b
     run = RunFolder(_folder(output, "run"))
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver()))
 
-    def go_on() -> Comparison:
+    def attempt() -> Comparison:
         return prefect_compare.run_steps(run, None if run.specification.is_file() else asked, _settings(cache))
 
-    found = _through_restarts(go_on)
+    found = _retry_outages(attempt)
     return {"run_id": found.run_id, "folder": str(run.path.absolute()), "verdict": verdict(found)}
 
 
@@ -133,9 +133,9 @@ def sweep(
         asked = Sweep.from_file(Path(spec)) if spec else Sweep().with_parameters(given)
         sweeping.begin(asked, into)
         sweeping.prepare(into, settings, observer)
-        _through_restarts(lambda: _call_helpers(helpers, into))
-    result = _through_restarts(lambda: sweeping.resume(into, settings, observer, _run_cell))
-    _through_restarts(lambda: show_sweep(result, into))
+        _retry_outages(lambda: _schedule_helpers(helpers, into))
+    result = _retry_outages(lambda: sweeping.resume(into, settings, observer, _run_cell))
+    _retry_outages(lambda: show_sweep(result, into))
     return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
 
 
@@ -153,11 +153,11 @@ def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, outpu
     since = datetime.now(UTC) - timedelta(days=days)
     page = Path(output) if output else settings.runs_dir / "trends.html"
     trends = write_trends(settings, RunFilter(adapter=adapter or None, data=data or None, since=since), page)
-    _through_restarts(lambda: show_trends(trends, page))
+    _retry_outages(lambda: show_trends(trends, page))
     return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
 
 
-def _call_helpers(helpers: int, folder: SweepFolder) -> None:
+def _schedule_helpers(helpers: int, folder: SweepFolder) -> None:
     """Schedule flow runs that work on the same folder. Those that start late find nothing left to do."""
     for number in range(1, helpers + 1):
         run_deployment(
@@ -194,17 +194,17 @@ def _settings(cache: bool) -> Settings:
     return settings if cache else settings.model_copy(update={"points_cache": False})
 
 
-def _through_restarts(go_on: Callable[[], R]) -> R:
+def _retry_outages(attempt: Callable[[], R]) -> R:
     """Call it, and retry while Prefect's server, or its database, is unavailable."""
     for seconds in RESTART_SECONDS:
         try:
-            return go_on()
+            return attempt()
         except Exception as error:
             if not is_unreachable(error):
                 raise
             get_run_logger().warning("Prefect's server is unavailable (%s); retrying in %s s", error, seconds)
             time.sleep(seconds)
-    return go_on()
+    return attempt()
 
 
 def _check_attempts() -> None:

@@ -40,7 +40,7 @@ LEASE_SECONDS = 60.0
 TIMED_TRIALS = f"taxi-timed-trials-{socket.gethostname()}"
 """Prefect's concurrency limit, one for each host. It is a courtesy: trials rely on the lock of `trials.host_lock`."""
 
-_MENDED_BY_WAITING: dict[Step, type[Exception]] = {Step.LOAD: DownloadError, Step.RECORD: NotRecordedError}
+_RETRYABLE: dict[Step, type[Exception]] = {Step.LOAD: DownloadError, Step.RECORD: NotRecordedError}
 
 
 @dataclass(frozen=True)
@@ -100,15 +100,15 @@ class PrefectStepRunner(StepRunner):
 def _task_of(step: Step) -> Any:  # noqa: ANN401 - of any types
     """Return the task of a step. Prefect stores no results: the run folder has them. Only outages are retried."""
 
-    def mended_by_waiting(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-        return isinstance(state.result(raise_on_failure=False), _MENDED_BY_WAITING[step])
+    def is_retryable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+        return isinstance(state.result(raise_on_failure=False), _RETRYABLE[step])
 
     retries: dict[str, Any] = {}
-    if step in _MENDED_BY_WAITING:
+    if step in _RETRYABLE:
         retries = {
             "retries": len(RETRY_SECONDS),
             "retry_delay_seconds": RETRY_SECONDS,
-            "retry_condition_fn": mended_by_waiting,
+            "retry_condition_fn": is_retryable,
         }
 
     @task(name=step.value, tags=["taxi", step.value], cache_policy=NO_CACHE, persist_result=False, **retries)

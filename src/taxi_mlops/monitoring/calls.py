@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
-from taxi_mlops.monitoring.spans import bare, current_traceparent
+from taxi_mlops.monitoring.spans import current_traceparent, without_secrets
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -70,7 +70,7 @@ def _traced_http(tracer: Tracer) -> Iterator[None]:
     send = requests.Session.send
 
     def traced_send(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401
-        attributes = {"http.request.method": str(request.method), "url.full": bare(str(request.url))}
+        attributes = {"http.request.method": str(request.method), "url.full": without_secrets(str(request.url))}
         with tracer.start_as_current_span(
             f"HTTP {request.method}", kind=SpanKind.CLIENT, attributes=attributes
         ) as span:

@@ -37,7 +37,7 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
-def bare(url: str) -> str:
+def without_secrets(url: str) -> str:
     """Return a URL for a span: without user, password and query, which may hold a token."""
     scheme, mark, rest = url.partition("?")[0].partition("://")
     host, slash, path = rest.partition("/")
@@ -89,7 +89,7 @@ def trace_requests(client: Any) -> None:  # noqa: ANN401 - botocore makes the cl
         return
 
     def begin(request: Any, operation_name: str, **_: object) -> None:  # noqa: ANN401
-        attributes = {"http.request.method": request.method, "url.full": bare(request.url)}
+        attributes = {"http.request.method": request.method, "url.full": without_secrets(request.url)}
         request.context[_SPAN] = tracer.start_span(f"S3 {operation_name}", parent, SpanKind.CLIENT, attributes)
 
     def end(

@@ -161,7 +161,7 @@ class Exporter(Protocol[T_contra]):
 
 def exported(exporter: Exporter[T_contra], batch: Sequence[T_contra]) -> str | None:
     """Export a batch; return what was logged if that failed, or None."""
-    said = _Said()
+    said = _LoggedReasons()
     _LIBRARY.addHandler(said)
     try:
         result = exporter.export(batch)
@@ -171,7 +171,7 @@ def exported(exporter: Exporter[T_contra], batch: Sequence[T_contra]) -> str | N
     return None if getattr(result, "name", "") == "SUCCESS" else " ".join(said.messages)
 
 
-class _Said(logging.Handler):
+class _LoggedReasons(logging.Handler):
     """Keeps what the exporter logs, which is the only place where it gives the reason of a failure."""
 
     def __init__(self) -> None:

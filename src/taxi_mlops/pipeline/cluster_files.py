@@ -21,7 +21,7 @@ from taxi_mlops.results.cluster_result import AdapterUsed, ClusterFolder, Cluste
 from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.results.label_table import LabelFormat, clustering_table, in_batches, with_trips, write_table
-from taxi_mlops.results.new_folder import filled
+from taxi_mlops.results.new_folder import filled_folder
 from taxi_mlops.trials.machine import describe_machine
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write_clusters(
     `write_table` raise.
     """
     watch = Stopwatch(dict(clusters.seconds))
-    with filled(folder.path) as path:
+    with filled_folder(folder.path) as path:
         hidden = ClusterFolder(path)
         observer.stage("Writing the labels")
         with watch.stage("write_labels"):

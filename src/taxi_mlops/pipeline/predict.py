@@ -23,7 +23,7 @@ from taxi_mlops.results.cluster_result import ModelUsed, PredictionFolder, Predi
 from taxi_mlops.results.comparison import Dataset
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.results.label_table import LabelFormat, in_batches, label_table, with_trips, write_table
-from taxi_mlops.results.new_folder import filled
+from taxi_mlops.results.new_folder import filled_folder
 from taxi_mlops.settings import Settings
 from taxi_mlops.trials.machine import describe_machine
 
@@ -99,7 +99,7 @@ def write_prediction(
     `write_clusters` raises.
     """
     watch, points = Stopwatch(dict(predicted.seconds)), predicted.points
-    with filled(folder.path) as hidden_path:
+    with filled_folder(folder.path) as hidden_path:
         hidden = PredictionFolder(hidden_path)
         observer.stage("Writing the labels")
         with watch.stage("write_labels"):

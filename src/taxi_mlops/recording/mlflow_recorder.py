@@ -106,7 +106,7 @@ class MlflowRecorder:
     def record(self, run: RecordedRun) -> str | None:
         if not installed():
             raise ServiceError(f"MLflow is not installed; get it with: {INSTALL}")
-        with _quietly(), temporary_environment(self._access.variables()):
+        with _without_telemetry(), temporary_environment(self._access.variables()):
             try:
                 return self._record(run)
             except Exception as error:  # noqa: BLE001 - MLflow lets through whatever its many back ends raise
@@ -218,7 +218,7 @@ def _milliseconds(at: datetime) -> int:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _without_telemetry() -> Iterator[None]:
     """Turn MLflow's telemetry off, and send its log records to the log of the run."""
     os.environ.update(_ENVIRONMENT)
     for name, value in _RETRIES.items():

@@ -13,14 +13,14 @@ from pathlib import Path
 from taxi_mlops.errors import RunFolderError, TaxiError
 
 
-def folder_of_now(parent: Path, beginning: str = "") -> Path:
-    """Name a folder after this second; one that is there already is left aside."""
-    name = parent / f"{beginning}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+def folder_of_now(parent: Path, prefix: str = "") -> Path:
+    """Return a folder named by the current second that does not exist yet."""
+    name = parent / f"{prefix}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
     others = (name.with_name(f"{name.name}-{number}") for number in itertools.count(2))
     return next(folder for folder in itertools.chain([name], others) if not folder.exists())
 
 
-def require_new(folder: Path) -> None:
+def require_empty(folder: Path) -> None:
     """Raise RunFolderError if the folder contains anything, or cannot be created."""
     try:
         taken = next(folder.iterdir(), None)
@@ -33,12 +33,12 @@ def require_new(folder: Path) -> None:
 
 
 @contextmanager
-def filled(folder: Path) -> Iterator[Path]:
+def filled_folder(folder: Path) -> Iterator[Path]:
     """Yield a hidden folder beside this one, which is renamed to it once the block has succeeded.
 
     Raises RunFolderError if that fails, and TaxiError if a file cannot be written.
     """
-    require_new(folder)
+    require_empty(folder)
     hidden = folder.with_name(f".{folder.name}-{os.getpid()}")
     try:
         try:

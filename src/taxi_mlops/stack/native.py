@@ -63,9 +63,9 @@ class Stack:
         out. launcher: see `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError if one is not
         installed or does not start.
         """
-        self._at_home()
+        self._check_folder()
         self.folder.make()
-        with self._alone():
+        with self._locked():
             services = _in_order((*(names or _all_that_can_be_started(notify)), *self.folder.services()))
             if reasons := missing([service.name for service in services]):
                 raise ServiceError("; ".join(reasons))
@@ -90,7 +90,7 @@ class Stack:
     def down(self) -> None:
         """Stop all services, and leave no process behind. The data stay."""
         if self._is_made():
-            with self._alone():
+            with self._locked():
                 Supervisor(self.folder).shut_down()
 
     def status(self) -> tuple[ServiceStatus, ...]:
@@ -185,14 +185,14 @@ class Stack:
     def _is_made(self) -> bool:
         return (self.folder.path / "secrets").is_dir()
 
-    def _at_home(self) -> None:
+    def _check_folder(self) -> None:
         """Raise UsageError for a folder that is not a stack's."""
         path = self.folder.path
         if path.exists() and not self._is_made() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is not empty, and no stack's; choose another --dir")
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         lock = FileLock(self.folder.path / "lock", timeout=_LOCK_SECONDS)
         try:
             with lock:

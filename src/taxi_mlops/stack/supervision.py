@@ -184,7 +184,7 @@ class Supervisor:
             programs = sorted(self._call("getAllConfigInfo"), key=lambda program: program["group_prio"], reverse=True)
             for program in programs:
                 self.stop(program["name"])
-                self._end(partial(self._strays, supervisor))
+                self._end(partial(self._orphans, supervisor))
             self._call("shutdown")
             try:
                 supervisor.wait(timeout=_SHUTDOWN_SECONDS)
@@ -215,7 +215,7 @@ class Supervisor:
         session = int(self._session.read_text(encoding="utf-8")) if self._session.is_file() else None
         return [process for process in psutil.process_iter() if self._is_ours(process, session)]
 
-    def _strays(self, supervisor: psutil.Process) -> list[psutil.Process]:
+    def _orphans(self, supervisor: psutil.Process) -> list[psutil.Process]:
         """Return our processes that are not descendants of a program of the supervisor."""
         ours = self._left()  # first, so that processes started meanwhile are not included
         supervised = {supervisor, *supervisor.children(recursive=True)}

@@ -125,7 +125,7 @@ def _engine(url: ServiceUrl) -> Engine:
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     else:
-        from taxi_mlops.storage.bounded import bounded_connection
+        from taxi_mlops.storage.bounded_connections import bounded_connection
 
         bounded = bounded_connection(_PATIENCE * float(url.options.get("connect_timeout", _WAIT_SECONDS)))
         event.listen(engine, "do_connect", lambda _dialect, _record, given, named: bounded.connect(*given, **named))

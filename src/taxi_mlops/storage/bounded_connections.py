@@ -22,14 +22,14 @@ def bounded_connection(seconds: float) -> type[psycopg.Connection[Any]]:
         def wait(self, gen: PQGen[R], *arguments: Any, **options: Any) -> R:  # noqa: ANN401 - as its own
             try:
                 return super().wait(_bounded(gen, seconds), *arguments, **options)
-            except _SilenceError:
+            except _SilentServerError:
                 self.pgconn.finish()  # or the rollback would wait as long again
                 raise psycopg.OperationalError(f"no answer for {seconds:g} s") from None
 
     return BoundedConnection
 
 
-class _SilenceError(Exception):
+class _SilentServerError(Exception):
     """The connection was silent for too long."""
 
 
@@ -43,7 +43,7 @@ def _bounded(steps: PQGen[R], seconds: float) -> Generator[Any, Any, R]:
             if ready:
                 last = time.monotonic()
             elif time.monotonic() - last > seconds:
-                raise _SilenceError
+                raise _SilentServerError
             wanted = steps.send(ready)
     except StopIteration as end:
         result: R = end.value
