@@ -33,7 +33,7 @@ from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 Progress = Callable[[str, int, int], None]
-"""Told a stage, how much of it is done, and how much there is: rows, tiles or chunks."""
+"""Called with a stage, how much of it is done, and the total: rows, tiles or chunks."""
 
 
 @dataclass(frozen=True, slots=True)

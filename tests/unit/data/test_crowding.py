@@ -1,4 +1,4 @@
-"""Points of stations are told from points that were measured."""
+"""Points of stations are reported from points that were measured."""
 
 from __future__ import annotations
 
