@@ -220,7 +220,7 @@ def _opened(
     refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None
 
     examine = partial(
-        examined,
+        check_plausibility,
         place=loader.place,
         where=uri,
         named_by_user=bool(request.latitude_column or request.longitude_column),
