@@ -186,7 +186,7 @@ def exponent(points: list[int], seconds: list[float], fixed: float) -> float:
 
 
 def timed(points: str, n: int, eps: float, min_samples: int, arguments: argparse.Namespace, name: str) -> dict | None:
-    """Return the least CPU time of a few calls, the wall time beside it, and memory; None where it took too long."""
+    """Return the least CPU time of a few calls, the wall time beside it, and memory; None if it took too long."""
     worker = Worker(name, points, n, arguments.data, arguments.threads)
     worker.wait()
     runs = []

@@ -122,7 +122,7 @@ class Worker:
         self._signal(signal.SIGSTOP)
 
     def run(self, eps: float, min_samples: int, file: Path | None = None, timeout: float = 600.0) -> Measured | None:
-        """Cluster once; None where it takes longer, or the process dies. `file` takes the answer."""
+        """Cluster once; None if it takes longer, or the process dies. `file` takes the answer."""
         try:
             self._signal(signal.SIGCONT)
             self._pipe.send((eps, min_samples, file))

@@ -32,7 +32,7 @@ class Provenance:
     `dropped` counts rows by the name of the rule that dropped them; `rows_read` = `rows_used` + the sum of `dropped`.
     `notes` are sentences that every output must repeat (weighted zones, a sample drawn, …).
     columns: of the source, those that the points were read from.
-    crs: the system of coordinates that they were converted from, such as `EPSG:32719`; None where they were in degrees.
+    crs: the system of coordinates that they were converted from, such as `EPSG:32719`; None if they were in degrees.
     from_cache: whether the points were read from a cache.
     """
 

@@ -66,7 +66,7 @@ class Clusters:
         self.labels: LabelArray = found.clustering.labels
         """The cluster of each point: int32 of shape (n,), numbered from 0, −1 for noise."""
         self.core: BoolArray | None = found.clustering.core_mask
-        """Whether a point is a core point: bool of shape (n,), or None where the adapter does not report it."""
+        """Whether a point is a core point: bool of shape (n,), or None if the adapter does not report it."""
         self.eps: float = found.parameters.eps_metres
         """Metres, also where they were chosen from the points."""
         self.min_samples: int = found.parameters.min_samples

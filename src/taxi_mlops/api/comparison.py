@@ -37,7 +37,7 @@ class Comparison:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Read them. Raises RunFolderError where the folder holds no run that has ended."""
+        """Read them. Raises RunFolderError if the folder holds no run that has ended."""
         self._folder = RunFolder(Path(folder))
         self.result: ComparisonDocument = read_comparison(self._folder.comparison)
         """All values: `comparison.json` as an object."""

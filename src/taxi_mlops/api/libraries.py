@@ -14,5 +14,5 @@ def require(name: str) -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise LibraryMissingError(
-            f"{error.name or name} is not installed; get it with: pip install 'taxi-mlops[notebook]'"
+            f"{error.name or name} is not installed; install it with: pip install 'taxi-mlops[notebook]'"
         ) from error

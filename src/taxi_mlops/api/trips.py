@@ -34,7 +34,7 @@ class Trips(Points):
     """
 
     request: LoadRequest | None = None
-    """What reads them again from their source; None where they were given in memory."""
+    """What reads them again from their source; None if they were given in memory."""
 
     @classmethod
     def of(cls, points: Points, request: LoadRequest | None = None) -> Self:

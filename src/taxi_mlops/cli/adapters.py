@@ -21,7 +21,7 @@ def adapters(json: Json = False) -> None:
     for listing in listings:
         info = listing.info
         if info is None:
-            state, advice = ("missing", f"; get it with: {listing.install}") if listing.install else ("broken", "")
+            state, advice = ("missing", f"; install it with: {listing.install}") if listing.install else ("broken", "")
             table.add_row(listing.name, f"[yellow]{state}[/]", "", "", "", "", escape(f"{listing.reason}{advice}"))
             continue
         table.add_row(

@@ -64,7 +64,7 @@ def city_near(latitude: float, longitude: float) -> City | None:
 def city_at(latitude: float, longitude: float) -> tuple[City, float] | None:
     """Return the city whose trips a place in degrees may be in the middle of, and how likely that is: no probability.
 
-    The score is the city's population, less by half for each 10 km between its centre and the place. None where every
+    The score is the city's population, less by half for each 10 km between its centre and the place. None if every
     city is more than 50 km away.
     """
     if not (abs(latitude) <= 90.0 and abs(longitude) <= 360.0):

@@ -69,7 +69,7 @@ def normalized(text: str) -> str:
 def identified(definition: object) -> str | None:
     """Return the code of the system that a file describes, as a code, WKT or PROJJSON; None for degrees of WGS 84.
 
-    Raises DataError where it is none that has a code.
+    Raises DataError if it is none that has a code.
     """
     import pyproj
 
@@ -96,7 +96,7 @@ def identified(definition: object) -> str | None:
 def system(code: str) -> str | None:
     """Return the code of a system of coordinates, None for degrees of WGS 84.
 
-    Raises DataError where there is no such system, or it is not one of places on the ground.
+    Raises DataError if there is no such system, or it is not one of places on the ground.
     """
     if code in _DEGREES_OF_WGS84:
         return None

@@ -40,7 +40,7 @@ class TextMap:
 class Inspection:
     """What a file holds, and what cleaning would make of it.
 
-    rows_used, dropped, share_missing, bounding_box and map are None where the trips cannot become points; then
+    rows_used, dropped, share_missing, bounding_box and map are None if the trips cannot become points; then
     `refusal` says why. bounding_box: of the points that are left. city: the one that they lie around, or None.
     """
 
@@ -97,7 +97,7 @@ def _of_points(trips: OpenedTrips, cleaned: CleanedCoordinates) -> Inspection:
 
 
 def _note_on_places(cleaned: CleanedCoordinates) -> str:
-    """That most trips share a few places; empty where they do not. Points with weights are places already."""
+    """That most trips share a few places; empty if they do not. Points with weights are places already."""
     places = None if cleaned.weight is not None else few_places(cleaned.latitude, cleaned.longitude)
     return f"{places}: clusters will be places, or groups of them" if places else ""
 

@@ -99,7 +99,7 @@ class DataLoader:
     def rows(self) -> Iterator[pa.RecordBatch]:
         """All columns of the trips; those of CSV files as text, and those whose name is there twice left out.
 
-        Raises DataError where the files differ in their columns.
+        Raises DataError if the files differ in their columns.
         """
         first, *others = self.tables
         for table in others:
@@ -111,7 +111,7 @@ class DataLoader:
             yield from self._read(table, names, as_text=True)
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN where missing."""
+        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
         for table in self.tables:
             rows = self.table_rows(table)
             validator = rows.validator()
@@ -121,13 +121,13 @@ class DataLoader:
             validator.conclude()
 
     def table_rows(self, table: Table) -> TableRows:
-        """All rows of a table of these. Raises DataError where they have no points."""
+        """All rows of a table of these. Raises DataError if they have no points."""
         if isinstance(self.place, Zone):
             raise DataError(f"{table.file}: there are no points, only zone numbers")
         return TableRows(table, self.place, self.crs)
 
     def zone_numbers(self) -> Iterator[FloatArray]:
-        """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN where missing."""
+        """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN if missing."""
         if not isinstance(self.place, Zone):
             raise DataError(f"{self.tables[0].file}: the trips have points; leave out --zones")
         rules = (ColumnRules(self.place.column),)
@@ -177,9 +177,9 @@ class TableRows:
         return DataValidator(self.table.file, rules, partial(_advice, self.table, self.place), self.first_row)
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN where missing.
+        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing.
 
-        validator: None where the rows were checked before.
+        validator: None if the rows were checked before.
         """
         as_text = not isinstance(self.place, Coordinates)
         of_types = validator or DataValidator(self.table.file, ())
@@ -191,7 +191,7 @@ class TableRows:
 
 
 def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
-    """Latitude and longitude of the rows of a batch as they are, float64 of shape (n,), NaN where missing."""
+    """Latitude and longitude of the rows of a batch as they are, float64 of shape (n,), NaN if missing."""
     match place:
         case Coordinates():
             latitude, longitude = (numbers(batch.column(name), name, validator) for name in place.columns)
@@ -209,7 +209,7 @@ def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tu
 def _in_system(schema: TripSchema, table: Table, crs: str | None) -> TripSchema:
     """The schema with the system of its coordinates: the one that is given, else the one that the file names.
 
-    Raises DataError where there is no such system, or the values are no coordinates of it.
+    Raises DataError if there is no such system, or the values are no coordinates of it.
     """
     pickup, dropoff = schema.pickup, schema.dropoff
     if not (isinstance(pickup, Coordinates | PointColumn) and isinstance(dropoff, Coordinates | PointColumn)):
@@ -256,7 +256,7 @@ def _names(place: Coordinates | PointColumn | Polyline) -> tuple[str, str]:
 
 
 def _advice(table: Table, place: Place) -> str:
-    """What to do where the columns hold no degrees; empty where that is not known."""
+    """What to do where the columns hold no degrees; empty if that is not known."""
     return advice_on_range(*_points(table.sample(place.columns), place, DataValidator(table.file, ())), place)
 
 

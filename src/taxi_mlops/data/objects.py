@@ -73,7 +73,7 @@ class ObjectStore:
 
             session = _session()
         except ImportError:
-            raise UsageError(f"{SCHEME}:// addresses need boto3; get it with: {INSTALL}") from None
+            raise UsageError(f"{SCHEME}:// addresses need boto3; install it with: {INSTALL}") from None
         url, secret = settings.object_store_url, settings.object_store_secret_key
         self.timeout = settings.service_timeout_seconds
         self.endpoint = displayed(str(url)).rstrip("/") if url else "Amazon S3"

@@ -43,7 +43,7 @@ class RawRows(Protocol):
         ...
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN where missing."""
+        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
         ...
 
 
@@ -175,7 +175,7 @@ def settle(
     """Return the pieces for the second reading, the region that was given or found, and notes on the points.
 
     remarks: of the first reading of each piece. examine: notes what is doubtful; here it sees a sample of the points.
-    Raises DataError where a file is unusable, or `examine` says so.
+    Raises DataError if a file is unusable, or `examine` says so.
     """
     _conclude(pieces, remarks)
     sample = RegionSample()

@@ -64,9 +64,9 @@ def _notes_on_conversion(cleaned: CleanedCoordinates, place: Place, crs: str) ->
 
 
 def longitude_is_first(first: FloatArray, second: FloatArray) -> bool | None:
-    """Return whether the first of two coordinates is the longitude, by some values; None where either may be.
+    """Return whether the first of two coordinates is the longitude, by some values; None if either may be.
 
-    first, second: float64 of shape (n,), NaN where missing. A value beyond 90 is no latitude; where there is none, the
+    first, second: float64 of shape (n,), NaN if missing. A value beyond 90 is no latitude; where there is none, the
     order counts that puts the points around a city, the other one being far from all of them.
     """
     beyond = [bool((np.abs(values) > 90).mean() > _STRAY) for values in (first, second)]
@@ -79,9 +79,9 @@ def longitude_is_first(first: FloatArray, second: FloatArray) -> bool | None:
 
 
 def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Place) -> str:
-    """Return what to do about columns of which many values are no degrees; empty where that is not known.
+    """Return what to do about columns of which many values are no degrees; empty if that is not known.
 
-    latitude, longitude: some of the values, float64 of shape (n,), NaN where missing.
+    latitude, longitude: some of the values, float64 of shape (n,), NaN if missing.
     """
     middle = Middle.of(latitude, longitude)
     if abs(middle.latitude) > 360 or abs(middle.longitude) > 360:
@@ -157,7 +157,7 @@ class Middle:
 
     @classmethod
     def of(cls, latitude: FloatArray, longitude: FloatArray) -> Middle:
-        """The medians of n points, where there are very many of every k-th; NaN where there is none."""
+        """The medians of n points, where there are very many of every k-th; NaN if there is none."""
         step = 1 + latitude.size // _POINTS_FOR_MEDIANS
         some = np.column_stack((latitude[::step], longitude[::step]))
         some = some[~np.isnan(some).any(axis=1)]

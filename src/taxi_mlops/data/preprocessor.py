@@ -50,8 +50,8 @@ class CleanedCoordinates:
     """What is left, and the account of what was dropped.
 
     latitude, longitude: degrees, float64 of shape (n,), in the order of the rows. weight: trips that each point stands
-    for, float64 of shape (n,), or None where each stands for one. row: 0-based position of each point's row among all
-    rows read, int64 of shape (n,), or None where points stand for many rows. region: the box that was applied, or None
+    for, float64 of shape (n,), or None if each stands for one. row: 0-based position of each point's row among all
+    rows read, int64 of shape (n,), or None if points stand for many rows. region: the box that was applied, or None
     for none.
     """
 
@@ -86,7 +86,7 @@ class JudgedRows:
 
 
 def judge_rows(first_row: int, latitude: FloatArray, longitude: FloatArray) -> JudgedRows:
-    """Apply the rules that look at one row alone to consecutive rows: float64 of shape (n,) each, NaN where missing."""
+    """Apply the rules that look at one row alone to consecutive rows: float64 of shape (n,) each, NaN if missing."""
     row = np.arange(first_row, first_row + latitude.size)
     dropped: dict[str, int] = {}
     if _all_plain(latitude, longitude):
@@ -161,7 +161,7 @@ class TaxiTripPreprocessor:
         self._rows_read = 0
 
     def add(self, latitude: FloatArray, longitude: FloatArray) -> None:
-        """Take one batch: float64 of shape (n,) each, in degrees, NaN where missing. The arrays are not changed."""
+        """Take one batch: float64 of shape (n,) each, in degrees, NaN if missing. The arrays are not changed."""
         self._batches.append(judge_rows(self._rows_read, latitude, longitude))
         self._rows_read += latitude.size
 

@@ -85,7 +85,7 @@ _DROPOFFS = _Mixture(stands=0.13, airport=0.04, surroundings=0.06)
 
 @dataclass(frozen=True, slots=True)
 class TripBatch:
-    """n generated trips: degrees as float64 of shape (n,), NaN where missing; seconds since 1970 as int64."""
+    """n generated trips: degrees as float64 of shape (n,), NaN if missing; seconds since 1970 as int64."""
 
     first_row: int
     pickup_time: NDArray[np.int64]

@@ -38,7 +38,7 @@ class Table:
     file: what errors name where the rows are in memory.
 
     columns: the names in order; numbers from 1 where the file has no header (`has_header` is false).
-    rows: None where the file does not say without being read. dialect: of a CSV file. content: the rows themselves,
+    rows: None if the file does not say without being read. dialect: of a CSV file. content: the rows themselves,
     where they are in memory. geometry: the points that the format itself knows, as the columns `latitude` and
     `longitude`.
     """
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def stored(self) -> TripFile:
-        """The file. Raises TypeError where the rows are in memory."""
+        """The file. Raises TypeError if the rows are in memory."""
         if isinstance(self.file, str):
             raise TypeError(f"{self.file} is in memory")
         return self.file
@@ -73,7 +73,7 @@ class Table:
 
 
 def open_table(file: TripFile) -> Table:
-    """Look at the beginning of a file. Raises DataError where it is missing, empty, corrupt, or of no known format."""
+    """Look at the beginning of a file. Raises DataError if it is missing, empty, corrupt, or of no known format."""
     with explained(file):
         kind = _format(file)
         match kind:
@@ -99,7 +99,7 @@ def record_batches(
     Columns of a CSV file are float64 as long as every cell is a number or missing, and text from the first batch on
     in which one is not, or with `as_text` always; columns of other formats keep their type.
 
-    Raises DataError where the file is truncated or corrupt, was removed, or has lines with too few or too many fields.
+    Raises DataError if the file is truncated or corrupt, was removed, or has lines with too few or too many fields.
     """
     with explained(table.file):
         if table.content is not None:

@@ -89,7 +89,7 @@ class DataValidator:
         self._wrong_type: dict[str, _Tally] = {}
 
     def observe(self, columns: Sequence[FloatArray]) -> None:
-        """Look at one batch: for each of the rules its column, float64 of shape (n,), NaN where missing."""
+        """Look at one batch: for each of the rules its column, float64 of shape (n,), NaN if missing."""
         for rules, values in zip(self._rules, columns, strict=True):
             self._missing[rules.column].add(np.isnan(values), values, self._next_row)
             if rules.limit is not None:

@@ -28,7 +28,7 @@ class Clause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A point that breaks a clause. Distances are in metres, and None where there is no such point within 2 eps.
+    """A point that breaks a clause. Distances are in metres, and None if there is no such point within 2 eps.
 
     core_distance: the smallest eps with which the point is core. nearest_core: to the nearest other core point of the
     reference. nearest_in_reference_cluster, nearest_in_candidate_cluster: to the nearest other core point of its

@@ -126,7 +126,7 @@ def neighbour_distances(latitude: FloatArray, longitude: FloatArray, k: int, see
 def find_knee(x: FloatArray, y: FloatArray) -> int | None:
     """Return the index where an increasing, convex curve is farthest below its chord (Satopää et al. 2011); or None.
 
-    x, y: float64 (n,). None where the curve is nowhere below its chord.
+    x, y: float64 (n,). None if the curve is nowhere below its chord.
     """
     if y[-1] == y[0] or x[-1] == x[0]:
         return None

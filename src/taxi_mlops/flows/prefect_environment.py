@@ -64,7 +64,7 @@ def named_server(settings: Settings) -> Iterator[None]:
     Raises UsageError if no server is configured or Prefect is missing, ServiceError if it does not answer or fails.
     """
     if not is_installed():
-        raise UsageError(f"Prefect is not installed; get it with: {INSTALL}")
+        raise UsageError(f"Prefect is not installed; install it with: {INSTALL}")
     if not server_is_named(settings):
         raise UsageError(
             f"no Prefect server is named; set TAXI_PREFECT_API_URL (or {API_URL}), as http://host:4200/api"

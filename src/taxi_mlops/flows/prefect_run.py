@@ -30,7 +30,7 @@ def run_flow(
     """
     if not is_installed():
         asked_by = f"{API_URL} is set" if server_is_named(settings) else "--flow was given"
-        raise UsageError(f"{asked_by}, but Prefect is not installed; get it with: {INSTALL} (or use --no-flow)")
+        raise UsageError(f"{asked_by}, but Prefect is not installed; install it with: {INSTALL} (or use --no-flow)")
     with prefect_settings(settings, verbose):
         import httpx
         from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
 _ADVICE = (
-    (r"get it with", "Install it, or unset {setting}."),
+    (r"install it with", "Install it, or unset {setting}."),
     (
         r"(?i)authentication failed|no password supplied|username-password|WRONGPASS|NOAUTH|answers 40[13]|refuses",
         "Correct the user and the password in {secrets}.",
@@ -140,7 +140,7 @@ def _redis(url: ServiceUrl, settings: Settings) -> str:
     try:
         from redis import Redis, RedisError
     except ImportError:
-        raise ServiceError("redis is not installed; get it with: pip install 'taxi-mlops[redis]'") from None
+        raise ServiceError("redis is not installed; install it with: pip install 'taxi-mlops[redis]'") from None
     tls = url.reveal().startswith("rediss://") and settings.ca_file
     timeout = settings.service_timeout_seconds
     try:

@@ -160,7 +160,7 @@ def _mlflow(settings: Settings) -> Finding:
     if url is None or installed():
         return Finding(name="MLflow", health=Health.OK, found=str(url or "turned off"))
     asked_for = settings.mlflow_uri is not None
-    advice = f"Get it with: {INSTALL}"
+    advice = f"Install it with: {INSTALL}"
     return Finding(
         name="MLflow",
         health=Health.WARNING if asked_for else Health.OK,

@@ -31,7 +31,7 @@ class TimeBudget:
         The action runs in a thread, which is abandoned at the deadline: looking up a host name, or reading from a
         server that answers byte by byte, has no timeout of its own.
 
-        share: of the seconds left, that the action may take. Raises DeadlineExceededError where it takes longer.
+        share: of the seconds left, that the action may take. Raises DeadlineExceededError if it takes longer.
         """
         calling, seconds = _Calling(action), self.left * share
         started = time.monotonic()

@@ -16,7 +16,7 @@ from taxi_mlops.settings import Settings
 def write_trends(settings: Settings, wanted: RunFilter, path: Path | None) -> Trends:
     """Read the trends from the experiment store, and write their page if a path is given.
 
-    Raises UsageError where there is no store or the page cannot be written, ServiceError where the store fails.
+    Raises UsageError if there is no store or the page cannot be written, ServiceError where the store fails.
     """
     trends = read_trends(needed_experiments_url(settings), wanted)
     if path is not None:

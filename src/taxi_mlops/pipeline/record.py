@@ -60,7 +60,7 @@ def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder
         if name in configured:
             continue
         if name == MLFLOW and not installed():
-            raise UsageError(f"MLflow is not installed; get it with: {INSTALL}")
+            raise UsageError(f"MLflow is not installed; install it with: {INSTALL}")
         if name == PUSHGATEWAY:
             raise UsageError(f"recorder {name!r} has no address; set {_VARIABLES[name]}")
         if name in _VARIABLES:

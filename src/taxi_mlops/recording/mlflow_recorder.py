@@ -105,7 +105,7 @@ class MlflowRecorder:
 
     def record(self, run: RecordedRun) -> str | None:
         if not installed():
-            raise ServiceError(f"MLflow is not installed; get it with: {INSTALL}")
+            raise ServiceError(f"MLflow is not installed; install it with: {INSTALL}")
         with _without_telemetry(), temporary_environment(self._access.variables()):
             try:
                 return self._record(run)

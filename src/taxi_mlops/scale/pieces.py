@@ -34,7 +34,7 @@ class Piece(Protocol):
     """Rows that one worker reads from the first to the last. It can be pickled, and read again."""
 
     def points(self, remarks: list[Any]) -> Iterator[Rows]:
-        """The points, in batches. Raises DataError where they cannot be read.
+        """The points, in batches. Raises DataError if they cannot be read.
 
         remarks: receives at the end what the source wants to know of the piece; it can be pickled.
         """

@@ -163,7 +163,7 @@ def _tile(node: _Node) -> PlannedTile:
 def _cut(
     node: _Node, cells: _Cells, smallest_gain: float
 ) -> tuple[Literal["latitude", "longitude"], float, _Node, _Node] | None:
-    """Cut a box across its longer side, or else its shorter one; None where neither makes it much smaller."""
+    """Cut a box across its longer side, or else its shorter one; None if neither makes it much smaller."""
     boxes = cells.boxes[node.own]
     south, north = boxes[:, 0].min(), boxes[:, 2].max()
     shrink = np.cos(np.radians(np.clip((south + north) / 2.0, -90.0, 90.0)))

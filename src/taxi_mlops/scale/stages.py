@@ -82,7 +82,7 @@ class ScatterTask:
 def scatter(task: ScatterTask) -> dict[str, int]:
     """Write the chunks of a piece; return the counts of the source, of all its rows.
 
-    Raises DataError where there are not as many rows as before, and OSError.
+    Raises DataError if there are not as many rows as before, and OSError.
     """
     done = task.spill.piece(task.first_chunk)
     if done.exists():

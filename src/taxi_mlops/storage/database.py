@@ -119,7 +119,7 @@ def _engine(url: ServiceUrl) -> Engine:
         ) from None
     except ModuleNotFoundError as error:
         raise ServiceError(
-            f"{url}: {error.name} is not installed; get it with: pip install 'taxi-mlops[postgresql]'"
+            f"{url}: {error.name} is not installed; install it with: pip install 'taxi-mlops[postgresql]'"
         ) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)

@@ -38,7 +38,7 @@ def points_cache(settings: Settings, warn: Callable[[str], None]) -> PointsCache
     try:
         return BackendPointsCache(RedisCache(ServiceUrl(settings.redis_url.get_secret_value()), settings), warn)
     except ImportError:
-        warn(f"points are not cached: that needs the package redis; get it with: {INSTALL}")
+        warn(f"points are not cached: that needs the package redis; install it with: {INSTALL}")
         return None
 
 

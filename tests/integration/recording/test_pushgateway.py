@@ -44,7 +44,7 @@ def make_recorder(gateway, deployment, tmp_path):
 
 @pytest.fixture
 def scraped(gateway, deployment):
-    """The value of a series of this test's groups, by its labels without those of the group; None where none is."""
+    """The value of a series of this test's groups, by its labels without those of the group; None if none is."""
 
     def scraped(name, host="here", **labels):
         wanted = {**labels, "job": "taxi-mlops", "deployment": deployment, "host": host, "instance": ""}

@@ -140,7 +140,9 @@ def test_a_missing_library_is_named_with_what_installs_it(hotspots, monkeypatch)
 
     monkeypatch.setattr("taxi_mlops.api.libraries.import_module", missing)
     for call in (hotspots.to_frame, hotspots.to_geopandas, lambda: hotspots.explore(tiles=None)):
-        with pytest.raises(LibraryMissingError, match=r"is not installed; get it with: pip install 'taxi-mlops\[not"):
+        with pytest.raises(
+            LibraryMissingError, match=r"is not installed; install it with: pip install 'taxi-mlops\[not"
+        ):
             call()
     assert issubclass(LibraryMissingError, ImportError)
 

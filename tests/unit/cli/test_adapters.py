@@ -37,7 +37,7 @@ def test_the_table_says_what_is_missing_and_how_to_get_it() -> None:
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in result.output.splitlines() if line}
     assert rows["lacking"] == (
-        "missing library no_such_library is not installed; get it with: pip install 'no-such-library[extra]'"
+        "missing library no_such_library is not installed; install it with: pip install 'no-such-library[extra]'"
     )
     assert rows["wrong"].startswith("broken adapter 'wrong' of package their-package cannot be loaded")
     assert rows["sklearn"].endswith("yes yes no cpu scikit-learn, ball tree and haversine, one thread")

@@ -26,7 +26,7 @@ class Mlflow(HttpService):
     def missing(self) -> str | None:
         if all(map(find_spec, ("mlflow", "flask_wtf", "prometheus_flask_exporter"))):
             return None
-        return f"MLflow is not installed with its authentication and metrics; get it with: {INSTALL_SERVERS}"
+        return f"MLflow is not installed with its authentication and metrics; install it with: {INSTALL_SERVERS}"
 
     def version(self, stack: StackFolder) -> str:  # noqa: ARG002
         return version("mlflow")

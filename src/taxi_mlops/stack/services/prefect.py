@@ -20,7 +20,7 @@ _FLOW_RUNS_AT_ONCE = 4
 
 class _Prefect(HttpService):
     def missing(self) -> str | None:
-        return None if find_program("prefect") else f"Prefect is not installed; get it with: {INSTALL_SERVERS}"
+        return None if find_program("prefect") else f"Prefect is not installed; install it with: {INSTALL_SERVERS}"
 
     def version(self, stack: StackFolder) -> str:  # noqa: ARG002
         return version("prefect")
