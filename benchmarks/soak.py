@@ -31,7 +31,7 @@ from uuid import UUID
 import numpy as np
 import psutil
 
-from taxi_mlops.flows.prefect_environment import named_server
+from taxi_mlops.flows.prefect_environment import configured_server
 from taxi_mlops.flows.setup import set_up
 from taxi_mlops.results.journal import Journal
 from taxi_mlops.results.run_folder import RunFolder
@@ -128,7 +128,7 @@ def _another_worker(folder: StackFolder, number: int) -> Iterator[subprocess.Pop
 
 def _run(settings: Settings, folder: Path, workers: dict[str, int], comparisons: int, repeats: int) -> list[Sample]:
     """Ask for all comparisons, a few at a time, and sample until they have ended."""
-    with named_server(settings):
+    with configured_server(settings):
         from prefect.client.orchestration import SyncPrefectClient, get_client
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
         from prefect.client.schemas.objects import State

@@ -42,7 +42,7 @@ def compare(
     """Run every available DBSCAN on your trips, prove which clusterings are equal, and rank them."""
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.cli.record import print_failures
-    from taxi_mlops.flows.prefect_environment import server_is_named
+    from taxi_mlops.flows.prefect_environment import server_is_configured
     from taxi_mlops.flows.prefect_run import run_flow
     from taxi_mlops.pipeline import compare as steps
     from taxi_mlops.recording.recordings import Recordings
@@ -56,7 +56,7 @@ def compare(
         advice_to_resume("taxi compare", folder.path, folder.specification),
         progress_observer(quiet=quiet) as observer,
     ):
-        if server_is_named(settings) if flow is None else flow:
+        if server_is_configured(settings) if flow is None else flow:
             comparison = run_flow(specification, folder.path, settings, observer, verbose)
         elif specification is None:
             comparison = steps.resume(folder, settings, observer, verbose)

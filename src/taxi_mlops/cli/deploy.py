@@ -9,11 +9,11 @@ import typer
 
 def deploy() -> None:
     """Create or update the deployments and schedules on the configured Prefect server."""
-    from taxi_mlops.flows.prefect_environment import named_server
+    from taxi_mlops.flows.prefect_environment import configured_server
     from taxi_mlops.settings import load_settings
 
     settings = load_settings()
-    with named_server(settings):
+    with configured_server(settings):
         from taxi_mlops.flows.deployments import deploy_all
 
         for done in deploy_all(settings):
@@ -28,11 +28,11 @@ def run(
     watch: Annotated[bool, typer.Option("--watch", help="Follow the log until the run ends.")] = False,
 ) -> None:
     """Run a deployment on a worker. With --watch, the exit code is 1 if the run does not complete."""
-    from taxi_mlops.flows.prefect_environment import named_server
+    from taxi_mlops.flows.prefect_environment import configured_server
     from taxi_mlops.settings import load_settings
 
     settings = load_settings()
-    with named_server(settings):
+    with configured_server(settings):
         from taxi_mlops.flows.deployments import find_deployment
         from taxi_mlops.flows.prefect_trigger import follow_run, parameters_of, start
 

@@ -1,6 +1,6 @@
 """Deployments of the flows on a Prefect server: work pool, schedules, and automations that restart crashed runs.
 
-Import this module within `prefect_environment.named_server` alone: Prefect reads its settings as it is imported.
+Import this module within `prefect_environment.configured_server` alone: Prefect reads its settings as it is imported.
 """
 
 from __future__ import annotations

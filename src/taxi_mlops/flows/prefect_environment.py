@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from taxi_mlops.errors import ServiceError, TaxiError, UsageError
-from taxi_mlops.flows.prefect_server import NO_CALLS_HOME
+from taxi_mlops.flows.prefect_server import NO_TELEMETRY
 from taxi_mlops.settings import Settings
 
 API_URL = "PREFECT_API_URL"
 INSTALL = "pip install 'taxi-mlops[flow]'"
 
 
-def server_is_named(settings: Settings) -> bool:
+def server_is_configured(settings: Settings) -> bool:
     """Return whether the settings, or Prefect's own variable, name a server."""
     return settings.prefect_api_url is not None or bool(os.environ.get(API_URL))
 
@@ -32,7 +32,7 @@ def prefect_settings(settings: Settings, verbose: bool = False) -> Iterator[None
     They take precedence over Prefect's own variables. The environment, which processes started later would inherit,
     stays as it is, except for the variables that silence Prefect.
     """
-    for name, value in NO_CALLS_HOME.items():
+    for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)
     if not verbose:
         # Its records still go to the server; on the terminal an error of the user's is one line.
@@ -58,14 +58,14 @@ def prefect_settings(settings: Settings, verbose: bool = False) -> Iterator[None
 
 
 @contextmanager
-def named_server(settings: Settings) -> Iterator[None]:
+def configured_server(settings: Settings) -> Iterator[None]:
     """Use the configured server while the context lasts; its errors are raised as one line.
 
     Raises UsageError if no server is configured or Prefect is missing, ServiceError if it does not answer or fails.
     """
     if not is_installed():
         raise UsageError(f"Prefect is not installed; install it with: {INSTALL}")
-    if not server_is_named(settings):
+    if not server_is_configured(settings):
         raise UsageError(
             f"no Prefect server is named; set TAXI_PREFECT_API_URL (or {API_URL}), as http://host:4200/api"
         )

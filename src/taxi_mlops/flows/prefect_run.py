@@ -11,7 +11,7 @@ from taxi_mlops.flows.prefect_environment import (
     check_server,
     is_installed,
     prefect_settings,
-    server_is_named,
+    server_is_configured,
 )
 from taxi_mlops.flows.prefect_server import start_server
 from taxi_mlops.pipeline.observer import Observer
@@ -29,7 +29,7 @@ def run_flow(
     the steps raise.
     """
     if not is_installed():
-        asked_by = f"{API_URL} is set" if server_is_named(settings) else "--flow was given"
+        asked_by = f"{API_URL} is set" if server_is_configured(settings) else "--flow was given"
         raise UsageError(f"{asked_by}, but Prefect is not installed; install it with: {INSTALL} (or use --no-flow)")
     with prefect_settings(settings, verbose):
         import httpx

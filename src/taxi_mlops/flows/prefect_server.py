@@ -20,7 +20,7 @@ from taxi_mlops.errors import ServiceError
 START_SECONDS = 120.0
 """The first start on a machine creates a database, which has taken 20 s."""
 STOP_SECONDS = 10.0
-NO_CALLS_HOME = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "true"}
+NO_TELEMETRY = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "true"}
 
 
 def start_server() -> str:
@@ -35,7 +35,7 @@ def start_server() -> str:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | NO_CALLS_HOME,
+            env=os.environ | NO_TELEMETRY,
             pass_fds=(listening.fileno(),),
             start_new_session=True,  # Ctrl-C goes to the run, which reports its end to the server
         )

@@ -1,6 +1,6 @@
 """Start a deployment's flow run for the command line, and follow its log: `taxi run`.
 
-Import this module within `prefect_environment.named_server` alone: Prefect reads its settings as it is imported.
+Import this module within `prefect_environment.configured_server` alone: Prefect reads its settings as it is imported.
 """
 
 from __future__ import annotations

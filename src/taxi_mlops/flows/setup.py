@@ -66,12 +66,12 @@ def _buckets(settings: Settings) -> Iterator[str]:
 
 
 def _deployments(settings: Settings) -> Iterator[str]:
-    from taxi_mlops.flows.prefect_environment import named_server, server_is_named
+    from taxi_mlops.flows.prefect_environment import configured_server, server_is_configured
 
-    if not server_is_named(settings):
+    if not server_is_configured(settings):
         yield "none (TAXI_PREFECT_API_URL)"
         return
-    with named_server(settings):
+    with configured_server(settings):
         from taxi_mlops.flows.deployments import deploy_all
 
         yield from deploy_all(settings)

@@ -66,7 +66,7 @@ class Stack:
         self._check_folder()
         self.folder.make()
         with self._locked():
-            services = _in_order((*(names or _all_that_can_be_started(notify)), *self.folder.services()))
+            services = _in_order((*(names or _startable(notify)), *self.folder.services()))
             if reasons := missing([service.name for service in services]):
                 raise ServiceError("; ".join(reasons))
             self.folder.write_services(tuple(service.name for service in services))
@@ -201,7 +201,7 @@ class Stack:
             raise ServiceError(f"another `taxi stack` is at work in {self.folder.path}") from None
 
 
-def _all_that_can_be_started(notify: Callable[[str], None]) -> tuple[str, ...]:
+def _startable(notify: Callable[[str], None]) -> tuple[str, ...]:
     """Return the services whose programs, and those of their dependencies, are installed; report the others."""
     left_out = {service.name: reasons for service in SERVICES if (reasons := missing([service.name]))}
     for name, reasons in left_out.items():
