@@ -43,7 +43,7 @@ def dbscan(
     Returns the labels, int32 (n,), −1 for noise, and which points are core, bool (n,). Clusters are numbered by their
     first core point, and a border point goes to the lowest-numbered cluster within eps: the labels of scikit-learn.
 
-    Raises ValueError if eps is not a length of at least a micrometre, a coordinate not finite or out of range, or a
+    Raises ValueError where eps is not a length of at least a micrometre, a coordinate not finite or out of range, or a
     weight not finite.
     """
     return _dbscan(latitude, longitude, eps_metres, min_samples, weight, threads, None)
@@ -121,7 +121,7 @@ def dbscan_plane(
 ) -> tuple[LabelArray, BoolArray]:
     """Cluster points by their Euclidean distance in the plane; eps is in the unit of x and y.
 
-    Otherwise as `dbscan`. Raises ValueError if eps is not positive, a coordinate is not finite, or the points lie so
+    Otherwise as `dbscan`. Raises ValueError where eps is not positive, a coordinate is not finite, or the points lie so
     far apart that float64 cannot tell one eps from the next.
     """
     if not (eps > 0 and np.isfinite(eps)):
@@ -140,7 +140,7 @@ def dbscan_plane(
 
 
 def as_floats(name: str, values: ArrayLike) -> FloatArray:
-    """Return values as an array of float32 or float64. Raises ValueError if they are not real numbers."""
+    """Return values as an array of float32 or float64. Raises ValueError where they are not real numbers."""
     array = np.asarray(values)
     if array.dtype in (np.float32, np.float64):
         return array
@@ -153,7 +153,7 @@ def as_floats(name: str, values: ArrayLike) -> FloatArray:
 
 
 def as_weights(weight: ArrayLike) -> FloatArray:
-    """Return weights as an array. Raises ValueError if one is not finite; negative ones are allowed."""
+    """Return weights as an array. Raises ValueError where one is not finite; negative ones are allowed."""
     array = as_floats("weight", weight)
     if not np.isfinite(array).all():
         wrong = int(np.flatnonzero(~np.isfinite(array))[0])
@@ -176,7 +176,7 @@ def check_degrees(extent: Extent) -> None:
 
 
 def _extent(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, threads: int) -> Extent:
-    """Return the bounding box of the points. Raises ValueError if a coordinate is not finite."""
+    """Return the bounding box of the points. Raises ValueError where a coordinate is not finite."""
     if len(x) == 0:
         return Extent(0.0, 0.0, 0.0, 0.0)
     parts = even_ranges(len(x), threads)
@@ -192,7 +192,7 @@ def _extent(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, thre
 
 @njit(cache=True, nogil=True)
 def _ends_of_range(x: FloatArray, y: FloatArray, part: Range, ends: FloatArray) -> None:
-    """Fill in the lowest and the highest x and y, (2, 2); NaN if one is NaN. Both at once: they may be one array."""
+    """Fill in the lowest and the highest x and y, (2, 2); NaN where one is NaN. Both at once: they may be one array."""
     low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
     wrong_x, wrong_y = 0, 0
     for i in range(part[0], part[1]):

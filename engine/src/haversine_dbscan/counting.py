@@ -194,7 +194,7 @@ def find_weighted_core_points(
     """Do the same where the weights within eps of a point must add up to `min_samples`.
 
     weight: float64 (n,), sorted as the layout. below: float64 (n + 1,), the sums of the weights before each point; or
-    empty if a weight is negative, and every neighbour is looked at then. rounding: by how much what a window of
+    empty where a weight is negative, and every neighbour is looked at then. rounding: by how much what a window of
     cells weighs may be wrong, as sums give it. O(points within eps and a cell) for each point that is looked at.
     """
     x, y, start, column, row_cell = layout.x, layout.y, layout.cell_start, layout.cell_column, layout.row_cell

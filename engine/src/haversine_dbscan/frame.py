@@ -96,7 +96,7 @@ def plane_frame(extent: Extent, eps: float, resolution: float) -> Frame:
     """Return the frame of points in the plane; cells are about eps / `resolution` high and wide.
 
     `resolution` is at least √2, so that the points of a cell are within eps of each other. The cosines are left empty,
-    until the rows are known. Raises UnframedError if float64 cannot tell the cells apart.
+    until the rows are known. Raises UnframedError where float64 cannot tell the cells apart.
     """
     return _frame(extent, eps, resolution, 1.0, 1.0, Metric(None, eps * eps))
 
@@ -104,7 +104,7 @@ def plane_frame(extent: Extent, eps: float, resolution: float) -> Frame:
 def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     """Return the frame of points in degrees, x being the longitude, for eps in metres; see `plane_frame`.
 
-    It also serves points within eps of those. Raises UnframedError if they come close to a pole, may have
+    It also serves points within eps of those. Raises UnframedError where they come close to a pole, may have
     neighbours across the antimeridian, or span too many latitudes.
     """
     eps = degrees_of_distance(eps_metres)

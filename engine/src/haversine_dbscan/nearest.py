@@ -86,7 +86,7 @@ class NearestCore:
 
     @cached_property
     def _index(self) -> list[_Cells] | None:
-        """The core points in one frame, or in those of the zones; None if eps is too large for either."""
+        """The core points in one frame, or in those of the zones; None where eps is too large for either."""
         try:
             frame_of = sphere_frame if self.spherical else plane_frame
             return [self._cells(frame_of, self.x, self.y, self.labels, None)]

@@ -49,7 +49,7 @@ def find_core(
 def _sums_before(weight: FloatArray, slices: int) -> tuple[FloatArray, float]:
     """Return the sums of the weights before each point, and how wrong so many differences of them may be together.
 
-    The sums are empty if a weight is negative: then sums bound nothing.
+    The sums are empty where a weight is negative: then sums bound nothing.
     """
     if weight.min() < 0.0:
         return np.empty(0), 0.0

@@ -134,7 +134,7 @@ def window(
 ) -> tuple[np.int64, np.int64]:
     """Return the value of the first cell that is at most so many columns from here, and that of the first beyond.
 
-    table: of the rows in reach; empty if none pays. zero: its entry for column 0 of the row. Without a table, the
+    table: of the rows in reach; empty where none pays. zero: its entry for column 0 of the row. Without a table, the
     positions begin[t] and end[t] move along, up to `stop`.
     """
     if table.shape[0] > 0:

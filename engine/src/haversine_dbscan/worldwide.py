@@ -64,7 +64,7 @@ def cluster_worldwide(
 
     Rivals of border points are appended to the list, where there is one.
 
-    Raises UnframedError if eps is too large for zones.
+    Raises UnframedError where eps is too large for zones.
     """
     core = np.zeros(len(latitude), dtype=np.bool_)
     pieces = []

@@ -95,7 +95,7 @@ def reach_of_longitude(eps: float, latitude: float) -> float:
 
 
 def zones_of(eps_metres: float) -> tuple[Zone, ...]:
-    """Return the zones for eps. Raises UnframedError if it is more than some 2,700 km."""
+    """Return the zones for eps. Raises UnframedError where it is more than some 2,700 km."""
     eps = degrees_of_distance(eps_metres)
     if eps > _FARTHEST:
         raise UnframedError(f"eps of {eps:.0f} degrees is too large for zones")

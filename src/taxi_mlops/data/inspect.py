@@ -24,12 +24,12 @@ _MAP_ROWS = 24
 _CELL_ASPECT = 2.0
 """Height of a character on a terminal, in widths."""
 _SHOWN_SHARE = (0.005, 0.995)
-"""The map shows this range of latitudes and longitudes, so that a few far points do not shrink the city to a dot."""
+"""The map shows this range of latitudes and longitudes, so that a few outliers do not shrink the city to a dot."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextMap:
-    """Density of points as characters, north at the top; each darker shade stands for several times more points."""
+    """Density of points as characters, north at the top; each darker shade means several times more points."""
 
     lines: tuple[str, ...]
     box: BoundingBox
@@ -38,10 +38,10 @@ class TextMap:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a file holds, and what cleaning would make of it.
+    """The contents of a file, and the result of cleaning.
 
     rows_used, dropped, share_missing, bounding_box and map are None if the trips cannot become points; then
-    `refusal` says why. bounding_box: of the points that are left. city: the one that they lie around, or None.
+    `refusal` says why. bounding_box: of the points that are left. city: the one near them, or None.
     """
 
     uri: str
@@ -61,7 +61,7 @@ class Inspection:
 
 
 def inspect(request: LoadRequest, settings: Settings, on_progress: Progress | None = None) -> Inspection:
-    """Look at the trips that a request names. Raises as `load_points` does, except for trips without points."""
+    """Inspect the trips of a request. Raises as `load_points` does, except for trips without points."""
     trips = open_trips(request, settings, on_progress)
     if trips.refusal is not None:
         return Inspection(
@@ -97,7 +97,7 @@ def _of_points(trips: OpenedTrips, cleaned: CleanedCoordinates) -> Inspection:
 
 
 def _note_on_places(cleaned: CleanedCoordinates) -> str:
-    """That most trips share a few places; empty if they do not. Points with weights are places already."""
+    """Return a note if most trips share a few places, else an empty text. Points with weights are places already."""
     places = None if cleaned.weight is not None else few_places(cleaned.latitude, cleaned.longitude)
     return f"{places}: clusters will be places, or groups of them" if places else ""
 
@@ -111,7 +111,7 @@ def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | N
     metres_per_longitude = METRES_PER_DEGREE * max(math.cos(math.radians((south + north) / 2)), 1e-6)
     width, height = (east - west) * metres_per_longitude, (north - south) * METRES_PER_DEGREE
     per_column = max(width / _MAP_COLUMNS, height / (_MAP_ROWS * _CELL_ASPECT), 1.0)
-    per_column *= 1 + 1e-9  # so that rounding leaves no point on the rim outside
+    per_column *= 1 + 1e-9  # so that rounding leaves no point outside
     columns = max(1, math.ceil(width / per_column))
     rows = max(1, math.ceil(height / (per_column * _CELL_ASPECT)))
     east = west + columns * per_column / metres_per_longitude
@@ -124,7 +124,7 @@ def text_map(latitude: FloatArray, longitude: FloatArray, weight: FloatArray | N
 
 
 def _levels(counts: FloatArray) -> FloatArray:
-    """0 for empty cells, then 1 to 4 by the logarithm of the count."""
+    """Return 0 for empty cells, then 1 to 4 by the logarithm of the count."""
     top = math.log1p(float(counts.max()))
     share = np.log1p(counts) / top if top else np.zeros_like(counts)
     darkest = len(_SHADES) - 1

@@ -1,4 +1,4 @@
-"""From files of trips to arrays, batch by batch."""
+"""Read files of trips as arrays, batch by batch."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _DEGREES = re.compile(r"-?\d{1,3}\.\d{3,}")
 class DataLoader:
     """Reads one end of the trips in some files, or tables, of one schema: only the columns that it needs, in batches.
 
-    Constructing it looks at the headers only, and raises DataError where a file cannot be read, its schema is not
-    found, or is not that of the first file. The iterators raise DataError where a file is unusable: see `tables` for
-    files and `DataValidator` for their content.
+    The constructor reads the headers only, and raises DataError if a file cannot be read, its schema is unknown, or
+    differs from that of the first file. The iterators raise DataError if a file is unusable: see `tables` for files and
+    `DataValidator` for their content.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class DataLoader:
 
     @property
     def crs(self) -> str | None:
-        """The system that the coordinates are in; None is degrees of WGS 84."""
+        """The system of the coordinates; None is degrees of WGS 84."""
         return self.place.crs if isinstance(self.place, Coordinates | PointColumn) else None
 
     def count_rows(self) -> int:
-        """Rows of all files, read to the end where the header does not tell."""
+        """Return the number of rows of all files, which are read to the end if the header does not have it."""
         return sum(
             table.rows
             if table.rows is not None
@@ -97,7 +97,7 @@ class DataLoader:
         )
 
     def rows(self) -> Iterator[pa.RecordBatch]:
-        """All columns of the trips; those of CSV files as text, and those whose name is there twice left out.
+        """Yield all columns of the trips; those of CSV files as text, without columns whose name is there twice.
 
         Raises DataError if the files differ in their columns.
         """
@@ -111,7 +111,7 @@ class DataLoader:
             yield from self._read(table, names, as_text=True)
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
+        """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
         for table in self.tables:
             rows = self.table_rows(table)
             validator = rows.validator()
@@ -121,13 +121,13 @@ class DataLoader:
             validator.conclude()
 
     def table_rows(self, table: Table) -> TableRows:
-        """All rows of a table of these. Raises DataError if they have no points."""
+        """Return all rows of one of the tables. Raises DataError if they have no points."""
         if isinstance(self.place, Zone):
             raise DataError(f"{table.file}: there are no points, only zone numbers")
         return TableRows(table, self.place, self.crs)
 
     def zone_numbers(self) -> Iterator[FloatArray]:
-        """Zone of each trip of each batch: float64 of shape (n,), as in the file, NaN if missing."""
+        """Yield the zone of each trip of each batch: float64 of shape (n,), as in the file, NaN if missing."""
         if not isinstance(self.place, Zone):
             raise DataError(f"{self.tables[0].file}: the trips have points; leave out --zones")
         rules = (ColumnRules(self.place.column),)
@@ -167,7 +167,7 @@ class TableRows:
     first_row: int = 0
 
     def validator(self) -> DataValidator:
-        """What checks these rows as they are read."""
+        """Return the validator of these rows."""
         latitude, longitude = _names(self.place)
         in_degrees = not is_projected(self.crs)
         rules = (
@@ -177,7 +177,7 @@ class TableRows:
         return DataValidator(self.table.file, rules, partial(_advice, self.table, self.place), self.first_row)
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing.
+        """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing.
 
         validator: None if the rows were checked before.
         """
@@ -191,7 +191,7 @@ class TableRows:
 
 
 def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tuple[FloatArray, FloatArray]:
-    """Latitude and longitude of the rows of a batch as they are, float64 of shape (n,), NaN if missing."""
+    """Return latitude and longitude of the rows of a batch, unconverted, float64 of shape (n,), NaN if missing."""
     match place:
         case Coordinates():
             latitude, longitude = (numbers(batch.column(name), name, validator) for name in place.columns)
@@ -207,9 +207,9 @@ def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tu
 
 
 def _in_system(schema: TripSchema, table: Table, crs: str | None) -> TripSchema:
-    """The schema with the system of its coordinates: the one that is given, else the one that the file names.
+    """Return the schema with the system of its coordinates: the given one, else the one that the file names.
 
-    Raises DataError if there is no such system, or the values are no coordinates of it.
+    Raises DataError if there is no such system, or the values are not coordinates of it.
     """
     pickup, dropoff = schema.pickup, schema.dropoff
     if not (isinstance(pickup, Coordinates | PointColumn) and isinstance(dropoff, Coordinates | PointColumn)):
@@ -234,7 +234,7 @@ def _in_system(schema: TripSchema, table: Table, crs: str | None) -> TripSchema:
 
 
 def _check_system(table: Table, place: Place, crs: str) -> None:
-    """Raise DataError where the first rows are degrees already, or lie where the system has no points."""
+    """Raise DataError if the first rows are degrees already, or lie where the system has no points."""
     latitude, longitude = _points(table.sample(place.columns), place, DataValidator(table.file, ()))
     known = ~(np.isnan(latitude) | np.isnan(longitude) | ((latitude == 0) & (longitude == 0)))
     y, x = latitude[known], longitude[known]
@@ -249,19 +249,19 @@ def _check_system(table: Table, place: Place, crs: str) -> None:
 
 
 def _names(place: Coordinates | PointColumn | Polyline) -> tuple[str, str]:
-    """What errors call the two coordinates."""
+    """Return the names of the two coordinates in errors."""
     if isinstance(place, Coordinates):
         return place.latitude, place.longitude
     return f"{place.column} (latitude)", f"{place.column} (longitude)"
 
 
 def _advice(table: Table, place: Place) -> str:
-    """What to do where the columns hold no degrees; empty if that is not known."""
+    """Return what to do if the columns are not degrees; empty if that is not known."""
     return advice_on_range(*_points(table.sample(place.columns), place, DataValidator(table.file, ())), place)
 
 
 def _refuse_without_header(table: Table) -> None:
-    """Raise DataError with the flags to use, where the first line of a file holds data and not names."""
+    """Raise DataError with the flags to use if the first line of a file is data and not names."""
     if table.has_header:
         return
     likely = [name for name in table.columns if _looks_like_degrees(table, name)]
@@ -273,6 +273,6 @@ def _refuse_without_header(table: Table) -> None:
 
 
 def _looks_like_degrees(table: Table, column: str) -> bool:
-    """Whether the first cells are numbers within ±180 with three decimals or more."""
+    """Return whether the first cells are numbers within ±180 with three decimals or more."""
     cells = [cell for cell in table.sample([column]).column(0).to_pylist() if cell]
     return bool(cells) and all(_DEGREES.fullmatch(cell.strip()) and abs(float(cell)) <= 180.0 for cell in cells)

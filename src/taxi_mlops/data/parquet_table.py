@@ -1,4 +1,4 @@
-"""Parquet and GeoParquet files in batches.
+"""Read Parquet and GeoParquet files in batches.
 
 A GeoParquet column of points (versions 0.4 to 1.1, encoded as WKB or natively) appears as the columns `latitude` and
 `longitude`.
@@ -28,7 +28,7 @@ _GEOMETRY_NAMES = frozenset({"latitude", "longitude", "geometry"})
 
 
 def parquet_header(file: TripFile) -> tuple[tuple[str, ...], int, Geometry | None]:
-    """Return the names of the columns, the number of rows, and the column of points where the file is GeoParquet."""
+    """Return the names of the columns, the number of rows, and the column of points if the file is GeoParquet."""
     with _open_parquet(file) as parquet:
         schema = parquet.schema_arrow
         geometry = _geometry(file, schema)
@@ -53,7 +53,7 @@ def parquet_batches(
     rows: int,
     groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The named columns, of all row groups or of some, in batches of at most so many rows."""
+    """Yield the named columns, of all row groups or of some, in batches of at most so many rows."""
     decoded = {"latitude", "longitude"} & set(columns) if geometry else set()
     stored = [name for name in columns if name not in decoded]
     if geometry and decoded:
@@ -67,7 +67,7 @@ def parquet_batches(
 
 
 def _open_parquet(file: TripFile) -> pyarrow.parquet.ParquetFile:
-    """Of an object only the ranges of the columns are fetched, few and large, ahead of their decoding."""
+    """Open a file; of an object only the ranges of the columns are fetched, few and large, ahead of their decoding."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -78,7 +78,7 @@ def _open_parquet(file: TripFile) -> pyarrow.parquet.ParquetFile:
 
 
 def _geometry(file: TripFile, schema: pa.Schema) -> Geometry | None:
-    """The primary column of points, where the file is GeoParquet; without `crs` it is in degrees (OGC:CRS84)."""
+    """Return the primary column of points if the file is GeoParquet; without `crs` it is in degrees (OGC:CRS84)."""
     described = (schema.metadata or {}).get(b"geo")
     if described is None:
         return None

@@ -1,6 +1,6 @@
-"""Coordinates that are hardly what they are taken for: radians, or latitude and longitude exchanged.
+"""Check whether coordinates are plausible: not radians, not latitude and longitude exchanged, in the right system.
 
-Clusters of such points would be wrong without a sign of it: distances are those of another place.
+Clusters of wrong coordinates would not look wrong: distances are those of another place.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from taxi_mlops.errors import DataError
 
 _POINTS_FOR_MEDIANS = 100_000
 _STRAY = 0.1
-"""The share of values up to which they may be mistakes."""
+"""Share of values up to which they may be errors."""
 _FAR_MORE = 10.0
-"""So many times as populous, the city of the exchanged coordinates makes those as they are doubtful."""
+"""Coordinates are doubtful if the city of the exchanged ones has so many times as many inhabitants."""
 
 
 def check_plausibility(
     cleaned: CleanedCoordinates, place: Place, where: str, *, named_by_user: bool, box_given: bool
 ) -> CleanedCoordinates:
-    """Return the coordinates with a note on what is doubtful about them.
+    """Return the coordinates with a note on what is doubtful.
 
-    named_by_user: the columns were named for this file, so that an exchange is noted and not refused.
-    box_given: the user gave a box in degrees that the points lie in, so that they are no radians.
+    named_by_user: the user named the columns of this file, so that an exchange is noted and not an error.
+    box_given: the user gave a box in degrees that the points lie in, so that they are not radians.
 
-    Raises DataError naming the file (`where`) and what to do, where the points are radians, or lie far from every city
-    but, exchanged, around one.
+    Raises DataError naming the file (`where`) and what to do, if the points are radians, or are far from every city
+    but, exchanged, near one.
     """
     if not cleaned.latitude.size:
         return cleaned
@@ -54,7 +54,7 @@ def check_plausibility(
 
 
 def _notes_on_conversion(cleaned: CleanedCoordinates, place: Place, crs: str) -> Iterator[str]:
-    """That the points were converted and, where they are far from every city, in which systems they would not be."""
+    """Yield a note that the points were converted and, if they are far from every city, the more likely systems."""
     middle = Middle.of(cleaned.latitude, cleaned.longitude)
     yield conversion_note(crs, middle.latitude, middle.longitude)
     if middle.city is None:
@@ -66,8 +66,8 @@ def _notes_on_conversion(cleaned: CleanedCoordinates, place: Place, crs: str) ->
 def longitude_is_first(first: FloatArray, second: FloatArray) -> bool | None:
     """Return whether the first of two coordinates is the longitude, by some values; None if either may be.
 
-    first, second: float64 of shape (n,), NaN if missing. A value beyond 90 is no latitude; where there is none, the
-    order counts that puts the points around a city, the other one being far from all of them.
+    first, second: float64 of shape (n,), NaN if missing. A value beyond 90 is not a latitude; if there is none, the
+    order decides that puts the points near a city, if the other one is far from all of them.
     """
     beyond = [bool((np.abs(values) > 90).mean() > _STRAY) for values in (first, second)]
     if beyond[0] != beyond[1]:
@@ -79,7 +79,7 @@ def longitude_is_first(first: FloatArray, second: FloatArray) -> bool | None:
 
 
 def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Place) -> str:
-    """Return what to do about columns of which many values are no degrees; empty if that is not known.
+    """Return what to do about columns of which many values are not degrees; empty if that is not known.
 
     latitude, longitude: some of the values, float64 of shape (n,), NaN if missing.
     """
@@ -95,7 +95,7 @@ def advice_on_range(latitude: FloatArray, longitude: FloatArray, place: Place) -
 
 
 def _advice_on_system(x: float, y: float, place: Place) -> str:
-    """Which system of projected coordinates the medians of some values may be in, and how to say so."""
+    """Return the likely systems of projected coordinates with these medians, and how to name them."""
     likely = likely_systems(x, y, place.columns)
     scaled = _as_scaled_degrees(x, y)
     if scaled and not (likely and likely[0].score > scaled[1]):
@@ -109,7 +109,7 @@ def _advice_on_system(x: float, y: float, place: Place) -> str:
 
 
 def _as_scaled_degrees(x: float, y: float) -> tuple[str, float] | None:
-    """The power of ten by which degrees of a city may be multiplied, with the city, and how likely that is."""
+    """Return the power of ten by which degrees of a city may be multiplied, with the city and a score."""
     found = [
         (f"{10**exponent:,} (around {near[0]})", near[1])
         for exponent in range(2, 8)
@@ -119,7 +119,7 @@ def _as_scaled_degrees(x: float, y: float) -> tuple[str, float] | None:
 
 
 def _flags(likely: list[LikelySystem], place: Place) -> str:
-    """How the command line says each of some systems."""
+    """Return the options of the command line for some systems."""
 
     def of(one: LikelySystem) -> str:
         flags = f"--crs {one.code} ({one.place})"
@@ -131,7 +131,7 @@ def _flags(likely: list[LikelySystem], place: Place) -> str:
 
 
 def _refuse_radians(latitude: FloatArray, longitude: FloatArray, where: str) -> None:
-    """In degrees, such points lie in the open sea of the Gulf of Guinea, all of them."""
+    """Raise DataError for radians. As degrees, such points are all in the open sea of the Gulf of Guinea."""
     pi = np.pi
     if not (_within(latitude, -pi / 2, pi / 2) and (_within(longitude, -pi, pi) or _within(longitude, 0.0, 2 * pi))):
         return
@@ -150,14 +150,14 @@ def _within(values: FloatArray, least: float, largest: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """Medians of latitude and longitude in degrees, and what lies there."""
+    """Medians of latitude and longitude in degrees, and the cities near them."""
 
     latitude: float
     longitude: float
 
     @classmethod
     def of(cls, latitude: FloatArray, longitude: FloatArray) -> Middle:
-        """The medians of n points, where there are very many of every k-th; NaN if there is none."""
+        """Return the medians of n points, of every k-th if there are very many; NaN if there are none."""
         step = 1 + latitude.size // _POINTS_FOR_MEDIANS
         some = np.column_stack((latitude[::step], longitude[::step]))
         some = some[~np.isnan(some).any(axis=1)]
@@ -165,17 +165,17 @@ class Middle:
 
     @property
     def city(self) -> City | None:
-        """The city that the points lie around."""
+        """The city near the points."""
         return city_near(self.latitude, self.longitude)
 
     @property
     def exchanged(self) -> City | None:
-        """The city that they would lie around with latitude and longitude exchanged."""
+        """The city near the points with latitude and longitude exchanged."""
         return city_near(self.longitude, self.latitude)
 
     @property
     def looks_exchanged(self) -> bool:
-        """Whether the points are much more plausible the other way round."""
+        """Whether the points are much more plausible with latitude and longitude exchanged."""
         here, there = self.city, self.exchanged
         return there is not None and (here is None or there.population >= _FAR_MORE * here.population)
 

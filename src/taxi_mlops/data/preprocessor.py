@@ -1,4 +1,4 @@
-"""Cleaning: which rows are dropped, and under the name of which rule. Nothing is repaired, nothing is invented."""
+"""Clean coordinates: drop rows, counted by rule. Nothing is repaired, nothing is invented."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CleaningOptions:
-    """How rows are judged.
+    """Options of cleaning.
 
-    region: the box that points must lie in; None finds it from the data (see `robust_region`), or is none without
+    region: the box that points must lie in; None finds it from the data (see `robust_region`), or applies none without
     find_region.
     """
 
@@ -47,11 +47,11 @@ class CleaningOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleanedCoordinates:
-    """What is left, and the account of what was dropped.
+    """The points that are left, with the counts of dropped rows.
 
-    latitude, longitude: degrees, float64 of shape (n,), in the order of the rows. weight: trips that each point stands
-    for, float64 of shape (n,), or None if each stands for one. row: 0-based position of each point's row among all
-    rows read, int64 of shape (n,), or None if points stand for many rows. region: the box that was applied, or None
+    latitude, longitude: degrees, float64 of shape (n,), in the order of the rows. weight: number of trips that each
+    point represents, float64 of shape (n,), or None if it is one. row: 0-based position of each point's row among all
+    rows read, int64 of shape (n,), or None if points represent many rows. region: the box that was applied, or None
     for none.
     """
 
@@ -66,13 +66,13 @@ class CleanedCoordinates:
 
     @property
     def rows_used(self) -> int:
-        """Rows that the points stand for."""
+        """The number of rows that the points represent."""
         return self.rows_read - sum(self.dropped.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedRows:
-    """Rows that the rules of one row keep, and those that they drop.
+    """Rows that the single-row rules keep, and those that they drop.
 
     row: int64 of shape (n,). latitude, longitude: float64 of shape (n,). wrapped: the rows whose longitude was moved to
     the same meridian; some may have been dropped. dropped: rows by rule.
@@ -86,7 +86,7 @@ class JudgedRows:
 
 
 def judge_rows(first_row: int, latitude: FloatArray, longitude: FloatArray) -> JudgedRows:
-    """Apply the rules that look at one row alone to consecutive rows: float64 of shape (n,) each, NaN if missing."""
+    """Apply the single-row rules to consecutive rows: float64 of shape (n,) each, NaN if missing."""
     row = np.arange(first_row, first_row + latitude.size)
     dropped: dict[str, int] = {}
     if _all_plain(latitude, longitude):
@@ -117,10 +117,10 @@ def judge_by_region(
 
 
 class RegionSample:
-    """The rows that a region is found from: those whose number is a multiple of a power of two, a million or two.
+    """The rows from which a region is computed: those whose number is a multiple of a power of two, a million or two.
 
-    Quartiles need no more. The rows do not depend on the batches that they come in, so that samples of parts of the
-    input can be put together.
+    That is enough for quartiles. The rows do not depend on the batches that they come in, so that samples of parts of
+    the input can be merged.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class RegionSample:
         self._batches: list[tuple[RowArray, FloatArray, FloatArray]] = []
 
     def add(self, row: RowArray, latitude: FloatArray, longitude: FloatArray) -> None:
-        """Take some of the rows, in any order of batches."""
+        """Add some of the rows, in any order of batches."""
         if row.size:
             while row[-1] >= self._step * _ROWS_FOR_QUARTILES:
                 self._step *= 2
@@ -136,12 +136,12 @@ class RegionSample:
             self._batches.append(_every(self._step, row, latitude, longitude))
 
     def merge(self, other: RegionSample) -> None:
-        """Take the rows of another sample."""
+        """Add the rows of another sample."""
         for batch in other._batches:
             self.add(*batch)
 
     def points(self) -> tuple[FloatArray, FloatArray]:
-        """Latitude and longitude of the sample, float64 of shape (m,)."""
+        """Return latitude and longitude of the sample, float64 of shape (m,)."""
         chosen = [_every(self._step, *batch) for batch in self._batches]
         latitude, longitude = [batch[1] for batch in chosen], [batch[2] for batch in chosen]
         return _joined(latitude, np.float64), _joined(longitude, np.float64)
@@ -150,7 +150,7 @@ class RegionSample:
 class TaxiTripPreprocessor:
     """Cleans coordinates that come in batches.
 
-    Rules that look at one row alone are applied as batches are added; the two that need the region, in `finish`.
+    Single-row rules are applied as batches are added; the two that need the region, in `finish`.
     Longitudes beyond ±180 and within ±360 denote the same meridian 360 degrees away: they are kept there, with a note.
     Duplicates are kept: two trips from one stand are two trips.
     """
@@ -161,17 +161,17 @@ class TaxiTripPreprocessor:
         self._rows_read = 0
 
     def add(self, latitude: FloatArray, longitude: FloatArray) -> None:
-        """Take one batch: float64 of shape (n,) each, in degrees, NaN if missing. The arrays are not changed."""
+        """Add one batch: float64 of shape (n,) each, in degrees, NaN if missing. The arrays are not changed."""
         self._batches.append(judge_rows(self._rows_read, latitude, longitude))
         self._rows_read += latitude.size
 
     def finish(self) -> CleanedCoordinates:
-        """Apply the region and hand over what is left. The preprocessor is empty afterwards."""
+        """Apply the region and return what is left. The preprocessor is empty afterwards."""
         region = self._options.region or (self._found_region() if self._options.find_region else None)
         self._batches.reverse()
         dropped = dict.fromkeys((str(rule) for rule in Rule), 0)
         latitudes, longitudes, rows, wrapped = [], [], [], 0
-        while self._batches:  # one at a time, so that no second copy of all stays
+        while self._batches:  # one at a time, so that there is no second copy of all
             batch = self._batches.pop()
             inside, outside = judge_by_region(region, batch.latitude, batch.longitude) if region else (None, {})
             for rule, count in (*batch.dropped.items(), *outside.items()):
@@ -196,7 +196,7 @@ class TaxiTripPreprocessor:
 
 
 def notes_on_wrapping(count: int) -> tuple[str, ...]:
-    """Return what is said of so many longitudes that were moved."""
+    """Return a note on so many longitudes that were moved."""
     if not count:
         return ()
     return (
@@ -206,7 +206,7 @@ def notes_on_wrapping(count: int) -> tuple[str, ...]:
 
 
 def _all_plain(latitude: FloatArray, longitude: FloatArray) -> bool:
-    """Whether no rule of one row applies, by the extremes alone, NaN among them; False where they do not tell."""
+    """Return whether no single-row rule applies, by the extremes alone; False if they are not enough (NaN)."""
     if not latitude.size:
         return False
     south, north, west, east = latitude.min(), latitude.max(), longitude.min(), longitude.max()
@@ -215,7 +215,7 @@ def _all_plain(latitude: FloatArray, longitude: FloatArray) -> bool:
 
 
 def _within(region: BoundingBox, latitude: FloatArray, longitude: FloatArray) -> bool:
-    """Whether all points are inside a region that does not cross the antimeridian."""
+    """Return whether all points are inside a region that does not cross the antimeridian."""
     return not latitude.size or bool(
         latitude.min() >= region.min_latitude
         and latitude.max() <= region.max_latitude
@@ -227,7 +227,7 @@ def _within(region: BoundingBox, latitude: FloatArray, longitude: FloatArray) ->
 def _every(
     step: int, row: RowArray, latitude: FloatArray, longitude: FloatArray
 ) -> tuple[RowArray, FloatArray, FloatArray]:
-    """The rows whose number is a multiple of a power of two."""
+    """Return the rows whose number is a multiple of a power of two."""
     chosen = slice(None) if step == 1 else row & (step - 1) == 0
     return row[chosen], latitude[chosen], longitude[chosen]
 
@@ -251,7 +251,7 @@ _RULES_OF_ONE_ROW = ((Rule.MISSING, _missing), (Rule.ZERO, _zero), (Rule.OUT_OF_
 
 
 def _joined(batches: list[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:
-    """All batches as one array; the list is emptied."""
+    """Return all batches as one array; the list is emptied."""
     whole = np.concatenate(batches) if batches else np.empty(0, dtype)
     batches.clear()
     return whole

@@ -1,8 +1,8 @@
-"""The synthetic city: trips of an invented city in the North Atlantic, where nobody can take it for a real one.
+"""Generate the synthetic city: trips of an invented city in the North Atlantic, which nobody mistakes for a real one.
 
 The city has a street grid in four districts, a river without points, stands and stations of very different density,
 an airport, thinly used surroundings, GPS noise, and a few per cent of dirty rows of every kind that the preprocessor
-knows. Batch number i is drawn from a generator seeded with (seed, i) alone: a longer data set begins with the rows of
+knows. Batch number i is drawn from a generator seeded with (seed, i) alone: a longer data set starts with the rows of
 a shorter one, and no batch depends on how the others were made.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CITY_VERSION = "synthetic-city-1"
-"""Changes whenever the same seed would give other trips."""
+"""Changes whenever the same seed gives other trips."""
 
 SCHEME = "synthetic"
 BATCH_ROWS = 65_536
@@ -72,7 +72,7 @@ _RIVER_HALF_WIDTH = 190.0
 
 @dataclass(frozen=True, slots=True)
 class _Mixture:
-    """Shares of where trips start or end; the rest is street."""
+    """Shares of the kinds of places where trips start or end; the rest is street."""
 
     stands: float
     airport: float
@@ -98,7 +98,7 @@ class TripBatch:
         return len(self.pickup_time)
 
     def ends(self, points: TripEnd) -> tuple[FloatArray, FloatArray]:
-        """Latitude and longitude of one end of the trips."""
+        """Return latitude and longitude of one end of the trips."""
         if points == "pickup":
             return self.pickup_latitude, self.pickup_longitude
         return self.dropoff_latitude, self.dropoff_longitude
@@ -106,14 +106,14 @@ class TripBatch:
 
 @dataclass(frozen=True, slots=True)
 class CityAddress:
-    """How outputs and users name trips of a city: `synthetic:rows=20000,seed=0`."""
+    """The address of trips of a city: `synthetic:rows=20000,seed=0`."""
 
     rows: int
     seed: int
 
     @classmethod
     def parse(cls, text: str, seed: int) -> CityAddress:
-        """Read an address; seed: where it names none. Raises DataError for anything else."""
+        """Parse an address; seed: if it names none. Raises DataError for anything else."""
         match = re.fullmatch(rf"{SCHEME}:rows=([1-9][0-9]{{0,11}})(?:,seed=([0-9]{{1,18}}))?", text)
         if match is None:
             raise DataError(f"{text}: a synthetic city is named like {cls(20_000, 0)}, or without the seed")
@@ -124,9 +124,9 @@ class CityAddress:
 
 
 class SyntheticCity:
-    """Trips of the invented city, as many as wanted.
+    """Trips of the invented city, in any number.
 
-    seed: of the whole city: where its stands are and which trips are made.
+    seed: of the whole city: the positions of its stands and its trips.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -137,14 +137,14 @@ class SyntheticCity:
         self._stand_xy, self._stand_length, self._stand_angle, self._stand_share = _lay_out_stands(rng)
 
     def batches(self, rows: int, first_row: int = 0) -> Iterator[TripBatch]:
-        """The first `rows` trips, in batches of `BATCH_ROWS`; from `first_row` on, where a batch begins."""
+        """Yield the first `rows` trips, in batches of `BATCH_ROWS`; from `first_row` on, which must start a batch."""
         if rows < 1:
             raise UsageError(f"a synthetic city needs at least 1 row, got {rows}")
         for first in range(first_row, rows, BATCH_ROWS):
             yield self._batch(first, min(BATCH_ROWS, rows - first))
 
     def _batch(self, first_row: int, rows: int) -> TripBatch:
-        """Generate a full batch and keep its beginning, so that the rows do not depend on how many are wanted."""
+        """Generate a full batch and return its first rows, so that these do not depend on how many are wanted."""
         rng = np.random.default_rng([self.seed, first_row // BATCH_ROWS + 1])
         pickup_latitude, pickup_longitude = self._ends(rng, _PICKUPS)
         dropoff_latitude, dropoff_longitude = self._ends(rng, _DROPOFFS)
@@ -159,7 +159,7 @@ class SyntheticCity:
         )
 
     def _ends(self, rng: np.random.Generator, mixture: _Mixture) -> tuple[FloatArray, FloatArray]:
-        """One end of a batch of trips, in degrees rounded to 1e-6 as devices do, dirt included."""
+        """Return one end of a batch of trips, in degrees rounded to 1e-6 as devices do, dirty rows included."""
         xy = np.empty((0, 2))
         while xy.shape[0] < BATCH_ROWS:
             drawn = self._places(rng, mixture, BATCH_ROWS + BATCH_ROWS // 8)
@@ -172,7 +172,7 @@ class SyntheticCity:
         return latitude, longitude
 
     def _places(self, rng: np.random.Generator, mixture: _Mixture, count: int) -> FloatArray:
-        """Metres from the centre, GPS noise included, float64 of shape (count, 2)."""
+        """Return metres from the centre, GPS noise included, float64 of shape (count, 2)."""
         shares = [mixture.stands, mixture.airport, mixture.surroundings]
         stands, airport, surroundings, streets = rng.multinomial(count, [*shares, 1 - sum(shares)])
         xy = np.concatenate(
@@ -237,7 +237,7 @@ def _arrow_schema() -> pa.Schema:
     return pa.schema(
         [
             ("synthetic_trip", pa.int64()),
-            ("pickup_time", pa.timestamp("ms")),  # Parquet knows no coarser one
+            ("pickup_time", pa.timestamp("ms")),  # Parquet has no coarser unit
             ("pickup_latitude", pa.float64()),
             ("pickup_longitude", pa.float64()),
             ("dropoff_latitude", pa.float64()),
@@ -266,7 +266,7 @@ def to_arrow(batch: TripBatch) -> pa.RecordBatch:
 
 
 def _lay_out_stands(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Corner (metres), length (metres), angle (radians) and share of each stand; the busiest is some 200 × the last."""
+    """Corner (metres), length (metres), angle (radians) and share of each stand; the busiest is 200 × the last."""
     district = rng.choice(len(_DISTRICTS), _STANDS, p=[d.share for d in _DISTRICTS])
     corners = np.empty((_STANDS, 2))
     angles = np.empty(_STANDS)
@@ -282,7 +282,7 @@ def _lay_out_stands(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, F
 
 
 def _on_streets(rng: np.random.Generator, count: int) -> FloatArray:
-    """Kerbs: each point drawn around a district is moved to a street of the grid that covers it, along one axis."""
+    """Return kerbs: each point drawn around a district is moved to a street of its grid, along one axis."""
     centres = np.array([(d.x, d.y) for d in _DISTRICTS])
     spreads = np.array([d.spread for d in _DISTRICTS])
     drawn_from = rng.choice(len(_DISTRICTS), count, p=[d.share for d in _DISTRICTS])
@@ -305,7 +305,7 @@ def _on_streets(rng: np.random.Generator, count: int) -> FloatArray:
 
 
 def _at_airport(rng: np.random.Generator, count: int) -> FloatArray:
-    """Two terminals with their kerbs, and the lot where cabs wait."""
+    """Return two terminals with their kerbs, and the lot where cabs wait."""
     part = rng.choice(3, count, p=[0.55, 0.35, 0.10])
     along = rng.uniform(-0.5, 0.5, count)
     length = np.array([420.0, 260.0, 120.0])[part]
@@ -324,19 +324,19 @@ def _rotation(district: _District) -> FloatArray:
 
 
 def _to_city(local: FloatArray, district: _District) -> FloatArray:
-    """From metres along the streets of a district to metres from the city's centre; float64 of shape (n, 2)."""
+    """Convert metres along the streets of a district to metres from the city's centre; float64 of shape (n, 2)."""
     turned: FloatArray = local @ _rotation(district) + (district.x, district.y)
     return turned
 
 
 def _to_streets(xy: FloatArray, district: _District) -> FloatArray:
-    """The inverse of `_to_city`."""
+    """Convert metres from the city's centre to metres along the streets: the inverse of `_to_city`."""
     turned: FloatArray = (xy - (district.x, district.y)) @ _rotation(district).T
     return turned
 
 
 def _river_y(x: FloatArray) -> FloatArray:
-    """Where the middle of the river runs."""
+    """Return the middle of the river."""
     middle: FloatArray = -900.0 + 700.0 * np.sin(x / 2_600.0) + 0.06 * x
     return middle
 
@@ -347,14 +347,14 @@ def _in_river(xy: FloatArray) -> NDArray[np.bool_]:
 
 
 def _times(rng: np.random.Generator) -> NDArray[np.int64]:
-    """Start of each trip, in seconds since 1970, spread over a month as demand is over the day."""
+    """Return the start of each trip, in seconds since 1970, spread over a month like demand over the day."""
     day = rng.integers(0, _MONTH_SECONDS // 86_400, BATCH_ROWS)
     hour = rng.choice(24, BATCH_ROWS, p=_HOURLY_DEMAND / _HOURLY_DEMAND.sum())
     return _FIRST_SECOND + day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, BATCH_ROWS)
 
 
 def _soil(rng: np.random.Generator, latitude: FloatArray, longitude: FloatArray) -> None:
-    """Spoil some 3 % of the rows in place, each in one of the ways that devices and exports do."""
+    """Corrupt some 3 % of the rows in place, each in one of the ways that devices and exports do."""
     kind = rng.random(latitude.size)
     missing = kind < 0.008
     latitude[missing] = np.nan

@@ -1,7 +1,7 @@
-"""Read the needed columns of one file of trips, in batches, or say clearly why it cannot be read.
+"""Read the needed columns of one file of trips, in batches, or report clearly why it cannot be read.
 
 Formats: CSV in any dialect (`csv_dialect`), Parquet and GeoParquet, Arrow and Feather, GeoJSON and other JSON, GPX
-(`geo_tables`); gzip, bz2, zstd, lz4 and zip with one file in it, all by content and not by name (`formats`).
+(`geo_tables`); gzip, bz2, zstd, lz4 and zip with one file in it, recognised by content and not by name (`formats`).
 
 A GeoParquet column of points appears as the columns `latitude` and `longitude`. Files are never memory-mapped: a file
 that shrinks while it is read must end in an error, not in a killed process.
@@ -33,14 +33,13 @@ _SAMPLE_ROWS = 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A file of trips, of which the beginning has been looked at.
+    """A file of trips, of which the header has been read.
 
-    file: what errors name where the rows are in memory.
+    file: its name in errors, also if the rows are in memory.
 
-    columns: the names in order; numbers from 1 where the file has no header (`has_header` is false).
-    rows: None if the file does not say without being read. dialect: of a CSV file. content: the rows themselves,
-    where they are in memory. geometry: the points that the format itself knows, as the columns `latitude` and
-    `longitude`.
+    columns: the names in order; numbers from 1 if the file has no header (`has_header` is false).
+    rows: None if they would have to be counted. dialect: of a CSV file. content: the rows themselves, if they are in
+    memory. geometry: the points that the format itself defines, as the columns `latitude` and `longitude`.
     """
 
     file: TripFile | str
@@ -54,13 +53,13 @@ class Table:
 
     @property
     def stored(self) -> TripFile:
-        """The file. Raises TypeError if the rows are in memory."""
+        """Return the file. Raises TypeError if the rows are in memory."""
         if isinstance(self.file, str):
             raise TypeError(f"{self.file} is in memory")
         return self.file
 
     def sample(self, columns: Sequence[str]) -> pa.RecordBatch:
-        """The first rows of some columns, at most 1,000; columns of a CSV file are text."""
+        """Return the first rows of some columns, at most 1,000; columns of a CSV file are text."""
         with explained(self.file):
             if self.dialect is not None:
                 return csv_sample(self.dialect, columns)
@@ -73,7 +72,7 @@ class Table:
 
 
 def open_table(file: TripFile) -> Table:
-    """Look at the beginning of a file. Raises DataError if it is missing, empty, corrupt, or of no known format."""
+    """Read the header of a file. Raises DataError if it is missing, empty, corrupt, or of an unknown format."""
     with explained(file):
         kind = _format(file)
         match kind:
@@ -92,12 +91,12 @@ def open_table(file: TripFile) -> Table:
 def record_batches(
     table: Table, columns: Sequence[str], *, as_text: bool = False, groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The named columns of a file, in batches that hold its rows in order.
+    """Yield the named columns of a file, in batches with its rows in order.
 
     groups: of a Parquet file, the row groups to read.
 
     Columns of a CSV file are float64 as long as every cell is a number or missing, and text from the first batch on
-    in which one is not, or with `as_text` always; columns of other formats keep their type.
+    that has another one, or with `as_text` always; columns of other formats keep their type.
 
     Raises DataError if the file is truncated or corrupt, was removed, or has lines with too few or too many fields.
     """

@@ -1,7 +1,7 @@
-"""What trips must satisfy to be usable at all, before any row is cleaned away.
+"""Check that trips are usable at all, before rows are dropped by cleaning.
 
-Own vectorised checks instead of pandera: importing pandera alone (with pandas) takes 1.7 s here, more than half of
-what the loader may take for ten million rows. As there, every violation is collected before one error names them all.
+Vectorised checks of our own instead of pandera: importing pandera (with pandas) takes 1.7 s here, more than half of the
+time that loading ten million rows may take. As there, every violation is collected before one error names them all.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class ColumnRules:
-    """What is asked of one column of numbers.
+    """The rules of one column of numbers.
 
     limit: the largest magnitude in range; None for any. largest_share_missing, largest_share_out_of_range: beyond these
-    shares of the rows the column is not what it is taken for. Fewer bad rows are for cleaning to drop and count.
+    shares of the rows the column is probably another one. Fewer bad rows are dropped and counted by cleaning.
     """
 
     column: str
@@ -33,7 +33,7 @@ class ColumnRules:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that a column breaks: in how many rows, and the first of them."""
+    """A rule that a column violates: in how many rows, and the first of them."""
 
     column: str
     rule: str
@@ -64,15 +64,15 @@ class _Tally:
 
 
 def shortened(value: object, length: int) -> str:
-    """The beginning of a value, on one line."""
+    """Return the start of a value, on one line."""
     return " ".join(str(value).split())[:length]
 
 
 class DataValidator:
     """Checks the columns of one file as its batches come: types, ranges, share of missing, emptiness.
 
-    file: is named in errors. advise: returns what to do about values that are out of range, where that is known. Rows
-    are numbered from 1, the header not counted; first_row: of a part of the file, how many are before it. `conclude`
+    file: its name in errors. advise: returns what to do about values that are out of range, if that is known. Rows are
+    numbered from 1 after the header; first_row: of a part of the file, how many are before it. `conclude`
     raises one DataError for all that was found.
     """
 
@@ -89,7 +89,7 @@ class DataValidator:
         self._wrong_type: dict[str, _Tally] = {}
 
     def observe(self, columns: Sequence[FloatArray]) -> None:
-        """Look at one batch: for each of the rules its column, float64 of shape (n,), NaN if missing."""
+        """Check one batch: for each of the rules its column, float64 of shape (n,), NaN if missing."""
         for rules, values in zip(self._rules, columns, strict=True):
             self._missing[rules.column].add(np.isnan(values), values, self._next_row)
             if rules.limit is not None:
@@ -97,7 +97,7 @@ class DataValidator:
         self._rows += columns[0].size
 
     def wrong_type(self, column: str, bad: BoolArray, cells: Sequence[object]) -> None:
-        """Note the cells of a batch of n, about to be observed, that cannot be read: bad is bool of shape (n,)."""
+        """Record the unreadable cells of the next batch of n rows: bad is bool of shape (n,)."""
         self._wrong_type.setdefault(column, _Tally()).add(bad, cells, self._next_row)
 
     @property
@@ -105,7 +105,7 @@ class DataValidator:
         return self._first_row + self._rows
 
     def merge(self, later: DataValidator) -> None:
-        """Take what was found in a later part of the same file."""
+        """Add the violations in a later part of the same file."""
         self._rows += later._rows
         for mine, theirs in (
             (self._missing, later._missing),
@@ -116,7 +116,7 @@ class DataValidator:
                 mine.setdefault(column, _Tally()).merge(tally)
 
     def conclude(self) -> None:
-        """Raise DataError naming each column, rule, count and the first rows, or return where all is well."""
+        """Raise DataError naming each column, rule, count and the first rows, if there are violations."""
         violations = [
             Violation(column, "not of the right type", tally.count, tuple(tally.first_rows))
             for column, tally in self._wrong_type.items()
