@@ -19,6 +19,8 @@ _LATITUDES = frozenset({"lat", "lats", "latitude", "latitudes", "latitud", "lati
 _LONGITUDES = frozenset(
     {"lon", "lng", "long", "longitude", "longitudes", "longitud", "longitudine", "langengrad", "lange", "laengengrad"}
 )
+_ABBREVIATED = 4
+"""Letters up to which the name of an axis is short, as `long` is."""
 _YS = frozenset({"y", "ycoord", "coordy", "northing", "ycoordinate"})
 _XS = frozenset({"x", "xcoord", "coordx", "easting", "xcoordinate"})
 _PICKUPS = frozenset(
@@ -36,7 +38,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _AXIS = "latitude|longitude|latitud|longitud|lat|lng|lon|long"
 _FUSED = re.compile(
     r"(?P<end>pickup|dropoff|start|end|origin|orig|destination|dest|from|to|begin|finish)?"
-    rf"(?P<kind>station|location|centroid|point)?(?P<axis>{_AXIS})(?P<other_axis>{_AXIS})?"
+    rf"(?P<kind>station|location|centroid|point|stop|store|customer|cust|raw|gps|geo)?(?P<axis>{_AXIS})(?P<other_axis>{_AXIS})?"
 )
 
 
@@ -69,8 +71,9 @@ _PLANE = _Axes(_YS, _XS)
 def find_pairs(columns: Sequence[str]) -> tuple[CoordinatePair, ...]:
     """Return every pair of columns whose names differ only in latitude and longitude, in the columns' order.
 
-    If a name appears twice, or two columns mean the same, every pair of them is a candidate; other words for the same
-    end (`pickup_lat`, `start_lon`) are a pair only if neither has a better partner.
+    A name that appears twice, or two columns that mean the same, make every pair of them a candidate. Other words for
+    the same end (`pickup_lat`, `start_lon`), and other spellings of the axes (`lat`, `longitude`), are a pair only
+    where neither has a better partner; columns of two ends never are.
     """
     return _pairs(columns, _DEGREES)
 
@@ -118,19 +121,30 @@ def _pairs(columns: Sequence[str], axes: _Axes) -> tuple[CoordinatePair, ...]:
         for other in understood
         if one[1].axis == "latitude" and other[1].axis == "longitude" and one[1].sense == other[1].sense
     ]
-    alike = [match for match in matches if match[0][1].words == match[1][1].words]
-    taken = {column for match in alike for column, _ in match}
-    return tuple(
-        CoordinatePair(one[0], other[0], one[1].end, divisor_of(one[0]))
-        for one, other in matches
-        if (one, other) in alike or not taken & {one[0], other[0]}
-    )
+    for alike in (_same_words_and_spelling, _same_words):
+        best = [match for match in matches if alike(match[0][1], match[1][1])]
+        taken = {column for match in best for column, _ in match}
+        matches = [match for match in matches if match in best or not taken & {match[0][0], match[1][0]}]
+    return tuple(CoordinatePair(one[0], other[0], one[1].end, divisor_of(one[0])) for one, other in matches)
+
+
+def _same_words(one: _Meaning, other: _Meaning) -> bool:
+    return one.words == other.words
+
+
+def _same_words_and_spelling(one: _Meaning, other: _Meaning) -> bool:
+    """Whether two names differ in nothing but `lat` and `lon`, or `latitude` and `longitude`."""
+    return one.words == other.words and (len(one.word) > _ABBREVIATED) == (len(other.word) > _ABBREVIATED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """The meaning of a name. words: all but the axis. rest: those that mean neither an end of the trip nor nothing."""
+    """The meaning of a name.
 
+    word: that of the axis. words: all others. rest: those that are neither an end of the trip nor mean nothing.
+    """
+
+    word: str
     axis: Literal["latitude", "longitude"]
     end: TripEnd | None
     words: tuple[str, ...]
@@ -154,7 +168,7 @@ def _meaning(column: str, known: _Axes) -> _Meaning | None:
         return None
     axis: Literal["latitude", "longitude"] = "latitude" if axes[0] in known.latitudes else "longitude"
     rest = tuple(word for word in others if _end(word) is None and word not in _FILLERS)
-    return _Meaning(axis, next(iter(ends), None), others, rest)
+    return _Meaning(axes[0], axis, next(iter(ends), None), others, rest)
 
 
 def _end(word: str) -> TripEnd | None:

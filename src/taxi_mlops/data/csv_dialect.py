@@ -133,7 +133,17 @@ def _delimiter(lines: Sequence[str]) -> str:
         (width, count), *_ = widths.most_common(1) or [(0, 0)]
         return (count / widths.total(), width) if width > 1 else (0.0, 0)
 
-    return max(DELIMITERS, key=score)  # of equal ones, the first
+    best = max(DELIMITERS, key=score)  # the first of several that are as good
+    return " " if score(best) == (0.0, 0) and _is_of_numbers(_records(lines, " ")) else best
+
+
+def _is_of_numbers(records: Sequence[_Record]) -> bool:
+    """Whether records of two fields and more, all as wide as the first, hold nothing but numbers, but for a header."""
+    width = len(records[0].fields) if records else 0
+    rows = records[1:] or records
+    return width > 1 and all(
+        len(record.fields) == width and all(map(_NUMBER.fullmatch, record.fields)) for record in rows
+    )
 
 
 def _records(lines: Iterable[str], delimiter: str) -> list[_Record]:
@@ -148,13 +158,18 @@ def _records(lines: Iterable[str], delimiter: str) -> list[_Record]:
 
 
 def _header(records: Sequence[_Record]) -> int:
-    """Return the index of the header: the first record of the most common width; narrower ones before it are titles."""
+    """Return the index of the header: the first record that is as wide as most are, or wider.
+
+    Narrower ones before it are titles, and so is a wider one that a narrower one follows.
+    """
     widths = Counter(len(record.fields) for record in records)
     usual = max(widths, key=lambda width: (widths[width], width == len(records[0].fields)))
     for number, record in enumerate(records):
         following = records[number + 1 :]
         padded = following and all(each.width <= record.width for each in following)
-        if len(record.fields) >= usual or (record.width > 1 and padded):
+        width = len(record.fields)
+        is_title = width > usual and following and len(following[0].fields) < usual
+        if not is_title and (width >= usual or (record.width > 1 and padded)):
             return number
     return 0
 

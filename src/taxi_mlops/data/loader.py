@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taxi_mlops.data.columns import numbers, polyline_ends
+from taxi_mlops.data.columns import numbers, polyline_ends, without_missing
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.crs import is_projected, system, title, to_degrees
 from taxi_mlops.data.files import TripFile
-from taxi_mlops.data.plausibility import advice_on_range
-from taxi_mlops.data.point_columns import points_of
+from taxi_mlops.data.plausibility import Middle, advice_on_range, longitude_is_first
+from taxi_mlops.data.point_columns import form_of, points_of
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.schema_choice import choose_schema
 from taxi_mlops.data.schemas import Coordinates, Place, PointColumn, Polyline, TripSchema, Zone, quoted
@@ -264,15 +264,35 @@ def _refuse_without_header(table: Table) -> None:
     """Raise DataError with the flags to use if the first line of a file is data and not names."""
     if table.has_header:
         return
-    likely = [name for name in table.columns if _looks_like_degrees(table, name)]
-    first, second = likely if len(likely) == 2 else ("N", "M")
+    found = [*_pairs_by_values(table), *(f"--lat {name}" for name in table.columns if _holds_points(table, name))]
     raise DataError(
         f"{table.file}: the first line holds data, not names; name the columns by their numbers: "
-        f"--lat {first} --lon {second}{f', or --lat {second} --lon {first}' if likely else ''}"
+        f"{' or '.join(found[:4]) or '--lat N --lon M'}"
     )
 
 
+def _pairs_by_values(table: Table) -> Iterator[str]:
+    """Yield the options that name two columns of degrees, latitude first, for each pair of neighbours."""
+    likely = [name for name in table.columns if _looks_like_degrees(table, name)]
+    for first, second in zip(likely[::2], likely[1::2], strict=False):
+        unreadable = DataValidator(table.file, ())
+        sample = table.sample([first, second])
+        one, other = (numbers(sample.column(name), name, unreadable) for name in (first, second))
+        longitude_stands_first = longitude_is_first(one, other)
+        if longitude_stands_first is None:
+            yield f"--lat {first} --lon {second} or --lat {second} --lon {first}"
+            continue
+        if longitude_stands_first:
+            first, second, one, other = second, first, other, one  # noqa: PLW2901 - exchanged
+        city = Middle.of(one, other).city
+        yield f"--lat {first} --lon {second}{f' (around {city})' if city else ''}"
+
+
 def _looks_like_degrees(table: Table, column: str) -> bool:
-    """Return whether the first cells are numbers within ±180 with three decimals or more."""
-    cells = [cell for cell in table.sample([column]).column(0).to_pylist() if cell]
-    return bool(cells) and all(_DEGREES.fullmatch(cell.strip()) and abs(float(cell)) <= 180.0 for cell in cells)
+    """Return whether the first cells that are there are numbers within ±180 with three decimals or more."""
+    cells = without_missing(table.sample([column]).column(0)).drop_null().to_pylist()
+    return bool(cells) and all(_DEGREES.fullmatch(cell) and abs(float(cell)) <= 180.0 for cell in cells)
+
+
+def _holds_points(table: Table, column: str) -> bool:
+    return form_of(table.sample([column]).column(0)) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +22,7 @@ from taxi_mlops.data.coordinate_names import (
     plane_candidates,
 )
 from taxi_mlops.data.crs import system
-from taxi_mlops.data.plausibility import advice_on_range, longitude_is_first
+from taxi_mlops.data.plausibility import Middle, advice_on_range, longitude_is_first
 from taxi_mlops.data.point_columns import WGS84, form_of, points_of, srid_of
 from taxi_mlops.data.schemas import SCHEMAS, Coordinates, PointColumn, TripSchema, Zone, quoted
 from taxi_mlops.data.validator import DataValidator
@@ -77,12 +78,19 @@ def choose_schema(
     if fitting:
         problem = f"the columns fit several kinds of trips ({', '.join(schema.name for schema in fitting)})"
         raise DataError(f"{where}: {problem}; {_columns_and_flags(columns)}")
-    found = projected and _found_by_names(plane_candidates(columns, points), points, columns, where)
-    found = found or _found_by_names(candidates(columns, points), points, columns, where)
-    found = found or (look and _found_by_values(columns, points, where, look))
-    if not found:
-        raise DataError(f"{where}: {_nothing_found(columns, points)}")
+    found = _found(columns, points, where, look, projected=projected)
+    if found is None:
+        raise DataError(f"{where}: {_nothing_found(columns, points, where, look)}")
     return found
+
+
+def _found(
+    columns: Sequence[str], points: TripEnd, where: str, look: Look | None, *, projected: bool = False
+) -> TripSchema | None:
+    """The one pair of columns, or column, that holds one end of the trips. Raises DataError where there are several."""
+    found = _found_by_names(plane_candidates(columns, points), points, columns, where) if projected else None
+    found = found or _found_by_names(candidates(columns, points), points, columns, where)
+    return found or (_found_by_values(columns, points, where, look) if look else None)
 
 
 def _named_by_user(
@@ -93,6 +101,7 @@ def _named_by_user(
     if latitude and longitude:
         first = _resolve(latitude, columns, where)
         place = Coordinates(first, _resolve(longitude, columns, where), divisor_of(first))
+        _refuse_two_ends(place, columns, where)
         if place.latitude == place.longitude:
             raise DataError(
                 f"{where}: --lat and --lon name the same column {latitude!r}; "
@@ -110,6 +119,23 @@ def _named_by_user(
     if latitude:
         return _schema_of(_oriented(both, cells, where, otherwise=False))
     return _schema_of(replace(both, longitude_first=True))
+
+
+def _refuse_two_ends(place: Coordinates, columns: Sequence[str], where: str) -> None:
+    """Raise DataError where one column is of the pickups by its name and the other of the dropoffs."""
+    ends = [end_of(column) for column in place.columns]
+    if None in ends or ends[0] == ends[1]:
+        return
+    names = [quoted(column.strip()) for column in place.columns]
+    pairs = [
+        Coordinates(pair.latitude, pair.longitude).flags
+        for pair in find_pairs(columns)
+        if place.latitude == pair.latitude or place.longitude == pair.longitude
+    ]
+    raise DataError(
+        f"{where}: {names[0]} is of the {ends[0]}s and {names[1]} of the {ends[1]}s; name two columns of one end"
+        + (f": {' or '.join(pairs)}" if pairs else "")
+    )
 
 
 def _found_by_names(
@@ -181,7 +207,7 @@ def _oriented(place: PointColumn, cells: pa.Array, where: str, otherwise: bool |
     otherwise: whether longitude comes first if both are possible; without it DataError is raised.
     """
     if place.form != "pairs":
-        return place
+        return _checked_order(place, cells, where, named=otherwise is not None)
     first = longitude_stands_first(place.column)
     if first is None:
         first = longitude_is_first(*points_of(cells, place, DataValidator("", ())))
@@ -196,11 +222,29 @@ def _oriented(place: PointColumn, cells: pa.Array, where: str, otherwise: bool |
     return replace(place, longitude_first=first)
 
 
+def _checked_order(place: PointColumn, cells: pa.Array, where: str, *, named: bool) -> PointColumn:
+    """A column of points in a form in which longitude stands first, though some write latitude first by mistake.
+
+    named: the user named it by --lat. Raises DataError where the values are exchanged and it was not.
+    """
+    latitude, longitude = points_of(cells, place, DataValidator("", ()))
+    if place.crs is not None or longitude_is_first(longitude, latitude) is not False:
+        return place
+    if not named:
+        name, middle = quoted(place.column.strip()), Middle.of(latitude, longitude)
+        raise DataError(
+            f"{where}: column {name} of {place.form} points: {middle}; "
+            f"say --lat {name} if latitude stands first, --lon {name} if longitude does"
+        )
+    return replace(place, longitude_first=False)
+
+
 def _schema_of(place: PointColumn) -> TripSchema:
     name = place.column.strip()
     title = f"Column {name} of {place.form} points"
-    if place.form == "pairs":
-        title = f"Column {name} of pairs: {'longitude, latitude' if place.longitude_first else 'latitude, longitude'}"
+    if place.form == "pairs" or not place.longitude_first:
+        order = "longitude, latitude" if place.longitude_first else "latitude, longitude"
+        title = f"Column {name} of {place.form}: {order}"
     return TripSchema("columns", title, place, place)
 
 
@@ -223,13 +267,14 @@ def _values(place: Coordinates, sample: pa.RecordBatch) -> tuple[FloatArray, Flo
     return latitude, longitude
 
 
-def _nothing_found(columns: Sequence[str], points: TripEnd) -> str:
-    """Return why no columns were found, and what to do."""
-    others = [pair for pair in find_pairs(columns) if pair.end not in (points, None)]
-    if others:
-        other = others[0]
-        found = f"{quoted(other.latitude.strip())} and {quoted(other.longitude.strip())}"
-        return f"there are no {points} points, but {other.end} points in {found}: take them with --points {other.end}"
+def _nothing_found(columns: Sequence[str], points: TripEnd, where: str, look: Look | None) -> str:
+    """Why no columns were found, and what to do."""
+    other: TripEnd = "dropoff" if points == "pickup" else "pickup"
+    with suppress(DataError):
+        found = _found(columns, other, where, look)
+        if found is not None:
+            names = " and ".join(quoted(name.strip()) for name in found.place(other).columns)
+            return f"there are no {points} points, but {other} points in {names}: take them with --points {other}"
     return f"the columns fit no known kind of trips; {_columns_and_flags(columns)}"
 
 
@@ -255,5 +300,7 @@ def _columns_and_flags(columns: Sequence[str]) -> str:
     listed = ", ".join(repr(column) for column in columns[:60]) + (", …" if len(columns) > 60 else "")
     latitude = next((column.strip() for column in columns if _LIKE_LATITUDE.search(column)), "COLUMN")
     longitude = next((column.strip() for column in columns if _LIKE_LONGITUDE.search(column)), "COLUMN")
+    if end_of(latitude) != end_of(longitude):
+        latitude = longitude = "COLUMN"
     flags = Coordinates(latitude, longitude).flags
     return f"columns: {listed or 'none'}; say which ones hold degrees with {flags}"

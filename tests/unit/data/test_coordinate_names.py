@@ -69,6 +69,88 @@ PUBLIC = {
         ("StartLatitude", "StartLongitude"),
         ("EndLatitude", "EndLongitude"),
     ),
+    "Scooters of Chicago (data.cityofchicago.org 2kfw-zvte)": (
+        "Trip ID,Start Time,End Time,Trip Distance,Trip Duration,Vendor,Start Community Area Number,"
+        "End Community Area Number,Start Centroid Latitude,Start Centroid Longitude,Start Centroid Location,"
+        "End Centroid Latitude,End Centroid Longitude,End Centroid Location",
+        ("Start Centroid Latitude", "Start Centroid Longitude"),
+        ("End Centroid Latitude", "End Centroid Longitude"),
+    ),
+    "Oslo, Bergen and Trondheim Bysykkel, Edinburgh Just Eat Cycles (oslobysykkel.no/en/open-data)": (
+        "started_at,ended_at,duration,start_station_id,start_station_name,start_station_description,"
+        "start_station_latitude,start_station_longitude,end_station_id,end_station_name,end_station_description,"
+        "end_station_latitude,end_station_longitude",
+        ("start_station_latitude", "start_station_longitude"),
+        ("end_station_latitude", "end_station_longitude"),
+    ),
+    "Ecobici Buenos Aires (data.buenosaires.gob.ar/dataset/bicicletas-publicas)": (
+        "Id_recorrido,duracion_recorrido,fecha_origen_recorrido,id_estacion_origen,nombre_estacion_origen,"
+        "direccion_estacion_origen,long_estacion_origen,lat_estacion_origen,fecha_destino_recorrido,"
+        "id_estacion_destino,nombre_estacion_destino,direccion_estacion_destino,long_estacion_destino,"
+        "lat_estacion_destino,id_usuario,modelo_bicicleta,genero",
+        ("lat_estacion_origen", "long_estacion_origen"),
+        ("lat_estacion_destino", "long_estacion_destino"),
+    ),
+    "Stations of Bay Area Bike Share, Pronto and Hubway (Kaggle)": (
+        "station_id,name,lat,long,dockcount,landmark,installation",
+        ("lat", "long"),
+        ("lat", "long"),
+    ),
+    "Taxis of Washington, DC (opendata.dc.gov, taxi trips by month)": (
+        "OBJECTID,TRIPTYPE,PROVIDER,TOTALAMOUNT,PAYMENTTYPE,ORIGINCITY,ORIGINZIP,DESTINATIONCITY,MILEAGE,DURATION,"
+        "ORIGIN_BLOCK_LATITUDE,ORIGIN_BLOCK_LONGITUDE,ORIGIN_BLOCKNAME,DESTINATION_BLOCK_LAT,DESTINATION_BLOCK_LONG,"
+        "DESTINATION_BLOCKNAME,AIRPORT,ORIGINDATETIME_TR,DESTINATIONDATETIME_TR",
+        ("ORIGIN_BLOCK_LATITUDE", "ORIGIN_BLOCK_LONGITUDE"),
+        ("DESTINATION_BLOCK_LAT", "DESTINATION_BLOCK_LONG"),
+    ),
+    "Taxis of San Francisco (data.sf.gov m8hk-2ipk)": (
+        "start_time_local,end_time_local,trip_distance_meters,pickup_location_latitude,pickup_location_longitude,"
+        "dropoff_location_latitude,dropoff_location_longitude,total_fare_amount",
+        ("pickup_location_latitude", "pickup_location_longitude"),
+        ("dropoff_location_latitude", "dropoff_location_longitude"),
+    ),
+    "RideAustin (data.world/ride-austin)": (
+        "ride_id,started_on,completed_on,distance_travelled,end_location_lat,end_location_long,active_driver_id,"
+        "start_location_long,start_location_lat,rider_id",
+        ("start_location_lat", "start_location_long"),
+        ("end_location_lat", "end_location_long"),
+    ),
+    "Rapido and Ola ride requests of Bangalore (Kaggle)": (
+        "ts,number,pick_lat,pick_lng,drop_lat,drop_lng",
+        ("pick_lat", "pick_lng"),
+        ("drop_lat", "drop_lng"),
+    ),
+    "Yassir ride-hailing (zindi.africa, ETA prediction)": (
+        "ID,Timestamp,Origin_lat,Origin_lon,Destination_lat,Destination_lon,Trip_distance,ETA",
+        ("Origin_lat", "Origin_lon"),
+        ("Destination_lat", "Destination_lon"),
+    ),
+    "Sendy deliveries (zindi.africa, logistics)": (
+        "Order No,User Id,Vehicle Type,Distance (KM),Pickup Lat,Pickup Long,Destination Lat,Destination Long,Rider Id",
+        ("Pickup Lat", "Pickup Long"),
+        ("Destination Lat", "Destination Long"),
+    ),
+    "Grab-Posisi (Grab, trajectories of Singapore and Jakarta)": (
+        "trj_id,driving_mode,osname,pingtimestamp,rawlat,rawlng,speed,bearing,accuracy",
+        ("rawlat", "rawlng"),
+        ("rawlat", "rawlng"),
+    ),
+    "Olist (Kaggle, Brazilian deliveries)": (
+        "geolocation_zip_code_prefix,geolocation_lat,geolocation_lng,geolocation_city,geolocation_state",
+        ("geolocation_lat", "geolocation_lng"),
+        ("geolocation_lat", "geolocation_lng"),
+    ),
+    "LaDe pickups (Cainiao, huggingface.co/datasets/Cainiao-AI/LaDe)": (
+        "package_id,time_window_start,lng,lat,city,aoi_id,courier_id,accept_time,accept_gps_lng,accept_gps_lat,"
+        "pickup_time,pickup_gps_time,pickup_gps_lng,pickup_gps_lat,ds",
+        ("pickup_gps_lat", "pickup_gps_lng"),
+        None,
+    ),
+    "Events of taxis of the Flink training (training.data-artisans.com)": (
+        "rideId,isStart,startTime,endTime,startLon,startLat,endLon,endLat,passengerCnt,taxiId,driverId",
+        ("startLat", "startLon"),
+        ("endLat", "endLon"),
+    ),
 }
 
 
@@ -77,8 +159,8 @@ def test_public_headers(source):
     header, pickup, dropoff = PUBLIC[source]
     columns = header.split(",")
     for end, expected in (("pickup", pickup), ("dropoff", dropoff)):
-        (found,) = candidates(columns, end)
-        assert (found.latitude, found.longitude) == expected
+        found = [(pair.latitude, pair.longitude) for pair in candidates(columns, end)]
+        assert found == [expected] if expected else len(found) != 1
 
 
 @pytest.mark.parametrize(
@@ -100,6 +182,9 @@ def test_public_headers(source):
         ("to_latitude", "to_longitude", "dropoff"),
         (" latitude", " longitude", None),
         ("stop_lat", "stop_lon", "dropoff"),
+        ("storelat", "storelon", "pickup"),
+        ("custlat", "custlng", None),
+        ("gpslat", "gpslon", None),
     ],
 )
 def test_names_of_a_pair(latitude, longitude, end):
@@ -110,7 +195,16 @@ def test_names_of_a_pair(latitude, longitude, end):
 
 
 @pytest.mark.parametrize(
-    "columns", [["lat", "lat_lon"], ["start_lat", "end_lon"], ["platform", "longest"], ["y", "x"], []]
+    "columns",
+    [
+        ["lat", "lat_lon"],
+        ["start_lat", "end_lon"],
+        ["pickup_latitude", "dropoff_longitude"],
+        ["origin_lat", "dest_lng", "lat_of_depot"],
+        ["platform", "longest"],
+        ["y", "x"],
+        [],
+    ],
 )
 def test_what_is_no_pair(columns):
     assert candidates(columns, "pickup") == ()
@@ -156,3 +250,14 @@ def test_a_name_says_which_coordinate_stands_first(column, first):
 
 def test_two_pairs_are_two_candidates():
     assert len(candidates(["lat", "lon", "station_lat", "station_lon"], "pickup")) == 2
+
+
+def test_another_spelling_of_an_axis_is_a_pair_only_without_a_better_partner():
+    assert [
+        (pair.latitude, pair.longitude) for pair in candidates(["lat", "lon", "latitude", "longitude"], "pickup")
+    ] == [
+        ("lat", "lon"),
+        ("latitude", "longitude"),
+    ]
+    assert candidates(["start_lat", "start_longitude"], "pickup")[0].longitude == "start_longitude"
+    assert len(candidates(["lat", "lng", "lon"], "pickup")) == 2

@@ -95,10 +95,10 @@ def test_other_letter_case_is_found_by_its_names():
 
 def test_an_unknown_file_is_answered_with_its_columns_and_the_flags():
     with pytest.raises(DataError) as raised:
-        choose("platform,start lat,end lon")
+        choose("platform,start lat,start lon_code")
     assert str(raised.value) == (
-        "trips.csv: the columns fit no known kind of trips; columns: 'platform', 'start lat', 'end lon'; "
-        'say which ones hold degrees with --lat "start lat" --lon "end lon"'
+        "trips.csv: the columns fit no known kind of trips; columns: 'platform', 'start lat', 'start lon_code'; "
+        'say which ones hold degrees with --lat "start lat" --lon "start lon_code"'
     )
 
 
@@ -139,8 +139,8 @@ def test_an_ambiguous_file_names_the_candidates():
 
 
 def test_named_columns_win_over_detection():
-    schema = choose(HEADERS["santiago"], latitude_column="destination_latitude", longitude_column="origin_longitude")
-    assert schema.place("pickup") == Coordinates("destination_latitude", "origin_longitude")
+    schema = choose(HEADERS["santiago"], latitude_column="origin_longitude", longitude_column="origin_latitude")
+    assert schema.place("pickup") == Coordinates("origin_longitude", "origin_latitude")
     assert schema.place("dropoff") == schema.place("pickup")
 
 
