@@ -1,4 +1,4 @@
-"""One clustering as a call, and its results as an object."""
+"""`taxi_mlops.cluster`: cluster trips once, with the results as an object."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class Clusters:
         self.core: BoolArray | None = found.clustering.core_mask
         """Whether a point is a core point: bool of shape (n,), or None if the adapter does not report it."""
         self.eps: float = found.parameters.eps_metres
-        """Metres, also where they were chosen from the points."""
+        """eps in metres, also if it was chosen from the points."""
         self.min_samples: int = found.parameters.min_samples
 
     @property
     def n_clusters(self) -> int:
-        """Clusters, noise left aside."""
+        """The number of clusters, without noise."""
         return int(self.labels.max(initial=NOISE)) + 1
 
     @cached_property
@@ -224,7 +224,7 @@ def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) ->
 
 
 def _each_row(trips: object, given: Mapping[str, Any]) -> Points:
-    """The points of new trips, none of which is dropped for lying far from the others."""
+    """Return the points of new trips; none is dropped for being far from the others."""
     if isinstance(trips, Points):
         return trips
     if is_address(trips):

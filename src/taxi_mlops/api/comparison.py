@@ -1,4 +1,4 @@
-"""A comparison as a call, and its results as an object."""
+"""`taxi_mlops.compare`: run a comparison, with the results as an object."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Comparison:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Read them. Raises RunFolderError if the folder holds no run that has ended."""
+        """Read the results. Raises RunFolderError if the folder holds no run that has ended."""
         self._folder = RunFolder(Path(folder))
         self.result: ComparisonDocument = read_comparison(self._folder.comparison)
         """All values: `comparison.json` as an object."""
@@ -107,7 +107,7 @@ class Comparison:
 
     @property
     def _shown(self) -> ComparisonDocument:
-        """The results with warnings that speak of keyword arguments."""
+        """Return the results with warnings that name keyword arguments instead of flags."""
         types = get_type_hints(ComparisonParameters)
         warnings = tuple(in_keywords(warning, types) for warning in self.result.warnings)
         return self.result.model_copy(update={"warnings": warnings})

@@ -1,4 +1,4 @@
-"""From trips and keyword arguments to the document of a run, and to what gives the run its points."""
+"""Build the document of a run from trips and keyword arguments, and the loader of its points."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DocumentT = TypeVar("DocumentT", Specification, Cluster)
 
 _EVERYWHERE = (-90.0, -180.0, 90.0, 180.0)
 _ALSO_LATER = frozenset({"sample", "seed"})
-"""Parameters of a data set that may be given for trips that are loaded."""
+"""Parameters of the dataset that are allowed for trips that are loaded already."""
 
 
 def document_for(

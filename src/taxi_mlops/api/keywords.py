@@ -1,4 +1,4 @@
-"""Keyword arguments from the one declaration of parameters: signature, description, and errors in these words."""
+"""Make keyword arguments from the declaration of parameters: signature, docstring, and errors in their names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FLAG = re.compile(rf"--(?P<name>[a-z][a-z-]*)(?:=(?P<given>[^\s;)]+)|\s(?P<valu
 _NO_VALUES = frozenset(
     ["and", "cannot", "for", "goes", "in", "is", "name", "names", "need", "needs", "or", "says", "so", "to", "which"]
 )
-"""What follows the flag of a text where a message names it without a value."""
+"""The words after a text flag that a message names without a value."""
 
 
 def takes_keywords(document: type[Section], keywords: type) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -1,4 +1,4 @@
-"""Optional libraries of the API."""
+"""Import optional libraries of the API."""
 
 from __future__ import annotations
 

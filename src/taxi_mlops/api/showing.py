@@ -1,4 +1,4 @@
-"""How results look in a terminal, and in a notebook."""
+"""Display results in a terminal and in a notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAGE_HEIGHT = "42em"
 
 
 def text_of(content: RenderableType) -> str:
-    """What the command line prints, as plain text of 80 columns, also within a notebook."""
+    """Return what the command line prints, as plain text of 80 columns, also in a notebook."""
     console = Console(file=io.StringIO(), width=COLUMNS, color_system=None, force_terminal=False, force_jupyter=False)
     with console.capture() as capture:
         console.print(content)

@@ -1,4 +1,4 @@
-"""Trips for the other functions: read from a file, or taken from a data frame or array."""
+"""`taxi_mlops.load`: trips for the other functions, from a file, a data frame or an array."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Trips(Points):
     """
 
     request: LoadRequest | None = None
-    """What reads them again from their source; None if they were given in memory."""
+    """The request that reads them again from their source; None if they were given in memory."""
 
     @classmethod
     def of(cls, points: Points, request: LoadRequest | None = None) -> Self:
-        """The points with what reads them again."""
+        """Return the points with the request that reads them again."""
         return cls(**{one.name: getattr(points, one.name) for one in fields(Points)}, request=request)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return `row`, `latitude`, `longitude` and, where there is one, `weight` of each point.
+        """Return `row`, `latitude`, `longitude` and, if there is one, `weight` of each point.
 
         `row` is the position of a point in the source, from 0: `frame.iloc[trips.row]` are the rows that were kept.
         Raises LibraryMissingError without pandas.
@@ -101,7 +101,7 @@ def load(source: object = None, /, **dataset: Unpack[DatasetParameters]) -> Trip
 
 
 def trips_of(source: object, dataset: Mapping[str, Any]) -> Trips:
-    """Load trips, unless they are. dataset: parameters of `LoadRequest`.
+    """Load trips, unless they are loaded already. dataset: parameters of `LoadRequest`.
 
     Raises as `load` does, and UsageError for parameters of trips that are loaded already.
     """
@@ -123,5 +123,5 @@ def trips_of(source: object, dataset: Mapping[str, Any]) -> Trips:
 
 
 def is_address(source: object) -> bool:
-    """Whether the source is a path or URL, or left out, and no object that holds the trips."""
+    """Return whether the source is a path, a URL or None, and not an object with trips."""
     return source is None or isinstance(source, str | os.PathLike)

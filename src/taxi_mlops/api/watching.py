@@ -1,4 +1,4 @@
-"""Progress of a call: a bar in a notebook, nothing elsewhere; warnings as Python's."""
+"""Report the progress of a call: a bar in a notebook, nothing elsewhere; warnings as Python warnings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.reports.units import trial_text
 
 _UPDATE_SECONDS = 0.2
-"""Between two updates of a bar while trips are read."""
+"""Seconds between two updates of a bar while trips are read."""
 
 
 @contextmanager
 def watched() -> Iterator[Observer]:
-    """Yield an observer for one call. What it is warned of becomes Python warnings at the end, when logs are closed."""
+    """Yield an observer for one call. Its warnings become Python warnings at the end, when logs are closed."""
     observer = NotebookObserver() if _in_notebook() else WarningObserver()
     try:
         yield observer
@@ -31,7 +31,7 @@ def watched() -> Iterator[Observer]:
 
 
 def _in_notebook() -> bool:
-    """Whether this is a kernel of Jupyter, and no terminal."""
+    """Return whether this is a Jupyter kernel, and not a terminal."""
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython
@@ -49,7 +49,7 @@ class WarningObserver(Observer):
         self.warnings.append(text)
 
     def close(self) -> None:
-        """Take away what is shown."""
+        """Remove the bar."""
 
 
 class NotebookObserver(WarningObserver):

@@ -1,4 +1,4 @@
-"""Points that are most of them on few places, as those of stations and of zones' centroids are.
+"""Detect points most of which share few places, as stations or centroids of zones.
 
 Distances between such points are 0 or those between places: clusters are then groups of places.
 """
@@ -19,9 +19,9 @@ _MOST = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FewPlaces:
-    """The places on which most points lie.
+    """The places that most points share.
 
-    latitude, longitude: degrees, float64 of shape (m,). share: of the points. points: how many were looked at.
+    latitude, longitude: degrees, float64 of shape (m,). share: of the points. points: how many were examined.
     sampled: whether there are more.
     """
 
@@ -32,7 +32,7 @@ class FewPlaces:
     sampled: bool
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return a sentence about them."""
         of = f"a sample of {self.points:,} points" if self.sampled else f"{self.points:,} points"
         return (
             f"{self.share:.0%} of {of} lie on {len(self.latitude):,} places, at least {_POINTS_OF_A_PLACE} on each, "

@@ -1,4 +1,4 @@
-"""Trips that are never in memory as a whole: cut into pieces that are read apart, and cleaned by the same rules.
+"""Cut trips into pieces that are read separately and cleaned by the same rules, so that they need not fit memory.
 
 Each piece is read twice. The first time the rules of one row are applied, and a sample of the rows is kept that the
 region is found from; the second time, the region is known.
@@ -30,20 +30,20 @@ from taxi_mlops.domain import FloatArray
 from taxi_mlops.scale.pieces import Rows
 
 WRAPPED = "wrapped"
-"""The name under which points are counted whose longitude was moved to the same meridian."""
+"""The name of the count of points whose longitude was moved to the same meridian."""
 _SMALL = 16
-"""Files of less than a sixteenth of a piece are read together with others."""
+"""Files smaller than this share of a piece are read together with others."""
 
 
 class RawRows(Protocol):
     """Consecutive rows as they are stored. It can be pickled."""
 
     def validator(self) -> DataValidator | None:
-        """What checks these rows as they are read, if anything does."""
+        """Return the validator of these rows, if there is one."""
         ...
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
+        """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
         ...
 
 
@@ -57,7 +57,7 @@ class CityRows:
     rows: int
 
     def validator(self) -> None:
-        """Nothing: the city is as it should be."""
+        """Return None: the city needs no validation."""
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:  # noqa: ARG002
         for batch in SyntheticCity(self.address.seed).batches(self.first_row + self.rows, self.first_row):
@@ -66,7 +66,7 @@ class CityRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TripRemarks:
-    """What the first reading of a piece found. validators: of its parts."""
+    """The results of the first reading of a piece. validators: of its parts."""
 
     validators: tuple[DataValidator | None, ...]
     sample: RegionSample
@@ -86,7 +86,7 @@ class TripPiece:
     region: BoundingBox | None = None
 
     def points(self, remarks: list[Any]) -> Iterator[Rows]:
-        """The points, in batches; TripRemarks after the first reading."""
+        """Yield the points in batches; append TripRemarks after the first reading."""
         next_row, sample, validators = 0, RegionSample(), []
         for part in self.parts:
             validator = None if self.settled else part.validator()
@@ -102,7 +102,7 @@ class TripPiece:
 
 
 def _inside(region: BoundingBox | None, judged: JudgedRows, read: int) -> Rows:
-    """The points that are in a region."""
+    """Return the points that are in a region."""
     row, latitude, longitude, counts = judged.row, judged.latitude, judged.longitude, Counter(judged.dropped)
     if region is not None:
         inside, outside = judge_by_region(region, latitude, longitude)
@@ -118,7 +118,7 @@ _NO_WEIGHT = np.empty(0)
 
 
 def pieces_of_tables(loader: DataLoader, rows: int) -> tuple[TripPiece, ...]:
-    """Cut the files of a loader into pieces of about so many rows; where a file does not say how many it has, into one.
+    """Cut the files of a loader into pieces of about so many rows; a file of unknown length is one piece.
 
     Row groups of Parquet files stay whole, and no piece has rows of two files that are not small.
     """
@@ -140,7 +140,7 @@ def pieces_of_tables(loader: DataLoader, rows: int) -> tuple[TripPiece, ...]:
 
 
 def _parts(table: TableRows, rows: int) -> Iterator[tuple[TableRows, int]]:
-    """The row groups of a table, some together, and how many rows they have."""
+    """Yield the row groups of a table, some joined, and how many rows they have."""
     total = table.table.rows or 0
     if table.table.format != "parquet" or table.table.content is not None or total <= rows:
         yield table, total
@@ -192,7 +192,7 @@ def settle(
 
 
 def _conclude(pieces: Sequence[TripPiece], remarks: Sequence[TripRemarks]) -> None:
-    """Put together what was found in the parts of each file, and raise DataError where one is unusable."""
+    """Merge the results of the parts of each file. Raises DataError if one is unusable."""
     whole: DataValidator | None = None
     for piece, remark in zip(pieces, remarks, strict=True):
         for part, validator in zip(piece.parts, remark.validators, strict=True):
