@@ -12,7 +12,7 @@ COMPOSE = docker compose --file deploy/compose.yaml
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
 
 # The files whose words are checked.
-WORDED = CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github benchmarks deploy docs engine src tests
+WORDED = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github benchmarks deploy docs engine src tests tools
 
 .DEFAULT_GOAL := help
 .PHONY: help stack-up stack-down demo test test-quick test-core check lint types imports docs format environment

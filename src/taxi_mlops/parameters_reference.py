@@ -12,7 +12,7 @@ from taxi_mlops.sweep import Sweep
 _HEAD = """\
 # Parameters
 
-Made by `taxi parameters`, which a test holds this page to.
+Made by `taxi parameters`; a test checks that it is current.
 
 Each parameter has one name, one default and the same bounds wherever it is given: `--min-samples 5` on the command
 line, `min_samples=5` in Python and for `taxi run`, and the field `min_samples` in a deployment's form. A document
