@@ -169,7 +169,7 @@ def check_known(
             advice = (
                 f"did you mean {spelled(words[nearest[0]])!r}?"
                 if nearest
-                else f"known are: {', '.join(map(spelled, known))}"
+                else f"available: {', '.join(map(spelled, known))}"
             )
             raise UnknownParameterError(f"there is no parameter {spelled(name)!r}; {advice}")
 

@@ -126,7 +126,7 @@ def test_a_specification_file_is_all_that_is_needed(taxi, tmp_path, shared_data)
     [
         (("compare", "nowhere.csv"), "nowhere.csv"),
         (("compare", "--eps", "-5"), "--eps = '-5'"),
-        (("compare", "--adapters", "dbscanner"), "known are: "),
+        (("compare", "--adapters", "dbscanner"), "available: "),
         (("compare", "--resume", "nowhere"), "holds no run"),
         (("compare", "--resume", "x", "--eps", "5"), "no other options"),
         (("compare", "--spec", "nowhere.toml"), "nowhere.toml"),
@@ -134,7 +134,7 @@ def test_a_specification_file_is_all_that_is_needed(taxi, tmp_path, shared_data)
         (("compare", "--colour", "red"), "No such option"),
         (("schema", "nonsense"), "nonsense"),
         (("record", "nowhere"), "holds no run"),
-        (("record", "nowhere", "--to", "excel"), "known are: mlflow, store"),
+        (("record", "nowhere", "--to", "excel"), "available: mlflow, store"),
         (("runs", "compare", "nowhere", "nothing"), "'nowhere'"),
         (("data", "inspect", "nowhere.csv"), "nowhere.csv"),
     ],

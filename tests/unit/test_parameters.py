@@ -227,7 +227,7 @@ def test_a_parameter_with_several_places_is_declared_alike_in_each():
         ("timeout_seconds", "there is no parameter '--timeout-seconds'; did you mean '--timeout'?"),
         ("epsilon", "there is no parameter '--epsilon'; did you mean '--eps'?"),
         ("latitude", "there is no parameter '--latitude'; did you mean '--lat'?"),
-        ("colour", "there is no parameter '--colour'; known are: --data, --points"),
+        ("colour", "there is no parameter '--colour'; available: --data, --points"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name, message):

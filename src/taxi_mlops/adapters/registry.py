@@ -49,7 +49,7 @@ def load_adapter(name: str) -> Adapter:
     """
     declared = _declared()
     if name not in declared:
-        raise AdapterUnavailableError(f"there is no adapter {name!r}; known are: {', '.join(declared)}")
+        raise AdapterUnavailableError(f"there is no adapter {name!r}; available: {', '.join(declared)}")
     adapter = _construct(name, declared[name])
     reason = _missing_library(adapter)
     if reason is not None:

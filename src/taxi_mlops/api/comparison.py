@@ -158,7 +158,7 @@ def compare(
     with watched() as observer:
         steps.compare(specification, folder, settings, observer, load=load)
         if not folder.report.is_file():
-            observer.warning(f"no report could be made ({folder.log} says why)")
+            observer.warning(f"the report failed ({folder.log} says why)")
         for recording in Recordings.read(folder).failed:
             observer.warning(
                 f"not recorded in {recording.recorder}: {recording.reason}; try again with: taxi record {folder.path}"

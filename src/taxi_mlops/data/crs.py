@@ -102,7 +102,7 @@ def system(code: str) -> str | None:
         return None
     known = _system(code)
     if not (known.is_projected or known.is_geographic):
-        raise DataError(f"{code} ({known.name}) is no system of geographic or projected coordinates")
+        raise DataError(f"{code} ({known.name}) is not a system of geographic or projected coordinates")
     return code
 
 

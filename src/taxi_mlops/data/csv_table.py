@@ -30,7 +30,7 @@ def dialect_of(file: TripFile) -> CsvDialect:
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: not {error.encoding}, as its first bytes promise ({error.reason})") from error
     if dialect is None:
-        raise DataError(f"{file}: the file holds no rows")
+        raise DataError(f"{file}: the file has no rows")
     if any("\0" in name for name in dialect.names):
         raise DataError(f"{file}: no format that is read here (it begins with {start[:4]!r})")
     return dialect
@@ -116,7 +116,7 @@ def _reader_batches(
             yield from pc.open_csv(stream, read_options=read, convert_options=convert, parse_options=parse)
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error) or "Could not skip initial" in str(error):
-            raise DataError(f"{file}: the file holds no rows") from error
+            raise DataError(f"{file}: the file has no rows") from error
         if "straddling object" in str(error):
             limit = f"{_BLOCK_BYTES >> 20} MiB"
             raise DataError(f"{file}: a row is longer than {limit}; is a quotation mark open?") from error

@@ -236,7 +236,7 @@ class _Download:
         limit = self._settings.http_max_bytes
         if max(done, total or 0) > limit:
             raise DownloadError(
-                f"{self._shown}: larger than {limit:,} bytes; raise TAXI_HTTP_MAX_BYTES to download it all the same"
+                f"{self._shown}: larger than {limit:,} bytes; raise TAXI_HTTP_MAX_BYTES to download it anyway"
             )
         if total is not None:
             free = shutil.disk_usage(self._part.parent).free

@@ -86,7 +86,7 @@ def only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         raise DataError("this is an Excel workbook or another Office document; save its sheet as CSV")
     wanted = [member for member in members if not member.is_dir() and not _is_clutter(member.filename)]
     if not wanted:
-        raise DataError("the zip archive holds no file")
+        raise DataError("the zip archive is empty")
     if len(wanted) > 1:
         listed = ", ".join(member.filename for member in wanted[:5]) + (", …" if len(wanted) > 5 else "")
         raise DataError(f"the zip archive holds {len(wanted)} files ({listed}); unpack it and name one, or a pattern")

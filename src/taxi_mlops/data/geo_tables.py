@@ -82,7 +82,7 @@ def read_gpx(content: BinaryIO) -> Document:
     except ElementTree.ParseError as error:
         raise DataError(f"the GPX file is truncated or corrupt ({error}); export it again") from error
     if not rows:
-        raise DataError("this GPX file holds no points")
+        raise DataError("this GPX file has no points")
     return Document(_table(rows))
 
 
@@ -114,7 +114,7 @@ def _records(documents: Iterable[Any]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for document in documents:
         if not isinstance(document, Mapping):
-            raise DataError(f"this is JSON, but holds no records or GeoJSON features ({str(document)[:40]!r})")
+            raise DataError(f"this is JSON, but has no records or GeoJSON features ({str(document)[:40]!r})")
         kind = document.get("type")
         if kind == "FeatureCollection" and isinstance(document.get("features"), list):
             rows.extend(_feature(feature) for feature in document["features"])
@@ -128,7 +128,7 @@ def _records(documents: Iterable[Any]) -> list[dict[str, Any]]:
         else:
             rows.append(_flat(document))
     if not any(rows):
-        raise DataError("this JSON holds no records and no points")
+        raise DataError("this JSON has no records and no points")
     return rows
 
 

@@ -203,7 +203,7 @@ def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tu
         case Polyline():
             return polyline_ends(batch.column(place.column), place, validator)
         case Zone():
-            raise TypeError("zones are no points")
+            raise TypeError("zones are not points")
 
 
 def _in_system(schema: TripSchema, table: Table, crs: str | None) -> TripSchema:
@@ -245,7 +245,7 @@ def _check_system(table: Table, place: Place, crs: str) -> None:
         raise DataError(f"{table.file}: {columns} hold degrees already, not coordinates of {title(crs)}")
     if not np.isfinite(to_degrees(x, y, crs)[0]).mean() > 1 - _MOST:
         other = _advice(table, place)
-        raise DataError(f"{table.file}: {columns} hold no coordinates of {title(crs)}; {other or 'give another --crs'}")
+        raise DataError(f"{table.file}: {columns} are not coordinates of {title(crs)}; {other or 'give another --crs'}")
 
 
 def _names(place: Coordinates | PointColumn | Polyline) -> tuple[str, str]:

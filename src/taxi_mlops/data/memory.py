@@ -95,7 +95,7 @@ def _array(trips: object, name: str) -> Table:
     try:
         values = np.ma.asarray(trips) if isinstance(trips, np.ma.MaskedArray) else np.asarray(trips)
     except ValueError as error:
-        raise DataError(f"{name}: is no array of numbers ({error})") from None
+        raise DataError(f"{name}: is not an array of numbers ({error})") from None
     if values.dtype.names:
         return _arrow({field: np.ascontiguousarray(values[field]) for field in values.dtype.names}, name)
     if values.dtype.kind not in "iuf":

@@ -194,7 +194,7 @@ class ObjectStore:
             return DataError(f"{address}: there is no such object at {self.endpoint} (was it removed meanwhile?)")
         if code in {*_ABSENT, "NoSuchBucket"}:
             return DataError(
-                f"{address}: there is no bucket {address.bucket!r} at {self.endpoint}; make it, or correct the name"
+                f"{address}: there is no bucket {address.bucket!r} at {self.endpoint}; create it, or correct the name"
             )
         if code in _REFUSED:
             return DataError(

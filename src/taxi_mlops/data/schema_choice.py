@@ -185,7 +185,7 @@ def _refuse_projected(pair: Coordinates, look: Look, where: str) -> None:
     advice = advice_on_range(*_values(pair, look(pair.columns)), pair)
     if advice:
         columns = f"{quoted(pair.latitude.strip())} and {quoted(pair.longitude.strip())}"
-        raise DataError(f"{where}: columns {columns} hold no degrees; {advice}")
+        raise DataError(f"{where}: columns {columns} are not degrees; {advice}")
 
 
 def _point_column(column: str, cells: pa.Array, where: str) -> PointColumn | None:

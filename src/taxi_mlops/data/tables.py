@@ -136,7 +136,7 @@ def _arrow_table(file: TripFile, kind: Format) -> Table:
     batches = _arrow_batches(file, kind)
     first = next(batches, None)
     if first is None:
-        raise DataError(f"{file}: the file holds no rows")
+        raise DataError(f"{file}: the file has no rows")
     return Table(file, kind, tuple(first.schema.names), None)
 
 

@@ -137,4 +137,4 @@ class DataValidator:
             advice = advice or "correct the file, or name other columns with --lat and --lon"
             raise DataError(f"{self._file}: {listed}; {advice}")
         if not self._rows:
-            raise DataError(f"{self._file}: the file holds no rows")
+            raise DataError(f"{self._file}: the file has no rows")

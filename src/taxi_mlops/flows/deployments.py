@@ -110,7 +110,7 @@ def find_deployment(name: str, settings: Settings) -> Deployed:
     """Return the deployment of this name. Raises UsageError if there is none."""
     known = {one.name: one for one in deployments(settings)}
     if name not in known:
-        raise UsageError(f"there is no deployment {name!r}; known are: {', '.join(known)}")
+        raise UsageError(f"there is no deployment {name!r}; available: {', '.join(known)}")
     return known[name]
 
 
@@ -143,7 +143,7 @@ def _make_pool(client: SyncPrefectClient, name: str) -> str:
         pool = client.read_work_pool(name)
     except ObjectNotFound:
         client.create_work_pool(WorkPoolCreate(name=name, type="process", description="Workers of taxi-mlops."))
-        return f"work pool {name} made"
+        return f"work pool {name} created"
     if pool.type != "process":
         raise UsageError(
             f"Prefect's work pool {name!r} is of type {pool.type}, not process; set TAXI_PREFECT_WORK_POOL"

@@ -68,7 +68,7 @@ def parameters_of(deployment: Deployed, given: Sequence[str]) -> dict[str, Any]:
     for word in given:
         key, equals, text = word.partition("=")
         if not equals:
-            raise UsageError(f"{word!r} is no parameter; write key=value")
+            raise UsageError(f"{word!r} is not a parameter; write key=value")
         texts[key] = text
     form = inspect.signature(deployment.flow.fn, eval_str=True).parameters
     declared = declared_parameters(deployment.document) if deployment.document else {}

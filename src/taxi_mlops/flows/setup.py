@@ -62,7 +62,7 @@ def _buckets(settings: Settings) -> Iterator[str]:
         yield "none (TAXI_OBJECT_STORE_URL)"
         return
     made = ensure_bucket(ObjectStore(settings), TRIPS_BUCKET)
-    yield f"bucket {TRIPS_BUCKET}{' made' if made else ''}, with versions"
+    yield f"bucket {TRIPS_BUCKET}{' created' if made else ''}, with versions"
 
 
 def _deployments(settings: Settings) -> Iterator[str]:

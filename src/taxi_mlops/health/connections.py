@@ -25,7 +25,7 @@ _ADVICE = (
         r"(?i)authentication failed|no password supplied|username-password|WRONGPASS|NOAUTH|answers 40[13]|refuses",
         "Correct the user and the password in {secrets}.",
     ),
-    (r"(?i)no bucket|does not exist", "Make it: taxi setup"),
+    (r"(?i)no bucket|does not exist", "Create it: taxi setup"),
     (
         r"(?i)certificate|\bSSL\b|\bTLS\b|record layer|wrong version number",
         "Name the authority's certificate in TAXI_CA_FILE, or correct {setting}: with or without TLS.",
@@ -171,7 +171,7 @@ class _Web:
     def exporting(self, url: str) -> Callable[[], str]:
         def export() -> str:
             self._ask("POST", url, json={}, refused_as_empty=422)  # by Loki; others accept an empty request
-            return "takes in what is sent"
+            return "accepts what is sent"
 
         return export
 

@@ -65,7 +65,7 @@ def chosen_recorders(settings: Settings, names: Sequence[str]) -> tuple[Recorder
             raise UsageError(f"recorder {name!r} has no address; set {_VARIABLES[name]}")
         if name in _VARIABLES:
             raise UsageError(f"recorder {name!r} is turned off by the settings ({_VARIABLES[name]}={OFF})")
-        raise UsageError(f"there is no recorder {name!r}; known are: {', '.join(_VARIABLES)}")
+        raise UsageError(f"there is no recorder {name!r}; available: {', '.join(_VARIABLES)}")
     return tuple(configured[name] for name in names)
 
 
@@ -80,7 +80,7 @@ def record_again(
     if not recorders:
         raise UsageError(f"all recorders are turned off by the settings ({', '.join(_VARIABLES.values())})")
     if not folder.path.is_dir():
-        raise RunFolderError(f"{folder.path} is no folder, so it holds no run")
+        raise RunFolderError(f"{folder.path} is not a folder, so it holds no run")
     with folder.locked():
         run_id = Journal.read(folder.journal).header.run_id
         with (

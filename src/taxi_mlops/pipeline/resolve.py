@@ -56,7 +56,7 @@ def resolve(specification: Specification) -> Resolved:
 
 def _info(name: str, listings: Mapping[str, AdapterListing]) -> AdapterInfo:
     if name not in listings:
-        raise AdapterUnavailableError(f"there is no adapter {name!r}; known are: {', '.join(listings)}")
+        raise AdapterUnavailableError(f"there is no adapter {name!r}; available: {', '.join(listings)}")
     listing = listings[name]
     if listing.info is None:
         advice = f"; install it with: {listing.install}" if listing.install else ""

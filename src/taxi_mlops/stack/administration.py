@@ -70,7 +70,7 @@ def make_minio_users(url: str, secret_key: str, users: Mapping[str, str]) -> Non
             admin.user_add(user, key)
             admin.policy_set(user, user=user)
     except (MinioAdminException, urllib3.exceptions.HTTPError) as error:
-        raise ServiceError(f"MinIO's users were not made: {error}") from None
+        raise ServiceError(f"MinIO's users were not created: {error}") from None
 
 
 def make_mlflow_user(url: str, administrator_password: str, password: str) -> None:
@@ -88,7 +88,7 @@ def make_mlflow_user(url: str, administrator_password: str, password: str) -> No
             else:
                 found.raise_for_status()
     except httpx.HTTPError as error:
-        raise ServiceError(f"MLflow's user {MLFLOW_USER} was not made: {error}") from None
+        raise ServiceError(f"MLflow's user {MLFLOW_USER} was not created: {error}") from None
 
 
 def _object_store() -> None:

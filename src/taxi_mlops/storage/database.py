@@ -115,7 +115,7 @@ def _engine(url: ServiceUrl) -> Engine:
         raise
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise UsageError(
-            f"{url} is no URL of a database; it looks like postgresql://user:password@host/name or sqlite:///file.db"
+            f"{url} is not the URL of a database; it looks like postgresql://user:password@host/name or sqlite:///file.db"
         ) from None
     except ModuleNotFoundError as error:
         raise ServiceError(

@@ -66,7 +66,7 @@ class RedisCache:
                 **({"ssl_ca_certs": str(settings.ca_file)} if tls else {}),
             )
         except ValueError:
-            raise UsageError(f"{url} is no URL of a Redis; it looks like redis://:password@host:6379/0") from None
+            raise UsageError(f"{url} is not the URL of a Redis; it looks like redis://:password@host:6379/0") from None
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO | None]:

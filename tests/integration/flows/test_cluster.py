@@ -200,7 +200,7 @@ def test_what_an_implementation_does_wrong_is_one_line(trips, settings, declared
 
 def test_an_unknown_adapter_or_too_many_threads_are_refused_before_anything_is_read(settings, tmp_path):
     missing = tmp_path / "nowhere.parquet"
-    with pytest.raises(AdapterUnavailableError, match="there is no adapter 'gridd'; known are"):
+    with pytest.raises(AdapterUnavailableError, match="there is no adapter 'gridd'; available"):
         steps.cluster(document(missing, adapter="gridd"), settings, Observer())
     with pytest.raises(UsageError, match="--threads 5000 is more than"):
         steps.cluster(document(missing, threads=5000), settings, Observer())

@@ -141,7 +141,7 @@ def test_a_reference_that_was_not_named_is_the_first_exact_one(specify, run, tmp
 @pytest.mark.parametrize(
     ("plan", "error", "message"),
     [
-        ({"adapters": ("light-exact", "light-typo")}, AdapterUnavailableError, "known are: .*light-exact"),
+        ({"adapters": ("light-exact", "light-typo")}, AdapterUnavailableError, "available: .*light-exact"),
         ({"threads": 10_000}, UsageError, "--threads 10000"),
     ],
 )

@@ -165,7 +165,7 @@ def test_a_run_that_fails_sets_the_exit_code(deployed):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("compare", "colour=3"), r"no parameter 'colour'; known are: data, points"),
+        (("compare", "colour=3"), r"no parameter 'colour'; available: data, points"),
         (("compare", "latitude=north"), r"no parameter 'latitude'; did you mean 'lat'\?"),
         (("compare", "folder=x"), r"no parameter 'folder'; did you mean 'output'\?"),
         (("compare", "repeats=-2"), r"repeats = '-2': .*greater than or equal to 0"),
@@ -173,8 +173,8 @@ def test_a_run_that_fails_sets_the_exit_code(deployed):
         (("sweep", "eps=10,far"), r"eps = 'far': .*number"),
         (("sweep", "helpers=101"), r"helpers = '101': .*less than or equal to 100"),
         (("compare", "spec=x.toml", "repeats=3"), r"spec names a whole document: leave out repeats"),
-        (("compare", "eps"), r"'eps' is no parameter; write key=value"),
-        (("compares",), r"no deployment 'compares'; known are: compare, sweep"),
+        (("compare", "eps"), r"'eps' is not a parameter; write key=value"),
+        (("compares",), r"no deployment 'compares'; available: compare, sweep"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_started(deployed, words, message):

@@ -144,9 +144,9 @@ def test_a_wrong_password_is_not_repeated(new_database):
     ("url", "said"),
     [
         ("mysql://lab:s3cret@host/taxi", "SQLite or PostgreSQL, not mysql"),
-        ("no-url-s3cret", "is no URL of a database"),
-        ("postgresql://lab:s3cret@host:port/taxi", "is no URL of a database"),
-        ("oracledb2://lab:s3cret@host/taxi", "is no URL of a database|not oracledb2"),
+        ("no-url-s3cret", "is not the URL of a database"),
+        ("postgresql://lab:s3cret@host:port/taxi", "is not the URL of a database"),
+        ("oracledb2://lab:s3cret@host/taxi", "is not the URL of a database|not oracledb2"),
     ],
 )
 def test_a_url_of_something_else_is_a_mistake(url, said):

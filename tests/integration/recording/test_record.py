@@ -87,7 +87,7 @@ def test_the_settings_choose_the_recorders(tmp_path):
     assert (recorder.name, recorder.target) == ("mlflow", "http://lab:***@tracking:5000")
     with pytest.raises(UsageError, match="TAXI_EXPERIMENTS_URL=off"):
         chosen_recorders(elsewhere, ["store"])
-    with pytest.raises(UsageError, match="there is no recorder 'excel'; known are: mlflow, store"):
+    with pytest.raises(UsageError, match="there is no recorder 'excel'; available: mlflow, store"):
         chosen_recorders(elsewhere, ["excel"])
 
 

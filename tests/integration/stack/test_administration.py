@@ -39,7 +39,7 @@ def test_the_user_of_mlflow_again(start_services):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     wrong = call("administration", "mlflow", **given, MLFLOW_ADMIN_PASSWORD="not-the-password")
     assert wrong.returncode == 1
-    assert "error: MLflow's user taxi was not made: " in wrong.stderr
+    assert "error: MLflow's user taxi was not created: " in wrong.stderr
     assert "not-the-password" not in wrong.stderr
 
 

@@ -43,7 +43,7 @@ def test_load_constructs_the_adapter() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(AdapterUnavailableError, match=f"no adapter 'sklaern'; known are: {', '.join(OURS)}$"):
+    with pytest.raises(AdapterUnavailableError, match=f"no adapter 'sklaern'; available: {', '.join(OURS)}$"):
         load_adapter("sklaern")
 
 

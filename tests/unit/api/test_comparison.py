@@ -80,7 +80,7 @@ class TestArguments:
             (None, {"epsilon": 3}, UnknownParameterError, TypeError, "no parameter 'epsilon'; did you mean 'eps'"),
             (None, {"eps": -3}, UsageError, ValueError, "^eps = -3: Input should be metres"),
             (None, {"threads": 99999}, UsageError, ValueError, "^threads=99999 is more than the"),
-            (None, {"adapters": ["nothing"]}, UsageError, ValueError, "^there is no adapter 'nothing'; known are: "),
+            (None, {"adapters": ["nothing"]}, UsageError, ValueError, "^there is no adapter 'nothing'; available: "),
             ("nowhere.csv", {}, DataNotFoundError, FileNotFoundError, "^nowhere.csv: there is no such file"),
             ([[1.0, 2.0, 3.0]], {}, UsageError, ValueError, r"has shape \(1, 3\), not \(n, 2\)"),
             (3, {}, UsageError, TypeError, "^trips cannot be read from int"),

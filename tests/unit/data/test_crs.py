@@ -77,10 +77,10 @@ def test_nothing_is_likely_far_from_every_city():
 @pytest.mark.parametrize(
     ("header", "code", "place", "said"),
     [
-        ("x,y", 32719, SANTIAGO, r"columns y and x hold no degrees; .*EPSG:32719 \(WGS 84 / UTM zone 19S, around S"),
-        ("easting,northing", 27700, LONDON, "columns northing and easting hold no degrees; .*--crs EPSG:27700 "),
+        ("x,y", 32719, SANTIAGO, r"columns y and x are not degrees; .*EPSG:32719 \(WGS 84 / UTM zone 19S, around S"),
+        ("easting,northing", 27700, LONDON, "columns northing and easting are not degrees; .*--crs EPSG:27700 "),
         ("lon,lat", 2263, NEW_YORK, r"'lat': outside ±90.*--crs EPSG:2263 \(NAD83 / New York Long Island \(ftUS\)"),
-        ("Y,X", 6677, TOKYO, "columns Y and X hold no degrees; .*--crs EPSG:6677"),
+        ("Y,X", 6677, TOKYO, "columns Y and X are not degrees; .*--crs EPSG:6677"),
     ],
 )  # fmt: skip
 def test_projected_coordinates_are_refused_with_the_system(tmp_path, settings, header, code, place, said):
@@ -212,7 +212,7 @@ def test_a_wrong_system_is_noticed(tmp_path, settings):
     notes = load_points(LoadRequest(source=source, crs="EPSG:32618"), settings).provenance.notes
     assert "more than 100 km from every city; is it the right system? Likelier is --crs EPSG:32719 (" in notes[-1]
     source = write(tmp_path, np.full(9, 4e8), np.full(9, 4e8))
-    with pytest.raises(DataError, match=r"y and x hold no coordinates of EPSG:27700"):
+    with pytest.raises(DataError, match=r"y and x are not coordinates of EPSG:27700"):
         load_points(LoadRequest(source=source, crs="EPSG:27700"), settings)
 
 
@@ -225,8 +225,8 @@ def test_degrees_times_a_power_of_ten_are_named(tmp_path, settings):
 
 @pytest.mark.parametrize(
     ("crs", "said"),
-    [("EPSG:99999", "EPSG:99999: no such system"), ("EPSG:5773", "is no system of geographic or projected"),
-     ("EPSG:4978", "is no system of geographic or projected")],
+    [("EPSG:99999", "EPSG:99999: no such system"), ("EPSG:5773", "is not a system of geographic or projected"),
+     ("EPSG:4978", "is not a system of geographic or projected")],
 )  # fmt: skip
 def test_other_systems_are_refused(tmp_path, settings, crs, said):
     with pytest.raises(DataError, match=said):

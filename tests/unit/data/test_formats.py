@@ -247,7 +247,7 @@ def test_the_sample_holds_the_first_rows(tmp_path):
         (b"\xd0\xcf\x11\xe0" + bytes(80), "old Excel workbook"),
         (zipped(("[Content_Types].xml", ""), ("xl/workbook.xml", "")), "Excel workbook"),
         (zipped(("a.csv", csv()), ("b.csv", csv())), r"holds 2 files \(a\.csv, b\.csv\)"),
-        (zipped(), "zip archive holds no file"),
+        (zipped(), "zip archive is empty"),
         (zipped(("trips.parquet", "PAR1PAR1")), "a compressed parquet file"),
         (gzip.compress(b"<html>"), "this is a web page"),
         (b"<?xml version='1.0'?><kml/>", "this is XML"),
@@ -256,7 +256,7 @@ def test_the_sample_holds_the_first_rows(tmp_path):
         ('{"a": 1', "line 1 is not JSON"),
         ("{}", "no records and no points"),
         ('["a", [1, 2]]', "columns: '\\[\"a\"'"),
-        ("[[1, 2]]", "holds no records or GeoJSON features"),
+        ("[[1, 2]]", "has no records or GeoJSON features"),
         (json.dumps({"type": "Polygon", "coordinates": []}), "holds a Polygon, not points"),
         (
             json.dumps({"type": "Feature", "geometry": {"type": "LineString", "coordinates": []}, "properties": {}}),

@@ -186,7 +186,7 @@ def test_files_of_different_kinds_are_not_mixed(tmp_path):
     ("content", "said"),
     [
         (b"", "the file is empty"),
-        (CSV.splitlines()[0].encode(), "the file holds no rows"),
+        (CSV.splitlines()[0].encode(), "the file has no rows"),
         (
             CSV.replace(",3,4", ",3,4,5").replace(",7,8", "").encode(),
             r"2 broken lines \(first: line 3: 5 fields instead of 4: ,-70.65,3,4,5; line 5: 2 fields instead of 4",
@@ -285,7 +285,7 @@ def test_a_column_without_any_value_is_named(tmp_path):
 
 
 def test_a_parquet_file_without_rows_is_one_clear_error(tmp_path):
-    with pytest.raises(DataError, match="the file holds no rows"):
+    with pytest.raises(DataError, match="the file has no rows"):
         list(DataLoader([write_parquet(tmp_path / "t.parquet", pa.array([], "f8"), pa.array([], "f8"))]).coordinates())
 
 

@@ -61,7 +61,7 @@ def test_records_have_columns():
         (np.zeros((2, 5)), r"^numpy.ndarray: has shape \(2, 5\), not \(n, 2\), latitude and longitude; transpose it"),
         (np.zeros((5, 3)), r"has shape \(5, 3\), not \(n, 2\), latitude and longitude; take the two columns"),
         ([1.0, 2.0], r"^list: has shape \(2,\)"),
-        ([[1.0], [2.0, 3.0]], "^list: is no array of numbers"),
+        ([[1.0], [2.0, 3.0]], "^list: is not an array of numbers"),
         (np.array([["a", "b"]]), "^numpy.ndarray: holds <U1, not numbers"),
         (np.array([[1.0, None]]), "holds object, not numbers"),
         (np.zeros((3, 2)), "cleaning left none of 3 rows"),

@@ -43,9 +43,9 @@ def test_a_share_at_the_limit_passes():
 
 
 def test_no_rows_are_an_error():
-    with pytest.raises(DataError, match=r"trips\.csv: the file holds no rows"):
+    with pytest.raises(DataError, match=r"trips\.csv: the file has no rows"):
         validate()
-    with pytest.raises(DataError, match="holds no rows"):
+    with pytest.raises(DataError, match="has no rows"):
         validate(([], []))
 
 

@@ -152,7 +152,7 @@ def test_the_cache_can_be_turned_off(settings):
 def test_a_wrong_url_is_a_wrong_setting(settings):
     pytest.importorskip("redis", reason="redis is in the extra redis")
     wrong = settings.model_copy(update={"redis_url": SecretStr("http://:secret@host/0")})
-    with pytest.raises(UsageError, match="is no URL of a Redis") as caught:
+    with pytest.raises(UsageError, match="is not the URL of a Redis") as caught:
         points_cache(wrong, refuse)
     assert "secret" not in str(caught.value)
 

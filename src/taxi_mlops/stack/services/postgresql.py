@@ -106,7 +106,7 @@ class Postgresql(Service):
             check=False,
         )
         if done.returncode:
-            raise ServiceError(f"PostgreSQL's roles and databases were not made: {' '.join(done.stderr.split())}")
+            raise ServiceError(f"PostgreSQL's roles and databases were not created: {' '.join(done.stderr.split())}")
 
     def probe(self, stack: StackFolder) -> None:
         import psycopg
