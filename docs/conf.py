@@ -28,10 +28,7 @@ nitpick_ignore_regex = [("py:(class|exc|data|obj)", r"(?!taxi_mlops\.).*"), ("py
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(DOCS.parent / "build" / "notebooks")
-nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_mode = "off"  # notebooks hold their outputs: docs/scripts/notebooks.py
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

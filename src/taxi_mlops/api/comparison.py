@@ -59,18 +59,16 @@ class Comparison:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """The verdict on the clustering of each adapter, the first of the ranking first.
+        """The verdict on the clustering of each adapter, in the order of `comparison.json`.
 
         `reference`; against it `equal`, `equal_within_rounding` or `different`; or how the trials ended, as `timeout`,
         where there is no answer to compare.
         """
-        results = {result.name: result for result in self.result.adapters}
         return {
-            entry.name: "reference"
-            if entry.name == self.result.reference
+            result.name: "reference"
+            if result.name == self.result.reference
             else str(result.equivalence.verdict if result.equivalence else result.status)
-            for entry in self.result.ranking
-            for result in (results[entry.name],)
+            for result in self.result.adapters
         }
 
     def labels(self, adapter: str) -> LabelArray:

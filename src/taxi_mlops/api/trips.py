@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from html import escape
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
@@ -55,6 +56,9 @@ class Trips(Points):
         if copy is False:
             raise ValueError("latitude and longitude stand apart, so that an array of both is a copy")
         return np.column_stack((self.latitude, self.longitude)).astype(dtype or np.float64, copy=False)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self).strip('<>'))}</p>"
 
     def __repr__(self) -> str:
         provenance = self.provenance

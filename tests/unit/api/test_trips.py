@@ -63,6 +63,7 @@ def test_without_a_source_it_is_the_synthetic_city():
 def test_trips_print_what_they_are(columns):
     trips = taxi.load(columns)
     assert repr(trips) == "<Trips: 50 points of dict, 1 of 51 rows dropped (1 zero)>"
+    assert trips._repr_html_() == "<p>Trips: 50 points of dict, 1 of 51 rows dropped (1 zero)</p>"
     assert len(trips) == 50
 
 
