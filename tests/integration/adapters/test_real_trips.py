@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -44,8 +45,11 @@ def reference(points: Points):
 )
 def test_tiles_are_equal_to_sklearn(points, reference, parameters, adapter, threads) -> None:
     problem = adapter.prepare(points, parameters, Resources(threads=threads))
-    adapter.warm_up(problem)
-    tiled, truth = adapter.fit(problem), reference(parameters)
+    # Left open, its processes would hold the pipes of the browser's driver, whose end then never comes.
+    with closing(adapter):
+        adapter.warm_up(problem)
+        tiled = adapter.fit(problem)
+    truth = reference(parameters)
     assert tiled.about["tiles"] > 10
     np.testing.assert_array_equal(tiled.core_mask, truth.core_mask)
     np.testing.assert_array_equal(tiled.labels[truth.core_mask], truth.labels[truth.core_mask])
