@@ -24,6 +24,9 @@ _TAIL_CHARACTERS = 100
 """The last pair of a polyline is in its tail, so that the rest need not be searched."""
 
 
+_BYTE_ORDER_MARK = "\ufeff"
+"""It stands where files were joined."""
+
 _MISSING_WORDS = ("", "NA", "N/A", "#N/A", "null", "None", "NaN", "nil", "\\N", "-", "--", "?")
 MISSING_TEXTS = sorted({form for word in _MISSING_WORDS for form in (word, word.lower(), word.upper(), word.title())})
 """Text of cells without a value, in upper or lower case and with blanks around it."""
@@ -99,7 +102,7 @@ def without_missing(column: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    trimmed = pc.utf8_trim_whitespace(column)
+    trimmed = pc.utf8_trim_whitespace(pc.utf8_ltrim(column, _BYTE_ORDER_MARK))
     missing = pc.is_in(trimmed, value_set=pa.array(MISSING_TEXTS, trimmed.type))
     return pc.if_else(missing, pa.scalar(None, trimmed.type), trimmed)
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 
 from taxi_mlops.data.columns import MISSING_TEXTS
 
@@ -24,6 +25,8 @@ _VALUE = re.compile(r"\s*(?:[-+]?[.,]?\d|[\[{(]|(?:SRID=\d+;)?POINT\b)", re.IGNO
 """The start of a number, a date, a list or a geometry."""
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3},\d+\s*")
 _DECIMAL_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
+_MANY_ZEROS, _FEW_ZEROS = 0.1, 0.02
+"""Shares of zero bytes in the odd and the even places: in UTF-16, ASCII characters have them in one of the two."""
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -38,7 +41,7 @@ class CsvDialect:
     """The format of one CSV file.
 
     names: of the columns; numbers from 1 if the first line is data already (`has_header` is false).
-    skip_lines: lines before the first row of data. sample: the first rows, as text.
+    skip_lines: lines before the first row of data. sample: the first rows, as text. bytes_per_row: their median length.
     """
 
     encoding: str
@@ -47,6 +50,7 @@ class CsvDialect:
     has_header: bool
     skip_lines: int
     sample: tuple[tuple[str, ...], ...]
+    bytes_per_row: float
 
     def cells(self, column: str) -> list[str]:
         """Return the cells of a column in the sample; blank if a row is too short."""
@@ -63,7 +67,8 @@ def find_dialect(start: bytes, *, whole: bool) -> CsvDialect | None:
     """Return the dialect of the file that starts with `start`, or None if it contains blank lines alone.
 
     whole: whether `start` is the whole file; otherwise its last line may be truncated. Raises UnicodeDecodeError if the
-    bytes are not in the encoding of their byte order mark, and csv.Error if a quotation is not closed.
+    bytes are not in the encoding of their byte order mark, and csv.Error if the first record has a field of more than
+    128 KiB.
     """
     encoding = _encoding(start)
     text = codecs.getincrementaldecoder(encoding)("strict").decode(start, final=whole)
@@ -83,7 +88,14 @@ def find_dialect(start: bytes, *, whole: bool) -> CsvDialect | None:
     names, has_header = _names(records, header)
     line = records[header].line if has_header else records[header].first_line - 1
     sample = tuple(record.fields for record in records[header + has_header :])
-    return CsvDialect(encoding, delimiter, names, has_header, first + line, sample)
+    usual = _usual_bytes(records, lines[first:], encoding)
+    return CsvDialect(encoding, delimiter, names, has_header, first + line, sample, usual)
+
+
+def _usual_bytes(records: Sequence[_Record], lines: Sequence[str], encoding: str) -> float:
+    """Return the median length of records in the file."""
+    characters = [sum(map(len, lines[record.first_line - 1 : record.line])) for record in records]
+    return median(characters) * (len("00".encode(encoding)) - len("0".encode(encoding)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +117,9 @@ def _encoding(start: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
             return encoding
-    if b"\0" in start[:1000]:
-        return "utf-16-le" if start[1:1000:2].count(0) > start[0:1000:2].count(0) else "utf-16-be"
+    odd, even = (start[first:1000:2].count(0) / 500 for first in (1, 0))
+    if max(odd, even) > _MANY_ZEROS and min(odd, even) < _FEW_ZEROS:
+        return "utf-16-le" if odd > even else "utf-16-be"
     try:
         codecs.getincrementaldecoder("utf-8")("strict").decode(start)
     except UnicodeDecodeError:
@@ -134,11 +147,15 @@ def _delimiter(lines: Sequence[str]) -> str:
         return (count / widths.total(), width) if width > 1 else (0.0, 0)
 
     best = max(DELIMITERS, key=score)  # the first of several that are as good
-    return " " if score(best) == (0.0, 0) and _is_of_numbers(_records(lines, " ")) else best
+    return " " if score(best) == (0.0, 0) and _is_of_numbers(lines) else best
 
 
-def _is_of_numbers(records: Sequence[_Record]) -> bool:
-    """Whether records of two fields and more, all as wide as the first, hold nothing but numbers, but for a header."""
+def _is_of_numbers(lines: Sequence[str]) -> bool:
+    """Return whether lines are two or more numbers between blanks, the same number in each, except for a header."""
+    try:
+        records = _records(lines, " ")
+    except csv.Error:
+        return False
     width = len(records[0].fields) if records else 0
     rows = records[1:] or records
     return width > 1 and all(
@@ -147,13 +164,20 @@ def _is_of_numbers(records: Sequence[_Record]) -> bool:
 
 
 def _records(lines: Iterable[str], delimiter: str) -> list[_Record]:
-    """Return the first records, without blank ones."""
+    """Return the first records, without blank ones, up to a field of more than 128 KiB.
+
+    Raises csv.Error if that is in the first record.
+    """
     reader = csv.reader(lines, delimiter=delimiter)
     records, before = [], 0
-    for fields in islice(reader, _SAMPLE_RECORDS):
-        if any(field.strip() for field in fields):
-            records.append(_Record(tuple(fields), before + 1, reader.line_num))
-        before = reader.line_num
+    try:
+        for fields in islice(reader, _SAMPLE_RECORDS):
+            if any(field.strip() for field in fields):
+                records.append(_Record(tuple(fields), before + 1, reader.line_num))
+            before = reader.line_num
+    except csv.Error:
+        if not records:
+            raise
     return records
 
 

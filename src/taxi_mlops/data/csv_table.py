@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.columns import MISSING_TEXTS
 from taxi_mlops.data.csv_dialect import SAMPLE_BYTES, CsvDialect, find_dialect
+from taxi_mlops.data.csv_faults import broken_lines, open_quotation
 from taxi_mlops.data.files import TripFile, open_stream
 from taxi_mlops.data.validator import shortened
 from taxi_mlops.errors import DataError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 8 << 20
 _LINES_SHOWN = 3
+_SUSPICIOUS = 1.5
+"""So many times as long as in the sample, rows may hide others within a quotation that is not closed."""
 
 
 def dialect_of(file: TripFile) -> CsvDialect:
@@ -50,16 +54,24 @@ class _BadLines:
 
     count: int = 0
     first: list[str] = field(default_factory=list)
+    may_be_quoted: bool = False
 
     def handle(self, row: pyarrow.csv.InvalidRow) -> str:
         if row.text is not None and not row.text.strip():
             return "skip"  # a line of blanks is not a row
         self.count += 1
+        self.may_be_quoted |= bool(row.text) and row.text.count('"') % 2 == 1
         if len(self.first) < _LINES_SHOWN:
-            fields = f"{row.actual_columns} fields instead of {row.expected_columns}"
-            line = "" if row.number is None else f"line {row.number}: "
-            self.first.append(f"{line}{fields}: {shortened(row.text, 60)}")
+            fields = f"{row.actual_columns} {'field' if row.actual_columns == 1 else 'fields'}"
+            self.first.append(f"{fields} instead of {row.expected_columns}: {shortened(row.text, 60)}")
         return "skip"
+
+    def described(self, file: TripFile, dialect: CsvDialect) -> str:
+        """Return how many there are, with the line numbers and the text of the first."""
+        with open_stream(file) as stream:
+            lines = broken_lines(stream, dialect, len(self.first))
+        listed = [f"line {line}: {what}" for line, what in zip(lines, self.first, strict=False)] or self.first
+        return f"{self.count:,} broken line{'s' if self.count > 1 else ''} (first: {'; '.join(listed)})"
 
 
 def csv_batches(
@@ -95,35 +107,74 @@ def _reader_batches(
     import pyarrow.csv as pc
 
     bad_lines = _BadLines()
-    # One thread: with several, pyarrow does not report the numbers of bad lines.
     read = pc.ReadOptions(
         use_threads=False,
         block_size=_BLOCK_BYTES,
         column_names=list(dialect.names),
         skip_rows=dialect.skip_lines,
-        encoding="utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding,
+        encoding=dialect.encoding if dialect.encoding.startswith(("utf-16", "utf-32")) else "utf-8",
     )
     convert = pc.ConvertOptions(
         include_columns=list(columns),
         column_types=dict.fromkeys(columns, cell_type),
         strings_can_be_null=True,
         null_values=MISSING_TEXTS,
+        check_utf8=False,  # `_valid_text` does
         decimal_point="," if any(map(dialect.has_decimal_commas, columns)) else ".",
     )
     parse = pc.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=bad_lines.handle)
+    rows = 0
     try:
         with open_stream(file) as stream:
-            yield from pc.open_csv(stream, read_options=read, convert_options=convert, parse_options=parse)
+            for batch in pc.open_csv(stream, read_options=read, convert_options=convert, parse_options=parse):
+                yield batch if cell_type == pa.float64() else _valid_text(batch)
+                rows += batch.num_rows
+            bytes_read = stream.tell()
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error) or "Could not skip initial" in str(error):
             raise DataError(f"{file}: the file has no rows") from error
         if "straddling object" in str(error):
+            _refuse_open_quotation(file, dialect)
             limit = f"{_BLOCK_BYTES >> 20} MiB"
             raise DataError(f"{file}: a row is longer than {limit}; is a quotation mark open?") from error
         raise
+    if bad_lines.may_be_quoted or bytes_read > _SUSPICIOUS * dialect.bytes_per_row * (rows + 1):
+        _refuse_open_quotation(file, dialect)
     if bad_lines.count:
-        listed = "; ".join(bad_lines.first)
-        raise DataError(f"{file}: {bad_lines.count:,} broken lines (first: {listed}); correct or remove them")
+        raise DataError(f"{file}: {bad_lines.described(file, dialect)}; correct or remove them")
+
+
+def _refuse_open_quotation(file: TripFile, dialect: CsvDialect) -> None:
+    """Raise DataError if a quotation is not closed, so that all rows after it are within one cell."""
+    with open_stream(file) as stream:
+        line = open_quotation(stream, dialect)
+    if line is not None:
+        raise DataError(
+            f"{file}: line {line}: a quotation mark is not closed, so that the rest of the file is one cell; "
+            "close or remove it"
+        )
+
+
+def _valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return text columns with the cells that are not UTF-8, as the file is for the most part, read as Windows-1252."""
+    import pyarrow as pa
+
+    columns = []
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            cells = column.cast(pa.binary()).to_pylist()
+            column = pa.array([None if cell is None else _decoded(cell) for cell in cells], pa.string())  # noqa: PLW2901
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _decoded(cell: bytes) -> str:
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return cell.decode(encoding)
+    return cell.decode("latin-1")
 
 
 def _with_decimal_points(batch: pa.RecordBatch, dialect: CsvDialect) -> pa.RecordBatch:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,10 @@ from taxi_mlops.errors import DataError, DataNotFoundError
 
 MAGIC_BYTES = 4096
 """How many of the first bytes are enough to recognise a format."""
+
+_UNPACKED_BYTES = 256 << 20
+_UNPACKED_TIMES = 250
+"""Up to so many bytes, or so many times its size, what a compressed file holds is read."""
 
 TripFile = Path | StoredObject
 """A local file, or an object of a store."""
@@ -35,11 +41,48 @@ def open_stream(file: TripFile) -> IO[bytes]:
     if start.startswith(ZIP_MAGICS):
         # The member keeps the file open that the archive opened.
         with zipfile.ZipFile(file if isinstance(file, Path) else file.open()) as archive:
-            return cast(IO[bytes], pa.PythonFile(archive.open(only_member(archive)), "r"))
+            member = only_member(archive)
+            return _Unpacked(archive.open(member), member.compress_size)
     source = pa.OSFile(str(file)) if isinstance(file, Path) else pa.PythonFile(file.open_stream(), "r")
     compression = compression_of(start)
-    stream: IO[bytes] = pa.CompressedInputStream(source, compression) if compression else source
-    return stream
+    if compression is None:
+        return cast(IO[bytes], source)
+    size = file.stat().st_size if isinstance(file, Path) else file.size
+    return _Unpacked(cast(IO[bytes], pa.CompressedInputStream(source, compression)), size)
+
+
+class _Unpacked(io.RawIOBase, IO[bytes]):
+    """What is decompressed from a file, up to a limit: a small file may unpack to any size.
+
+    Raises DataError beyond the limit.
+    """
+
+    def __init__(self, content: IO[bytes], packed_bytes: int) -> None:
+        super().__init__()
+        self._content = content
+        self._packed_bytes = packed_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._content.read(size)
+        self._position += len(data)
+        if self._position > max(_UNPACKED_BYTES, _UNPACKED_TIMES * self._packed_bytes):
+            raise DataError(
+                f"{self._packed_bytes:,} bytes unpack to more than {_UNPACKED_TIMES} times as many, "
+                "as none of trips do; if they are right, unpack the file first"
+            )
+        return data
+
+    def close(self) -> None:
+        if not self.closed:
+            self._content.close()
+        super().close()
 
 
 @contextmanager
@@ -49,11 +92,13 @@ def explained(file: TripFile | str) -> Iterator[None]:
 
     try:
         yield
+    except NotImplementedError as error:
+        raise DataError(f"{file}: {shortened(error, 200)}; unpack it first") from error
     except FileNotFoundError as error:
         raise DataNotFoundError(f"{file}: there is no such file (was it removed meanwhile?)") from error
     except PermissionError as error:
         raise DataError(f"{file}: no permission to read it") from error
     except IsADirectoryError as error:
         raise DataError(f"{file}: is a folder; name its files, for example {file}/*.parquet") from error
-    except (pa.ArrowException, OSError, EOFError, csv.Error, zipfile.BadZipFile) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: truncated or corrupt ({shortened(error, 200)}); fetch or export it again") from error

@@ -33,9 +33,21 @@ _UNREADABLE: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"Obj\x01", "an Avro file; convert the trips to CSV or Parquet"),
     (b"ORC", "an ORC file; convert the trips to CSV or Parquet"),
+    (b"\xfd7zXZ\0", "an xz archive; unpack it with: xz -d"),
+    (b"MZ", "a program for Windows"),
+    (b"\x7fELF", "a program"),
 )
 _HTML = re.compile(rb"\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_XML = re.compile(rb"\s*<\?xml\b|\s*<gpx\b", re.IGNORECASE)
+_PROLOG = rb"(?:<\?xml\b.*?\?>|<!--.*?-->|<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>|\s)*"
+_XML = re.compile(_PROLOG + rb"<(?:\w+:)?(?P<root>[A-Za-z]\w*)[\s/>]", re.DOTALL)
+_XML_KINDS = {
+    b"kml": "KML; convert it to GeoJSON, for example with: ogr2ogr trips.geojson trips.kml",
+    b"osm": "an extract of OpenStreetMap (XML), not trips",
+    b"svg": "an SVG picture",
+    b"trainingcenterdatabase": "a TCX track; convert it to GPX, for example with gpsbabel",
+    b"featurecollection": "GML; convert it to GeoJSON, for example with: ogr2ogr trips.geojson trips.gml",
+}
+_OTHER_XML = "XML; export the trips as CSV, Parquet, GeoJSON or GPX"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _TAR_MAGIC_AT = 257
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -65,10 +77,11 @@ def format_of(start: bytes) -> Format:
     text = start.removeprefix(_UTF8_MARK)
     if _HTML.match(text):
         raise DataError("this is a web page (HTML), not data; perhaps a sign-in or an error page: fetch the file again")
-    if _XML.match(text):
-        if b"<gpx" in text[:2000].lower():
+    xml = _XML.match(text)
+    if xml is not None and (text.lstrip().startswith(b"<?") or xml["root"].lower() in {b"gpx", *_XML_KINDS}):
+        if xml["root"].lower() == b"gpx":
             return "gpx"
-        raise DataError("this is XML; export the trips as CSV, Parquet, GeoJSON or GPX")
+        raise DataError(f"this is {_XML_KINDS.get(xml['root'].lower(), _OTHER_XML)}")
     if re.match(rb"[\s\x1e]*(\{|\[\s*[\[{\]])", text):
         return "geojson"
     return "csv"

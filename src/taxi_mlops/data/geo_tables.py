@@ -38,10 +38,13 @@ def read_json(content: BinaryIO) -> Document:
     """Read the points of a JSON document. Raises DataError if it has none that can be read."""
     text = _bounded(content).decode("utf-8-sig", errors="strict")
     try:
-        document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return Document(_table(_records(_lines(text))))
-    return Document(_table(_records(_rows_in(document))), _crs_of(document))
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError:
+            return Document(_table(_records(_lines(text))))
+        return Document(_table(_records(_rows_in(document))), _crs_of(document))
+    except RecursionError:
+        raise DataError("this JSON is nested too deeply to hold records of trips") from None
 
 
 def _crs_of(document: Any) -> str | None:  # noqa: ANN401 - any JSON
@@ -104,7 +107,7 @@ def _lines(text: str) -> list[Any]:
             continue
         try:
             documents.append(json.loads(stripped))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except json.JSONDecodeError as error:
             raise DataError(f"line {number} is not JSON ({error}); is the file truncated?") from error
     return documents
 

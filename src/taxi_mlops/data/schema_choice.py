@@ -150,8 +150,8 @@ def _found_by_names(
 
 
 def _only(places: Sequence[Coordinates], points: TripEnd, where: str) -> Coordinates:
-    if len(places) > 1:
-        listed = " or ".join(place.flags for place in places[:4])
+    if len(set(places)) > 1:
+        listed = " or ".join(place.flags for place in dict.fromkeys(places[:4]))
         raise DataError(f"{where}: several pairs of columns may hold the {points} points; choose with {listed}")
     return places[0]
 
@@ -161,6 +161,7 @@ def _found_by_values(columns: Sequence[str], points: TripEnd, where: str, look: 
     pairs = [pair for pair in named if _holds_degrees(pair, look(pair.columns))]
     if pairs:
         pair = _only(pairs, points, where)
+        _refuse_twins(columns, frozenset(pair.columns), where)
         title = f"Columns {pair.latitude.strip()} and {pair.longitude.strip()}, found by their names and values"
         return TripSchema("columns", title, pair, pair)
     sample = look([name for name in columns if columns.count(name) == 1])

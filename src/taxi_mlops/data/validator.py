@@ -6,7 +6,7 @@ time that loading ten million rows may take. As there, every violation is collec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,7 +42,8 @@ class Violation:
 
     def __str__(self) -> str:
         shown = ", ".join(self.first_rows)
-        return f"column {self.column!r}: {self.rule} in {self.count:,} rows (first: {shown})"
+        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
+        return f"column {self.column!r}: {self.rule} in {rows} (first: {shown})"
 
 
 @dataclass(slots=True)
@@ -64,8 +65,19 @@ class _Tally:
 
 
 def shortened(value: object, length: int) -> str:
-    """Return the start of a value, on one line."""
-    return " ".join(str(value).split())[:length]
+    """Return the start of a value, on one line, with escapes for characters that are not printable."""
+    text = " ".join(str(value).split())[:length]
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _advice_on_cells(unreadable: Mapping[str, _Tally]) -> str:
+    """Return what to do about unreadable cells of these columns, if their text says it."""
+    cells = [(column, row.partition(": ")[2]) for column, tally in unreadable.items() for row in tally.first_rows]
+    if any(cell == column.strip() for column, cell in cells):
+        return "there the header stands again, as in files that were joined; remove it"
+    if any("°" in cell for _, cell in cells):
+        return "convert degrees, minutes and seconds to decimal degrees"
+    return ""
 
 
 class DataValidator:
@@ -122,10 +134,11 @@ class DataValidator:
             for column, tally in self._wrong_type.items()
             if tally.count
         ]
-        advice = ""
+        advice = _advice_on_cells(self._wrong_type)
         for rules in self._rules:
             missing, outside = self._missing[rules.column], self._out_of_range[rules.column]
-            if missing.count > rules.largest_share_missing * self._rows:
+            unreadable = self._wrong_type.get(rules.column, _Tally())  # NaN, too
+            if missing.count - unreadable.count > rules.largest_share_missing * self._rows:
                 rule = f"missing (more than {rules.largest_share_missing:.0%} of all)"
                 violations.append(Violation(rules.column, rule, missing.count, tuple(missing.first_rows)))
             if outside.count > rules.largest_share_out_of_range * self._rows:

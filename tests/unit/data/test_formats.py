@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import zipfile
 from pathlib import Path
 
@@ -250,7 +251,7 @@ def test_the_sample_holds_the_first_rows(tmp_path):
         (zipped(), "zip archive is empty"),
         (zipped(("trips.parquet", "PAR1PAR1")), "a compressed parquet file"),
         (gzip.compress(b"<html>"), "this is a web page"),
-        (b"<?xml version='1.0'?><kml/>", "this is XML"),
+        (b"<?xml version='1.0'?><kml/>", "this is KML; convert it to GeoJSON"),
         ('<?xml version="1.0"?><!DOCTYPE gpx [<!ENTITY a "b">]><gpx></gpx>', "declares entities"),
         (GPX[:-40], "truncated or corrupt"),
         ('{"a": 1', "line 1 is not JSON"),
@@ -272,6 +273,38 @@ def test_what_cannot_be_read_is_named_for_what_it_is(tmp_path, content, said):
         read(write(tmp_path, content), "lat", "lon")
     assert "trips.dat" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'<kml xmlns="http://www.opengis.net/kml/2.2"><Document>', "this is KML; convert it to GeoJSON"),
+        (b"\xef\xbb\xbf\n<!-- made by hand -->\n<kml>", "this is KML"),
+        (b'<?xml version="1.0"?>\n<!-- a -->\n<kml:kml xmlns:kml="x">', "this is KML"),
+        (b'<osm version="0.6"><node id="1" lat="2" lon="3"/></osm>', "this is an extract of OpenStreetMap"),
+        (b'<?xml version="1.0"?><TrainingCenterDatabase xmlns="x">', "this is a TCX track; convert it to GPX"),
+        (b'<wfs:FeatureCollection xmlns:wfs="x">', "this is GML; convert it to GeoJSON"),
+        (b'<svg width="1"></svg>', "this is an SVG picture"),
+        (b'<?xml version="1.0"?><trips><trip/></trips>', "this is XML; export the trips as CSV"),
+        (lzma.compress(csv().encode()), "this is an xz archive; unpack it with: xz -d"),
+        (zipped(("doc.kml", '<kml xmlns="x">')), "this is KML"),
+        ("[" * 100_000 + "]" * 100_000, "this JSON is nested too deeply"),
+        ('[{"lat": 1.5, "lon": 2.5, "a": ' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "}]", "nested too deeply"),
+    ],
+)
+def test_xml_and_other_texts_are_named_for_what_they_are(tmp_path, content, said):
+    with pytest.raises(DataError, match=said):
+        read(write(tmp_path, content), "lat", "lon")
+
+
+def test_columns_between_angle_brackets_are_columns(tmp_path):
+    rows = "".join(f"{lat},{lon}\n" for lat, lon in ROWS)
+    assert read(write(tmp_path, "<lat>,<lon>\n" + rows), "<lat>", "<lon>") == ROWS
+
+
+def test_records_nested_as_deeply_as_can_be_parsed_are_read(tmp_path):
+    record = '[{"latitude": 48.5, "longitude": 2.5, "a": ' + '{"a":' * 300 + "1" + "}" * 300 + "}]"
+    assert read(write(tmp_path, record), "latitude", "longitude") == [(48.5, 2.5)]
 
 
 def test_an_encrypted_archive_is_named(tmp_path):

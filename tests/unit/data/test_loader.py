@@ -199,7 +199,7 @@ def test_files_of_different_kinds_are_not_mixed(tmp_path):
         (b"x" * 200_000, "truncated or corrupt \\(field larger than field limit"),
         (CSV.replace("-33.45", '"two\nlines"').encode(), r"row 3: two lines\)"),
         (b"PK\x03\x04\x14\x00\x00\x00", "truncated or corrupt \\(File is not a zip file\\)"),
-        ((CSV + '"-33.44,-70.64,1,2\n').encode(), "truncated or corrupt|broken lines"),
+        ((CSV + '"-33.44,-70.64,1,2\n').encode(), r"line 6: a quotation mark is not closed"),
     ],
     ids=[
         "empty",
@@ -252,7 +252,7 @@ def test_text_that_is_no_number_in_parquet_is_named(tmp_path):
     path = write_parquet(tmp_path / "t.parquet", pa.array(["1.5", "one"]), pa.array([True, False]))
     with pytest.raises(
         DataError,
-        match=r"'origin_latitude': not of the right type in 1 rows \(first: row 2: one\); "
+        match=r"'origin_latitude': not of the right type in 1 row \(first: row 2: one\); "
         r"column 'origin_longitude': not of the right type in 2 rows",
     ):
         read(path)

@@ -142,7 +142,7 @@ class TestPandas:
             {"other": [object(), 3, None], "lat": [-33.44, "NA", "-33.46"], "lon": [-70.65, Decimal("-70.66"), -70.67]}
         )
         assert_the_points(points_of(frame), "pandas.DataFrame", rows=(0, 2))
-        with pytest.raises(DataError, match=r"column 'lat': not of the right type in 1 rows .*row 2: north"):
+        with pytest.raises(DataError, match=r"column 'lat': not of the right type in 1 row .*row 2: north"):
             points_of(frame.replace("NA", "north"))
 
     def test_columns_that_are_not_asked_for_are_not_converted(self, pandas):

@@ -156,7 +156,7 @@ def test_a_cell_that_holds_no_point_is_named(tmp_path, kind):
     ):
         read(write(tmp_path, kind, where=texts))
     shapes = [shapely.to_wkb(shapely.Point(-73.98, 40.75))] * 30 + [b"\x01\x02"]
-    with pytest.raises(DataError, match=r"'where': not of the right type in 1 rows \(first: row 31: "):
+    with pytest.raises(DataError, match=r"'where': not of the right type in 1 row \(first: row 31: "):
         read(write(tmp_path, where=pa.array(shapes, pa.binary())))
 
 

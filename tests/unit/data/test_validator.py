@@ -54,5 +54,5 @@ def test_cells_of_a_wrong_type_are_numbered_across_batches():
     for cells in (["1", "2"], ["3", "four"]):
         validator.wrong_type("y", np.array([cell == "four" for cell in cells]), cells)
         validator.observe((np.zeros(2), np.zeros(2)))
-    with pytest.raises(DataError, match=r"column 'y': not of the right type in 1 rows \(first: row 4: four\)"):
+    with pytest.raises(DataError, match=r"column 'y': not of the right type in 1 row \(first: row 4: four\)"):
         validator.conclude()
