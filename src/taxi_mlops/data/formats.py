@@ -8,7 +8,7 @@ from typing import Literal
 
 from taxi_mlops.errors import DataError
 
-Format = Literal["csv", "parquet", "arrow", "arrow stream", "geojson", "gpx"]
+Format = Literal["csv", "parquet", "arrow", "arrow stream", "geojson", "gpx", "geodata"]
 Compression = Literal["gzip", "bz2", "zstd", "lz4"]
 
 _COMPRESSIONS: tuple[tuple[bytes, Compression], ...] = (
@@ -37,6 +37,16 @@ _UNREADABLE: tuple[tuple[bytes, str], ...] = (
     (b"MZ", "a program for Windows"),
     (b"\x7fELF", "a program"),
 )
+_FORMATS: tuple[tuple[bytes, Format], ...] = (
+    (b"PAR1", "parquet"),
+    (b"ARROW1", "arrow"),
+    (b"\xff\xff\xff\xff", "arrow stream"),
+    (b"fgb\x03", "geodata"),
+    (b"\x00\x00\x27\x0a" + bytes(20), "geodata"),  # the file .shp of a Shapefile
+)
+_SQLITE = b"SQLite format 3\0"
+_SQLITE_APPLICATION = slice(68, 72)
+_GEOPACKAGES = (b"GPKG", b"GP10", b"GP11")
 _HTML = re.compile(rb"\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _PROLOG = rb"(?:<\?xml\b.*?\?>|<!--.*?-->|<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>|\s)*"
 _XML = re.compile(_PROLOG + rb"<(?:\w+:)?(?P<root>[A-Za-z]\w*)[\s/>]", re.DOTALL)
@@ -63,12 +73,11 @@ def format_of(start: bytes) -> Format:
 
     Raises DataError, which names the format and what to do, for an unsupported one. Other text is assumed to be CSV.
     """
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if start.startswith(b"ARROW1"):
-        return "arrow"
-    if start.startswith(b"\xff\xff\xff\xff"):
-        return "arrow stream"
+    for magic, kind in _FORMATS:
+        if start.startswith(magic):
+            return kind
+    if start.startswith(_SQLITE) and start[_SQLITE_APPLICATION] in _GEOPACKAGES:
+        return "geodata"
     for magic, what in _UNREADABLE:
         if start.startswith(magic):
             raise DataError(f"this is {what}")
@@ -85,6 +94,11 @@ def format_of(start: bytes) -> Format:
     if re.match(rb"[\s\x1e]*(\{|\[\s*[\[{\]])", text):
         return "geojson"
     return "csv"
+
+
+def is_zipped_shapefile(archive: zipfile.ZipFile) -> bool:
+    """Return whether a zip archive is one Shapefile, whose parts are files of their own."""
+    return sum(member.filename.lower().endswith(".shp") for member in archive.infolist()) == 1
 
 
 def only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -11,13 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from taxi_mlops.arrow import as_arrow
-from taxi_mlops.data.columns import as_float64
 from taxi_mlops.data.crs import identified
 from taxi_mlops.data.files import TripFile
-from taxi_mlops.data.point_columns import Geometry, xy_of
+from taxi_mlops.data.point_columns import Geometry, with_points
 from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,7 +57,7 @@ def parquet_batches(
     with _open_parquet(file) as parquet:
         for batch in parquet.iter_batches(rows, row_groups=groups, columns=stored):
             if geometry and decoded:
-                yield _with_points(file, batch, geometry.column, columns)
+                yield with_points(file, batch, geometry.column, columns)
             else:
                 yield batch.select(list(columns))
 
@@ -94,22 +90,3 @@ def _geometry(file: TripFile, schema: pa.Schema) -> Geometry | None:
         return Geometry(str(name), identified(column["crs"]) if column.get("crs") else None)
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
-
-
-def _with_points(file: TripFile, batch: pa.RecordBatch, points: str, columns: Sequence[str]) -> pa.RecordBatch:
-    import pyarrow as pa
-    import shapely
-
-    cells = batch.column(points)
-    if pa.types.is_struct(cells.type):
-        longitude, latitude = (as_float64(cells.flatten()[cells.type.get_field_index(name)]) for name in "xy")
-    else:
-        shapes = np.asarray(shapely.from_wkb(cells.to_pylist()))
-        kinds = shapely.get_type_id(shapes)
-        other = (kinds != shapely.GeometryType.POINT) & (kinds != shapely.GeometryType.MISSING)
-        if other.any():
-            kind = shapes[np.flatnonzero(other)[0]].geom_type
-            raise DataError(f"{file}: column {points!r} holds {kind}s, not points; take their centroids first")
-        longitude, latitude = xy_of(shapes)
-    found = {"latitude": as_arrow(latitude), "longitude": as_arrow(longitude)}
-    return pa.RecordBatch.from_arrays([found.get(name) or batch.column(name) for name in columns], list(columns))

@@ -7,17 +7,19 @@ WKT and WKB are those of OGC 06-103r4, with or without PostGIS's SRID; longitude
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.arrow import as_numpy
+from taxi_mlops.arrow import as_arrow, as_numpy
 from taxi_mlops.data.columns import as_float64, is_text, plain, without_missing
 from taxi_mlops.data.schemas import PointColumn, PointForm
 from taxi_mlops.data.validator import DataValidator
 from taxi_mlops.domain import BoolArray, FloatArray
+from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,6 +141,29 @@ def xy_of(points: NDArray[np.object_]) -> tuple[FloatArray, FloatArray]:
     there = ~(shapely.is_missing(points) | shapely.is_empty(points))
     x[there], y[there] = shapely.get_x(points[there]), shapely.get_y(points[there])
     return x, y
+
+
+def with_points(file: object, batch: pa.RecordBatch, points: str, columns: Sequence[str]) -> pa.RecordBatch:
+    """Return these columns of a batch, `latitude` and `longitude` among them from its column of points.
+
+    points: that column, of WKB or of structs with x and y. Raises DataError naming the file if it has other geometries.
+    """
+    import pyarrow as pa
+    import shapely
+
+    cells = batch.column(points)
+    if pa.types.is_struct(cells.type):
+        longitude, latitude = (as_float64(cells.flatten()[cells.type.get_field_index(name)]) for name in "xy")
+    else:
+        shapes = np.asarray(shapely.from_wkb(cells.to_pylist()))
+        kinds = shapely.get_type_id(shapes)
+        other = (kinds != shapely.GeometryType.POINT) & (kinds != shapely.GeometryType.MISSING)
+        if other.any():
+            kind = shapes[np.flatnonzero(other)[0]].geom_type
+            raise DataError(f"{file}: column {points!r} holds {kind}s, not points; take their centroids first")
+        longitude, latitude = xy_of(shapes)
+    found = {"latitude": as_arrow(latitude), "longitude": as_arrow(longitude)}
+    return pa.RecordBatch.from_arrays([found.get(name) or batch.column(name) for name in columns], list(columns))
 
 
 def _shapes(cells: pa.Array) -> NDArray[np.object_]:

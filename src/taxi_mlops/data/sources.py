@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +29,7 @@ from taxi_mlops.settings import Settings
 STANDARD_INPUT = "-"
 DATA_SUFFIXES = frozenset(
     {".csv", ".tsv", ".txt", ".parquet", ".pq", ".arrow", ".feather", ".json", ".ndjson", ".jsonl", ".geojson", ".gpx"}
+    | {".fgb", ".gpkg", ".shp"}
 )
 """Suffixes of the files that are used from a folder; a suffix of compression may follow."""
 _EDGE_BYTES = 1 << 20
@@ -76,7 +77,14 @@ def identity(files: Sequence[TripFile]) -> str:
 
     It includes `data_version`, and for local files also path, size and time of the last change.
     """
-    return "\n".join([data_version(files), *(f"{file} {_state(file)}" for file in files)])
+    return "\n".join([data_version(files), *(f"{part} {_state(part)}" for file in files for part in _parts(file))])
+
+
+def _parts(file: TripFile) -> Iterator[TripFile]:
+    """Yield the file, and the other files that a Shapefile consists of."""
+    yield file
+    if isinstance(file, Path) and file.suffix.lower() == ".shp":
+        yield from (part for suffix in (".dbf", ".prj", ".shx") if (part := file.with_suffix(suffix)).exists())
 
 
 def _state(file: TripFile) -> str:
@@ -100,8 +108,8 @@ def data_version(files: Sequence[TripFile]) -> str:
     if len(files) == 1 and isinstance(files[0], StoredObject):
         return files[0].identity
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.identity}\n".encode() if isinstance(file, StoredObject) else _edges(file))
+    for part in (part for file in files for part in _parts(file)):
+        digest.update(f"{part.identity}\n".encode() if isinstance(part, StoredObject) else _edges(part))
     return digest.hexdigest()[:16]
 
 

@@ -1,7 +1,8 @@
 """Read the needed columns of one file of trips, in batches, or report clearly why it cannot be read.
 
 Formats: CSV in any dialect (`csv_dialect`), Parquet and GeoParquet, Arrow and Feather, GeoJSON and other JSON, GPX
-(`geo_tables`); gzip, bz2, zstd, lz4 and zip with one file in it, recognised by content and not by name (`formats`).
+(`geo_tables`), FlatGeobuf, GeoPackage and Shapefiles (`gdal_table`); gzip, bz2, zstd, lz4 and zip with one file in it.
+All are recognised by content and not by name (`formats`).
 
 A GeoParquet column of points appears as the columns `latitude` and `longitude`. Files are never memory-mapped: a file
 that shrinks while it is read must end in an error, not in a killed process.
@@ -9,6 +10,7 @@ that shrinks while it is read must end in an error, not in a killed process.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from taxi_mlops.data.csv_dialect import CsvDialect
 from taxi_mlops.data.csv_table import csv_batches, csv_sample, dialect_of
 from taxi_mlops.data.files import MAGIC_BYTES, TripFile, explained, open_stream, opened
-from taxi_mlops.data.formats import ZIP_MAGICS, Format, compression_of, format_of
+from taxi_mlops.data.formats import ZIP_MAGICS, Format, compression_of, format_of, is_zipped_shapefile
+from taxi_mlops.data.gdal_table import Layer, find_layer, layer_batches
 from taxi_mlops.data.parquet_table import parquet_batches, parquet_header
 from taxi_mlops.data.point_columns import Geometry
 from taxi_mlops.errors import DataError
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from taxi_mlops.data.memory import Rows
 
 _BATCH_ROWS = 1 << 18
+_GDAL_BATCH_ROWS = 1 << 16
 _SAMPLE_ROWS = 1000
 
 
@@ -39,7 +43,8 @@ class Table:
 
     columns: the names in order; numbers from 1 if the file has no header (`has_header` is false).
     rows: None if they would have to be counted. dialect: of a CSV file. content: the rows themselves, if they are in
-    memory. geometry: the points that the format itself defines, as the columns `latitude` and `longitude`.
+    memory. geometry: the points that the format itself defines, as the columns `latitude` and `longitude`. layer: of a
+    file that GDAL reads.
     """
 
     file: TripFile | str
@@ -50,6 +55,7 @@ class Table:
     dialect: CsvDialect | None = None
     content: Rows | None = None
     geometry: Geometry | None = None
+    layer: Layer | None = None
 
     @property
     def stored(self) -> TripFile:
@@ -83,6 +89,9 @@ def open_table(file: TripFile) -> Table:
                 return _arrow_table(file, kind)
             case "geojson" | "gpx":
                 return _document_table(file, kind)
+            case "geodata":
+                layer = find_layer(file)
+                return Table(file, kind, layer.columns, layer.rows, geometry=layer.geometry, layer=layer)
             case "csv":
                 dialect = dialect_of(file)
                 return Table(file, kind, dialect.names, None, has_header=dialect.has_header, dialect=dialect)
@@ -107,6 +116,8 @@ def record_batches(
             yield from csv_batches(table.stored, table.dialect, columns, as_text=as_text)
         elif table.format == "parquet":
             yield from parquet_batches(table.stored, table.geometry, columns, _BATCH_ROWS, groups)
+        elif table.layer is not None:
+            yield from layer_batches(table.stored, table.layer, columns, _GDAL_BATCH_ROWS)
         else:
             for batch in _arrow_batches(table.stored, table.format):
                 yield batch.select(list(columns))
@@ -118,18 +129,31 @@ def _format(file: TripFile) -> Format:
     if not start:
         raise DataError(f"{file}: the file is empty")
     try:
-        if compression_of(start) or start.startswith(ZIP_MAGICS):
-            with open_stream(file) as stream:
-                kind = format_of(stream.read(MAGIC_BYTES))
-        else:
-            kind = format_of(start)
+        if start.startswith(ZIP_MAGICS) and _is_zipped_shapefile(file):
+            return "geodata"
+        packed = bool(compression_of(start)) or start.startswith(ZIP_MAGICS)
+        kind = _format_within(file) if packed else format_of(start)
     except DataError as error:
         raise DataError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
-    if kind in {"parquet", "arrow"} and not start.startswith((b"PAR1", b"ARROW1")):
+    if packed and kind in {"parquet", "arrow", "geodata"}:
         raise DataError(f"{file}: a compressed {kind} file, which can only be read unpacked; unpack it first")
     if kind != "parquet" and file.suffix.lower() in {".parquet", ".pq"}:
         raise DataError(f"{file}: not a Parquet file (it begins with {start[:4]!r}); fetch or export it again")
     return kind
+
+
+def _format_within(file: TripFile) -> Format:
+    """Return the format of what is compressed in a file."""
+    with open_stream(file) as stream:
+        start = stream.read(MAGIC_BYTES)
+    if compression_of(start) or start.startswith(ZIP_MAGICS):
+        raise DataError("a compressed file within a compressed one; unpack it first")
+    return format_of(start)
+
+
+def _is_zipped_shapefile(file: TripFile) -> bool:
+    with opened(file) as content, zipfile.ZipFile(content) as archive:
+        return is_zipped_shapefile(archive)
 
 
 def _arrow_table(file: TripFile, kind: Format) -> Table:
