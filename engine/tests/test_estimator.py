@@ -150,8 +150,9 @@ def test_columns_named_the_other_way_round_are_warned_of():
     GridDBSCAN(100, 1).fit(frame)
 
 
-def test_radians_are_warned_of():
-    points = np.random.default_rng(0).normal([-33.45, -70.66], 0.01, (50, 2))
+@pytest.mark.parametrize("place", [(-33.45, -70.66), (48.86, 2.35), (51.51, -0.13), (1.35, 103.82), (12.13, 15.06)])
+def test_radians_are_warned_of(place):
+    points = np.random.default_rng(0).normal(place, 0.01, (50, 2))
     GridDBSCAN(100, 5).fit(points)
     with pytest.warns(UserWarning, match="look like radians"):
         GridDBSCAN(100, 5).fit(np.radians(points))

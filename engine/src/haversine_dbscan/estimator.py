@@ -140,7 +140,8 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=3,
             )
         latitude, longitude = np.abs(points[:, 0]).max(), np.abs(points[:, 1]).max()
-        if np.ptp(points) > 0.0 and latitude <= np.pi / 2 and longitude <= np.pi and min(latitude, longitude) > 0.1:
+        away_from_zero = max(latitude, longitude) > 0.5 or min(latitude, longitude) > 0.1
+        if np.ptp(points) > 0.0 and latitude <= np.pi / 2 and longitude <= np.pi and away_from_zero:
             warnings.warn(
                 "all coordinates are within pi: they look like radians, but are taken as degrees "
                 "(convert them by numpy.degrees)",
