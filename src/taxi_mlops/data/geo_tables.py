@@ -44,7 +44,7 @@ def read_json(content: BinaryIO) -> Document:
             return Document(_table(_records(_lines(text))))
         return Document(_table(_records(_rows_in(document))), _crs_of(document))
     except RecursionError:
-        raise DataError("this JSON is nested too deeply to hold records of trips") from None
+        raise DataError("this JSON is nested too deeply to have records of trips") from None
 
 
 def _crs_of(document: Any) -> str | None:  # noqa: ANN401 - any JSON
