@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from haversine_dbscan.arrays import FloatArray, IntArray
+from haversine_dbscan.arrays import FloatArray, IntArray, LabelArray
 from haversine_dbscan.geodesy import degrees_of_distance
 from taxi_mlops.scale.executors import Executor
 from taxi_mlops.scale.join import Joined, join
 from taxi_mlops.scale.pieces import Piece
-from taxi_mlops.scale.plan import Plan, finder_of, inner_boxes, make_plan, neighbours_of
-from taxi_mlops.scale.sketch import CELLS, SketchCounter, level_for
+from taxi_mlops.scale.plan import BYTES_OF_A_WORKER, Plan, finder_of, inner_boxes, neighbours_of, points_that_fit
+from taxi_mlops.scale.sketch import CELLS, Sketch, SketchCounter, level_for
 from taxi_mlops.scale.spill import Spill, counts_of_chunks
 from taxi_mlops.scale.stages import (
     LabelTask,
@@ -28,12 +29,19 @@ from taxi_mlops.scale.stages import (
     scatter,
     survey,
 )
-from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_seam
+from taxi_mlops.scale.tile import CodeArray
+from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_sample, load_seam
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 Progress = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and the total: rows, tiles or chunks."""
+"""Receives a stage, how much of it is done, and how much there is: pieces, tiles or chunks."""
+
+SAMPLE = 1 << 21
+"""Points at most that a map is drawn from."""
+_BYTES_PER_ROW = 64
+_CHUNK_ROWS = (1 << 16, 1 << 22)
+_TILES_PER_WORKER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,57 +54,76 @@ class Limits:
     """
 
     points_of_a_tile: int
-    chunk_rows: int = 1 << 22
+    chunk_rows: int = _CHUNK_ROWS[1]
     threads: int = 1
     step: int = 1
     cells: int = CELLS
     smallest_gain: float = 0.9
 
+    @classmethod
+    def of_memory(cls, worker_bytes: int) -> Limits:
+        """Return what fits into so much memory of a worker."""
+        least, most = _CHUNK_ROWS
+        rows = (worker_bytes - BYTES_OF_A_WORKER) // _BYTES_PER_ROW
+        return cls(points_that_fit(worker_bytes), max(min(rows, most), least))
+
+    def for_points(self, points: int, workers: int) -> int:
+        """Return the size of tiles: small enough that all workers have a few."""
+        return max(min(self.points_of_a_tile, points // (_TILES_PER_WORKER * workers)), 1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Extent:
-    """What the survey found. rows: int64 (p,), of each piece. box: (4,)."""
+class Survey:
+    """What all pieces hold. rows: int64 (p,). box: (4,), around all points, infinite where there is none."""
 
     rows: IntArray
     points: int
     box: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tiled:
-    """What was found, but for the labels. sizes: int64 (k,), points of each cluster."""
-
-    plan: Plan
-    rows: int
-    points: int
-    n_clusters: int
-    n_noise: int
-    n_core: int
-    sizes: IntArray
-    parts: tuple[Path, ...] = field(default=())
+    sketch: Sketch
+    pieces: tuple[Surveyed, ...]
 
 
 def survey_pieces(
     pieces: Sequence[Piece], eps_metres: float, limits: Limits, executor: Executor, progress: Progress
-) -> tuple[Extent, SketchCounter, list[Surveyed]]:
+) -> Survey:
     """Count the points of all pieces."""
     level = level_for(degrees_of_distance(eps_metres))
+    counter = SketchCounter(level, limits.cells)
     tasks = [SurveyTask(piece, level, limits.step) for piece in pieces]
-    counter, found = SketchCounter(level, limits.cells), {}
-    for number, one in executor.run(survey, tasks):
+    found = _all(executor, "survey", survey, tasks, progress)
+    for one in found:
         counter.merge(one.sketch)
-        found[number] = one
-        progress("survey", len(found), len(tasks))
-    surveyed = [found[number] for number in range(len(tasks))]
-    extents = np.array([one.extent for one in surveyed]).reshape(-1, 4)
+    extents = np.array([one.extent for one in found]).reshape(-1, 4)
     box = np.concatenate([extents[:, :2].min(axis=0, initial=np.inf), extents[:, 2:].max(axis=0, initial=-np.inf)])
-    rows = np.array([one.rows for one in surveyed], dtype=np.int64)
-    return Extent(rows, sum(one.points for one in surveyed), box), counter, surveyed
+    rows = np.array([one.rows for one in found], dtype=np.int64)
+    return Survey(rows, sum(one.points for one in found), box, counter.finish(), tuple(found))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tiled:
+    """What was found, but for the labels, which are in the parts.
+
+    dropped: of rows, by what the source says. halo: points in halos. sizes: int64 (k,), points of each cluster.
+    latitude, longitude, labels: of every `sample_step`-th point, by tile.
+    """
+
+    points: int
+    dropped: dict[str, int]
+    halo: int
+    n_clusters: int
+    n_noise: int
+    n_core: int
+    sizes: IntArray
+    sample_step: int
+    latitude: FloatArray
+    longitude: FloatArray
+    labels: LabelArray
+    parts: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tiling:
-    """All that the stages after the survey share."""
+    """All that the stages after the survey share. rows: of each piece, int64 (p,)."""
 
     plan: Plan
     pieces: Sequence[Piece]
@@ -107,6 +134,33 @@ class Tiling:
     executor: Executor
     progress: Progress
 
+    def run(self, folder: Path) -> Tiled:
+        """Do it all, but for what is done already; the labels go to a folder as Parquet files."""
+        dropped = self.scatter()
+        chunks = [self.spill.chunk(number) for number in range(len(self.chunk_rows))]
+        counts = counts_of_chunks(chunks, len(self.plan.tiles))
+        points = int(counts.sum())
+        sample_step = max(-(-points // SAMPLE), 1)
+        tiles = self.cluster(counts, sample_step)
+        joined, n_clusters = self.join()
+        parts = self.label(counts, joined, folder)
+        samples = [load_sample(self.spill, tile) for tile in range(len(tiles))]
+        labels = [_labels_of(sample.code, one) for sample, one in zip(samples, joined, strict=True)]
+        return Tiled(
+            points=points,
+            dropped=dropped,
+            halo=sum(tile.halo for tile in tiles),
+            n_clusters=n_clusters,
+            n_noise=sum(tile.noise for tile in tiles),
+            n_core=sum(tile.core for tile in tiles),
+            sizes=_sizes(tiles, joined, n_clusters),
+            sample_step=sample_step,
+            latitude=np.concatenate([sample.latitude for sample in samples]),
+            longitude=np.concatenate([sample.longitude for sample in samples]),
+            labels=np.concatenate(labels),
+            parts=tuple(parts),
+        )
+
     @property
     def chunk_rows(self) -> IntArray:
         """Rows of each chunk, int64 (c,): pieces are cut into chunks, none of which holds rows of two."""
@@ -116,8 +170,8 @@ class Tiling:
         ]
         return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
-    def scatter(self) -> None:
-        """Write the points of each tile to the spill folder."""
+    def scatter(self) -> dict[str, int]:
+        """Write the points of each tile to the spill folder; return the counts of the source."""
         self.spill.make()
         finder, inner = finder_of(self.plan), inner_boxes(self.plan)
         chunks = -(-self.rows // self.limits.chunk_rows)
@@ -125,11 +179,12 @@ class Tiling:
         tasks = [
             ScatterTask(piece, rows, chunk, self.limits.chunk_rows, finder, inner, self.spill)
             for piece, rows, chunk in zip(self.pieces, self.rows.tolist(), first.tolist(), strict=True)
+            if rows
         ]
-        self._run("scatter", scatter, tasks)
+        return dict(sum(map(Counter, _all(self.executor, "scatter", scatter, tasks, self.progress)), Counter[str]()))
 
-    def cluster(self, counts: IntArray) -> list[TileCounts]:
-        """Cluster each tile. counts: int64 (c, 2 t), of the chunks; see `counts_of_chunks`."""
+    def cluster(self, counts: IntArray, sample_step: int) -> list[TileCounts]:
+        """Cluster each tile; those larger than a worker's share alone. counts: int64 (c, 2 t), of the chunks."""
         boxes, first_row = self.plan.boxes(), np.cumsum(self.chunk_rows) - self.chunk_rows
         total = counts.sum(axis=0).reshape(-1, 2)
         tasks = []
@@ -143,9 +198,10 @@ class Tiling:
                 outer=int(total[near, 1].sum()),
                 first_row=first_row,
                 eps_metres=self.plan.eps_metres,
+                sample_step=sample_step,
             )
             tasks.append(TileTask(where, self.min_samples, self.limits.threads))
-        return self._run("cluster", cluster, tasks)
+        return _all(self.executor, "cluster", cluster, tasks, self.progress, alone=self.plan.oversize)
 
     def join(self) -> tuple[list[Joined], int]:
         """Join the clusters of all tiles, and number them."""
@@ -168,46 +224,33 @@ class Tiling:
             )
             for chunk in range(len(rows))
         ]
-        self._run("label", label, tasks)
+        _all(self.executor, "label", label, tasks, self.progress)
         return [task.path for task in tasks]
 
-    def _run(self, stage: str, function: Callable[[Task], Answer], tasks: Sequence[Task]) -> list[Answer]:
-        answers = {}
-        for number, answer in self.executor.run(function, tasks):
-            answers[number] = answer
-            self.progress(stage, len(answers), len(tasks))
-        return [answers[number] for number in range(len(tasks))]
 
-
-def cluster_pieces(
-    pieces: Sequence[Piece],
-    eps_metres: float,
-    min_samples: float,
-    limits: Limits,
-    spill: Spill,
-    folder: Path,
+def _all(
     executor: Executor,
+    stage: str,
+    function: Callable[[Task], Answer],
+    tasks: Sequence[Task],
     progress: Progress,
-) -> Tiled:
-    """Cluster points from pieces, and write their labels into a folder. What is in the spill folder is not redone."""
-    extent, counter, _ = survey_pieces(pieces, eps_metres, limits, executor, progress)
-    plan = make_plan(counter.finish(), extent.box, eps_metres, limits.points_of_a_tile, limits.smallest_gain)
-    tiling = Tiling(plan, pieces, extent.rows, min_samples, limits, spill, executor, progress)
-    tiling.scatter()
-    counts = counts_of_chunks([spill.chunk(number) for number in range(len(tiling.chunk_rows))], len(plan.tiles))
-    tiles = tiling.cluster(counts)
-    joined, n_clusters = tiling.join()
-    parts = tiling.label(counts, joined, folder)
-    return Tiled(
-        plan=plan,
-        rows=int(extent.rows.sum()),
-        points=extent.points,
-        n_clusters=n_clusters,
-        n_noise=sum(tile.noise for tile in tiles),
-        n_core=sum(tile.core for tile in tiles),
-        sizes=_sizes(tiles, joined, n_clusters),
-        parts=tuple(parts),
-    )
+    alone: Sequence[int] = (),
+) -> list[Answer]:
+    """Run all tasks, some of them one at a time; return the answers in their order."""
+    together = [number for number in range(len(tasks)) if number not in set(alone)]
+    answers: dict[int, Answer] = {}
+    progress(stage, 0, len(tasks))
+    for numbers, at_once in ((together, None), (list(alone), 1)):
+        for at, answer in executor.run(function, [tasks[number] for number in numbers], at_once):
+            answers[numbers[at]] = answer
+            progress(stage, len(answers), len(tasks))
+    return [answers[number] for number in range(len(tasks))]
+
+
+def _labels_of(code: CodeArray, joined: Joined) -> LabelArray:
+    """Return the labels of sampled points; the few border points that are moved keep the cluster of their tile."""
+    labels: LabelArray = np.concatenate([np.array([-1], dtype=np.int32), joined.number])[code >> 1]
+    return labels
 
 
 def _sizes(tiles: Sequence[TileCounts], joined: Sequence[Joined], n_clusters: int) -> IntArray:

@@ -7,6 +7,8 @@ complete, so that what is there is done.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,21 +49,27 @@ class Spill:
         """All else that was found in a tile. It is written last."""
         return self.path / "tiles" / f"{tile:06}.npz"
 
-    @property
-    def joined(self) -> Path:
-        """The numbers of the clusters of all tiles."""
-        return self.path / "joined.npz"
-
     def make(self) -> None:
-        """Make the folders."""
+        """Make the folders, and remove what an earlier process left unfinished in them."""
         for folder in ("chunks", "tiles"):
             (self.path / folder).mkdir(parents=True, exist_ok=True)
+            for unfinished in (self.path / folder).glob("*.part"):
+                unfinished.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def bytes(self) -> int:
+        """How large the files are together."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
 
 
 @contextmanager
 def complete(path: Path) -> Iterator[Path]:
     """Give a name to write to; the file gets its own once it is complete, and is gone where writing fails."""
-    hidden = path.with_name(f"{path.name}.part")
+    hidden = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield hidden
         hidden.replace(path)

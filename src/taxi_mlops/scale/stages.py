@@ -48,6 +48,9 @@ class SurveyTask:
     level: int
     step: int = 1
 
+    def __str__(self) -> str:
+        return f"reading {self.piece}"
+
 
 def survey(task: SurveyTask) -> Surveyed:
     """Count the points of a piece."""
@@ -77,6 +80,9 @@ class ScatterTask:
     finder: Finder
     inner: FloatArray
     spill: Spill
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} rows that are put in tiles"
 
 
 def scatter(task: ScatterTask) -> dict[str, int]:
@@ -132,6 +138,10 @@ class TileTask:
     min_samples: float
     threads: int
 
+    def __str__(self) -> str:
+        where = self.input
+        return f"tile {where.tile} (of {where.owned:,} points, with up to {where.outer:,} around it)"
+
 
 def cluster(task: TileTask) -> TileCounts:
     """Cluster a tile, and write what was found. Raises OSError, and MemoryError."""
@@ -140,7 +150,7 @@ def cluster(task: TileTask) -> TileCounts:
         return load_counts(tile.spill, tile.tile)
     points = read_tile(tile)
     answer = cluster_tile(points, tile.box, tile.eps_metres, task.min_samples, task.threads)
-    return write_answer(tile, answer, len(points.owner))
+    return write_answer(tile, points, answer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,12 +168,17 @@ class LabelTask:
     spill: Spill
     path: Path
 
+    def __str__(self) -> str:
+        return f"the labels of rows {self.first_row:,} to {self.first_row + self.rows:,}"
 
-def label(task: LabelTask) -> int:
-    """Write the labels of a chunk as a Parquet file of row, label and core; return how many points they are of."""
+
+def label(task: LabelTask) -> None:
+    """Write the labels of a chunk as a Parquet file of row, label and core. Raises OSError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if task.path.exists():
+        return
     labels = Labels(task.rows)
     with open_chunk(task.spill.chunk(task.chunk), ("position",)) as chunk:
         for tile, joined in enumerate(task.joined):
@@ -181,8 +196,7 @@ def label(task: LabelTask) -> int:
         "label": as_arrow(labels.label[rows]),
         "core": as_arrow(labels.core[rows]),
     }
-    table = pa.table(columns)
-    if not task.path.exists():
-        with complete(task.path) as hidden:
-            pq.write_table(table, hidden, column_encoding={"row": "DELTA_BINARY_PACKED"}, use_dictionary=["label"])
-    return len(rows)
+    with complete(task.path) as hidden:
+        pq.write_table(
+            pa.table(columns), hidden, column_encoding={"row": "DELTA_BINARY_PACKED"}, use_dictionary=["label"]
+        )

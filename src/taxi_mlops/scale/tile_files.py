@@ -22,7 +22,7 @@ class TileInput:
     """Where the points of a tile are.
 
     box: (4,). neighbours: tiles whose outer points may be in its halo. owned: its own points. outer: outer points of
-    the neighbours. first_row: of each chunk, int64 (c,).
+    the neighbours. first_row: of each chunk, int64 (c,). sample_step: every so many of its own points are for the map.
     """
 
     spill: Spill
@@ -33,6 +33,7 @@ class TileInput:
     outer: int
     first_row: IntArray
     eps_metres: float
+    sample_step: int
 
 
 class TileCounts(NamedTuple):
@@ -83,13 +84,14 @@ def read_tile(task: TileInput) -> TilePoints:
     return TilePoints(latitude[:n], longitude[:n], None if weight is None else weight[:n], owner[:halo], index[:halo])
 
 
-def write_answer(task: TileInput, answer: TileAnswer, halo: int) -> TileCounts:
+def write_answer(task: TileInput, points: TilePoints, answer: TileAnswer) -> TileCounts:
     """Write what was found in a tile; all is there once the second file is. Raises OSError."""
     codes_path = task.spill.codes(task.tile)
     with complete(codes_path) as hidden, hidden.open("wb") as file:
         np.save(file, answer.codes)
     size = np.bincount(answer.codes >> 1, minlength=answer.n_clusters + 1)
-    counts = TileCounts(int(size[0]), int(np.count_nonzero(answer.codes & 1)), halo, size[1:])
+    counts = TileCounts(int(size[0]), int(np.count_nonzero(answer.codes & 1)), len(points.owner), size[1:])
+    sampled = slice(0, points.owned, task.sample_step)
     save_arrays(
         task.spill.tile(task.tile),
         first=_first_rows(task, answer),
@@ -100,6 +102,9 @@ def write_answer(task: TileInput, answer: TileAnswer, halo: int) -> TileCounts:
         rival_label=answer.rival_label,
         size=counts.size,
         counts=np.array([counts.noise, counts.core, counts.halo]),
+        sample_latitude=points.latitude[sampled],
+        sample_longitude=points.longitude[sampled],
+        sample_code=answer.codes[sampled],
     )
     return counts
 
@@ -128,6 +133,20 @@ def load_counts(spill: Spill, tile: int) -> TileCounts:
     arrays = load_arrays(spill.tile(tile))
     noise, core, halo = arrays["counts"].tolist()
     return TileCounts(noise, core, halo, arrays["size"])
+
+
+class TileSample(NamedTuple):
+    """Some of a tile's own points: degrees, float64 (s,), and their codes."""
+
+    latitude: FloatArray
+    longitude: FloatArray
+    code: CodeArray
+
+
+def load_sample(spill: Spill, tile: int) -> TileSample:
+    """Read the sample of a tile."""
+    arrays = load_arrays(spill.tile(tile))
+    return TileSample(*[arrays[f"sample_{name}"] for name in TileSample._fields])
 
 
 def load_codes(spill: Spill, tile: int) -> CodeArray:

@@ -14,7 +14,8 @@ from haversine_dbscan.clustering import dbscan
 from taxi_mlops.arrow import as_numpy
 from taxi_mlops.scale.executors import Inline
 from taxi_mlops.scale.pieces import array_pieces
-from taxi_mlops.scale.run import Limits, cluster_pieces
+from taxi_mlops.scale.plan import Plan, make_plan
+from taxi_mlops.scale.run import Limits, Tiled, Tiling, survey_pieces
 from taxi_mlops.scale.spill import Spill
 from taxi_mlops.testing.cases import around
 
@@ -24,33 +25,37 @@ TINY = Limits(points_of_a_tile=12, chunk_rows=150, smallest_gain=1.1)
 """Tiles are cut down to single cells, which are smaller than their halos."""
 
 
+def run(pieces, eps, min_samples, limits, folder, progress=lambda *_: None) -> tuple[Tiled, Plan]:
+    survey = survey_pieces(pieces, eps, limits, Inline(), progress)
+    plan = make_plan(survey.sketch, survey.box, eps, limits.points_of_a_tile, limits.smallest_gain)
+    (folder / "labels").mkdir(exist_ok=True)
+    tiling = Tiling(plan, pieces, survey.rows, min_samples, limits, Spill(folder / "spill"), Inline(), progress)
+    return tiling.run(folder / "labels"), plan
+
+
 def clustered(latitude, longitude, eps, min_samples, limits, weight=None, piece_rows=100):
     """What the parts hold: labels, core flags, and what was counted."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "labels").mkdir()
-        pieces = array_pieces(latitude, longitude, weight, piece_rows)
-        tiled = cluster_pieces(
-            pieces, eps, min_samples, limits, Spill(folder / "spill"), folder / "labels", Inline(), lambda *_: None
-        )
+        tiled, plan = run(array_pieces(latitude, longitude, weight, piece_rows), eps, min_samples, limits, Path(name))
         parts = [pq.read_table(part) for part in tiled.parts]
     types = {"row": np.int64, "label": np.int32, "core": np.bool_}
     row, label, core = (
         np.concatenate([np.empty(0, kind), *[as_numpy(part[name]) for part in parts]]) for name, kind in types.items()
     )
     np.testing.assert_array_equal(row, np.arange(len(latitude)))
-    return label, core, tiled
+    return label, core, tiled, plan
 
 
 def assert_same(latitude, longitude, eps, min_samples, limits, weight=None, piece_rows=100):
-    label, core, tiled = clustered(latitude, longitude, eps, min_samples, limits, weight, piece_rows)
+    label, core, tiled, plan = clustered(latitude, longitude, eps, min_samples, limits, weight, piece_rows)
     expected, expected_core = dbscan(latitude, longitude, eps, min_samples, weight)
     np.testing.assert_array_equal(core, expected_core)
     np.testing.assert_array_equal(label, expected)
     assert (tiled.points, tiled.n_noise, tiled.n_core) == (len(label), (label == -1).sum(), core.sum())
     np.testing.assert_array_equal(tiled.sizes, np.bincount(label[label >= 0], minlength=tiled.n_clusters))
     assert tiled.n_clusters == label.max(initial=-1) + 1
-    return tiled
+    assert (len(tiled.labels), tiled.sample_step) == (len(label), 1)
+    return plan
 
 
 def snake(seed, n, place, step=0.5):
@@ -104,9 +109,9 @@ def test_lattices_on_the_edges_of_cells(offsets, place, radius, min_samples):
 @pytest.mark.parametrize("place", [PLACES[1], PLACES[5]])
 def test_clusters_wind_through_dozens_of_tiles(place):
     latitude, longitude = snake(3, 400, place)
-    tiled = assert_same(latitude, longitude, EPS, 5, TINY, piece_rows=333)
-    assert len(tiled.plan.tiles) > 30
-    assert tiled.plan.halo_share > 1.0
+    plan = assert_same(latitude, longitude, EPS, 5, TINY, piece_rows=333)
+    assert len(plan.tiles) > 30
+    assert plan.halo_share > 1.0
 
 
 @pytest.mark.parametrize(("eps", "tiles"), [(2e5, 20), (1e6, 5), (2.9e6, 1), (1.2e7, 1)])
@@ -115,8 +120,8 @@ def test_all_over_the_world(eps, tiles):
     latitude, longitude = np.degrees(np.arcsin(random.uniform(-1, 1, 300))), random.uniform(-180, 180, 300)
     longitude[:5] = [-180.0, 180.0, 180.0, -180.0, 0.0]
     latitude[:4] = [90.0, -90.0, 0.0, 0.0]
-    tiled = assert_same(latitude, longitude, eps, 4, Limits(60, 100, smallest_gain=1.1))
-    assert len(tiled.plan.tiles) >= tiles
+    plan = assert_same(latitude, longitude, eps, 4, Limits(60, 100, smallest_gain=1.1))
+    assert len(plan.tiles) >= tiles
 
 
 def test_permuted_points_have_permuted_clusters():
@@ -139,30 +144,28 @@ def test_a_histogram_of_some_points_is_enough(step):
 
 def test_a_histogram_that_is_full_becomes_coarser():
     latitude, longitude = snake(10, 300, PLACES[1])
-    tiled = assert_same(latitude, longitude, EPS, 5, replace(TINY, cells=16))
-    assert tiled.plan.cell_degrees > 0.001
+    plan = assert_same(latitude, longitude, EPS, 5, replace(TINY, cells=16))
+    assert plan.cell_degrees > 0.001
 
 
 def test_points_on_one_place_are_a_tile():
     latitude, longitude = np.full(500, 10.0), np.full(500, 20.0)
-    tiled = assert_same(latitude, longitude, EPS, 100, Limits(10, 77))
-    assert tiled.plan.oversize == (0,)
+    plan = assert_same(latitude, longitude, EPS, 100, Limits(10, 77))
+    assert plan.oversize == (0,)
 
 
 def test_no_points():
-    label, core, tiled = clustered(np.empty(0), np.empty(0), EPS, 3, TINY)
+    label, core, tiled, _plan = clustered(np.empty(0), np.empty(0), EPS, 3, TINY)
     assert len(label) == len(core) == tiled.n_clusters == 0
 
 
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     latitude, longitude = snake(11, 300, PLACES[0])
     pieces, stages = array_pieces(latitude, longitude, None, 100), []
-    (tmp_path / "labels").mkdir()
-    arguments = (pieces, EPS, 4, TINY, Spill(tmp_path / "spill"), tmp_path / "labels", Inline())
-    first = cluster_pieces(*arguments, lambda stage, *_: stages.append(stage))
-    assert set(stages) == {"survey", "scatter", "cluster", "label"}
+    first, _ = run(pieces, EPS, 4, TINY, tmp_path, lambda stage, *_: stages.append(stage))
+    assert list(dict.fromkeys(stages)) == ["survey", "scatter", "cluster", "label"]
     for name in ("write_chunk", "read_tile"):
         monkeypatch.setattr(f"taxi_mlops.scale.stages.{name}", lambda *_: pytest.fail("done twice"))
-    second = cluster_pieces(*arguments, lambda *_: None)
+    second, _ = run(pieces, EPS, 4, TINY, tmp_path)
     np.testing.assert_array_equal(first.sizes, second.sizes)
     assert first.n_core == second.n_core
