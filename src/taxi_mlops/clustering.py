@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ByteSize, Field, field_serializer
 
 from taxi_mlops.data.request import Box, ColumnParameters, DatasetParameters, LoadRequest
 from taxi_mlops.parameters import Named, Without
-from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
+from taxi_mlops.specification import AdapterName, ClusteringParameters, Document, MemoryBytes
 
 Threads = Annotated[
     int | None,
     Field(ge=1, description="Threads of the implementation."),
     Named("threads", "N", "all CPUs"),
 ]
+
+
+Place = Literal["memory", "tiles"]
 
 
 class Cluster(Document):
@@ -27,6 +30,16 @@ class Cluster(Document):
         default="grid", description="Implementation that clusters: one that `taxi adapters` lists."
     )
     threads: Threads = None
+    on: Annotated[Place | None, Named("on", "memory|tiles", "tiles, if the points do not fit into memory")] = Field(
+        default=None, description="Where to cluster: in memory, or in tiles, whose points wait on disk."
+    )
+    memory_limit: Annotated[MemoryBytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
+        default=None, description="Memory to use, as 8GB or 50%; it decides between memory and tiles."
+    )
+
+    @field_serializer("memory_limit")
+    def _bytes(self, value: ByteSize | None) -> int | None:
+        return None if value is None else int(value)
 
 
 class ClusterParameters(DatasetParameters, total=False):
@@ -36,6 +49,8 @@ class ClusterParameters(DatasetParameters, total=False):
     min_samples: int
     adapter: str
     threads: int | None
+    on: Place | None
+    memory_limit: int | str | None
 
 
 class PredictionParameters(ColumnParameters, total=False):

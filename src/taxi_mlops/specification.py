@@ -149,7 +149,7 @@ def _check_memory_limit(value: ByteSize) -> ByteSize:
     return value
 
 
-_Bytes = Annotated[
+MemoryBytes = Annotated[
     ByteSize,
     BeforeValidator(_bytes_of_share),
     AfterValidator(_check_memory_limit),
@@ -170,7 +170,7 @@ class TrialPlan(Section):
     timeout_seconds: Annotated[float, Named("timeout", "S")] = Field(
         default=600.0, gt=0, description="Time limit of a trial in seconds, from start to end."
     )
-    memory_limit: Annotated[_Bytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
+    memory_limit: Annotated[MemoryBytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
         default=None, description="Memory limit of a trial, as 8GB or 50%."
     )
     threads: Annotated[int | None, Named("threads", "N", "all CPUs")] = Field(

@@ -16,10 +16,11 @@ from taxi_mlops.api.documents import document_for
 from taxi_mlops.api.keywords import in_keywords, plain_values, takes_keywords
 from taxi_mlops.api.libraries import require
 from taxi_mlops.api.showing import Page, text_of
+from taxi_mlops.api.tiled import TiledClusters
 from taxi_mlops.api.trips import Trips, is_address
 from taxi_mlops.api.watching import watched
 from taxi_mlops.clustering import Cluster, ClusterParameters, Prediction, PredictionParameters
-from taxi_mlops.data.load import load_each, load_table
+from taxi_mlops.data.load import load_each, load_table, open_trips
 from taxi_mlops.data.memory import table_in_memory
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import NOISE, BoolArray, LabelArray, Points
@@ -27,8 +28,11 @@ from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline import cluster as steps
 from taxi_mlops.pipeline.cluster_files import describe, labelled_points, model_of, write_clusters
 from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.place import choose_place
 from taxi_mlops.pipeline.predict import predict_labels
 from taxi_mlops.pipeline.resolve import threads_to_use
+from taxi_mlops.pipeline.tiled_files import write_tiled
+from taxi_mlops.pipeline.tiles import cluster_in_tiles
 from taxi_mlops.reports.cluster_terminal import render
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import Hotspots
@@ -37,6 +41,7 @@ from taxi_mlops.reports.map_section import hotspots_of
 from taxi_mlops.reports.notebook import clusters_html, map_page
 from taxi_mlops.results.cluster_result import ClusterFolder, ClusterResult
 from taxi_mlops.results.label_table import LabelFormat, clustering_table
+from taxi_mlops.results.new_folder import folder_of_now
 from taxi_mlops.settings import load_settings
 
 if TYPE_CHECKING:
@@ -188,8 +193,8 @@ class Clusters:
 
 
 @takes_keywords(Cluster, ClusterParameters)
-def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) -> Clusters:
-    """Cluster trips once, in this process.
+def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) -> Clusters | TiledClusters:
+    """Cluster trips once, in this process, or in tiles on disk if they do not fit into memory.
 
     Parameters
     ----------
@@ -200,6 +205,8 @@ def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) ->
     -------
     Clusters
         Labels, hotspots, and what predicts.
+    TiledClusters
+        In tiles: labels and hotspots, in a new folder of `runs`.
 
     Raises
     ------
@@ -219,8 +226,17 @@ def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) ->
     array([ 0, -1], dtype=int32)
     """
     document, load = document_for(Cluster(), trips, parameters)
+    settings = load_settings()
     with watched() as observer:
-        return Clusters(steps.cluster(document, load_settings(), observer, load))
+        if is_address(trips):
+            place = choose_place(document, open_trips(document.dataset, settings, observer.loading))
+            if place.place == "tiles":
+                folder = ClusterFolder(folder_of_now(settings.runs_dir, "cluster-"))
+                found = cluster_in_tiles(document, place, settings, observer, folder)
+                return TiledClusters(write_tiled(found, observer), folder)
+        elif document.on == "tiles":
+            raise UsageError('on = "tiles": these trips are in memory already; give the path of their file')
+        return Clusters(steps.cluster(document, settings, observer, load))
 
 
 def _each_row(trips: object, given: Mapping[str, Any]) -> Points:

@@ -1,17 +1,32 @@
-"""`taxi cluster`: cluster trips once, and write the results."""
+"""`taxi cluster`: cluster trips once, and write what is found."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_mlops.cli.options import Cache, Output, Quiet, Spec, document_of, folder_to_fill, settings_with, takes
+from taxi_mlops.cli.options import (
+    Cache,
+    Output,
+    Quiet,
+    Resume,
+    Spec,
+    document_to_run,
+    folder_to_fill,
+    settings_with,
+    takes,
+)
 from taxi_mlops.cli.printing import print_files
+from taxi_mlops.errors import UsageError
 
 if TYPE_CHECKING:
+    from taxi_mlops.clustering import Cluster
+    from taxi_mlops.pipeline.place import ChosenPlace
     from taxi_mlops.results.cluster_result import ClusterFolder, ClusterResult
+    from taxi_mlops.settings import Settings
 
 
 class Format(StrEnum):
@@ -24,6 +39,10 @@ class Format(StrEnum):
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Format of the file of labels.")]
 KeepColumns = Annotated[bool, typer.Option("--keep-columns", help="Write each trip's own columns beside its label.")]
+Spill = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="New folder where the points of tiles wait. [default: in --output]")
+]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="Print the tiles that the points would be cut into, and stop.")]
 
 
 @takes("taxi_mlops.clustering:Cluster")
@@ -31,8 +50,11 @@ def cluster(
     given: dict[str, str | None],
     spec: Spec = None,
     output: Output = None,
+    resume: Resume = None,
     kind: FormatOption = Format.PARQUET,
     keep_columns: KeepColumns = False,
+    spill: Spill = None,
+    plan: ShowPlan = False,
     cache: Cache = True,
     json: Annotated[bool, typer.Option("--json", help="Print cluster.json.")] = False,
     quiet: Quiet = False,
@@ -41,23 +63,97 @@ def cluster(
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.clustering import Cluster
     from taxi_mlops.data.load import open_trips
-    from taxi_mlops.pipeline.cluster import cluster as cluster_points
-    from taxi_mlops.pipeline.cluster_files import write_clusters
+    from taxi_mlops.pipeline.place import choose_place
     from taxi_mlops.results.cluster_result import ClusterFolder
     from taxi_mlops.results.new_folder import require_empty
 
-    document = document_of(Cluster, given, spec)
     settings = settings_with(cache)
-    folder = ClusterFolder(folder_to_fill(output, None, settings, "cluster-"))
+    folder = ClusterFolder(folder_to_fill(output, resume, settings, "cluster-"))
+    document = document_to_run(Cluster, given, spec, resume)
+    if document is None:
+        _show(_resumed(folder, settings, quiet or json), folder, None, json)
+        return
     require_empty(folder.path)
     with progress_observer(quiet=quiet or json) as observer:
-        clusters = cluster_points(document, settings, observer)
+        place = choose_place(document, open_trips(document.dataset, settings, observer.loading))
+        if place.place == "tiles" or plan:
+            if kind != Format.PARQUET or keep_columns:
+                raise UsageError(f"--format and --keep-columns are for points in memory, not in tiles ({place.reason})")
+        elif spill:
+            raise UsageError(f"--spill is for points in tiles; these are clustered in memory ({place.reason})")
+    if plan:
+        _show_plan(document, place, settings, quiet, json)
+    elif place.place == "tiles":
+        _show(_in_tiles(document, place, settings, folder, spill, quiet or json), folder, None, json)
+    else:
+        _show(_in_memory(document, place, settings, folder, kind, keep_columns, quiet or json), folder, kind, json)
+
+
+def _in_memory(
+    document: Cluster,
+    place: ChosenPlace,
+    settings: Settings,
+    folder: ClusterFolder,
+    kind: Format,
+    keep_columns: bool,
+    quiet: bool,
+) -> ClusterResult:
+    from dataclasses import replace
+
+    from taxi_mlops.cli.progress import progress_observer
+    from taxi_mlops.data.load import open_trips
+    from taxi_mlops.pipeline.cluster import cluster as cluster_points
+    from taxi_mlops.pipeline.cluster_files import write_clusters
+
+    with progress_observer(quiet) as observer:
+        clusters = replace(cluster_points(document, settings, observer), place_reason=place.reason)
         trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
-        result = write_clusters(clusters, folder, observer, kind.value, trips)
-    _show(result, folder, kind, json)
+        return write_clusters(clusters, folder, observer, kind.value, trips)
 
 
-def _show(result: ClusterResult, folder: ClusterFolder, kind: Format, json: bool) -> None:
+def _in_tiles(
+    document: Cluster,
+    place: ChosenPlace,
+    settings: Settings,
+    folder: ClusterFolder,
+    spill: Path | None,
+    quiet: bool,
+) -> ClusterResult:
+    from taxi_mlops.cli.progress import progress_observer
+    from taxi_mlops.pipeline.tiled_files import write_tiled
+    from taxi_mlops.pipeline.tiles import cluster_in_tiles
+
+    with progress_observer(quiet) as observer:
+        return write_tiled(cluster_in_tiles(document, place, settings, observer, folder, spill), observer)
+
+
+def _resumed(folder: ClusterFolder, settings: Settings, quiet: bool) -> ClusterResult:
+    from taxi_mlops.cli.progress import progress_observer
+    from taxi_mlops.pipeline.tiled_files import write_tiled
+    from taxi_mlops.pipeline.tiles import resume_tiles
+
+    with progress_observer(quiet) as observer:
+        return write_tiled(resume_tiles(folder, settings, observer), observer)
+
+
+def _show_plan(document: Cluster, place: ChosenPlace, settings: Settings, quiet: bool, json: bool) -> None:
+    from rich.console import Console
+
+    from taxi_mlops.cli.progress import progress_observer
+    from taxi_mlops.pipeline.tiles import plan_tiles
+    from taxi_mlops.reports.plan_terminal import render
+    from taxi_mlops.results.documents import to_json
+
+    with progress_observer(quiet or json) as observer:
+        plan = plan_tiles(document, place, settings, observer)
+    if json:
+        typer.echo(to_json(plan), nl=False)
+    else:
+        Console(highlight=False).print(render(plan))
+
+
+def _show(result: ClusterResult, folder: ClusterFolder, kind: Format | None, json: bool) -> None:
+    """Print the result. kind: of the file of labels; None if they are a folder of parts."""
     from rich.console import Console
 
     from taxi_mlops.reports.cluster_terminal import render
@@ -67,11 +163,13 @@ def _show(result: ClusterResult, folder: ClusterFolder, kind: Format, json: bool
         typer.echo(to_json(result), nl=False)
         return
     Console(highlight=False).print(render(result))
-    files = (
+    labels = folder.parts if kind is None else folder.labels(kind.value)
+    files = [
         (folder.page, "the map: open it in a browser"),
         (folder.hotspots, "the clusters, for QGIS or geojson.io"),
-        (folder.labels(kind.value), "the label of every point"),
+        (labels, "the label of every point"),
         (folder.model, "labels new points: taxi predict MODEL DATA"),
+        (folder.plan, "the tiles"),
         (folder.result, "all values"),
-    )
-    print_files(folder.path, files)
+    ]
+    print_files(folder.path, [(path, what) for path, what in files if path.exists()])

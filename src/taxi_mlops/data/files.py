@@ -102,3 +102,9 @@ def explained(file: TripFile | str) -> Iterator[None]:
         raise DataError(f"{file}: is a folder; name its files, for example {file}/*.parquet") from error
     except (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: truncated or corrupt ({shortened(error, 200)}); fetch or export it again") from error
+
+
+def size_of(file: TripFile) -> int:
+    """Return how many bytes a file has. Raises DataError if it cannot be looked at."""
+    with explained(file):
+        return file.size if isinstance(file, StoredObject) else file.stat().st_size

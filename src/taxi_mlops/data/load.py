@@ -50,7 +50,8 @@ class OpenedTrips:
     rows. columns_read: those that the points are read from. rows: reads them again with all columns, each once; those
     of CSV files are text, as written. crs: the system of coordinates that `read` converts from; None if they are in
     degrees.
-    pieces: cuts them into pieces of about so many rows, to be read separately; None for zones. options: of cleaning.
+    pieces: cuts them into pieces of about so many rows, to be read separately; None for zones.
+    approximate_rows: how many there are, without reading them; compressed files may hold more. options: of cleaning.
     examine: checks the points for plausibility: notes or raises what is doubtful.
     """
 
@@ -66,6 +67,7 @@ class OpenedTrips:
     refusal: str | None = None
     crs: str | None = None
     pieces: Callable[[int], tuple[TripPiece, ...]] | None = None
+    approximate_rows: Callable[[], int] = lambda: 0
     options: CleaningOptions = field(default_factory=CleaningOptions)
     examine: Callable[[CleanedCoordinates], CleanedCoordinates] = lambda cleaned: cleaned
 
@@ -249,6 +251,7 @@ def _opened(
         refusal,
         loader.crs,
         None if isinstance(loader.place, Zone) else partial(pieces_of_tables, loader),
+        loader.approximate_rows,
         options,
         examine,
     )
@@ -282,6 +285,7 @@ def _open_city(
         count_rows=lambda: address.rows,
         rows=lambda: map(to_arrow, city.batches(address.rows)),
         pieces=partial(pieces_of_city, address, request.points),
+        approximate_rows=lambda: address.rows,
         options=options,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from taxi_mlops.data.columns import numbers, polyline_ends, without_missing
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.crs import is_projected, system, title, to_degrees
-from taxi_mlops.data.files import TripFile
+from taxi_mlops.data.files import TripFile, size_of
 from taxi_mlops.data.plausibility import Middle, advice_on_range, longitude_is_first
 from taxi_mlops.data.point_columns import form_of, points_of
 from taxi_mlops.data.progress import Progress
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST = 0.9
+_BYTES_OF_A_ROW = 40
+"""Of a file that does not say how many rows it has; few trips take less."""
 _DEGREES = re.compile(r"-?\d{1,3}\.\d{3,}")
 
 
@@ -94,6 +96,12 @@ class DataLoader:
             if table.rows is not None
             else sum(batch.num_rows for batch in record_batches(table, self.place.columns, as_text=True))
             for table in self.tables
+        )
+
+    def approximate_rows(self) -> int:
+        """Return about how many rows there are, without reading them. Compressed files may hold more."""
+        return sum(
+            table.rows if table.rows is not None else size_of(table.stored) // _BYTES_OF_A_ROW for table in self.tables
         )
 
     def rows(self) -> Iterator[pa.RecordBatch]:

@@ -85,6 +85,10 @@ class TripPiece:
     settled: bool = False
     region: BoundingBox | None = None
 
+    def settle(self, region: BoundingBox | None) -> TripPiece:
+        """Return the piece for the second reading."""
+        return replace(self, settled=True, region=region)
+
     def points(self, remarks: list[Any]) -> Iterator[Rows]:
         """Yield the points in batches; append TripRemarks after the first reading."""
         next_row, sample, validators = 0, RegionSample(), []
@@ -188,7 +192,7 @@ def settle(
         inside = region.contains(latitude, longitude)
         latitude, longitude = latitude[inside], longitude[inside]
     notes = examine(CleanedCoordinates(latitude, longitude, len(latitude), {}, region)).notes
-    return tuple(replace(piece, settled=True, region=region) for piece in pieces), region, notes
+    return tuple(piece.settle(region) for piece in pieces), region, notes
 
 
 def _conclude(pieces: Sequence[TripPiece], remarks: Sequence[TripRemarks]) -> None:

@@ -27,7 +27,7 @@ from taxi_mlops.trials.clusterings import InvalidClusteringError, checked_cluste
 class Clusters:
     """The result of clustering all points once. `clustering` is in canonical form.
 
-    seconds: wall-clock time of each stage so far, by name.
+    seconds: wall-clock time of each stage so far, by name. place_reason: why in memory.
     """
 
     points: Points
@@ -38,6 +38,7 @@ class Clusters:
     eps_choice: EpsChoice | None
     created_at: datetime
     seconds: Mapping[str, float]
+    place_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import Hotspots
 from taxi_mlops.reports.labels import LabelledPoints
 from taxi_mlops.reports.map_section import LARGEST, OUTLINE, hotspots_of, make_section
-from taxi_mlops.results.cluster_result import AdapterUsed, ClusterFolder, ClusterResult, LargestCluster
-from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
+from taxi_mlops.results.cluster_result import AdapterUsed, ClusteredPoints, ClusterFolder, ClusterResult, LargestCluster
+from taxi_mlops.results.comparison import ClusteringParametersUsed
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.results.label_table import LabelFormat, clustering_table, in_batches, with_trips, write_table
 from taxi_mlops.results.new_folder import filled_folder
@@ -96,18 +96,21 @@ def describe(clusters: Clusters, hotspots: Hotspots, labels: str, watch: Stopwat
     n_noise = int(np.count_nonzero(clustering.labels == NOISE))
     return ClusterResult(
         created_at=clusters.created_at,
-        dataset=Dataset.of(points.provenance, points.fingerprint, len(points), weighted=points.weight is not None),
+        dataset=ClusteredPoints.of(
+            points.provenance, points.fingerprint, len(points), weighted=points.weight is not None
+        ),
         parameters=ClusteringParametersUsed(
             eps_metres=clusters.parameters.eps_metres, min_samples=clusters.parameters.min_samples
         ),
         adapter=AdapterUsed(name=adapter.name, version=adapter.version, exact=adapter.exact, note=adapter.note),
         threads=clusters.threads,
+        place_reason=clusters.place_reason,
         eps_choice=clusters.eps_choice,
         n_clusters=hotspots.n_clusters,
         n_noise=n_noise,
         noise_ratio=n_noise / len(points),
         n_core=None if clustering.core_mask is None else int(np.count_nonzero(clustering.core_mask)),
-        largest=_largest(hotspots),
+        largest=largest_of(hotspots),
         seconds=watch.seconds,
         labels=labels,
         model=None if clustering.core_mask is None else ClusterFolder.MODEL,
@@ -128,7 +131,8 @@ def _write_labels(
         save_model(model, folder.model)
 
 
-def _largest(hotspots: Hotspots) -> tuple[LargestCluster, ...]:
+def largest_of(hotspots: Hotspots) -> tuple[LargestCluster, ...]:
+    """Return the largest clusters as the document has them."""
     density = hotspots.density
     return tuple(
         LargestCluster(

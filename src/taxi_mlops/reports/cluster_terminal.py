@@ -10,7 +10,7 @@ from taxi_mlops.data.load import NOT_SAMPLED
 from taxi_mlops.reports.map import area_text, density_text, place_text
 from taxi_mlops.reports.units import seconds
 from taxi_mlops.results.cluster_result import ClusterResult, PredictionResult
-from taxi_mlops.results.comparison import Dataset
+from taxi_mlops.results.comparison import PointsUsed
 
 SHOWN = 5
 
@@ -40,14 +40,16 @@ def render_prediction(result: PredictionResult) -> RenderableType:
 def heading(result: ClusterResult) -> list[str]:
     """Which points, read from where, and which parameters: a line each."""
     parameters = result.parameters
+    where = f"{_counted(result.tiles.tiles, 'tile')}" if result.tiles else "memory"
     return [
         *_dataset(result.dataset),
+        *([f"in {where}: {result.place_reason}"] if result.place_reason else []),
         f"eps {parameters.eps_metres:g} m · min_samples {parameters.min_samples} · {result.adapter.name}, "
         f"{_counted(result.threads, 'thread')}, {seconds(result.seconds['fit'])}",
     ]
 
 
-def _dataset(dataset: Dataset) -> list[str]:
+def _dataset(dataset: PointsUsed) -> list[str]:
     """Return which points, from which columns, and how many rows cleaning dropped."""
     lines = [f"{dataset.points:,} {'weighted ' if dataset.weighted else ''}points of {dataset.uri}"]
     if dataset.columns:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
-from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
+from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset, PointsUsed
 from taxi_mlops.results.documents import ResultDocument
 from taxi_mlops.results.label_table import LabelFormat
 from taxi_mlops.trials.machine import Machine
@@ -64,15 +64,33 @@ class LargestCluster(ResultDocument):
     density_per_km2: float | None = Field(description="Points over that area; null if it has none.")
 
 
+class ClusteredPoints(PointsUsed):
+    """The points, with what identifies them if they were in memory together."""
+
+    fingerprint: str | None = Field(description="SHA-256 over the cleaned points; null if they were in tiles.")
+
+
+class TilesUsed(ResultDocument):
+    """How points were cut into tiles. The tiles themselves are in plan.json."""
+
+    tiles: int = Field(ge=1, description="Number of tiles.")
+    workers: int = Field(ge=1, description="Tiles clustered at a time.")
+    points_in_halos: int = Field(ge=0, description="Points that were seen by further tiles than their own, each time.")
+    spill_bytes: int = Field(ge=0, description="Size of the files between the stages, which are removed at the end.")
+
+
 class ClusterResult(ResultDocument):
     """The results of one clustering, without the labels themselves."""
 
     schema_version: Literal[1] = 1
     created_at: AwareDatetime
-    dataset: Dataset
+    dataset: ClusteredPoints
     parameters: ClusteringParametersUsed
     adapter: AdapterUsed
     threads: int
+    place: str = Field(default="memory", description="Where the points were clustered: memory, or tiles.")
+    place_reason: str = Field(default="", description="Why there.")
+    tiles: TilesUsed | None = Field(default=None, description="The tiles; null in memory.")
     eps_choice: EpsChoice | None = Field(default=None, description="How eps was chosen; null if it was given.")
     n_clusters: int
     n_noise: int
@@ -80,8 +98,8 @@ class ClusterResult(ResultDocument):
     n_core: int | None = Field(description="Core points; null if the implementation does not report them.")
     largest: tuple[LargestCluster, ...] = Field(description="The largest clusters, ten at most, the largest first.")
     seconds: dict[str, float] = Field(description="Wall-clock seconds of each stage.")
-    labels: str = Field(description="Name of the file of labels.")
-    model: str | None = Field(description="Name of the model for predictions; null if core points are not reported.")
+    labels: str = Field(description="Name of the file of labels, or of the folder with its parts.")
+    model: str | None = Field(description="Name of the model for predictions; null if there is none (see warnings).")
     warnings: tuple[str, ...]
     machine: Machine
 
@@ -96,6 +114,21 @@ class ClusterFolder:
 
     def labels(self, kind: LabelFormat) -> Path:
         return self.path / f"labels.{kind}"
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the labels' parts, where points were clustered in tiles."""
+        return self.path / "labels"
+
+    @property
+    def plan(self) -> Path:
+        """The tiles."""
+        return self.path / "plan.json"
+
+    @property
+    def work(self) -> Path:
+        """The working folder of a clustering in tiles, until it is complete."""
+        return self.path / "work"
 
     @property
     def model(self) -> Path:

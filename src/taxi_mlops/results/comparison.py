@@ -22,14 +22,15 @@ from taxi_mlops.evaluation.workloads import AcrossWorkloads
 from taxi_mlops.results.documents import ResultDocument, read_document
 from taxi_mlops.trials.machine import Machine
 
+_OF_PROVENANCE = ("uri", "schema", "data_version", "rows_read", "rows_used", "notes", "from_cache", "columns", "crs")
 
-class Dataset(ResultDocument):
+
+class PointsUsed(ResultDocument):
     """The points, and the counts of cleaning."""
 
     uri: str = Field(description="File, URL or name of the trips.")
     schema_: str = Field(alias="schema", serialization_alias="schema", description="Trip schema that was recognised.")
     data_version: str = Field(description="Identity of the source as it was read.")
-    fingerprint: str = Field(description="SHA-256 over the cleaned points.")
     rows_read: int = Field(ge=0, description="Rows of the source.")
     rows_used: int = Field(ge=0, description="Rows that cleaning kept.")
     points: int = Field(ge=0, description="Points clustered; fewer than rows_used after sampling or by zone.")
@@ -43,23 +44,17 @@ class Dataset(ResultDocument):
     )
 
     @classmethod
-    def of(cls, provenance: Provenance, fingerprint: str, points: int, *, weighted: bool) -> Self:
+    def of(cls, provenance: Provenance, fingerprint: str | None, points: int, *, weighted: bool) -> Self:
         """Describe a number of points."""
-        return cls(
-            uri=provenance.uri,
-            schema=provenance.schema,
-            data_version=provenance.data_version,
-            fingerprint=fingerprint,
-            rows_read=provenance.rows_read,
-            rows_used=provenance.rows_used,
-            points=points,
-            weighted=weighted,
-            dropped=dict(provenance.dropped),
-            notes=provenance.notes,
-            from_cache=provenance.from_cache,
-            columns=provenance.columns,
-            crs=provenance.crs,
-        )
+        values = {name: getattr(provenance, name) for name in _OF_PROVENANCE}
+        counts = {"points": points, "weighted": weighted, "dropped": dict(provenance.dropped)}
+        return cls.model_validate({**values, **counts, "fingerprint": fingerprint})
+
+
+class Dataset(PointsUsed):
+    """The points, with what identifies them."""
+
+    fingerprint: str = Field(description="SHA-256 over the cleaned points.")
 
 
 class ClusteringParametersUsed(ResultDocument):

@@ -120,7 +120,7 @@ def make_plan(
 
     An extent that is not finite is that of no points. O(m log t) for m cells and t tiles.
     """
-    cells = _Cells(_boxes_of_cells(sketch), sketch.count, 2.0 * degrees_of_distance(eps_metres))
+    cells = _Cells(sketch.boxes(), sketch.count, 2.0 * degrees_of_distance(eps_metres))
     everything = np.arange(len(sketch.count))
     root = cells.node(extent if np.isfinite(extent).all() else np.zeros(4), everything, everything)
     cuts: list[dict[str, object]] = []
@@ -146,11 +146,6 @@ def make_plan(
         cuts=tuple(Cut.model_validate(cut) for cut in cuts),
         tiles=tuple(tiles),
     )
-
-
-def _boxes_of_cells(sketch: Sketch) -> FloatArray:
-    south, west = sketch.row * sketch.degrees - 90.0, sketch.column * sketch.degrees - 180.0
-    return np.column_stack((south, west, south + sketch.degrees, west + sketch.degrees))
 
 
 def _tile(node: _Node) -> PlannedTile:

@@ -123,7 +123,10 @@ class Tiled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tiling:
-    """All that the stages after the survey share. rows: of each piece, int64 (p,)."""
+    """All that the stages after the survey share.
+
+    rows: of each piece, int64 (p,). by_point: number clusters by their first points, not by their first core points.
+    """
 
     plan: Plan
     pieces: Sequence[Piece]
@@ -133,6 +136,7 @@ class Tiling:
     spill: Spill
     executor: Executor
     progress: Progress
+    by_point: bool = False
 
     def run(self, folder: Path) -> Tiled:
         """Do it all, but for what is done already; the labels go to a folder as Parquet files."""
@@ -206,7 +210,7 @@ class Tiling:
     def join(self) -> tuple[list[Joined], int]:
         """Join the clusters of all tiles, and number them."""
         seams = (load_seam(self.spill, tile) for tile in range(len(self.plan.tiles)))
-        return join(seams, lambda tile: load_codes(self.spill, tile))
+        return join(seams, lambda tile: load_codes(self.spill, tile), by_point=self.by_point)
 
     def label(self, counts: IntArray, joined: Sequence[Joined], folder: Path) -> list[Path]:
         """Write the labels in the order of rows, a Parquet file a chunk; return the files."""

@@ -37,6 +37,11 @@ class Sketch:
         """The side of a cell."""
         return 180.0 * 0.5**self.level
 
+    def boxes(self) -> FloatArray:
+        """The cells as boxes (south, west, north, east), float64 (m, 4)."""
+        south, west = self.row * self.degrees - 90.0, self.column * self.degrees - 180.0
+        return np.column_stack((south, west, south + self.degrees, west + self.degrees))
+
 
 def level_for(degrees: float) -> int:
     """Return the level whose cells are at most so large, and more than half of it; the finest where none is."""

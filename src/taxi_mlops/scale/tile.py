@@ -135,12 +135,16 @@ def find_inside(latitude: FloatArray, longitude: FloatArray, wanted: BoolArray, 
 
 
 @njit(cache=True, nogil=True)
-def lower_first(codes: CodeArray, position: NDArray[np.uint32], row: int, first: IntArray) -> None:
-    """Lower the first row of each cluster to the lowest of its own core points here.
+def lower_first(
+    codes: CodeArray, position: NDArray[np.uint32], row: int, first_core: IntArray, first_point: IntArray
+) -> None:
+    """Lower the first row of each cluster, (k,), to the lowest of its own core points, and of all its own points, here.
 
-    position: uint32 (m,), of the points from `row` on. first: int64 (k,).
+    position: uint32 (m,), of the points from `row` on.
     """
     for i in range(codes.shape[0]):
-        if codes[i] & 1:
-            label = (codes[i] >> 1) - 1
-            first[label] = min(first[label], row + position[i])
+        if codes[i] > 0:
+            label, here = (codes[i] >> 1) - 1, row + position[i]
+            first_point[label] = min(first_point[label], here)
+            if codes[i] & 1:
+                first_core[label] = min(first_core[label], here)

@@ -92,9 +92,12 @@ def write_answer(task: TileInput, points: TilePoints, answer: TileAnswer) -> Til
     size = np.bincount(answer.codes >> 1, minlength=answer.n_clusters + 1)
     counts = TileCounts(int(size[0]), int(np.count_nonzero(answer.codes & 1)), len(points.owner), size[1:])
     sampled = slice(0, points.owned, task.sample_step)
+    rows = _rows(task, answer)
     save_arrays(
         task.spill.tile(task.tile),
-        first=_first_rows(task, answer),
+        first_core=rows.first_core,
+        first_point=rows.first_point,
+        rival_row=rows.of_rivals,
         owner=answer.seam_owner,
         point=answer.seam_index,
         label=answer.seam_label,
@@ -109,17 +112,35 @@ def write_answer(task: TileInput, points: TilePoints, answer: TileAnswer) -> Til
     return counts
 
 
-def _first_rows(task: TileInput, answer: TileAnswer) -> IntArray:
-    """Return the row of the first own core point of each cluster, int64 (k,), or `NEVER`."""
-    first = np.full(answer.n_clusters, NEVER)
+class _Rows(NamedTuple):
+    """Rows of a tile's own points: the first core point, and the first point that has no rivals, of each cluster.
+
+    int64 (k,); `NEVER` if there is none. of_rivals: of the border points with rivals, int64 (u,), in their order.
+    """
+
+    first_core: IntArray
+    first_point: IntArray
+    of_rivals: IntArray
+
+
+def _rows(task: TileInput, answer: TileAnswer) -> _Rows:
+    rivals = np.unique(answer.rival_point)
+    codes = answer.codes
+    if len(rivals):
+        codes = codes.copy()
+        codes[rivals] = 0
+    rows = _Rows(np.full(answer.n_clusters, NEVER), np.full(answer.n_clusters, NEVER), np.empty_like(rivals))
     begin = 0
-    for number, row in enumerate(task.first_row):
+    for number, row in enumerate(task.first_row.tolist()):
         with open_chunk(task.spill.chunk(number), ("position",)) as chunk:
             for key in chunk.keys_of(task.tile):
                 position = chunk.points(key)["position"]
-                lower_first(answer.codes[begin : begin + len(position)], position, int(row), first)
-                begin += len(position)
-    return first
+                end = begin + len(position)
+                lower_first(codes[begin:end], position, row, rows.first_core, rows.first_point)
+                here = slice(*np.searchsorted(rivals, (begin, end)))
+                rows.of_rivals[here] = row + position[rivals[here] - begin]
+                begin = end
+    return rows
 
 
 def load_seam(spill: Spill, tile: int) -> Seam:

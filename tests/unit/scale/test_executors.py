@@ -37,9 +37,7 @@ def test_a_worker_that_dies_is_replaced(processes, tmp_path):
 
 
 def test_a_task_that_always_kills_its_worker_is_named(processes):
-    with pytest.raises(
-        WorkerDiedError, match=r"_exit\(9\): the process that worked on it died twice"
-    ):
+    with pytest.raises(WorkerDiedError, match=r"_exit\(9\): the process that worked on it died twice"):
         list(processes.run(run, [HARMLESS, DEADLY, HARMLESS]))
     assert dict(processes.run(math.sqrt, [4.0])) == {0: 2.0}
 

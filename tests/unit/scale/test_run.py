@@ -18,6 +18,7 @@ from taxi_mlops.scale.plan import Plan, make_plan
 from taxi_mlops.scale.run import Limits, Tiled, Tiling, survey_pieces
 from taxi_mlops.scale.spill import Spill
 from taxi_mlops.testing.cases import around
+from taxi_mlops.trials.clusterings import canonical_labels
 
 EPS = 50.0
 PLACES = [(-33.45, -70.66), (-17.0, 180.0), (0.0, 0.0), (69.999, 20.0), (-70.0, -180.0), (90.0, 0.0), (-89.9995, 77.0)]
@@ -25,18 +26,26 @@ TINY = Limits(points_of_a_tile=12, chunk_rows=150, smallest_gain=1.1)
 """Tiles are cut down to single cells, which are smaller than their halos."""
 
 
-def run(pieces, eps, min_samples, limits, folder, progress=lambda *_: None) -> tuple[Tiled, Plan]:
+def run(pieces, eps, min_samples, limits, folder, progress=lambda *_: None, by_point=False) -> tuple[Tiled, Plan]:
     survey = survey_pieces(pieces, eps, limits, Inline(), progress)
     plan = make_plan(survey.sketch, survey.box, eps, limits.points_of_a_tile, limits.smallest_gain)
     (folder / "labels").mkdir(exist_ok=True)
-    tiling = Tiling(plan, pieces, survey.rows, min_samples, limits, Spill(folder / "spill"), Inline(), progress)
+    spill = Spill(folder / "spill")
+    tiling = Tiling(plan, pieces, survey.rows, min_samples, limits, spill, Inline(), progress, by_point)
     return tiling.run(folder / "labels"), plan
 
 
-def clustered(latitude, longitude, eps, min_samples, limits, weight=None, piece_rows=100):
+def clustered(latitude, longitude, eps, min_samples, limits, weight=None, piece_rows=100, by_point=False):
     """What the parts hold: labels, core flags, and what was counted."""
     with tempfile.TemporaryDirectory() as name:
-        tiled, plan = run(array_pieces(latitude, longitude, weight, piece_rows), eps, min_samples, limits, Path(name))
+        tiled, plan = run(
+            array_pieces(latitude, longitude, weight, piece_rows),
+            eps,
+            min_samples,
+            limits,
+            Path(name),
+            by_point=by_point,
+        )
         parts = [pq.read_table(part) for part in tiled.parts]
     types = {"row": np.int64, "label": np.int32, "core": np.bool_}
     row, label, core = (
@@ -46,9 +55,12 @@ def clustered(latitude, longitude, eps, min_samples, limits, weight=None, piece_
     return label, core, tiled, plan
 
 
-def assert_same(latitude, longitude, eps, min_samples, limits, weight=None, piece_rows=100):
-    label, core, tiled, plan = clustered(latitude, longitude, eps, min_samples, limits, weight, piece_rows)
+def assert_same(latitude, longitude, eps, min_samples, limits, weight=None, piece_rows=100, by_point=False):
+    arguments = latitude, longitude, eps, min_samples, limits, weight, piece_rows, by_point
+    label, core, tiled, plan = clustered(*arguments)
     expected, expected_core = dbscan(latitude, longitude, eps, min_samples, weight)
+    if by_point:
+        expected = canonical_labels(expected)
     np.testing.assert_array_equal(core, expected_core)
     np.testing.assert_array_equal(label, expected)
     assert (tiled.points, tiled.n_noise, tiled.n_core) == (len(label), (label == -1).sum(), core.sum())
@@ -79,14 +91,15 @@ def snake(seed, n, place, step=0.5):
     piece_rows=st.sampled_from([23, 100]),
     smallest_gain=st.sampled_from([0.9, 1.1]),
     weighted=st.booleans(),
+    by_point=st.booleans(),
 )
 def test_random_walks(
-    seed, n, place, step, min_samples, points_of_a_tile, chunk_rows, piece_rows, smallest_gain, weighted
+    seed, n, place, step, min_samples, points_of_a_tile, chunk_rows, piece_rows, smallest_gain, weighted, by_point
 ):
     latitude, longitude = snake(seed, n, place, step)
     weight = np.random.default_rng(seed).integers(0, 4, n) / 2.0 if weighted else None
     limits = Limits(points_of_a_tile, chunk_rows, smallest_gain=smallest_gain)
-    assert_same(latitude, longitude, EPS, min_samples, limits, weight, piece_rows)
+    assert_same(latitude, longitude, EPS, min_samples, limits, weight, piece_rows, by_point)
 
 
 @settings(max_examples=30, deadline=None)
