@@ -200,7 +200,7 @@ def test_python_has_every_parameter_as_a_keyword_argument_of_its_type(keywords, 
     types = get_type_hints(keywords)
     parameters = parameters_of(document, without=given_otherwise)
     assert set(types) == set(parameters)
-    values = {**VALUES, **IN_COMPARE, "adapter": ("sklearn", "sklearn", "../x")}
+    values = {**VALUES, **IN_COMPARE, "adapter": ("sklearn", "sklearn", "../x"), "on": ("tiles", "tiles", "nowhere")}
     for name, parameter in parameters.items():
         text, value, _ = values[name]
         for one in (value, parameter.default):
