@@ -22,7 +22,7 @@ help: ## Show this list
 
 demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
 	@$(SYNC) --no-default-groups --extra algorithms
-	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-njobs,sklearn-parallel,dbscan
+	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-parallel,dbscan,hdbscan
 
 test: environment ## Run every test
 	$(PYTEST)
