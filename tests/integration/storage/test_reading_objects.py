@@ -180,7 +180,7 @@ def test_a_truncated_object_is_an_error(bucket, parquet, csv):
     half = bucket.put("half.parquet", parquet.read_bytes()[: parquet.stat().st_size // 2])
     assert "truncated or corrupt" in refused(bucket, half)
     assert "the file is empty" in refused(bucket, bucket.put("empty.csv", b""))
-    assert "broken lines" in refused(bucket, bucket.put("half.csv", csv.read_bytes()[:-30]))
+    assert "broken line" in refused(bucket, bucket.put("half.csv", csv.read_bytes()[:-30]))
 
 
 def test_a_connection_that_breaks_is_taken_up_again(bucket, csv, start_proxy):
