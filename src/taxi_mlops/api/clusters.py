@@ -17,11 +17,10 @@ from taxi_mlops.api.keywords import in_keywords, plain_values, takes_keywords
 from taxi_mlops.api.libraries import require
 from taxi_mlops.api.showing import Page, text_of
 from taxi_mlops.api.tiled import TiledClusters
-from taxi_mlops.api.trips import Trips, is_address
+from taxi_mlops.api.trips import Trips, is_address, points_in_memory
 from taxi_mlops.api.watching import watched
 from taxi_mlops.clustering import Cluster, ClusterParameters, Prediction, PredictionParameters
-from taxi_mlops.data.load import load_each, load_table, open_trips
-from taxi_mlops.data.memory import table_in_memory
+from taxi_mlops.data.load import load_each, open_trips
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import NOISE, BoolArray, LabelArray, Points
 from taxi_mlops.errors import UsageError
@@ -247,6 +246,4 @@ def _each_row(trips: object, given: Mapping[str, Any]) -> Points:
         request = LoadRequest().with_parameters(plain_values({"data": trips, **given}))
         with watched() as observer:
             return load_each(request, load_settings(), observer.loading)
-    request = LoadRequest().with_parameters(plain_values(given))
-    named = bool(request.latitude_column or request.longitude_column)
-    return load_table(table_in_memory(trips, columns_named=named), request, find_region=False)
+    return points_in_memory(trips, given, find_region=False)

@@ -121,9 +121,14 @@ def trips_of(source: object, dataset: Mapping[str, Any]) -> Trips:
         if request.source is None or request.source.startswith(f"{SCHEME}:"):
             request = request.model_copy(update={"source": points.provenance.uri})  # which holds the seed
         return Trips.of(points, request)
+    return Trips.of(points_in_memory(source, dataset))
+
+
+def points_in_memory(source: object, dataset: Mapping[str, Any], *, find_region: bool = True) -> Points:
+    """Clean the points of an object in memory. dataset: parameters of `LoadRequest`. find_region: see `load_table`."""
     request = LoadRequest().with_parameters(plain_values(dataset))
     named = bool(request.latitude_column or request.longitude_column)
-    return Trips.of(load_table(table_in_memory(source, columns_named=named), request))
+    return load_table(table_in_memory(source, columns_named=named), request, find_region=find_region)
 
 
 def is_address(source: object) -> bool:

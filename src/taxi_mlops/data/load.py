@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,7 +41,7 @@ _NO_POINTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedTrips:
     """Trips whose schema is known, before their rows are read.
 
@@ -66,9 +66,9 @@ class OpenedTrips:
     rows: Callable[[], Iterator[pa.RecordBatch]]
     refusal: str | None = None
     crs: str | None = None
-    pieces: Callable[[int], tuple[TripPiece, ...]] | None = None
-    approximate_rows: Callable[[], int] = lambda: 0
-    options: CleaningOptions = field(default_factory=CleaningOptions)
+    pieces: Callable[[int], tuple[TripPiece, ...]] | None
+    approximate_rows: Callable[[], int]
+    options: CleaningOptions
     examine: Callable[[CleanedCoordinates], CleanedCoordinates] = lambda cleaned: cleaned
 
 
@@ -239,21 +239,21 @@ def _opened(
         return count_by_zone(loader.zone_numbers(), read_zones(zones), options.region)
 
     return OpenedTrips(
-        uri,
-        loader.schema,
-        loader.tables[0].columns,
-        loader.place.columns,
-        _IN_MEMORY,
-        lambda: _IN_MEMORY,
-        read,
-        loader.count_rows,
-        loader.rows,
-        refusal,
-        loader.crs,
-        None if isinstance(loader.place, Zone) else partial(pieces_of_tables, loader),
-        loader.approximate_rows,
-        options,
-        examine,
+        uri=uri,
+        schema=loader.schema,
+        columns=loader.tables[0].columns,
+        columns_read=loader.place.columns,
+        data_version=_IN_MEMORY,
+        identity=lambda: _IN_MEMORY,
+        read=read,
+        count_rows=loader.count_rows,
+        rows=loader.rows,
+        refusal=refusal,
+        crs=loader.crs,
+        pieces=None if isinstance(loader.place, Zone) else partial(pieces_of_tables, loader),
+        approximate_rows=loader.approximate_rows,
+        options=options,
+        examine=examine,
     )
 
 
@@ -275,11 +275,11 @@ def _open_city(
     uri = str(address)
     columns = tuple(sorted(SYNTHETIC.required))
     return OpenedTrips(
-        uri,
-        SYNTHETIC,
-        columns,
-        SYNTHETIC.place(request.points).columns,
-        CITY_VERSION,
+        uri=uri,
+        schema=SYNTHETIC,
+        columns=columns,
+        columns_read=SYNTHETIC.place(request.points).columns,
+        data_version=CITY_VERSION,
         identity=lambda: f"{uri} {CITY_VERSION}",
         read=lambda: _cleaned(coordinates(), options),
         count_rows=lambda: address.rows,

@@ -16,7 +16,7 @@ from taxi_mlops.reports.cluster_page import render
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import Hotspots
 from taxi_mlops.reports.labels import LabelledPoints
-from taxi_mlops.reports.map_section import LARGEST, OUTLINE, hotspots_of, make_section
+from taxi_mlops.reports.map_section import LARGEST, about_hotspots, hotspots_of, make_section
 from taxi_mlops.results.cluster_result import AdapterUsed, ClusteredPoints, ClusterFolder, ClusterResult, LargestCluster
 from taxi_mlops.results.comparison import ClusteringParametersUsed
 from taxi_mlops.results.documents import to_json
@@ -26,6 +26,8 @@ from taxi_mlops.trials.machine import describe_machine
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+ALL_NOISE = "all points are noise: a larger --eps or a smaller --min-samples finds clusters"
 
 
 def write_clusters(
@@ -52,12 +54,9 @@ def write_clusters(
         points = labelled_points(clusters)
         with watch.stage("hotspots"):
             hotspots = hotspots_of(points, clusters.parameters.eps_metres)
-            about = {
-                "source": clusters.points.provenance.uri,
-                "eps_metres": clusters.parameters.eps_metres,
-                "min_samples": clusters.parameters.min_samples,
-                "outline": OUTLINE,
-            }
+            about = about_hotspots(
+                clusters.points.provenance.uri, clusters.parameters.eps_metres, clusters.parameters.min_samples
+            )
             write_atomically(hidden.hotspots, to_geojson(hotspots, clusters.adapter.name, about))
         with watch.stage("map"):
             section = make_section(points, hotspots)
@@ -102,7 +101,7 @@ def describe(clusters: Clusters, hotspots: Hotspots, labels: str, watch: Stopwat
         parameters=ClusteringParametersUsed(
             eps_metres=clusters.parameters.eps_metres, min_samples=clusters.parameters.min_samples
         ),
-        adapter=AdapterUsed(name=adapter.name, version=adapter.version, exact=adapter.exact, note=adapter.note),
+        adapter=AdapterUsed.of(adapter),
         threads=clusters.threads,
         place_reason=clusters.place_reason,
         eps_choice=clusters.eps_choice,
@@ -156,4 +155,4 @@ def _warnings(clusters: Clusters, hotspots: Hotspots) -> Iterable[str]:
     if clusters.clustering.core_mask is None:
         yield f"{clusters.adapter.name} does not report core points, so there is no model that predicts"
     if not len(hotspots):
-        yield "all points are noise: a larger --eps or a smaller --min-samples finds clusters"
+        yield ALL_NOISE

@@ -30,7 +30,7 @@ class ChosenPlace:
 
 def choose_place(document: Cluster, trips: OpenedTrips) -> ChosenPlace:
     """Return where to cluster. Raises UsageError if tiles are asked for what they cannot do."""
-    limit = memory_limit(document)
+    limit = _memory_limit(document)
     obstacle = _obstacle(document, trips)
     if document.on == "tiles" and obstacle:
         raise UsageError(f"{obstacle}; leave out --on tiles")
@@ -46,7 +46,7 @@ def choose_place(document: Cluster, trips: OpenedTrips) -> ChosenPlace:
     return ChosenPlace("tiles", f"{needs}, and only {memory(limit)} may be used", limit)
 
 
-def memory_limit(document: Cluster) -> int:
+def _memory_limit(document: Cluster) -> int:
     """Return how much memory may be used, in bytes."""
     return int(document.memory_limit or psutil.virtual_memory().total * SHARE_OF_MEMORY)
 

@@ -8,15 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from taxi_mlops.files import write_atomically
-from taxi_mlops.pipeline.cluster import Stopwatch
-from taxi_mlops.pipeline.cluster_files import largest_of
+from taxi_mlops.pipeline.cluster_files import ALL_NOISE, largest_of
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.tiles import TiledClusters, adapter_info, finish
 from taxi_mlops.reports.cluster_page import render
 from taxi_mlops.reports.geojson import to_geojson
 from taxi_mlops.reports.hotspots import Hotspots
 from taxi_mlops.reports.labels import LabelledPoints
-from taxi_mlops.reports.map_section import OUTLINE, hotspots_of, make_section
+from taxi_mlops.reports.map_section import about_hotspots, hotspots_of, make_section
 from taxi_mlops.results.cluster_result import AdapterUsed, ClusteredPoints, ClusterResult, TilesUsed
 from taxi_mlops.results.comparison import ClusteringParametersUsed
 from taxi_mlops.results.documents import to_json
@@ -36,23 +35,18 @@ def write_tiled(clusters: TiledClusters, observer: Observer) -> ClusterResult:
     points = LabelledPoints(name, tiled.latitude, tiled.longitude, tiled.labels)
     with clusters.watch.stage("hotspots"):
         hotspots = _with_true_sizes(hotspots_of(points, parameters.eps_metres), clusters)
-        about = {
-            "source": clusters.provenance.uri,
-            "eps_metres": parameters.eps_metres,
-            "min_samples": parameters.min_samples,
-            "outline": OUTLINE,
-        }
+        about = about_hotspots(clusters.provenance.uri, parameters.eps_metres, parameters.min_samples)
         write_atomically(folder.hotspots, to_geojson(hotspots, name, about))
     with clusters.watch.stage("map"):
         section = make_section(points, hotspots)
-    result = describe_tiled(clusters, hotspots, clusters.watch)
+    result = _describe(clusters, hotspots)
     write_atomically(folder.page, render(result, section))
     write_atomically(folder.result, to_json(result))
     finish(clusters)
     return result
 
 
-def describe_tiled(clusters: TiledClusters, hotspots: Hotspots, watch: Stopwatch) -> ClusterResult:
+def _describe(clusters: TiledClusters, hotspots: Hotspots) -> ClusterResult:
     """Return the document of a clustering in tiles."""
     tiled, adapter = clusters.tiled, adapter_info()
     parameters = clusters.run.document.parameters.to_domain()
@@ -60,7 +54,7 @@ def describe_tiled(clusters: TiledClusters, hotspots: Hotspots, watch: Stopwatch
         created_at=clusters.run.created_at,
         dataset=ClusteredPoints.of(clusters.provenance, None, tiled.points, weighted=False),
         parameters=ClusteringParametersUsed(eps_metres=parameters.eps_metres, min_samples=parameters.min_samples),
-        adapter=AdapterUsed(name=adapter.name, version=adapter.version, exact=adapter.exact, note=adapter.note),
+        adapter=AdapterUsed.of(adapter),
         threads=clusters.workers,
         place="tiles",
         place_reason=clusters.run.reason,
@@ -75,7 +69,7 @@ def describe_tiled(clusters: TiledClusters, hotspots: Hotspots, watch: Stopwatch
         noise_ratio=tiled.n_noise / tiled.points,
         n_core=tiled.n_core,
         largest=largest_of(hotspots),
-        seconds=watch.seconds,
+        seconds=clusters.watch.seconds,
         labels=clusters.folder.parts.name,
         model=None,
         warnings=tuple(_warnings(clusters)),
@@ -106,4 +100,4 @@ def _warnings(clusters: TiledClusters) -> Iterable[str]:
         yield f"map, outlines and middles are of one point in {tiled.sample_step}; sizes are of all points"
     yield "there is no model that predicts: the core points of a clustering in tiles are left in the labels"
     if not tiled.n_clusters:
-        yield "all points are noise: a larger --eps or a smaller --min-samples finds clusters"
+        yield ALL_NOISE

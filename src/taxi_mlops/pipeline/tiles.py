@@ -43,7 +43,7 @@ from taxi_mlops.scale.spill import Spill
 from taxi_mlops.settings import Settings
 
 _BYTES_OF_THIS_PROCESS = 400_000_000
-_BYTES_OF_A_WORKER = 500_000_000
+_MIN_BYTES_OF_A_WORKER = 500_000_000
 _SPILL_BYTES_PER_ROW = 24
 _STAGES = {
     "survey": "Counting the points",
@@ -78,10 +78,10 @@ class _Workers:
     def of(cls, document: Cluster, memory_bytes: int) -> _Workers:
         """Return one for each thread, as far as memory is enough. Raises UsageError if it is for none."""
         rest = memory_bytes - _BYTES_OF_THIS_PROCESS
-        if rest < _BYTES_OF_A_WORKER:
-            least = memory(_BYTES_OF_THIS_PROCESS + _BYTES_OF_A_WORKER)
+        if rest < _MIN_BYTES_OF_A_WORKER:
+            least = memory(_BYTES_OF_THIS_PROCESS + _MIN_BYTES_OF_A_WORKER)
             raise UsageError(f"--memory-limit {memory(memory_bytes)}: tiles need {least} or more")
-        count = max(min(threads_to_use(document.threads), rest // _BYTES_OF_A_WORKER), 1)
+        count = max(min(threads_to_use(document.threads), rest // _MIN_BYTES_OF_A_WORKER), 1)
         return cls(count, Limits.of_memory(rest // count))
 
 
@@ -222,7 +222,7 @@ def _planned(
     settled, region, notes = settle(pieces, remarks, trips.options.region, trips.options.find_region, trips.examine)
     sketch, box = _inside(survey, region)
     size = limits.for_points(survey.points, executor.workers)
-    plan = make_plan(sketch, box, parameters.eps_metres, size)
+    plan = make_plan(sketch, box, parameters.eps_metres, size, limits.smallest_gain)
     used = SurveyUsed(
         rows=tuple(survey.rows.tolist()),
         region=None if region is None else astuple(region),

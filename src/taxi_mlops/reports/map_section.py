@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 LARGEST = 10
-OUTLINE = "concave hull, within eps / 2 of every point of the cluster"
+_OUTLINE = "concave hull, within eps / 2 of every point of the cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class MapSection:
     caption: str
     clusters_text: str
     largest: tuple[LargeCluster, ...]
+
+
+def about_hotspots(source: str, eps_metres: float, min_samples: float) -> dict[str, object]:
+    """Return what `hotspots.geojson` says of the clustering and of its outlines."""
+    return {"source": source, "eps_metres": eps_metres, "min_samples": min_samples, "outline": _OUTLINE}
 
 
 def make_section(points: LabelledPoints, hotspots: Hotspots, examples: Sequence[CounterExample] = ()) -> MapSection:

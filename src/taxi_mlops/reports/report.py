@@ -61,17 +61,12 @@ def _map(comparison: Comparison, shown: AdapterResult, folder: RunFolder) -> tup
     """Return the section of the page, and the document of the hotspots."""
     from taxi_mlops.reports.geojson import to_geojson
     from taxi_mlops.reports.labels import read_labels
-    from taxi_mlops.reports.map_section import OUTLINE, hotspots_of, make_section
+    from taxi_mlops.reports.map_section import about_hotspots, hotspots_of, make_section
     from taxi_mlops.reports.page import counter_examples
 
     points = read_labels(shown.name, folder.path / str(shown.labels))
     hotspots = hotspots_of(points, comparison.parameters.eps_metres)
-    about = {
-        "run_id": comparison.run_id,
-        "source": comparison.dataset.uri,
-        "eps_metres": comparison.parameters.eps_metres,
-        "min_samples": comparison.parameters.min_samples,
-        "outline": OUTLINE,
-    }
+    parameters = comparison.parameters
+    about = about_hotspots(comparison.dataset.uri, parameters.eps_metres, parameters.min_samples)
     section = make_section(points, hotspots, counter_examples(comparison))
-    return section, to_geojson(hotspots, shown.name, about)
+    return section, to_geojson(hotspots, shown.name, {"run_id": comparison.run_id, **about})

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
+from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset, PointsUsed
 from taxi_mlops.results.documents import ResultDocument
@@ -26,6 +27,11 @@ class AdapterUsed(ResultDocument):
     version: str = Field(description="Version of the library behind the adapter.")
     exact: bool = Field(description="Whether the adapter promises the clustering of DBSCAN.")
     note: str = Field(default="", description="How the implementation differs from DBSCAN.")
+
+    @classmethod
+    def of(cls, info: AdapterInfo) -> Self:
+        """Return the part of an adapter's description that results keep."""
+        return cls(name=info.name, version=info.version, exact=info.exact, note=info.note)
 
 
 class ModelUsed(ResultDocument):

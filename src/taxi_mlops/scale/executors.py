@@ -32,11 +32,8 @@ class WorkerDiedError(TaxiError):
 class Executor(Protocol):
     """Runs a function on each of some tasks, which say in words what they are (`str`).
 
-    name: as users write it. workers: how many tasks it runs at a time.
+    workers: how many tasks it runs at a time.
     """
-
-    @property
-    def name(self) -> str: ...
 
     @property
     def workers(self) -> int: ...
@@ -54,7 +51,6 @@ class Executor(Protocol):
 class Inline:
     """One task after the other, in this process."""
 
-    name = "inline"
     workers = 1
 
     def run(
@@ -72,8 +68,6 @@ class Processes:
 
     Where one dies, the tasks that ran are run again one by one, to find the one that is to blame.
     """
-
-    name = "tiles"
 
     def __init__(self, workers: int) -> None:
         self.workers = workers

@@ -15,7 +15,15 @@ from haversine_dbscan.geodesy import degrees_of_distance
 from taxi_mlops.scale.executors import Executor
 from taxi_mlops.scale.join import Joined, join
 from taxi_mlops.scale.pieces import Piece
-from taxi_mlops.scale.plan import BYTES_OF_A_WORKER, Plan, finder_of, inner_boxes, neighbours_of, points_that_fit
+from taxi_mlops.scale.plan import (
+    BYTES_OF_A_WORKER,
+    SMALLEST_GAIN,
+    Plan,
+    finder_of,
+    inner_boxes,
+    neighbours_of,
+    points_that_fit,
+)
 from taxi_mlops.scale.sketch import CELLS, Sketch, SketchCounter, level_for
 from taxi_mlops.scale.spill import Spill, counts_of_chunks
 from taxi_mlops.scale.stages import (
@@ -58,7 +66,7 @@ class Limits:
     threads: int = 1
     step: int = 1
     cells: int = CELLS
-    smallest_gain: float = 0.9
+    smallest_gain: float = SMALLEST_GAIN
 
     @classmethod
     def of_memory(cls, worker_bytes: int) -> Limits:
@@ -241,7 +249,8 @@ def _all(
     alone: Sequence[int] = (),
 ) -> list[Answer]:
     """Run all tasks, some of them one at a time; return the answers in their order."""
-    together = [number for number in range(len(tasks)) if number not in set(alone)]
+    apart = set(alone)
+    together = [number for number in range(len(tasks)) if number not in apart]
     answers: dict[int, Answer] = {}
     progress(stage, 0, len(tasks))
     for numbers, at_once in ((together, None), (list(alone), 1)):
