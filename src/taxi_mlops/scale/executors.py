@@ -6,15 +6,15 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection, wait
 from threading import Thread
 from types import ModuleType, TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from taxi_mlops.errors import TaxiError
 
@@ -43,7 +43,7 @@ class Executor(Protocol):
     ) -> Iterator[tuple[int, Answer]]:
         """Yield the number of each task with its answer, as they are done. at_once: fewer than there are workers.
 
-        Raises what a task raises, once the others that run are done, and WorkerDiedError.
+        Raises what a task raises, and WorkerDiedError; the tasks that run then are stopped or not waited for.
         """
         ...
 
@@ -66,12 +66,12 @@ class Inline:
 class Processes:
     """Processes of this machine, forked from a server that has imported what they need. They end with this process.
 
-    Where one dies, the tasks that ran are run again one by one, to find the one that is to blame.
+    Each has a pipe of its own: where one dies, it is known which task it ran. That task is run again at the end, alone.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._pool: ProcessPoolExecutor | None = None
+        self._idle = list[_Worker]()
 
     def __enter__(self) -> Self:
         return self
@@ -79,73 +79,93 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        while self._idle:
+            self._idle.pop().end()
 
     def run(
         self, function: Callable[[Task], Answer], tasks: Sequence[Task], at_once: int | None = None
     ) -> Iterator[tuple[int, Answer]]:
-        waiting, running = deque(enumerate(tasks)), dict[Future[Answer], tuple[int, Task]]()
-        most = min(at_once or self.workers, self.workers)
-        while waiting or running:
-            while waiting and len(running) < most:
-                number, task = waiting.popleft()
-                running[self._started().submit(function, task)] = number, task
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                number, task = running.pop(future)
-                try:
-                    answer = future.result()
-                except BrokenProcessPool:
-                    suspects = [(number, task), *running.values()]
-                    running.clear()
-                    self._end()
-                    yield from self._one_by_one(function, suspects)
-                    break
-                except MemoryError:
-                    raise WorkerDiedError(f"{task}: there is not enough memory for it; {_ADVICE}") from None
-                yield number, answer
+        again = list[tuple[int, Task]]()
+        limit = min(at_once or self.workers, self.workers)
+        yield from self._run(function, enumerate(tasks), limit, lambda number, task: again.append((number, task)))
+        yield from self._run(function, again, 1, _raise_died_twice)
 
-    def _one_by_one(
-        self, function: Callable[[Task], Answer], suspects: Sequence[tuple[int, Task]]
+    def _run(
+        self,
+        function: Callable[[Task], Answer],
+        tasks: Iterable[tuple[int, Task]],
+        limit: int,
+        on_death: Callable[[int, Task], None],
     ) -> Iterator[tuple[int, Answer]]:
-        for number, task in suspects:
+        waiting, running = deque(tasks), dict[Connection, tuple[_Worker, int, Task]]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < limit:
+                    number, task = waiting.popleft()
+                    worker = self._working_on(function, task)
+                    running[worker.connection] = worker, number, task
+                for connection in cast("list[Connection]", wait([*running])):
+                    worker, number, task = running.pop(connection)
+                    try:
+                        error, answer = connection.recv()
+                    except (EOFError, ConnectionResetError):
+                        worker.end()
+                        on_death(number, task)
+                        continue
+                    self._idle.append(worker)
+                    if isinstance(error, MemoryError):
+                        raise WorkerDiedError(f"{task}: there is not enough memory for it; {_ADVICE}")
+                    if error is not None:
+                        raise error
+                    yield number, answer
+        finally:
+            for worker, _, _ in running.values():
+                worker.end()
+
+    def _working_on(self, function: Callable[[Task], Answer], task: Task) -> _Worker:
+        """Return a worker that has got a task: one that is idle, if it lives, or a new one."""
+        while self._idle:
+            worker = self._idle.pop()
             try:
-                answer = self._started().submit(function, task).result()
-            except BrokenProcessPool:
-                self._end()
-                raise WorkerDiedError(f"{task}: the process that worked on it died twice; {_ADVICE}") from None
-            yield number, answer
-
-    def _started(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = _Context()
-            context.set_forkserver_preload(_PRELOADED)
-            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (os.getpid(),))
-        return self._pool
-
-    def _end(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+                worker.connection.send((function, task))
+            except BrokenPipeError:
+                worker.end()
+            else:
+                return worker
+        worker = _Worker()
+        worker.connection.send((function, task))
+        return worker
 
 
 _ADVICE = "give more memory (--memory-limit), or fewer workers (--threads)"
 
 
-class _Process(ForkServerProcess):
-    """A process that does not import the caller's main module, which need not be prepared for that."""
+def _raise_died_twice(number: int, task: object) -> None:  # noqa: ARG001
+    raise WorkerDiedError(f"{task}: the process that worked on it died twice; {_ADVICE}")
 
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: ANN401, N802 - as multiprocessing has it
+
+class _Worker:
+    """A process, and this process's end of its pipe."""
+
+    def __init__(self) -> None:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(_PRELOADED)
+        self.connection, theirs = Pipe()
+        self._process = context.Process(target=_work, args=(theirs, os.getpid()), daemon=True)
         with _no_main_module():
-            return ForkServerProcess._Popen(process_obj)
+            self._process.start()
+        theirs.close()
 
-
-class _Context(ForkServerContext):
-    Process = _Process
+    def end(self) -> None:
+        """Kill the process, whatever it does: what it writes is complete only once it is renamed."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
 
 
 @contextmanager
 def _no_main_module() -> Iterator[None]:
+    """Keep a process that is started from importing the caller's main module, which need not be prepared for that."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -154,13 +174,27 @@ def _no_main_module() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _begin(parent: int) -> None:
-    """Prepare a worker: one thread, no part in the terminal's interrupts, and no life after its parent's."""
+def _work(connection: Connection, parent: int) -> None:
+    """Answer tasks with what they raise and what they return, until the pipe's other end is closed."""
     import pyarrow as pa
 
     pa.set_cpu_count(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to this process, too; the parent ends this one
     Thread(target=_end_with, args=(parent,), daemon=True).start()
+    while True:
+        try:
+            function, task = connection.recv()
+        except EOFError:
+            return
+        connection.send(_outcome(function, task))
+
+
+def _outcome(function: Callable[[Any], Any], task: object) -> tuple[Exception | None, Any]:
+    try:
+        return None, function(task)
+    except Exception as error:  # noqa: BLE001 - raised where the answer is received
+        error.add_note(traceback.format_exc())
+        return error, None
 
 
 def _end_with(parent: int) -> None:

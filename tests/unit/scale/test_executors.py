@@ -3,6 +3,7 @@
 import builtins
 import math
 import os
+import signal
 
 import pytest
 
@@ -34,6 +35,23 @@ def test_a_worker_that_dies_is_replaced(processes, tmp_path):
     path = f"__import__('pathlib').Path({str(tmp_path / 'died')!r})"
     once = f"{path}.exists() or ({path}.touch(), {DEADLY})"
     assert dict(processes.run(run, [once, HARMLESS, HARMLESS, HARMLESS])) == {0: True, 1: 0, 2: 0, 3: 0}
+
+
+def test_a_worker_that_died_while_idle_is_replaced(processes):
+    for process in {pid for _, pid in processes.run(run, [PROCESS] * 4)}:
+        os.kill(process, signal.SIGKILL)
+    assert dict(processes.run(math.sqrt, [4.0, 9.0, 16.0])) == {0: 2.0, 1: 3.0, 2: 4.0}
+
+
+def test_workers_that_die_at_the_same_time_lose_no_task(processes, tmp_path):
+    once = "__import__('pathlib').Path({!r}).exists() or (__import__('pathlib').Path({!r}).touch(), " + DEADLY + ")"
+    tasks = [once.format(*[str(tmp_path / str(number))] * 2) if number % 2 else HARMLESS for number in range(12)]
+    assert dict(processes.run(run, tasks)) == {number: bool(number % 2) for number in range(12)}
+
+
+def test_a_run_that_is_given_up_stops_what_it_runs(processes):
+    with pytest.raises(ZeroDivisionError):
+        list(processes.run(run, ["__import__('time').sleep(600)", "1 / 0"]))
 
 
 def test_a_task_that_always_kills_its_worker_is_named(processes):
