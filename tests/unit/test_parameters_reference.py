@@ -7,6 +7,7 @@ from taxi_mlops.parameters import parameters_of
 from taxi_mlops.parameters_reference import markdown, values_text
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
+from taxi_mlops.training import Train
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "parameters.md"
 
@@ -19,6 +20,7 @@ def test_the_page_is_current_and_has_every_parameter() -> None:
         (Sweep, "## A sweep"),
         (Cluster, "## One clustering"),
         (Prediction, "## A prediction"),
+        (Train, "## A training"),
     ):
         table = page[page.index(title) :]
         assert all(f"| `{name}` | " in table for name in parameters_of(document))

@@ -26,6 +26,7 @@ from taxi_mlops.cli import (
     setup,
     stack,
     sweep,
+    train,
 )
 from taxi_mlops.cli.options import DocumentCommand
 from taxi_mlops.errors import TaxiError
@@ -44,6 +45,7 @@ app.command("compare", cls=DocumentCommand)(compare.compare)
 app.command("cluster", cls=DocumentCommand)(cluster.cluster)
 app.command("predict", cls=DocumentCommand)(predict.predict)
 app.command("sweep", cls=DocumentCommand)(sweep.sweep)
+app.command("train", cls=DocumentCommand)(train.train)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)

@@ -19,6 +19,8 @@ class Document(StrEnum):
     JOURNAL = "journal"
     SWEEP = "sweep"
     SWEEP_RESULT = "sweep-result"
+    TRAIN = "train"
+    MODEL_CARD = "model-card"
 
 
 def schema(
@@ -36,9 +38,11 @@ def json_schema(document: Document) -> dict[str, Any]:
     from taxi_mlops.results.cluster_result import ClusterResult, PredictionResult
     from taxi_mlops.results.comparison import Comparison
     from taxi_mlops.results.journal import RECORD
+    from taxi_mlops.results.model_card import ModelCard
     from taxi_mlops.results.sweep_result import SweepResult
     from taxi_mlops.specification import Specification
     from taxi_mlops.sweep import Sweep
+    from taxi_mlops.training import Train
 
     match document:
         case Document.COMPARISON:
@@ -55,6 +59,10 @@ def json_schema(document: Document) -> dict[str, Any]:
             schema = RECORD.json_schema(mode="serialization")
         case Document.SWEEP:
             schema = Sweep.model_json_schema()
+        case Document.TRAIN:
+            schema = Train.model_json_schema()
+        case Document.MODEL_CARD:
+            schema = ModelCard.model_json_schema(mode="serialization")
         case Document.SWEEP_RESULT:
             schema = SweepResult.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -43,6 +43,7 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else a model holds pyproject.toml and uv.lock of the working folder
 }
 _RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """MLflow's own default retries for minutes if a server is down."""
@@ -106,7 +107,7 @@ class MlflowRecorder:
     def record(self, run: RecordedRun) -> str | None:
         if not installed():
             raise ServiceError(f"MLflow is not installed; install it with: {INSTALL}")
-        with _without_telemetry(), temporary_environment(self._access.variables()):
+        with without_telemetry(), temporary_environment(self._access.variables()):
             try:
                 return self._record(run)
             except Exception as error:  # noqa: BLE001 - MLflow lets through whatever its many back ends raise
@@ -218,7 +219,7 @@ def _milliseconds(at: datetime) -> int:
 
 
 @contextmanager
-def _without_telemetry() -> Iterator[None]:
+def without_telemetry() -> Iterator[None]:
     """Turn MLflow's telemetry off, and send its log records to the log of the run."""
     os.environ.update(_ENVIRONMENT)
     for name, value in _RETRIES.items():

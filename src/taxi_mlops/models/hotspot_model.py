@@ -1,0 +1,221 @@
+"""A hotspot model: core points, and the hotspots that they belong to. Files of plain arrays and JSON, no pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
+from haversine_dbscan.haversine import haversine_of_distance
+from taxi_mlops.domain import NOISE, FloatArray
+from taxi_mlops.errors import UsageError
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+IdArray = NDArray[np.int64]
+Geometry = dict[str, Any]
+"""A geometry of GeoJSON."""
+
+HOURS = 168
+"""Hours of a week; the first begins on Monday at 0:00."""
+ARRAYS = "model.npz"
+OUTLINES = "outlines.json"
+_FIELDS = ("latitude", "longitude", "hotspot", "ids", "centre", "size", "area_km2", "eps_metres", "min_samples")
+_MAX_UNPACKED_BYTES = 4 * 1024**3
+_MAX_OUTLINES_BYTES = 512 * 1024**2
+_DEGREE_GRID = 1e7
+_BATCH = 1 << 18
+
+
+class Located(NamedTuple):
+    """hotspot: int64 (m,), the id of the hotspot around each point, or −1. metres: float64 (m,), to the nearest core
+    point."""
+
+    hotspot: IdArray
+    metres: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class HotspotModel:
+    """A clustering, to look up points in.
+
+    latitude, longitude: of the core points in degrees, float64 (n,), each place once. hotspot: int32 (n,), which row of
+    the hotspots each belongs to. ids: int64 (k,), of the hotspots, by which versions of a model correspond. centre:
+    float64 (k, 2), latitude and longitude. size: int64 (k,), trips. area_km2: of the outlines, float64 (k,). outlines:
+    geometries of GeoJSON, k. hours: int64 (k, 168), trips of each hour of the week, or None without times.
+    """
+
+    latitude: FloatArray
+    longitude: FloatArray
+    hotspot: NDArray[np.int32]
+    ids: IdArray
+    centre: FloatArray
+    size: IdArray
+    area_km2: FloatArray
+    outlines: tuple[Geometry, ...]
+    eps_metres: float
+    min_samples: int
+    hours: IdArray | None = None
+
+    def __len__(self) -> int:
+        """The number of hotspots."""
+        return len(self.ids)
+
+    def locate(self, latitude: FloatArray, longitude: FloatArray) -> Located:
+        """Return the hotspot of each point, as `taxi predict` does, and its distance to the nearest core point.
+
+        latitude, longitude: degrees in range, finite, float64 (m,). Without core points the distance is infinite.
+        """
+        hotspot = np.full(len(latitude), NOISE, dtype=np.int64)
+        metres = np.full(len(latitude), np.inf)
+        if not len(self.latitude):
+            return Located(hotspot, metres)
+        for first in range(0, len(latitude), _BATCH):
+            batch = slice(first, first + _BATCH)
+            _, nearest = self.index.query(unit_sphere(latitude[batch], longitude[batch]))
+            hav = _haversine(latitude[batch], longitude[batch], self.latitude[nearest], self.longitude[nearest])
+            inside = hav <= self._limit
+            hotspot[batch][inside] = self.ids[self.hotspot[nearest[inside]]]
+            metres[batch] = 2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(hav, 1.0)))
+        return Located(hotspot, metres)
+
+    @cached_property
+    def index(self) -> cKDTree:
+        """The core points on the unit sphere, where Euclidean neighbours are great-circle neighbours."""
+        from scipy.spatial import cKDTree
+
+        return cKDTree(unit_sphere(self.latitude, self.longitude), balanced_tree=False, compact_nodes=False)
+
+    @cached_property
+    def _limit(self) -> float:
+        return haversine_of_distance(self.eps_metres)
+
+    @cached_property
+    def rows(self) -> dict[int, int]:
+        """The row of each hotspot by its id."""
+        return {int(one): row for row, one in enumerate(self.ids)}
+
+    def save(self, folder: Path) -> None:
+        """Write the model's two files into a folder that exists."""
+        arrays: dict[str, NDArray[Any]] = {
+            "latitude": _packed(self.latitude),
+            "longitude": _packed(self.longitude),
+            "hotspot": self.hotspot,
+            "ids": self.ids,
+            "centre": self.centre,
+            "size": self.size,
+            "area_km2": self.area_km2,
+            "eps_metres": np.float64(self.eps_metres),  # type: ignore[dict-item]
+            "min_samples": np.int64(self.min_samples),  # type: ignore[dict-item]
+        }
+        if self.hours is not None:
+            arrays["hours"] = self.hours
+        np.savez_compressed(folder / ARRAYS, **arrays)  # type: ignore[arg-type]
+        (folder / OUTLINES).write_text(json.dumps(self.outlines, allow_nan=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> HotspotModel:
+        """Read a model. Raises UsageError if its files are missing, damaged, too large, or something else."""
+        try:
+            arrays = _read_arrays(folder / ARRAYS)
+            if (folder / OUTLINES).stat().st_size > _MAX_OUTLINES_BYTES:
+                raise UsageError(f"{folder / OUTLINES} is larger than outlines can be")
+            outlines = json.loads((folder / OUTLINES).read_text(encoding="utf-8"))
+            model = cls(
+                latitude=_unpacked(arrays["latitude"]),
+                longitude=_unpacked(arrays["longitude"]),
+                hotspot=arrays["hotspot"],
+                ids=arrays["ids"],
+                centre=arrays["centre"],
+                size=arrays["size"],
+                area_km2=arrays["area_km2"],
+                outlines=tuple(outlines),
+                eps_metres=float(arrays["eps_metres"]),
+                min_samples=int(arrays["min_samples"]),
+                hours=arrays.get("hours"),
+            )
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"{folder} holds no hotspot model: {' '.join(str(error).split())}") from None
+        model.check(str(folder))
+        return model
+
+    def check(self, where: str) -> None:
+        """Raise UsageError if the arrays do not fit each other."""
+        n, k = len(self.latitude), len(self.ids)
+        shapes: dict[str, tuple[NDArray[Any], tuple[int, ...], type]] = {
+            "latitude": (self.latitude, (n,), np.float64),
+            "longitude": (self.longitude, (n,), np.float64),
+            "hotspot": (self.hotspot, (n,), np.int32),
+            "ids": (self.ids, (k,), np.int64),
+            "centre": (self.centre, (k, 2), np.float64),
+            "size": (self.size, (k,), np.int64),
+            "area_km2": (self.area_km2, (k,), np.float64),
+            **({} if self.hours is None else {"hours": (self.hours, (k, HOURS), np.int64)}),
+        }
+        for name, (array, shape, kind) in shapes.items():
+            if array.shape != shape or array.dtype != kind:
+                raise UsageError(f"{where}: a broken hotspot model: {name} is {array.dtype} {array.shape}, not {shape}")
+        sound = (
+            len(self.outlines) == k
+            and len(np.unique(self.ids)) == k
+            and (self.hotspot >= 0).all()
+            and (self.hotspot < k).all()
+            and (np.abs(self.latitude) <= 90.0).all()
+            and (np.abs(self.longitude) <= 180.0).all()
+            and self.eps_metres > 0.0
+        )
+        if not sound:
+            raise UsageError(f"{where}: a broken hotspot model: its values are out of range")
+
+
+def distinct_places(
+    latitude: FloatArray, longitude: FloatArray, hotspot: NDArray[np.int32]
+) -> tuple[FloatArray, FloatArray, NDArray[np.int32]]:
+    """Return each place once, ordered by hotspot and latitude, which also compresses best."""
+    order = np.lexsort((longitude, latitude, hotspot))
+    latitude, longitude, hotspot = latitude[order], longitude[order], hotspot[order]
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = (np.diff(hotspot) != 0) | (np.diff(latitude) != 0.0) | (np.diff(longitude) != 0.0)
+    return latitude[new], longitude[new], hotspot[new]
+
+
+def _haversine(lat_a: FloatArray, lon_a: FloatArray, lat_b: FloatArray, lon_b: FloatArray) -> FloatArray:
+    radians = math.pi / 180.0
+    apart = np.abs(lon_b - lon_a)
+    apart = np.where(apart > 180.0, (180.0 - np.abs(lon_a)) + (180.0 - np.abs(lon_b)), apart)
+    cosines = np.sin((90.0 - np.abs(lat_a)) * radians) * np.sin((90.0 - np.abs(lat_b)) * radians)
+    return np.asarray(np.sin((lat_b - lat_a) * (radians / 2)) ** 2 + cosines * np.sin(apart * (radians / 2)) ** 2)
+
+
+def _packed(degrees: FloatArray) -> NDArray[Any]:
+    """Return degrees as whole ten-millionths where that is exact, as it is for most files; else as they are."""
+    whole = np.rint(degrees * _DEGREE_GRID)
+    return whole.astype(np.int32) if np.array_equal(whole / _DEGREE_GRID, degrees) else degrees
+
+
+def _unpacked(stored: NDArray[Any]) -> FloatArray:
+    return np.asarray(stored / _DEGREE_GRID) if stored.dtype == np.int32 else stored
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > _MAX_UNPACKED_BYTES:
+        raise UsageError(f"{path} unpacks to {unpacked:,} bytes, more than a model can have")
+    with np.load(path, allow_pickle=False) as loaded:
+        missing = set(_FIELDS) - set(loaded.files)
+        if missing:
+            raise UsageError(f"{path} is no hotspot model: it has no {', '.join(sorted(missing))}")
+        return {name: loaded[name] for name in loaded.files}

@@ -1,0 +1,114 @@
+"""Give hotspots ids that stay the same from version to version, and list splits, mergers, births and deaths.
+
+Two hotspots are alike if they share core points and area: the mean of two Dice coefficients, of the places that lie in
+the other's hotspot, and of the outlines' areas. They are linked if at least half of the places of one lie in the other.
+Along links, from the most alike on, each hotspot gives its id to one of the next version.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxi_mlops.domain import NOISE
+from taxi_mlops.models.hotspot_model import HotspotModel, IdArray
+from taxi_mlops.results.model_card import Changes, Merger, Split
+
+LINKED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """ids: of the rows of the new version, int64 (k,). changes: against the version before."""
+
+    ids: IdArray
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    old: int
+    new: int
+    similarity: float
+
+
+def trace(old: HotspotModel, new: HotspotModel, version: str, next_id: int) -> Lineage:
+    """Match the hotspots of two versions.
+
+    new: its own ids are its rows. version: of the old one. next_id: the least id that no version has used.
+    """
+    links = sorted(_links(old, new), key=lambda link: (-link.similarity, link.old, link.new))
+    partner: dict[int, int] = {}
+    given: set[int] = set()
+    for link in links:
+        if link.new not in partner and link.old not in given:
+            partner[link.new] = link.old
+            given.add(link.old)
+    fresh = iter(range(next_id, next_id + len(new)))
+    ids = np.array(
+        [old.ids[partner[row]] if row in partner else next(fresh) for row in range(len(new))], dtype=np.int64
+    )
+    parts: dict[int, list[int]] = defaultdict(list)
+    wholes: dict[int, list[int]] = defaultdict(list)
+    for link in links:
+        parts[link.old].append(int(ids[link.new]))
+        wholes[link.new].append(int(old.ids[link.old]))
+    return Lineage(
+        ids,
+        Changes(
+            version=version,
+            hotspots_before=len(old),
+            kept=len(partner),
+            born=tuple(int(ids[row]) for row in range(len(new)) if row not in wholes),
+            vanished=tuple(int(old.ids[row]) for row in range(len(old)) if row not in parts),
+            splits=tuple(
+                Split(id=int(old.ids[row]), into=tuple(into)) for row, into in sorted(parts.items()) if len(into) > 1
+            ),
+            mergers=tuple(Merger(id=int(ids[row]), of=tuple(of)) for row, of in sorted(wholes.items()) if len(of) > 1),
+        ),
+    )
+
+
+def _links(old: HotspotModel, new: HotspotModel) -> list[_Link]:
+    in_old, in_new = _shared(new, old), _shared(old, new)
+    places_old, places_new = _places(old), _places(new)
+    found = []
+    for pair in sorted({*in_old, *((i, j) for j, i in in_new)}, key=lambda pair: (pair[1], pair[0])):
+        j, i = pair
+        of_new, of_old = in_old.get((j, i), 0), in_new.get((i, j), 0)
+        if of_new >= LINKED * places_new[j] or of_old >= LINKED * places_old[i]:
+            places = (of_new + of_old) / (places_new[j] + places_old[i])
+            area = _area_similarity(old.outlines[i], new.outlines[j])
+            found.append(_Link(i, j, places if area is None else (places + area) / 2.0))
+    return found
+
+
+def _shared(of: HotspotModel, within: HotspotModel) -> dict[tuple[int, int], int]:
+    """Return how many places of each hotspot lie in each hotspot of the other model, by their rows; zeros left out."""
+    ids = within.locate(of.latitude, of.longitude).hotspot
+    inside = ids != NOISE
+    if not inside.any():
+        return {}
+    rows = np.array([within.rows[int(one)] for one in np.unique(ids[inside])], dtype=np.int64)
+    other = rows[np.searchsorted(np.unique(ids[inside]), ids[inside])]
+    pairs, counts = np.unique(np.column_stack((of.hotspot[inside], other)), axis=0, return_counts=True)
+    return {(int(a), int(b)): int(count) for (a, b), count in zip(pairs, counts, strict=True)}
+
+
+def _places(model: HotspotModel) -> IdArray:
+    return np.bincount(model.hotspot, minlength=len(model))
+
+
+def _area_similarity(old: dict[str, object], new: dict[str, object]) -> float | None:
+    """Return Dice's coefficient of two outlines' areas; None if neither has one."""
+    import json
+
+    import shapely
+
+    first, second = (shapely.make_valid(shapely.from_geojson(json.dumps(outline))) for outline in (old, new))
+    total = shapely.area(first) + shapely.area(second)
+    if total == 0.0:
+        return None
+    return float(2.0 * shapely.area(shapely.intersection(first, second)) / total)

@@ -1,0 +1,41 @@
+"""The training of a hotspot model as a validated document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from taxi_mlops.clustering import Threads
+from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.parameters import Named, Without
+from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
+
+FASTEST: Literal["fastest"] = "fastest"
+
+ModelName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Name of the model in the registry.")
+]
+
+
+class Train(Document):
+    """A hotspot model, made from trips and judged on trips that it has not seen."""
+
+    schema_version: Literal[1] = 1
+    dataset: Annotated[LoadRequest, Without("zones")] = Field(default_factory=LoadRequest)
+    parameters: ClusteringParameters = Field(default_factory=ClusteringParameters)
+    adapter: Annotated[AdapterName, Named("adapter", "NAME")] = Field(
+        default=FASTEST,
+        description="Implementation that clusters; fastest takes the winner of the newest recorded comparison.",
+    )
+    threads: Threads = None
+    name: Annotated[ModelName, Named("name", "NAME")] = "hotspots"
+    time_column: Annotated[str | None, Named("time", "COLUMN", "found by its name")] = Field(
+        default=None, description="Column of the time of each trip."
+    )
+    holdout: Annotated[float, Named("holdout", "SHARE")] = Field(
+        default=0.2,
+        ge=0.0,
+        le=0.9,
+        description="Share of the trips that the model does not see and is judged on: the last by time, else random.",
+    )
