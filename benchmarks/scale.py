@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -101,8 +101,6 @@ def _disk(folder: Path) -> int:
 
 def forget(paths: list[Path]) -> None:
     """Drop files from the page cache, as far as the kernel likes."""
-    import os
-
     for path in paths:
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -177,7 +175,7 @@ def _row(n: int, arguments: argparse.Namespace, bare: list[Measured], tiles: dic
     }
     if len(tiles) > 1:
         pairs = zip(tiles[min(tiles)], tiles[most], strict=True)
-        row["times_of_most_workers"] = round(statistics.median(one["seconds"] / two["seconds"] for one, two in pairs), 2)
+        row["gain_of_workers"] = round(statistics.median(one["seconds"] / two["seconds"] for one, two in pairs), 2)
     return row
 
 

@@ -38,7 +38,8 @@ def write_points(trips: Path, folder: Path, n: int) -> list[Path]:
         with pq.ParquetWriter(hidden, pa.schema(fields), use_dictionary=False) as writer:
             for first in range(begin, min(begin + PART, n), GROUP):
                 points = some_points(city, cities, min(GROUP, n - first), seed=first)
-                writer.write_batch(pa.record_batch([pa.array(values) for values in points.T.copy()], schema=writer.schema))
+                columns = [pa.array(values) for values in points.T.copy()]
+                writer.write_batch(pa.record_batch(columns, schema=writer.schema))
         hidden.replace(path)
     return paths
 

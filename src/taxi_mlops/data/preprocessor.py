@@ -227,9 +227,14 @@ def _within(region: BoundingBox, latitude: FloatArray, longitude: FloatArray) ->
 def _every(
     step: int, row: RowArray, latitude: FloatArray, longitude: FloatArray
 ) -> tuple[RowArray, FloatArray, FloatArray]:
-    """Return the rows whose number is a multiple of a power of two."""
-    chosen = slice(None) if step == 1 else row & (step - 1) == 0
-    return row[chosen], latitude[chosen], longitude[chosen]
+    """Return the rows whose number is a multiple of a power of two; row: increasing."""
+    if step == 1 or not row.size:
+        return row, latitude, longitude
+    if row[-1] - row[0] == row.size - 1:  # no row was dropped, so that none needs to be looked at
+        chosen = slice(-int(row[0]) % step, None, step)
+        return row[chosen].copy(), latitude[chosen].copy(), longitude[chosen].copy()
+    kept = row & (step - 1) == 0
+    return row[kept], latitude[kept], longitude[kept]
 
 
 def _missing(latitude: FloatArray, longitude: FloatArray) -> BoolArray:

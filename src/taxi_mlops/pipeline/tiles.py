@@ -217,9 +217,11 @@ def _planned(
 ) -> tuple[Plan, SurveyUsed, tuple[TripPiece, ...]]:
     parameters = document.parameters.to_domain()
     pieces = _pieces(trips, limits)
-    survey = survey_pieces(pieces, parameters.eps_metres, limits, executor, _progress(observer))
-    remarks = [remark for one in survey.pieces for remark in one.remarks]
-    settled, region, notes = settle(pieces, remarks, trips.options.region, trips.options.find_region, trips.examine)
+    counting = limits.for_rows(trips.approximate_rows())
+    survey = survey_pieces(pieces, parameters.eps_metres, counting, executor, _progress(observer))
+    settled, region, notes = settle(
+        pieces, survey.remarks, trips.options.region, trips.options.find_region, trips.examine
+    )
     sketch, box = _inside(survey, region)
     size = limits.for_points(survey.points, executor.workers)
     plan = make_plan(sketch, box, parameters.eps_metres, size, limits.smallest_gain)

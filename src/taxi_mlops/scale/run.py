@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from taxi_mlops.scale.plan import (
 from taxi_mlops.scale.sketch import CELLS, Sketch, SketchCounter, level_for
 from taxi_mlops.scale.spill import Spill, counts_of_chunks
 from taxi_mlops.scale.stages import (
+    NOTHING,
     LabelTask,
     ScatterTask,
     Surveyed,
@@ -50,6 +51,7 @@ SAMPLE = 1 << 21
 _BYTES_PER_ROW = 64
 _CHUNK_ROWS = (1 << 16, 1 << 22)
 _TILES_PER_WORKER = 4
+_COUNTED = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Limits:
     """How much is done at a time.
 
     points_of_a_tile: with its halo. chunk_rows: rows that a worker sorts at a time, below 2³². threads: of the engine
-    in each worker. step: every so many points are counted for the plan. cells: of the histogram.
+    in each worker. step: one in so many points is counted for the plan. cells: of the histogram.
     smallest_gain: see `make_plan`.
     """
 
@@ -75,6 +77,10 @@ class Limits:
         rows = (worker_bytes - BYTES_OF_A_WORKER) // _BYTES_PER_ROW
         return cls(points_that_fit(worker_bytes), max(min(rows, most), least))
 
+    def for_rows(self, rows: int) -> Limits:
+        """Return the same, with so many points of about so many rows counted that the plan is good enough."""
+        return replace(self, step=max(rows // _COUNTED, 1))
+
     def for_points(self, points: int, workers: int) -> int:
         """Return the size of tiles: small enough that all workers have a few."""
         return max(min(self.points_of_a_tile, points // (_TILES_PER_WORKER * workers)), 1)
@@ -82,13 +88,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
-    """What all pieces hold. rows: int64 (p,). box: (4,), around all points, infinite where there is none."""
+    """What all pieces hold. rows: int64 (p,). box: (4,), around all points, infinite where there is none.
+
+    remarks: what the source wants to know of each piece.
+    """
 
     rows: IntArray
     points: int
     box: FloatArray
     sketch: Sketch
-    pieces: tuple[Surveyed, ...]
+    remarks: tuple[Any, ...]
 
 
 def survey_pieces(
@@ -98,13 +107,15 @@ def survey_pieces(
     level = level_for(degrees_of_distance(eps_metres))
     counter = SketchCounter(level, limits.cells)
     tasks = [SurveyTask(piece, level, limits.step) for piece in pieces]
-    found = _all(executor, "survey", survey, tasks, progress)
-    for one in found:
+    found: list[Surveyed] = [NOTHING] * len(tasks)
+    for number, one in _each(executor, "survey", survey, tasks, progress):
         counter.merge(one.sketch)
+        found[number] = one._replace(sketch=NOTHING.sketch)  # together they would take more memory than is known
     extents = np.array([one.extent for one in found]).reshape(-1, 4)
     box = np.concatenate([extents[:, :2].min(axis=0, initial=np.inf), extents[:, 2:].max(axis=0, initial=-np.inf)])
     rows = np.array([one.rows for one in found], dtype=np.int64)
-    return Survey(rows, sum(one.points for one in found), box, counter.finish(), tuple(found))
+    remarks = tuple(remark for one in found for remark in one.remarks)
+    return Survey(rows, sum(one.points for one in found), box, counter.finish(), remarks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,15 +260,27 @@ def _all(
     alone: Sequence[int] = (),
 ) -> list[Answer]:
     """Run all tasks, some of them one at a time; return the answers in their order."""
-    apart = set(alone)
+    answers = dict(_each(executor, stage, function, tasks, progress, alone))
+    return [answers[number] for number in range(len(tasks))]
+
+
+def _each(
+    executor: Executor,
+    stage: str,
+    function: Callable[[Task], Answer],
+    tasks: Sequence[Task],
+    progress: Progress,
+    alone: Sequence[int] = (),
+) -> Iterator[tuple[int, Answer]]:
+    """Run all tasks, some of them one at a time; yield their numbers and answers as they are done."""
+    apart, done = set(alone), 0
     together = [number for number in range(len(tasks)) if number not in apart]
-    answers: dict[int, Answer] = {}
     progress(stage, 0, len(tasks))
     for numbers, at_once in ((together, None), (list(alone), 1)):
         for at, answer in executor.run(function, [tasks[number] for number in numbers], at_once):
-            answers[numbers[at]] = answer
-            progress(stage, len(answers), len(tasks))
-    return [answers[number] for number in range(len(tasks))]
+            yield numbers[at], answer
+            done += 1
+            progress(stage, done, len(tasks))
 
 
 def _labels_of(code: CodeArray, joined: Joined) -> LabelArray:

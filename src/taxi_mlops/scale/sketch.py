@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from haversine_dbscan.arrays import FloatArray, IntArray
 
@@ -55,15 +56,27 @@ class SketchCounter:
         self._level, self._cells = level, cells
         slots = 1 << (2 * cells - 1).bit_length()
         self._key, self._count = np.full(slots, _FREE), np.zeros(slots, dtype=np.int64)
-        self._used = 0
+        self._used, self._random = 0, np.ones(1, dtype=np.uint64)
 
     def add(self, latitude: FloatArray, longitude: FloatArray, step: int = 1) -> None:
-        """Count every `step`-th of n points in degrees, float64 (n,), as `step` points."""
+        """Count one in `step` of n points in degrees, float64 (n,), as `step` points.
+
+        Which ones is drawn by chance, so that rows which repeat themselves are all seen; always the same ones.
+        """
         position, count = 0, len(latitude)
         while position < count:
             scale = 2.0**self._level / 180.0
             position, self._used = count_points(
-                latitude, longitude, position, step, scale, self._key, self._count, self._used, self._cells
+                latitude,
+                longitude,
+                position,
+                step,
+                scale,
+                self._key,
+                self._count,
+                self._used,
+                self._cells,
+                self._random,
             )
             if position < count:
                 self._coarsen()
@@ -84,17 +97,21 @@ class SketchCounter:
 
     def finish(self) -> Sketch:
         """Return what was counted, the cells in order."""
-        occupied = np.flatnonzero(self._key != _FREE)
-        occupied = occupied[np.argsort(self._key[occupied])]
-        key = self._key[occupied]
-        return Sketch(self._level, key >> 32, key & 0xFFFFFFFF, self._count[occupied])
+        key, count = self._occupied()
+        order = np.argsort(key)
+        key = key[order]
+        return Sketch(self._level, key >> 32, key & 0xFFFFFFFF, count[order])
 
     def _coarsen(self) -> None:
-        finer = self.finish()
+        key, count = self._occupied()
         self._level -= 1
         self._key[:], self._count[:] = _FREE, 0
-        key = (finer.row >> 1) << 32 | (finer.column >> 1)
-        _, self._used = count_cells(key, finer.count, 0, self._key, self._count, 0, len(self._key))
+        key = (key >> 33) << 32 | (key & 0xFFFFFFFF) >> 1
+        _, self._used = count_cells(key, count, 0, self._key, self._count, 0, len(self._key))
+
+    def _occupied(self) -> tuple[IntArray, IntArray]:
+        occupied = np.flatnonzero(self._key != _FREE)
+        return self._key[occupied], self._count[occupied]
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -119,9 +136,14 @@ def count_points(
     counts: IntArray,
     used: int,
     most: int,
+    random: NDArray[np.uint64],
 ) -> tuple[int, int]:
-    """Count points from `begin` on; return where it stopped for want of cells, and how many cells are occupied."""
-    for i in range(begin, latitude.shape[0], step):
+    """Count points from `begin` on; return where it stopped for want of cells, and how many cells are occupied.
+
+    random: uint64 (1,), the state of the generator that draws the points of each step (Knuth's, in MMIX).
+    """
+    i = begin
+    while i < latitude.shape[0]:
         key = np.int64((latitude[i] + 90.0) * scale) << 32 | np.int64((longitude[i] + 180.0) * scale)
         slot = _slot_of(int(key), keys)
         if keys[slot] != key:
@@ -130,6 +152,10 @@ def count_points(
             keys[slot] = key
             used += 1
         counts[slot] += step
+        i += 1
+        if step > 1:
+            random[0] = random[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+            i += int(np.int64((random[0] >> np.uint64(33)) % np.uint64(2 * step - 1)))
     return latitude.shape[0], used
 
 

@@ -40,9 +40,13 @@ class Surveyed(NamedTuple):
     remarks: tuple[Any, ...]
 
 
+NOTHING = Surveyed(0, 0, np.array([np.inf, np.inf, -np.inf, -np.inf]), SketchCounter(0, 1).finish(), ())
+"""What a piece without rows holds."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SurveyTask:
-    """step: every so many points are counted. level: of the sketch, at the beginning."""
+    """step: one in so many points is counted. level: of the sketch, at the beginning."""
 
     piece: Piece
     level: int
