@@ -12,10 +12,11 @@ import sys
 
 import altair as alt
 import numpy as np
+from numba import njit
 from PIL import Image
 
 from haversine_dbscan.clustering import dbscan_plane
-from haversine_dbscan.frame import Frame, extent_of, pair_of_rows, plane_frame
+from haversine_dbscan.frame import Frame, Pair, extent_of, pair_of_rows, plane_frame
 from haversine_dbscan.layout import Layout, lay_out
 from haversine_dbscan.threads import workers
 from santiago import FloatArray
@@ -43,9 +44,15 @@ def city() -> FloatArray:
     return points[((points > 0) & (points < 6)).all(axis=1)]
 
 
+@njit
+def between(frame: Frame, row: int, other: int) -> Pair:
+    """Return what the frame says of two rows; only compiled code can ask it."""
+    return pair_of_rows(frame, row, other)
+
+
 def relation(frame: Frame, cell: tuple[int, int], other: tuple[int, int]) -> str:
     """Return what the frame says of two cells, (row, column) each."""
-    pair = pair_of_rows(frame, cell[0], other[0])
+    pair = between(frame, cell[0], other[0])
     apart = abs(cell[1] - other[1])
     return SURE if apart <= pair.inner else POSSIBLE if apart <= pair.outer else BEYOND
 

@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
+from numba import njit
 from sklearn.cluster import DBSCAN
 
 from haversine_dbscan.clustering import dbscan_plane
-from haversine_dbscan.frame import Metric, Pair
+from haversine_dbscan.frame import Pair
 from haversine_dbscan.touching import any_within
+
+
+@njit
+def touch(limit, pair, x, y, middle):
+    """Whether one of the points before `middle` is within eps of one of the others."""
+    middle = np.uintp(middle)
+    return any_within(limit, pair, x, y, np.uintp(0), middle, middle, np.uintp(len(x)))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -18,7 +26,7 @@ def test_finds_a_pair_where_there_is_one(seed):
     before = x.copy()
     for eps_squared in (squared.min(), np.nextafter(squared.min(), 0)):
         pair = Pair(-1, 3, 1.0, eps_squared, eps_squared)
-        assert any_within(Metric(None, eps_squared), pair, x, y, 0, 80, 80, 160) == (eps_squared == squared.min())
+        assert touch(eps_squared, pair, x, y, 80) == (eps_squared == squared.min())
     np.testing.assert_array_equal(x, before)
 
 
@@ -51,6 +59,5 @@ def test_arcs_that_follow_each_other_at_eps(scale, turn):
     least = squared.min()
     for limit in (least, np.nextafter(least, 0), least * (1 - 1e-9), least * (1 - 1e-6)):
         pair = Pair(-1, 3, scale, limit, limit)
-        spherical = None if scale == 1.0 else True
         expected = bool((squared <= limit).any())
-        assert any_within(Metric(spherical, -1.0), pair, x, y, 0, 300, 300, 600) == expected
+        assert touch(-1.0, pair, x, y, 300) == expected

@@ -8,7 +8,6 @@ memory is some 30 bytes a point beyond the input.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from haversine_dbscan.arrays import BoolArray, FloatArray, LabelArray
@@ -23,6 +22,9 @@ from haversine_dbscan.rivals import Rivals, find_rivals, joined
 from haversine_dbscan.steps import connect_cells, find_core, label_points
 from haversine_dbscan.threads import Range, Run, even_ranges, workers, worthwhile_threads
 from haversine_dbscan.worldwide import cluster_worldwide
+
+_BLOCK = 65_536
+"""Points at once, so that they stay in the processor's cache."""
 
 
 def dbscan(
@@ -190,18 +192,11 @@ def _extent(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, thre
     return Extent(float(low[0]), float(high[0]), float(low[1]), float(high[1]))
 
 
-@njit(cache=True, nogil=True)
 def _ends_of_range(x: FloatArray, y: FloatArray, part: Range, ends: FloatArray) -> None:
     """Fill in the lowest and the highest x and y, (2, 2); NaN where one is NaN. Both at once: they may be one array."""
-    low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
-    wrong_x, wrong_y = 0, 0
-    for i in range(part[0], part[1]):
-        at_x, at_y = np.float64(x[i]), np.float64(y[i])
-        low_x, high_x = at_x if at_x < low_x else low_x, at_x if at_x > high_x else high_x
-        low_y, high_y = at_y if at_y < low_y else low_y, at_y if at_y > high_y else high_y
-        wrong_x, wrong_y = wrong_x + (at_x != at_x), wrong_y + (at_y != at_y)  # noqa: PLR0124 - only NaN differs from itself
-    ends[0, 0], ends[0, 1] = (low_x, high_x) if wrong_x == 0 else (np.nan, np.nan)
-    ends[1, 0], ends[1, 1] = (low_y, high_y) if wrong_y == 0 else (np.nan, np.nan)
+    blocks = [slice(begin, min(begin + _BLOCK, part[1])) for begin in range(part[0], part[1], _BLOCK)]
+    found = np.array([[(values[one].min(), values[one].max()) for values in (x, y)] for one in blocks], np.float64)
+    ends[:, 0], ends[:, 1] = found[:, :, 0].min(axis=0), found[:, :, 1].max(axis=0)
 
 
 def _cluster(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from haversine_dbscan.arrays import BoolArray, IndexArray, IntArray
-from haversine_dbscan.layout import Layout
+from haversine_dbscan.arrays import ONE, BoolArray, FloatArray, IndexArray, IntArray
+from haversine_dbscan.compiling import kernel
+from haversine_dbscan.layout import Layout, move_point
 from haversine_dbscan.threads import Range, Run
 
 
@@ -39,7 +39,12 @@ def gather_core_points(layout: Layout, core: BoolArray, n_core: IndexArray, run:
     """
     rows = layout.row_ranges(threads)
     row_cell = np.zeros(len(layout.row_cell), dtype=np.int64)
-    run(lambda part: move_core_points_first(layout, part, core, n_core, row_cell[1:]), rows)
+
+    def move(part: Range) -> None:
+        others_x, others_y, others = layout.row_of_points(part)
+        move_core_points_first(layout, part, core, n_core, row_cell[1:], others_x, others_y, others)
+
+    run(move, rows)
     np.cumsum(row_cell, out=row_cell)
     start, stop, first, cell = np.empty((4, row_cell[-1]), dtype=layout.order.dtype)
     cells = CoreCells(np.empty(row_cell[-1], dtype=np.int64), row_cell, start, stop, first, cell)
@@ -47,54 +52,63 @@ def gather_core_points(layout: Layout, core: BoolArray, n_core: IndexArray, run:
     return cells
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def move_core_points_first(
-    layout: Layout, rows: Range, core: BoolArray, n_core: IndexArray, core_cells: IntArray
+    layout: Layout,
+    rows: Range,
+    core: BoolArray,
+    n_core: IndexArray,
+    core_cells: IntArray,
+    other_x: FloatArray,
+    other_y: FloatArray,
+    other_order: IndexArray,
 ) -> None:
-    """Reorder the points of each row of a range, and fill in how many of its cells hold core points."""
+    """Reorder the points of each row of a range, and fill in how many of its cells hold core points.
+
+    other_x, other_y, other_order: room for a row.
+    """
     x, y, order, start, row_cell = layout.x, layout.y, layout.order, layout.cell_start, layout.row_cell
-    longest = 0
     for row in range(rows[0], rows[1]):
-        longest = max(longest, start[row_cell[row + 1]] - start[row_cell[row]])
-    other_x, other_y, other_order = np.empty(longest), np.empty(longest), np.empty(longest, order.dtype)
-    for row in range(rows[0], rows[1]):
+        first_cell, last_cell = np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])
+        begin, end = np.uintp(start[first_cell]), np.uintp(start[last_cell])
         with_core, total = 0, 0
-        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
+        for cell in range(first_cell, last_cell):
             with_core += n_core[cell] > 0
             total += n_core[cell]
         core_cells[row] = with_core
-        begin, end = np.uintp(start[row_cell[row]]), np.uintp(start[row_cell[row + 1]])
-        if total == 0 or total == end - begin:
+        if total == 0 or total == np.int64(end - begin):
             continue
-        to, others = begin, np.uintp(0)
-        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            first, last = np.uintp(start[cell]), np.uintp(start[cell + np.uintp(1)])
-            whole = n_core[cell] == last - first
-            for i in range(first, last):
-                if whole or (n_core[cell] > 0 and core[i]):
-                    x[to], y[to], order[to] = x[i], y[i], order[i]
-                    to += np.uintp(1)
+        i, to, others = begin, begin, np.uintp(0)
+        for cell in range(first_cell, last_cell):
+            last = np.uintp(start[cell + ONE])
+            some, whole = n_core[cell] > 0, np.uintp(n_core[cell]) == last - i
+            while i < last:
+                if whole or (some and core[i]):
+                    move_point(x, y, order, i, x, y, order, to)
+                    to += ONE
                 else:
-                    other_x[others], other_y[others], other_order[others] = x[i], y[i], order[i]
-                    others += np.uintp(1)
-        for i in range(others):
-            x[to + i], y[to + i], order[to + i] = other_x[i], other_y[i], other_order[i]
+                    move_point(x, y, order, i, other_x, other_y, other_order, others)
+                    others += ONE
+                i += ONE
+        for k in range(others):
+            move_point(other_x, other_y, other_order, k, x, y, order, to + k)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_core_cells(layout: Layout, rows: Range, n_core: IndexArray, cells: CoreCells) -> None:
     """Fill in the cells with core points of a range of rows."""
     column, start, stop, first, number = cells.column, cells.start, cells.stop, cells.first, cells.cell
-    order = layout.order
+    order, cell_column, row_cell = layout.order, layout.cell_column, layout.row_cell
     for row in range(rows[0], rows[1]):
         k = np.uintp(cells.row_cell[row])
-        position = layout.cell_start[layout.row_cell[row]]
-        for cell in range(np.uintp(layout.row_cell[row]), np.uintp(layout.row_cell[row + 1])):
+        i = np.uintp(layout.cell_start[row_cell[row]])
+        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
             if n_core[cell] > 0:
-                column[k], number[k] = layout.cell_column[cell], cell
-                start[k], stop[k] = position, position + n_core[cell]
-                lowest = order[np.uintp(position)]
-                for i in range(np.uintp(position), np.uintp(stop[k])):
-                    lowest = min(lowest, order[i])
-                first[k], position = lowest, stop[k]
-                k += np.uintp(1)
+                column[k], number[k] = cell_column[cell], cell
+                end, lowest = i + np.uintp(n_core[cell]), order[i]
+                start[k], stop[k] = i, end
+                while i < end:
+                    lowest = order[i] if order[i] < lowest else lowest
+                    i += ONE
+                first[k] = lowest
+                k += ONE

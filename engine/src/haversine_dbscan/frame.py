@@ -12,9 +12,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from haversine_dbscan.arrays import FloatArray, IntArray
+from haversine_dbscan.compiling import inner
 from haversine_dbscan.geodesy import degrees_of_distance
 from haversine_dbscan.haversine import RADIANS, haversine_of_distance
 from haversine_dbscan.resolution import COARSE
@@ -39,13 +39,9 @@ _LARGEST_SINE = 0.8
 
 
 class Metric(NamedTuple):
-    """How exact distances are taken. Scalars only: compiled code counts references of arrays, and that would cost.
+    """How exact distances are taken. limit: the haversine of eps on the sphere, and its square in the plane."""
 
-    spherical: None in the plane and True on the sphere; its type chooses the compiled code. limit: the haversine of
-    eps.
-    """
-
-    spherical: bool | None
+    spherical: bool
     limit: float
 
 
@@ -98,7 +94,7 @@ def plane_frame(extent: Extent, eps: float, resolution: float) -> Frame:
     `resolution` is at least √2, so that the points of a cell are within eps of each other. The cosines are left empty,
     until the rows are known. Raises UnframedError where float64 cannot tell the cells apart.
     """
-    return _frame(extent, eps, resolution, 1.0, 1.0, Metric(None, eps * eps))
+    return _frame(extent, eps, resolution, 1.0, 1.0, Metric(False, eps * eps))
 
 
 def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
@@ -179,7 +175,7 @@ def _frame(extent: Extent, eps: float, resolution: float, largest: float, curvat
 
 def with_rows(frame: Frame, row_number: IntArray) -> Frame:
     """Return the frame with the cosines of its rows; `row_number` counts rows from the origin, int64 (R,)."""
-    if frame.metric.spherical is None:
+    if not frame.metric.spherical:
         return frame._replace(smallest_cosine=np.ones(len(row_number)), largest_cosine=np.ones(len(row_number)))
     smallest, largest = np.empty(len(row_number)), np.empty(len(row_number))
     for begin in range(0, len(row_number), _ROWS_AT_ONCE):  # points all over the world have more rows than memory likes
@@ -208,20 +204,23 @@ class Pair(NamedTuple):
     beyond: float
 
 
-@njit(cache=True, nogil=True)
+@inner
 def pair_of_rows(frame: Frame, row: int, other: int) -> Pair:
     """Return what is known of two rows. O(1)."""
     rows = abs(other - row)
     largest = frame.largest_cosine[row] * frame.largest_cosine[other]
     smallest = frame.smallest_cosine[row] * frame.smallest_cosine[other]
     inner, outer = -1, -1
-    rest = frame.squared * (1.0 - _MARGIN) - ((rows + 1) * frame.height + frame.slack) ** 2
+    most, least = (rows + 1) * frame.height + frame.slack, (rows - 1) * frame.height - frame.slack
+    rest = frame.squared * (1.0 - _MARGIN) - most * most
     if rest >= 0.0:
         inner = int((math.sqrt(rest / largest) - frame.slack) / frame.width) - 1
-    rest = frame.squared * (1.0 + _MARGIN) / frame.curvature - max((rows - 1) * frame.height - frame.slack, 0.0) ** 2
+    rest = frame.squared * (1.0 + _MARGIN) / frame.curvature
+    if least > 0.0:
+        rest -= least * least
     if rest >= 0.0:
         outer = int((math.sqrt(rest / smallest) + frame.slack) / frame.width) + 1
-    if frame.metric.spherical is None:
+    if not frame.metric.spherical:
         return Pair(inner, outer, 1.0, frame.squared, frame.squared)
     beyond = frame.squared * (largest / smallest) / frame.curvature * (1.0 + _MARGIN)
     return Pair(inner, outer, largest, frame.squared * (1.0 - _MARGIN), beyond)

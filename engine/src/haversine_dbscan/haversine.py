@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from haversine_dbscan.compiling import inner
 from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, HALF_CIRCUMFERENCE_METRES
 
 RADIANS = math.pi / 180.0
@@ -17,7 +16,7 @@ SMALL_ANGLE = 0.02
 """Radians below which the series of the haversine, cut after four terms, is right to the last bit."""
 
 
-@njit(cache=True)
+@inner
 def haversine_of_angle(angle: float) -> float:
     """Return sin²(angle / 2) of an angle in radians, without a sine where the angle is small."""
     square = angle * angle
@@ -27,13 +26,13 @@ def haversine_of_angle(angle: float) -> float:
     return sine * sine
 
 
-@njit(cache=True)
+@inner
 def cosine_of_latitude(latitude: float) -> float:
     """Return the cosine of a latitude in degrees, right to the last bits also beside the poles, and 0 at them."""
     return math.sin((90.0 - abs(latitude)) * RADIANS)
 
 
-@njit(cache=True)
+@inner
 def haversine(
     latitude_a: float, longitude_a: float, cosine_a: float, latitude_b: float, longitude_b: float, cosine_b: float
 ) -> float:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from haversine_dbscan.arrays import BoolArray, IndexArray, IntArray, LabelArray
+from haversine_dbscan.arrays import ONE, BoolArray, IndexArray, LabelArray, Records, record
+from haversine_dbscan.compiling import kernel
 from haversine_dbscan.cores import CoreCells
 from haversine_dbscan.frame import Frame, Whole
 from haversine_dbscan.layout import Layout
 from haversine_dbscan.threads import Range
-from haversine_dbscan.window import PositionArray, Width, fill_tables, rows_in_reach, window
+from haversine_dbscan.window import Scratch, Width, fill_tables, rows_in_reach, window
 from haversine_dbscan.within import any_near
 
-_NO_LABEL = np.int32(2**31 - 1)
+_NO_LABEL = 2**31 - 1
+SLICE = record(row=np.int64, label=np.int64, begin=np.uintp, end=np.uintp)
+"""Core points with the same label, in a row in reach, that may be within eps."""
+_BLOCK = 65_536
 
 
 def number_clusters(root: IndexArray, first: IndexArray) -> LabelArray:
@@ -28,19 +31,20 @@ def number_clusters(root: IndexArray, first: IndexArray) -> LabelArray:
     return label[root]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lower_to_root(root: IndexArray, first: IndexArray, roots: IndexArray) -> int:
     """Lower the value of each root to the lowest of all that it stands for; list the roots, and return how many."""
     count = 0
     for cell in range(root.shape[0]):
-        at = np.uintp(root[cell])
-        first[at] = min(first[at], first[cell])
-        roots[count] = cell
-        count += at == np.uintp(cell)
+        at = root[cell]
+        first[at] = first[cell] if first[cell] < first[at] else first[at]
+        if at == cell:
+            roots[count] = cell
+            count += 1
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def write_labels(
     frame: Frame,
     layout: Layout,
@@ -51,135 +55,84 @@ def write_labels(
     run_end: IndexArray,
     rows: Range,
     code: LabelArray,
+    scratch: Scratch,
+    slices: Records,
 ) -> None:
     """Write the label of each point of a range of rows to its original place, as 2 × label + (1 if it is core).
 
     A point that is not core gets the lowest label among the core points within eps, or −1. n_core: (C,). label: int32
     (K,), of the cells with core points; run_end: int32 or int64 (K,), up to where they have the same label. Labels of
-    cells surely within eps are taken at their word, and slices whose label is no improvement are not looked at.
+    cells surely within eps are taken at their word, and slices whose label is no improvement are not looked at. slices:
+    `SLICE`, as many as columns in all rows in reach.
     """
     x, y, order, start, row_cell = layout.x, layout.y, layout.order, layout.cell_start, layout.row_cell
-    core_start, core_stop, core_column, core_row = cores.start, cores.stop, cores.column, cores.row_cell
+    cell_column, core_row, core_column = layout.cell_column, cores.row_cell, cores.column
+    core_start, core_stop = cores.start, cores.stop
+    table, outer, inner, reached, cells = scratch
     size = 2 * frame.reach + 1
-    row_begin, row_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
-    outer_begin, outer_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
-    inner_begin, inner_end = np.empty(size, np.uintp), np.empty(size, np.uintp)
-    inner, outer, zero = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-    scale, within, beyond = np.empty(size), np.empty(size), np.empty(size)
-    table = np.empty(size * width.entries, core_start.dtype)
-    most = size * (2 * width.margin + 1)
-    line, slice_label = np.empty(most, np.uintp), np.empty(most, np.int32)
-    slice_begin, slice_end = np.empty(most, np.uintp), np.empty(most, np.uintp)
-    filled = max(rows[0] - frame.reach, 0)
+    filled = rows[0] - frame.reach
+    filled = filled if filled > 0 else 0
     for row in range(rows[0], rows[1]):
-        filled = fill_tables(table, width, core_column, None, core_row, size, filled, row + frame.reach + 1)
+        filled = fill_tables(table, width, core_column, cells, core_row, size, filled, row + frame.reach + 1)
         i = np.uintp(start[row_cell[row]])
         for k in range(np.uintp(core_row[row]), np.uintp(core_row[row + 1])):
-            own = np.int32(2 * label[k] + 1)
-            while i < np.uintp(core_stop[k]):
+            own, stop = np.int32(2 * label[k] + 1), np.uintp(core_stop[k])
+            while i < stop:
                 code[np.uintp(order[i])] = own
-                i += np.uintp(1)
+                i += ONE
         if i == np.uintp(start[row_cell[row + 1]]):
             continue
-        reached = np.uintp(
-            rows_in_reach(frame, core_row, row, width, row_begin, row_end, zero, inner, outer, scale, within, beyond)
-        )
-        outer_begin[:], outer_end[:] = row_begin, row_begin
-        inner_begin[:], inner_end[:] = row_begin, row_begin
+        in_reach = rows_in_reach(frame, core_row, row, width, outer, inner, reached)
         for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            others = start[cell + np.uintp(1)] - start[cell] - n_core[cell]
-            if others == 0:
+            stop = i + np.uintp(start[cell + ONE] - start[cell] - n_core[cell])
+            if i == stop:
                 continue
-            here = layout.cell_column[cell]
-            sure, slices = _slices_in_reach(
-                table,
-                zero,
-                core_column,
-                core_start,
-                core_stop,
-                label,
-                run_end,
-                reached,
-                here,
-                row_end,
-                outer_begin,
-                outer_end,
-                inner_begin,
-                inner_end,
-                inner,
-                outer,
-                slice_begin,
-                slice_end,
-                slice_label,
-                line,
-            )
-            stop = i + np.uintp(others)
+            here = cell_column[cell]
+            sure, count = np.int64(_NO_LABEL), 0
+            for t in range(in_reach):
+                first, last = window(table, core_column, cells, outer[t], here)
+                if first < last and inner[t].columns >= 0:
+                    near, beyond = window(table, core_column, cells, inner[t], here)
+                    while near < beyond:
+                        sure = label[near] if label[near] < sure else sure
+                        near = np.int64(run_end[near])
+                while first < last:
+                    end: Whole = np.int64(run_end[first])
+                    end = end if end < last else last
+                    if label[first] < sure:
+                        one = slices[count]
+                        one.row = t
+                        one.label = label[first]
+                        one.begin = core_start[first]
+                        one.end = core_stop[end - 1]
+                        count += 1
+                    first = end
             while i < stop:
                 best = sure
-                for s in range(slices):
-                    t = line[s]
-                    if slice_label[s] < best and any_near(
-                        frame.metric,
-                        scale[t],
-                        within[t],
-                        beyond[t],
-                        x,
-                        y,
-                        x[i],
-                        y[i],
-                        slice_begin[s],
-                        slice_end[s],
-                    ):
-                        best = slice_label[s]
+                for s in range(count):
+                    one = slices[s]
+                    if one.label < best:
+                        pair = reached[one.row]
+                        if any_near(
+                            frame.metric.limit,
+                            pair.scale,
+                            pair.within,
+                            pair.beyond,
+                            x,
+                            y,
+                            x[i],
+                            y[i],
+                            one.begin,
+                            one.end,
+                        ):
+                            best = one.label
                 code[np.uintp(order[i])] = 2 * best if best != _NO_LABEL else -2
-                i += np.uintp(1)
+                i += ONE
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _slices_in_reach(
-    table: IndexArray,
-    zero: IntArray,
-    column: IntArray,
-    start: IndexArray,
-    stop: IndexArray,
-    label: LabelArray,
-    run_end: IndexArray,
-    reached: Whole,
-    here: Whole,
-    row_end: PositionArray,
-    outer_begin: PositionArray,
-    outer_end: PositionArray,
-    inner_begin: PositionArray,
-    inner_end: PositionArray,
-    inner: IntArray,
-    outer: IntArray,
-    slice_begin: PositionArray,
-    slice_end: PositionArray,
-    slice_label: LabelArray,
-    line: PositionArray,
-) -> tuple[np.int32, Whole]:
-    """Return the lowest label surely within eps; list the slices of one label that may have a lower, and count them."""
-    sure, slices = _NO_LABEL, np.uintp(0)
-    for t in range(reached):
-        first, last = window(table, zero[t], column, None, outer_begin, outer_end, t, row_end[t], here, outer[t])
-        if first < last and inner[t] >= 0:
-            k, end = window(table, zero[t], column, None, inner_begin, inner_end, t, row_end[t], here, inner[t])
-            while k < end:
-                sure = min(sure, label[k])
-                k = np.int64(run_end[k])
-        while first < last:
-            end = min(np.int64(run_end[first]), last)
-            if label[first] < sure:
-                line[slices], slice_label[slices] = t, label[first]
-                slice_begin[slices], slice_end[slices] = start[first], stop[end - 1]
-                slices += np.uintp(1)
-            first = end
-    return sure, slices
-
-
-@njit(cache=True, nogil=True)
 def decode_labels(code: LabelArray, part: Range, core: BoolArray) -> None:
     """Turn codes into labels, in place, and fill in which points are core."""
-    for i in range(part[0], part[1]):
-        core[i] = code[i] & 1
-        code[i] >>= 1
+    for begin in range(part[0], part[1], _BLOCK):
+        block = slice(begin, min(begin + _BLOCK, part[1]))
+        np.bitwise_and(code[block], 1, out=core[block], casting="unsafe")
+        np.right_shift(code[block], 1, out=code[block])

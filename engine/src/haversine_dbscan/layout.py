@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from haversine_dbscan.arrays import FloatArray, IndexArray, IntArray
+from haversine_dbscan.arrays import ONE, FloatArray, IndexArray, IntArray, Position, PositionArray
+from haversine_dbscan.compiling import inlined, inner, kernel
 from haversine_dbscan.frame import Frame, Whole, with_rows
 from haversine_dbscan.threads import Range, Run, balanced_ranges, even_ranges
 
 _ROWS_AT_LEAST = 65_536
 _POINTS_PER_RANGE = 131_072
 """Or about so many, of a range of rows; some rows are far more work than others."""
+_BLOCK = 16_384
 _DENSE_COLUMNS = 1024
 _FEW = 24
 """Up to so many points of a row are sorted by insertion."""
@@ -46,6 +47,11 @@ class Layout(NamedTuple):
         """Cut the rows into ranges of about as many points, enough of them for so many threads to end together."""
         return _row_ranges(self.row_start, threads)
 
+    def row_of_points(self, rows: Range) -> tuple[FloatArray, FloatArray, IndexArray]:
+        """Return arrays such as x, y and order, uninitialised, for the points of any row of a range."""
+        longest = longest_row(self.row_start, rows)
+        return np.empty(longest), np.empty(longest), np.empty(longest, self.order.dtype)
+
     def occupied_rows(self) -> tuple[IntArray, IntArray]:
         """Return the numbers of the rows that hold points, increasing, and where the cells of each begin (and end)."""
         occupied = np.flatnonzero(np.diff(self.row_cell))
@@ -61,13 +67,45 @@ def lay_out(x: FloatArray, y: FloatArray, frame: Frame, run: Run, threads: int) 
     row_start, row_number, sorted_x, sorted_y, order = _scatter(x, y, frame, index, run, threads)
     ranges = _row_ranges(row_start, threads)
     cells = np.zeros(len(row_number) + 1, dtype=np.int64)
-    run(lambda rows: sort_rows(row_start, rows, frame, sorted_x, sorted_y, order, cells[1:]), ranges)
+
+    def sort(rows: Range) -> None:
+        room = _room_for_a_row(longest_row(row_start, rows), index)
+        sort_rows(row_start, rows, frame, sorted_x, sorted_y, order, cells[1:], room)
+
+    run(sort, ranges)
     row_cell = np.cumsum(cells)
     cell_start, cell_column = np.empty(row_cell[-1] + 1, dtype=index), np.empty(row_cell[-1], dtype=np.int64)
     cell_start[-1] = len(x)
     run(lambda rows: find_cells(row_start, row_cell, rows, frame, sorted_x, cell_start, cell_column), ranges)
     layout = Layout(sorted_x, sorted_y, order, cell_start, cell_column, row_start, row_cell, row_number)
     return layout, with_rows(frame, row_number)
+
+
+class _Room(NamedTuple):
+    """What sorting a row writes to: arrays of as many as its points, and a counter of twice as many and more."""
+
+    x: FloatArray
+    y: FloatArray
+    order: IndexArray
+    column: PositionArray
+    digits: PositionArray
+    place: IntArray
+    owner: IntArray
+    new_owner: IntArray
+    counter: IntArray
+
+
+def _room_for_a_row(points: int, index: np.dtype[Any]) -> _Room:
+    x, y = np.empty((2, points))
+    column, digits = np.empty((2, points), dtype=np.uintp)
+    place, owner, new_owner = np.empty((3, points), dtype=np.int64)
+    counter = np.empty(2 * points + _DENSE_COLUMNS, dtype=np.int64)
+    return _Room(x, y, np.empty(points, dtype=index), column, digits, place, owner, new_owner, counter)
+
+
+def longest_row(row_start: IntArray, rows: Range) -> int:
+    """Return how many points the longest row of a range holds."""
+    return int(np.diff(row_start[rows[0] : rows[1] + 1]).max(initial=0))
 
 
 def _row_ranges(row_start: IntArray, threads: int) -> list[Range]:
@@ -110,7 +148,7 @@ def _rows(
 
     def count(part: Range) -> None:
         if few:
-            number_rows(y, frame.origin_y, frame.height, part, row_of)
+            _number_rows(y, frame, part, row_of)
         count_rows(row_of, part, histogram[parts.index(part)])
 
     run(count, parts)
@@ -130,21 +168,24 @@ def _close_gaps(y: FloatArray, frame: Frame, row_of: IndexArray) -> IntArray:
     return row_number
 
 
-@njit(cache=True, nogil=True)
-def number_rows(y: FloatArray, origin: float, height: float, part: Range, row_of: IndexArray) -> None:
-    """Fill `row_of` for a range of points."""
-    for i in range(part[0], part[1]):
-        row_of[i] = int((np.float64(y[i]) - origin) / height)
+def _number_rows(y: FloatArray, frame: Frame, part: Range, row_of: IndexArray) -> None:
+    """Fill `row_of` for a range of points, block by block, so that what is between stays in the processor's cache."""
+    height = np.empty(min(_BLOCK, part[1] - part[0]))
+    for begin in range(part[0], part[1], _BLOCK):
+        block = slice(begin, min(begin + _BLOCK, part[1]))
+        above = np.subtract(y[block], frame.origin_y, out=height[: block.stop - begin], dtype=np.float64)
+        np.divide(above, frame.height, out=above)
+        row_of[block] = above
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_rows(row_of: IndexArray, part: Range, histogram: IndexArray) -> None:
     """Count a range of points into the histogram of their rows."""
     for i in range(part[0], part[1]):
         histogram[np.uintp(row_of[i])] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scatter_to_rows(
     x: FloatArray,
     y: FloatArray,
@@ -165,96 +206,138 @@ def scatter_to_rows(
         order[to] = i
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def move_point(
+    x: FloatArray,
+    y: FloatArray,
+    order: IndexArray,
+    i: Whole,
+    to_x: FloatArray,
+    to_y: FloatArray,
+    to_order: IndexArray,
+    to: Whole,
+) -> None:
+    """Copy point i to another place."""
+    to_x[to] = x[i]
+    to_y[to] = y[i]
+    to_order[to] = order[i]
+
+
+@inlined
 def column_of(frame: Frame, x: float) -> int:
     """Return the column of a coordinate."""
     return int((x - frame.origin_x) / frame.width)
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def first_at_least(values: IntArray, begin: int, end: int, wanted: int) -> int:
+    """Return the first position from begin to end whose value is at least the wanted one; values increase."""
+    while begin < end:
+        middle = (begin + end) >> 1
+        if values[middle] < wanted:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@kernel
 def sort_rows(
-    row_start: IntArray, rows: Range, frame: Frame, x: FloatArray, y: FloatArray, order: IndexArray, cells: IntArray
+    row_start: IntArray,
+    rows: Range,
+    frame: Frame,
+    x: FloatArray,
+    y: FloatArray,
+    order: IndexArray,
+    cells: IntArray,
+    room: _Room,
 ) -> None:
     """Sort each row of a range by column, in place, and count its cells.
 
     One counting pass where the columns of a row are not many more than its points, else a few. Plain loops throughout:
     they compile in a tenth of the time that numpy's sorting and slicing take.
     """
-    longest = 0
+    old_x, old_y, old_order, column, digits, place, owner, new_owner, counter = room
     for row in range(rows[0], rows[1]):
-        longest = max(longest, row_start[row + 1] - row_start[row])
-    old_x, old_y, old_order = np.empty(longest), np.empty(longest), np.empty(longest, dtype=order.dtype)
-    column, place = np.empty(longest, dtype=np.int64), np.empty(longest, dtype=np.int64)
-    counter = np.empty(2 * longest + _DENSE_COLUMNS, dtype=np.int64)
-    for row in range(rows[0], rows[1]):
-        begin = np.uintp(row_start[row])
-        n = np.uintp(row_start[row + 1]) - begin
+        n = row_start[row + 1] - row_start[row]
         if n == 0:
             continue
-        lowest, highest = column_of(frame, x[begin]), column_of(frame, x[begin])
-        for i in range(n):
-            old_x[i], old_y[i], old_order[i] = x[begin + i], y[begin + i], order[begin + i]
-            column[i] = column_of(frame, old_x[i])
-            lowest, highest = min(lowest, column[i]), max(highest, column[i])
-        span, base = highest - lowest + 1, 2 * np.int64(n) + _DENSE_COLUMNS
-        for i in range(n):
-            column[i] -= lowest
+        begin = np.uintp(row_start[row])
+        lowest = column_of(frame, x[begin])
+        highest = lowest
+        for i in range(np.uintp(n)):
+            move_point(x, y, order, begin + i, old_x, old_y, old_order, i)
+            here = column_of(frame, old_x[i])
+            place[i] = here
+            lowest = here if here < lowest else lowest
+            highest = here if here > highest else highest
+        for i in range(np.uintp(n)):
+            column[i] = place[i] - lowest
+        span, base = highest - lowest + 1, 2 * n + _DENSE_COLUMNS
         if n <= _FEW:
-            cells[row] = _places_by_insertion(column, n, place)
+            cells[row] = _places_by_insertion(column, n, owner, place)
         elif span <= base:
-            cells[row] = _places(column, n, span, counter, place)
+            cells[row] = _places(column, np.uintp(n), np.uintp(span), counter, place)
         else:
-            cells[row] = _places_by_digits(column, n, span, base, counter, place)
-        for i in range(n):
-            to = begin + np.uintp(place[i])
-            x[to], y[to], order[to] = old_x[i], old_y[i], old_order[i]
+            cells[row] = _places_by_digits(
+                column, np.uintp(n), np.uintp(span), np.uintp(base), counter, place, digits, owner, new_owner
+            )
+        for i in range(np.uintp(n)):
+            move_point(old_x, old_y, old_order, i, x, y, order, begin + np.uintp(place[i]))
 
 
-@njit(cache=True, nogil=True)
-def _places(digits: IntArray, n: Whole, base: Whole, counter: IntArray, place: IntArray) -> int:
+@inner
+def _places(digits: PositionArray, n: Position, base: Position, counter: IntArray, place: IntArray) -> int:
     """Fill in the place of each of n digits below `base` in sorted order; return how many different ones there are."""
-    for digit in range(np.uintp(base)):
+    for digit in range(base):
         counter[digit] = 0
     for i in range(n):
-        counter[np.uintp(digits[i])] += 1
+        counter[digits[i]] += 1
     total, distinct = 0, 0
-    for digit in range(np.uintp(base)):
+    for digit in range(base):
         count = counter[digit]
         distinct += count > 0
         counter[digit] = total
         total += count
     for i in range(n):
-        here = np.uintp(digits[i])
+        here = digits[i]
         place[i] = counter[here]
         counter[here] += 1
     return distinct
 
 
-@njit(cache=True, nogil=True)
-def _places_by_insertion(column: IntArray, n: Whole, place: IntArray) -> int:
+@inner
+def _places_by_insertion(column: PositionArray, n: int, owner: IntArray, place: IntArray) -> int:
     """Do the same for columns of any size, without a counter; O(n²). The columns are sorted too."""
-    owner = np.empty(_FEW, dtype=np.int64)
     distinct = 0
-    for i in range(np.int64(n)):
+    for i in range(n):
         here, k = column[i], i
         while k > 0 and column[k - 1] > here:
             column[k], owner[k] = column[k - 1], owner[k - 1]
             k -= 1
         column[k], owner[k] = here, i
-    for k in range(np.int64(n)):
+    for k in range(n):
         place[owner[k]] = k
         distinct += k == 0 or column[k] != column[k - 1]
     return distinct
 
 
-@njit(cache=True, nogil=True)
-def _places_by_digits(column: IntArray, n: Whole, span: Whole, base: Whole, counter: IntArray, place: IntArray) -> int:
+@inner
+def _places_by_digits(
+    column: PositionArray,
+    n: Position,
+    span: Position,
+    base: Position,
+    counter: IntArray,
+    place: IntArray,
+    digits: PositionArray,
+    owner: IntArray,
+    new_owner: IntArray,
+) -> int:
     """Do the same for columns below `span`, one digit to a base after the other, from the lowest (radix sort)."""
-    digits, owner = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    new_owner = np.empty(n, dtype=np.int64)
     for i in range(n):
         owner[i] = i
-    divisor = np.int64(1)
+    divisor = np.uintp(1)
     while divisor < span:
         for k in range(n):
             digits[k] = column[owner[k]] // divisor % base
@@ -263,15 +346,14 @@ def _places_by_digits(column: IntArray, n: Whole, span: Whole, base: Whole, coun
             new_owner[place[k]] = owner[k]
         owner, new_owner = new_owner, owner
         divisor *= base
-    distinct, last = 0, np.int64(-1)
+    distinct = 0
     for k in range(n):
         place[owner[k]] = k
-        distinct += column[owner[k]] != last
-        last = column[owner[k]]
+        distinct += k == 0 or column[owner[k]] != column[owner[k - ONE]]
     return distinct
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_cells(
     row_start: IntArray,
     row_cell: IntArray,
@@ -286,8 +368,9 @@ def find_cells(
         cell = np.uintp(row_cell[row + 1])
         last = -1
         # Backwards, so that of each cell the first point is written last: a test for a new cell would be guessed wrong.
-        for back in range(1, row_start[row + 1] - row_start[row] + 1):
-            i = np.uintp(row_start[row + 1] - back)
+        i, begin = np.uintp(row_start[row + 1]), np.uintp(row_start[row])
+        while i > begin:
+            i -= ONE
             column = column_of(frame, x[i])
             cell -= np.uintp(column != last)
             cell_column[cell], cell_start[cell] = column, i

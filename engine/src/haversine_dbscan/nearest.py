@@ -12,9 +12,9 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from haversine_dbscan.arrays import FloatArray, IntArray, LabelArray
+from haversine_dbscan.compiling import inner, kernel
 from haversine_dbscan.frame import (
     SPHERE_SCALE,
     Extent,
@@ -27,7 +27,7 @@ from haversine_dbscan.frame import (
     zone_frame,
 )
 from haversine_dbscan.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
-from haversine_dbscan.layout import Layout, lay_out
+from haversine_dbscan.layout import Layout, first_at_least, lay_out
 from haversine_dbscan.pairwise import find_nearest_pairwise
 from haversine_dbscan.resolution import COARSE, crowding
 from haversine_dbscan.threads import Range, Run, even_ranges, workers
@@ -147,7 +147,7 @@ def _search(cells: _Cells, x: FloatArray, y: FloatArray, found: LabelArray, run:
     found[asked] = in_order
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_nearest(
     frame: Frame,
     layout: Layout,
@@ -162,25 +162,26 @@ def find_nearest(
 ) -> None:
     """Fill in the labels of a range of points. Longitudes are taken within 180 degrees of the centre."""
     core_x, core_y, start, column = layout.x, layout.y, layout.cell_start, layout.cell_column
+    n_rows, limit, spherical = rows.shape[0], frame.metric.limit, frame.metric.spherical
     for i in range(part[0], part[1]):
         at_x, at_y = np.float64(x[i]), np.float64(y[i])
         cosine = 1.0
-        if frame.metric.spherical is not None:
+        if spherical:
             at_x -= 360.0 * round((at_x - centre) / 360.0)
             cosine = cosine_of_latitude(at_y)
         here = math.floor((at_x - frame.origin_x) / frame.width)
         at_row = math.floor((at_y - frame.origin_y) / frame.height)
-        best, best_label = frame.metric.limit, np.int32(-1)
-        above = np.searchsorted(rows, at_row)
+        best, best_label = limit, np.int32(-1)
+        above = first_at_least(rows, 0, n_rows, at_row)
         below = above - 1
-        if above < rows.shape[0] and rows[above] == at_row:
-            cell = row_cell[above] + np.searchsorted(column[row_cell[above] : row_cell[above + 1]], here)
+        if above < n_rows and rows[above] == at_row:
+            cell = first_at_least(column, row_cell[above], row_cell[above + 1], here)
             if cell < row_cell[above + 1] and column[cell] == here:
                 distance = _nearest(frame, core_x, core_y, at_x, at_y, cosine, start[cell], start[cell + 1], best)
                 if distance <= best:
                     best, best_label = distance, label[cell]
         while True:
-            upwards = above < rows.shape[0] and (below < 0 or rows[above] - at_row <= at_row - rows[below])
+            upwards = above < n_rows and (below < 0 or rows[above] - at_row <= at_row - rows[below])
             row = above if upwards else below
             if row < 0 or abs(rows[row] - at_row) > frame.reach:
                 break
@@ -190,7 +191,7 @@ def find_nearest(
                 continue
             first = math.floor((at_x - columns - frame.slack - frame.origin_x) / frame.width)
             last = math.floor((at_x + columns + frame.slack - frame.origin_x) / frame.width)
-            cell = row_cell[row] + np.searchsorted(column[row_cell[row] : row_cell[row + 1]], first)
+            cell = first_at_least(column, row_cell[row], row_cell[row + 1], first)
             while cell < row_cell[row + 1] and column[cell] <= last:
                 if column[cell] != here or rows[row] != at_row:
                     distance = _nearest(frame, core_x, core_y, at_x, at_y, cosine, start[cell], start[cell + 1], best)
@@ -200,23 +201,27 @@ def find_nearest(
         labels[i] = best_label
 
 
-@njit(cache=True, nogil=True)
+@inner
 def columns_within(frame: Frame, row: int, at_y: float, cosine: float, distance: float) -> float:
     """Return the largest difference of x at which a row holds points within a distance; −1 where it does not."""
     low = frame.origin_y + row * frame.height - frame.slack
     high = low + frame.height + 2.0 * frame.slack
-    gap = max(low - at_y, at_y - high, 0.0)
-    squared = distance if frame.metric.spherical is None else SPHERE_SCALE * distance
-    rest = squared * (1.0 + 1e-9) / frame.curvature - gap * gap
+    squared = SPHERE_SCALE * distance if frame.metric.spherical else distance
+    rest = squared * (1.0 + 1e-9) / frame.curvature
+    if low > at_y:
+        rest -= (low - at_y) * (low - at_y)
+    elif at_y > high:
+        rest -= (at_y - high) * (at_y - high)
     if rest < 0.0:
         return -1.0
-    if frame.metric.spherical is None:
+    if not frame.metric.spherical:
         return math.sqrt(rest)
-    farthest = min(max(abs(low), abs(high)), 90.0)
-    return math.sqrt(rest / max(cosine * math.cos(farthest * RADIANS), 1e-6))
+    farthest = -low if -low > high else high
+    scale = cosine * math.cos(farthest * RADIANS) if farthest < 90.0 else 0.0
+    return math.sqrt(rest / (scale if scale > 1e-6 else 1e-6))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _nearest(
     frame: Frame,
     x: FloatArray,
@@ -232,20 +237,20 @@ def _nearest(
 
     Squared in the plane, a haversine on the sphere; that is taken only where a planar bound does not rule it out.
     """
-    nearest, bound = np.inf, np.inf
-    if frame.metric.spherical is not None:
-        bound = SPHERE_SCALE * best / frame.curvature * (1.0 + 1e-9)
+    nearest = np.inf
+    spherical, widened = frame.metric.spherical, SPHERE_SCALE / frame.curvature * (1.0 + 1e-9)
+    bound = widened * best
     for j in range(np.uintp(begin), np.uintp(end)):
-        planar = (y[j] - at_y) ** 2
-        if frame.metric.spherical is None:
-            planar += (x[j] - at_x) ** 2
+        dx, dy = x[j] - at_x, y[j] - at_y
+        if not spherical:
+            planar = dy * dy + dx * dx
             if planar <= best:
                 best = nearest = planar
         else:
-            planar += cosine * (cosine - abs(y[j] - at_y) * RADIANS) * (x[j] - at_x) ** 2
+            planar = dy * dy + cosine * (cosine - abs(dy) * RADIANS) * (dx * dx)
             if planar <= bound:
                 distance = haversine(at_y, at_x, cosine, y[j], x[j], cosine_of_latitude(y[j]))
                 if distance <= best:
                     best = nearest = distance
-                    bound = SPHERE_SCALE * best / frame.curvature * (1.0 + 1e-9)
+                    bound = widened * best
     return nearest

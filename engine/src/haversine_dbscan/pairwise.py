@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from haversine_dbscan.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from haversine_dbscan.compiling import inlined, kernel
 from haversine_dbscan.haversine import cosine_of_latitude, haversine, haversine_of_distance
 from haversine_dbscan.rivals import Rivals, find_rivals_pairwise
 from haversine_dbscan.threads import Range, Run, even_ranges
@@ -46,8 +46,8 @@ def cluster_pairwise(
         find_core_points_pairwise(latitude, longitude, weights, least >= 0.0, limit, float(min_samples), core, part)
 
     run(find, even_ranges(len(core), 8 * threads))
-    connect_pairwise(latitude, longitude, limit, core, labels)
     members = np.flatnonzero(core)
+    connect_pairwise(latitude, longitude, limit, members.copy(), np.empty_like(members), labels)
     members = members[np.argsort(labels[members], kind="stable")]
     border = np.flatnonzero(~core)
     run(
@@ -60,23 +60,24 @@ def cluster_pairwise(
     return labels, core
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _apart(latitude: FloatArray, longitude: FloatArray, i: int, j: int) -> float:
     """Return the haversine of two points."""
     cosine, other = cosine_of_latitude(latitude[i]), cosine_of_latitude(latitude[j])
     return haversine(latitude[i], longitude[i], cosine, latitude[j], longitude[j], other)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _all_within(latitude: FloatArray, longitude: FloatArray, limit: float) -> bool:
     """Return whether all points are within a haversine of the first."""
     farthest = 0.0
     for j in range(latitude.shape[0]):
-        farthest = max(farthest, _apart(latitude, longitude, 0, j))
+        between = _apart(latitude, longitude, 0, j)
+        farthest = between if between > farthest else farthest
     return farthest <= limit
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_core_points_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,
@@ -98,17 +99,21 @@ def find_core_points_pairwise(
         core[i] = total >= min_samples
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def connect_pairwise(
-    latitude: FloatArray, longitude: FloatArray, limit: float, core: BoolArray, labels: LabelArray
+    latitude: FloatArray,
+    longitude: FloatArray,
+    limit: float,
+    waiting: IntArray,
+    reached: IntArray,
+    labels: LabelArray,
 ) -> None:
     """Number the clusters of core points by their first one: from each that has no number yet, spread to all in reach.
 
-    The points that are not reached yet are kept in a list in order; O(core points × those not reached yet).
+    waiting: the core points, increasing; those that are not reached yet are kept in order. reached: as many, for those
+    that are. O(core points × those not reached yet).
     """
-    waiting = np.flatnonzero(core)
     left = waiting.shape[0]
-    reached = np.empty(left, dtype=np.int64)
     number = np.int32(0)
     while left > 0:
         reached[0], count, done = waiting[0], 1, 0
@@ -132,7 +137,7 @@ def connect_pairwise(
         number += np.int32(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reach_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,
@@ -150,7 +155,7 @@ def reach_pairwise(
                 break
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_nearest_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,
@@ -172,7 +177,7 @@ def find_nearest_pairwise(
                 best, labels[i] = between, label[j]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_label_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from haversine_dbscan.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from haversine_dbscan.compiling import kernel
 from haversine_dbscan.frame import Frame, UnframedError, extent_of, sphere_frame, zone_frame
 from haversine_dbscan.haversine import cosine_of_latitude, haversine, haversine_of_distance
-from haversine_dbscan.layout import Layout, lay_out
+from haversine_dbscan.layout import Layout, first_at_least, lay_out
 from haversine_dbscan.nearest import columns_within
 from haversine_dbscan.pairwise import find_label_pairwise
 from haversine_dbscan.resolution import COARSE
@@ -78,7 +78,7 @@ def _find(
     find_label(frame, layout, *layout.occupied_rows(), labels[layout.order], at_x, at_y, wanted, found)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_label(
     frame: Frame,
     layout: Layout,
@@ -95,15 +95,14 @@ def find_label(
     for i in range(x.shape[0]):
         cosine = cosine_of_latitude(y[i])
         at_row = math.floor((y[i] - frame.origin_y) / frame.height)
-        row = np.searchsorted(rows, at_row - frame.reach)
+        row = first_at_least(rows, 0, rows.shape[0], at_row - frame.reach)
         while not found[i] and row < rows.shape[0] and rows[row] <= at_row + frame.reach:
             columns = columns_within(frame, rows[row], y[i], cosine, frame.metric.limit)
             if columns >= 0.0:
                 first = math.floor((x[i] - columns - frame.slack - frame.origin_x) / frame.width)
                 last = math.floor((x[i] + columns + frame.slack - frame.origin_x) / frame.width)
-                cells = column[row_cell[row] : row_cell[row + 1]]
-                begin = row_cell[row] + np.searchsorted(cells, first)
-                end = row_cell[row] + np.searchsorted(cells, last + 1)
+                begin = first_at_least(column, row_cell[row], row_cell[row + 1], first)
+                end = first_at_least(column, begin, row_cell[row + 1], last + 1)
                 for j in range(start[begin], start[end]):
                     if label[j] == wanted[i]:
                         other = cosine_of_latitude(layout.y[j])

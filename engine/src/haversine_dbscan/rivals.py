@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from haversine_dbscan.arrays import FloatArray, IndexArray, IntArray, LabelArray
+from haversine_dbscan.compiling import kernel
 from haversine_dbscan.cores import CoreCells
 from haversine_dbscan.frame import Frame, pair_of_rows
 from haversine_dbscan.haversine import cosine_of_latitude, haversine
-from haversine_dbscan.layout import Layout, column_of
+from haversine_dbscan.layout import Layout, column_of, first_at_least
 from haversine_dbscan.steps import label_points
 from haversine_dbscan.threads import Run
 from haversine_dbscan.within import any_near
@@ -70,7 +70,7 @@ def find_rivals(
     return Rivals(point[:count].copy(), other[:count].copy())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mark_several(code: LabelArray, reverse: LabelArray, highest: int) -> int:
     """Count the border points within eps of several clusters; `reverse` becomes 1 for these and 0 for others."""
     count = 0
@@ -81,7 +81,7 @@ def mark_several(code: LabelArray, reverse: LabelArray, highest: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_rivals(
     frame: Frame,
     layout: Layout,
@@ -98,19 +98,21 @@ def list_rivals(
     rows = row_cell.shape[0] - 1
     total = 0
     for row in range(rows):
+        low, high = row - frame.reach, row + frame.reach + 1
+        low, high = low if low > 0 else 0, high if high < rows else rows
         for i in range(start[row_cell[row]], start[row_cell[row + 1]]):
             p = order[i]
             if several[p] == 0:
                 continue
             first, own, here = total, code[p] >> 1, column_of(frame, x[i])
-            for near in range(max(row - frame.reach, 0), min(row + frame.reach + 1, rows)):
+            for near in range(low, high):
                 begin, end = core_row[near], core_row[near + 1]
                 if begin == end:
                     continue
                 pair = pair_of_rows(frame, row, near)
                 if pair.outer < 0:
                     continue
-                k = begin + np.searchsorted(column[begin:end], here - pair.outer)
+                k = first_at_least(column, begin, end, here - pair.outer)
                 while k < end and column[k] <= here + pair.outer:
                     known = label[k] == own
                     for t in range(first, total):
@@ -119,7 +121,7 @@ def list_rivals(
                         not known
                         and total < first + _MOST
                         and any_near(
-                            frame.metric,
+                            frame.metric.limit,
                             pair.scale,
                             pair.within,
                             pair.beyond,
@@ -127,8 +129,8 @@ def list_rivals(
                             y,
                             x[i],
                             y[i],
-                            cores.start[k],
-                            cores.stop[k],
+                            np.uintp(cores.start[k]),
+                            np.uintp(cores.stop[k]),
                         )
                     ):
                         point[total], other[total] = p, label[k]
@@ -146,7 +148,7 @@ def find_rivals_pairwise(
     return Rivals(point[:count].copy(), other[:count].copy())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_rivals_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,

@@ -8,11 +8,12 @@ from haversine_dbscan.arrays import BoolArray, FloatArray, IndexArray, LabelArra
 from haversine_dbscan.connecting import ADJACENT, ALL, SURE, connect, find_roots, find_runs
 from haversine_dbscan.cores import CoreCells
 from haversine_dbscan.counting import find_core_points, find_weighted_core_points
+from haversine_dbscan.crowded import MOST_GATHERED, PADDING
 from haversine_dbscan.frame import Frame
-from haversine_dbscan.labelling import write_labels
+from haversine_dbscan.labelling import SLICE, write_labels
 from haversine_dbscan.layout import Layout
 from haversine_dbscan.threads import Range, Run, balanced_ranges
-from haversine_dbscan.window import table_width
+from haversine_dbscan.window import make_scratch, table_width
 
 
 def find_core(
@@ -33,16 +34,25 @@ def find_core(
     n_core = np.empty(len(layout.cell_column), dtype=layout.order.dtype)
     if weight is None:
         enough = int(min(max(np.ceil(min_samples), 0), len(layout.order) + 1))
-        run(lambda part: find_core_points(frame, layout, width, part, enough, core, n_core), rows)
+
+        def count(part: Range) -> None:
+            near_x, near_y = np.empty((2, MOST_GATHERED + PADDING), dtype=np.float32)
+            scratch = make_scratch(frame, width, layout.order.dtype)
+            find_core_points(frame, layout, width, part, enough, core, n_core, scratch, near_x, near_y)
+
+        run(count, rows)
     else:
         sorted_weight = np.asarray(weight, dtype=np.float64)[layout.order]
         below, rounding = _sums_before(sorted_weight, 2 * frame.reach + 1)
-        run(
-            lambda part: find_weighted_core_points(
-                frame, layout, width, part, sorted_weight, below, rounding, float(min_samples), core, n_core
-            ),
-            rows,
-        )
+        least = float(min_samples)
+
+        def weigh(part: Range) -> None:
+            scratch = make_scratch(frame, width, layout.order.dtype)
+            find_weighted_core_points(
+                frame, layout, width, part, sorted_weight, below, rounding, least, core, n_core, scratch
+            )
+
+        run(weigh, rows)
     return n_core
 
 
@@ -70,16 +80,18 @@ def connect_cells(
     ranges, width = balanced_ranges(cores.row_cell, threads), table_width(frame, layout)
 
     def within(part: Range) -> None:
+        scratch = make_scratch(frame, width, parent.dtype)
         for stage in (SURE, ADJACENT, ALL):
-            connect(frame, layout, cores, width, parent, run_end, part, part, stage)
+            connect(frame, layout, cores, width, parent, run_end, part, part, stage, scratch)
             find_roots(parent, (int(cores.row_cell[part[0]]), int(cores.row_cell[part[1]])))
             find_runs(cores.row_cell, parent, part, run_end)
 
     run(within, ranges)
+    scratch = make_scratch(frame, width, parent.dtype)
     for begin, end in ranges[:-1]:
         seam, beyond = (max(begin, end - frame.reach), end), (end, len(layout.row_cell) - 1)
         for stage in (SURE, ADJACENT, ALL):
-            connect(frame, layout, cores, width, parent, run_end, seam, beyond, stage)
+            connect(frame, layout, cores, width, parent, run_end, seam, beyond, stage, scratch)
     find_roots(parent, (0, len(parent)))
     return parent, run_end
 
@@ -100,4 +112,10 @@ def label_points(
     label, run_end: (K,), of the cells with core points.
     """
     rows, width = layout.row_ranges(threads), table_width(frame, layout)
-    run(lambda part: write_labels(frame, layout, cores, width, n_core, label, run_end, part, code), rows)
+    columns = (2 * frame.reach + 1) * (2 * width.margin + 1)
+
+    def write(part: Range) -> None:
+        scratch, slices = make_scratch(frame, width, run_end.dtype), np.empty(columns, SLICE)
+        write_labels(frame, layout, cores, width, n_core, label, run_end, part, code, scratch, slices)
+
+    run(write, rows)

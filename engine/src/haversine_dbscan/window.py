@@ -3,25 +3,35 @@
 A kernel walks along its rows with tables of the rows in reach, in which a window of columns is two look-ups; at each
 step one more replaces the oldest. A table has an entry for every column, so it pays where these are not many more than
 the points; elsewhere positions in each row move along with the cell that is decided.
-
-Arrays are passed one by one and not in tuples, as compiled code would count references for each look into a tuple of
-arrays.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-from haversine_dbscan.arrays import FloatArray, IndexArray, IntArray
+from haversine_dbscan.arrays import ONE, IndexArray, IntArray, Position, Record, Records, record
+from haversine_dbscan.compiling import inlined, inner
 from haversine_dbscan.frame import Frame, Whole, pair_of_rows
 from haversine_dbscan.layout import Layout
 
-PositionArray = NDArray[np.uintp]
+WINDOW = record(begin=np.uintp, end=np.uintp, stop=np.uintp, zero=np.int64, columns=np.int64)
+"""Of cells in a row in reach. columns: how many it extends to both sides; −1 where there is none. zero: the entry for
+column 0 in the tables. Without tables, begin and end are positions that move along, up to `stop`."""
+
+REACHED = record(
+    scale=np.float64,
+    within=np.float64,
+    beyond=np.float64,
+    first=np.int64,
+    sure_first=np.int64,
+    sure_last=np.int64,
+    last=np.int64,
+)
+"""A row in reach. scale, within, beyond: of its `Pair`. first:last are the points possibly within eps of those of a
+cell, but for sure_first:sure_last, which surely are."""
 
 _MOST_COLUMNS = 32_768
 """So that the tables of the rows in reach stay in the processor's cache."""
@@ -36,28 +46,51 @@ class Width(NamedTuple):
     margin: int
 
 
-@njit(cache=True, nogil=True)
 def table_width(frame: Frame, layout: Layout) -> Width:
     """Return how wide the table of a row is. O(R)."""
-    smallest, rows = 1.0, 0
-    for row in range(layout.row_cell.shape[0] - 1):
-        if layout.row_cell[row] < layout.row_cell[row + 1]:
-            rows += 1
-            smallest = min(smallest, frame.smallest_cosine[row])
+    occupied = np.diff(layout.row_cell) > 0
+    smallest = float(frame.smallest_cosine.min(where=occupied, initial=1.0))
     farthest = math.sqrt(frame.squared / frame.curvature) / smallest + frame.slack
     margin = int(farthest / frame.width) + 3
     entries = frame.columns + 2 * margin
-    if entries > _MOST_COLUMNS or entries * rows > _MOST_PER_POINT * layout.x.shape[0] + 2**18:
+    most = _MOST_PER_POINT * len(layout.x) + 2**18
+    if entries > _MOST_COLUMNS or entries * int(np.count_nonzero(occupied)) > most:
         entries = 0
     return Width(entries, margin)
 
 
-@njit(cache=True, nogil=True)
+class Scratch(NamedTuple):
+    """What a kernel writes to on its way along the rows; never initialised.
+
+    table: int32 or int64, the tables of the rows in reach. outer, inner: `WINDOW`, the cells possibly and surely within
+    eps in each row in reach; reached: `REACHED`. cells: empty, of the type of the table.
+    """
+
+    table: IndexArray
+    outer: Records
+    inner: Records
+    reached: Records
+    cells: IndexArray
+
+
+def make_scratch(frame: Frame, width: Width, index: np.dtype[Any]) -> Scratch:
+    """Return what one range of rows needs; index: the type of what is in the tables."""
+    rows = 2 * frame.reach + 1
+    return Scratch(
+        table=np.empty(rows * width.entries, index),
+        outer=np.empty(rows, WINDOW),
+        inner=np.empty(rows, WINDOW),
+        reached=np.empty(rows, REACHED),
+        cells=np.empty(0, index),
+    )
+
+
+@inner
 def fill_tables(
     table: IndexArray,
     width: Width,
     column: IntArray,
-    value: IndexArray | None,
+    value: IndexArray,
     row_cell: IntArray,
     rows: int,
     row: int,
@@ -66,90 +99,79 @@ def fill_tables(
     """Fill in the tables of the occupied rows of row:stop, each in place of the one `rows` before; return the next row.
 
     The entry for a column is the value of the first cell of the row in that column or a later one, or else of the cell
-    after the row; cells are their own values where there are none. O(width) per row.
+    after the row; where `value` is empty, cells are their own values. O(width) per row.
     """
-    while row < min(stop, row_cell.shape[0] - 1) and width.entries > 0:
-        if row_cell[row] == row_cell[row + 1]:
-            row += 1
-            continue
-        begin = (row % rows) * width.entries
-        entry = np.uintp(begin)
-        for cell in range(np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])):
-            after = np.uintp(begin + width.margin + column[cell] + 1)
-            while entry < after:
-                table[entry] = cell if value is None else value[cell]
-                entry += np.uintp(1)
-        while entry < np.uintp(begin + width.entries):
-            table[entry] = row_cell[row + 1] if value is None else value[np.uintp(row_cell[row + 1])]
-            entry += np.uintp(1)
+    plain = value.shape[0] == 0
+    while row < stop and row + 1 < row_cell.shape[0] and width.entries > 0:
+        cell, last = np.uintp(row_cell[row]), np.uintp(row_cell[row + 1])
+        if cell < last:
+            begin = (row % rows) * width.entries
+            entry, end = np.uintp(begin), np.uintp(begin + width.entries)
+            while entry < end:
+                after = np.uintp(begin + width.margin + column[cell] + 1) if cell < last else end
+                known = np.int64(cell) if plain else np.int64(value[cell])
+                while entry < after:
+                    table[entry] = known
+                    entry += ONE
+                cell += ONE
         row += 1
     return row
 
 
-@njit(cache=True, nogil=True)
+@inner
 def rows_in_reach(
-    frame: Frame,
-    row_cell: IntArray,
-    row: int,
-    width: Width,
-    begin: PositionArray,
-    end: PositionArray,
-    zero: IntArray,
-    inner: IntArray,
-    outer: IntArray,
-    scale: FloatArray,
-    within: FloatArray,
-    beyond: FloatArray,
-) -> int:
-    """Fill in the cells begin:end and the `Pair` of each occupied row within eps of a row; return their number.
+    frame: Frame, row_cell: IntArray, row: int, width: Width, outer: Records, inner: Records, reached: Records
+) -> Position:
+    """Fill in the windows and the `Pair` of each occupied row within eps of a row; return their number.
 
-    zero: where in the tables the entry for column 0 of each row is.
+    outer, inner: `WINDOW`, of the cells possibly and surely within eps. reached: `REACHED`.
     """
-    rows = 0
+    rows = np.uintp(0)
     for step in range(2 * frame.reach + 1):
-        other = row + ((step + 1) // 2 if step % 2 else -(step // 2))
+        half = (step + 1) >> 1
+        other = row + half if step & 1 else row - half
         if 0 <= other < row_cell.shape[0] - 1 and row_cell[other] < row_cell[other + 1]:
             pair = pair_of_rows(frame, row, other)
             if pair.outer >= 0:
-                begin[rows], end[rows] = row_cell[other], row_cell[other + 1]
-                zero[rows] = (other % (2 * frame.reach + 1)) * width.entries + width.margin
-                inner[rows], outer[rows] = pair.inner, pair.outer
-                scale[rows], within[rows], beyond[rows] = pair.scale, pair.within, pair.beyond
-                rows += 1
+                zero = (other % (2 * frame.reach + 1)) * width.entries + width.margin
+                begin_window(outer[rows], row_cell[other], row_cell[other + 1], zero, pair.outer)
+                begin_window(inner[rows], row_cell[other], row_cell[other + 1], zero, pair.inner)
+                here = reached[rows]
+                here.scale = pair.scale
+                here.within = pair.within
+                here.beyond = pair.beyond
+                rows += ONE
     return rows
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def window(
-    table: IndexArray,
-    zero: Whole,
-    column: IntArray,
-    value: IndexArray | None,
-    begin: PositionArray,
-    end: PositionArray,
-    t: Whole,
-    stop: Whole,
-    here: Whole,
-    columns: Whole,
-) -> tuple[np.int64, np.int64]:
-    """Return the value of the first cell that is at most so many columns from here, and that of the first beyond.
+@inner
+def begin_window(one: Record, begin: int, stop: int, zero: int, columns: int) -> None:
+    """Let a window begin at the first cell of its row."""
+    one.begin = begin
+    one.end = begin
+    one.stop = stop
+    one.zero = zero
+    one.columns = columns
 
-    table: of the rows in reach; empty where none pays. zero: its entry for column 0 of the row. Without a table, the
-    positions begin[t] and end[t] move along, up to `stop`.
+
+@inlined
+def window(table: IndexArray, column: IntArray, value: IndexArray, one: Record, here: int) -> tuple[Whole, Whole]:
+    """Return the value of the first cell in the window of column `here`, and that of the first beyond.
+
+    table: of the rows in reach; empty where none pays. value: as of `fill_tables`. one: `WINDOW`.
     """
+    columns = one.columns
     if table.shape[0] > 0:
-        first, last = np.uintp(zero + here - columns), np.uintp(zero + here + columns + 1)
-        return np.int64(table[first]), np.int64(table[last])
-    begin[t] = first_from(column, begin[t], stop, here - columns)
-    end[t] = first_from(column, max(end[t], begin[t]), stop, here + columns + 1)
-    if value is None:
-        return np.int64(begin[t]), np.int64(end[t])
-    return np.int64(value[begin[t]]), np.int64(value[end[t]])
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def first_from(column: IntArray, position: Whole, end: Whole, wanted: Whole) -> Whole:
-    """Return the first position from `position` to `end` whose column is at least `wanted`."""
-    while position < end and column[position] < wanted:
-        position += np.uintp(1)
-    return position
+        at = one.zero + here
+        return np.int64(table[np.uintp(at - columns)]), np.int64(table[np.uintp(at + columns + 1)])
+    begin, end, stop = one.begin, one.end, one.stop
+    while begin < stop and column[begin] < here - columns:
+        begin += ONE
+    end = end if end > begin else begin
+    while end < stop and column[end] <= here + columns:
+        end += ONE
+    one.begin = begin
+    one.end = end
+    if value.shape[0] == 0:
+        return np.int64(begin), np.int64(end)
+    return np.int64(value[begin]), np.int64(value[end])

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from haversine_dbscan.arrays import BoolArray, FloatArray, IndexArray, LabelArray
+from haversine_dbscan.compiling import kernel
 from haversine_dbscan.connecting import find_root, find_roots
 from haversine_dbscan.cores import CoreCells, gather_core_points
 from haversine_dbscan.frame import Frame, extent_of, zone_frame
@@ -140,7 +140,7 @@ def _connect(pieces: list[_Piece], core: BoolArray, run: Run, threads: int) -> t
     return gathered, root
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mark_core_points(layout: Layout, sorted_core: BoolArray, n_core: IndexArray, core: BoolArray) -> None:
     """Fill in which points are core, bool (n,), in their original order.
 
@@ -153,7 +153,7 @@ def mark_core_points(layout: Layout, sorted_core: BoolArray, n_core: IndexArray,
             core[order[i]] = whole or (n_core[cell] > 0 and sorted_core[i])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take_core_points(
     layout: Layout, core: BoolArray, sorted_core: BoolArray, n_core: IndexArray, cell_of: IndexArray
 ) -> None:
@@ -170,9 +170,9 @@ def take_core_points(
             cell_of[order[i]] = cell
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def unite(parent: IndexArray, cells: IndexArray, others: IndexArray) -> None:
     """Unite the cells of each pair, (k,) and (k,), in a forest over cells."""
     for k in range(cells.shape[0]):
-        a, b = find_root(parent, cells[k]), find_root(parent, others[k])
-        parent[max(a, b)] = min(a, b)
+        a, b = find_root(parent, np.uintp(cells[k])), find_root(parent, np.uintp(others[k]))
+        parent[a if a > b else b] = a if a < b else b
