@@ -27,6 +27,7 @@ from taxi_mlops.cli import (
     stack,
     sweep,
     train,
+    versions,
 )
 from taxi_mlops.cli.options import DocumentCommand
 from taxi_mlops.errors import TaxiError
@@ -58,6 +59,8 @@ app.command("settings")(settings.settings)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("exporter")(exporter.exporter)
+for _of_versions in (versions.commit, versions.log, versions.diff, versions.tag, versions.restore, versions.vacuum):
+    data.app.command()(_of_versions)
 app.add_typer(data.app, name="data")
 app.add_typer(stack.app, name="stack")
 

@@ -196,7 +196,7 @@ def open_trips(
     trips = _opened(source.files, source.uri, request, options, zones, on_progress)
     return replace(
         trips,
-        data_version=data_version(source.files),
+        data_version=source.version or data_version(source.files),
         identity=lambda: identity((*source.files, *([zones] if zones else []))),
     )
 

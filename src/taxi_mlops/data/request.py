@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import astuple
 from os import PathLike
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.parameters import Named, Section
+
+if TYPE_CHECKING:
+    from taxi_mlops.domain import Provenance
+
+DELTA = "delta:"
+"""Beginning of the names of tables that have versions (see `data.delta`)."""
 
 Seed = Annotated[
     int,
@@ -59,7 +65,7 @@ class LoadRequest(Section):
     source: Annotated[str | None, Named("data", "DATA", "a synthetic city of 20,000 trips", positional=True)] = Field(
         default=None,
         description="Trips: a file (CSV, Parquet, Arrow, GeoJSON, GPX, …), folder or glob, - for standard input, "
-        "http(s) URL, s3://bucket/key, tlc:yellow/2010-01, or synthetic:rows=1000000,seed=0.",
+        "http(s) URL, s3://bucket/key, delta:TABLE@VERSION, tlc:yellow/2010-01, or synthetic:rows=1000000,seed=0.",
     )
     points: Annotated[TripEnd, Named("points", "pickup|dropoff")] = Field(
         default="pickup", description="Which end of the trips; not with lat and lon, which name the columns."
@@ -86,6 +92,13 @@ class LoadRequest(Section):
     )
     seed: Seed = 0
     synthetic_rows: int = Field(default=20_000, ge=1, description="Trips of the synthetic city if there is no source.")
+
+
+def of_version(request: LoadRequest, provenance: Provenance) -> LoadRequest:
+    """Return the request with the number of the version that was read, if the source is a table that has versions."""
+    if request.source is None or not request.source.startswith(DELTA):
+        return request
+    return request.model_copy(update={"source": provenance.uri})
 
 
 class ColumnParameters(TypedDict, total=False):

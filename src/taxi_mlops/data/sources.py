@@ -1,4 +1,4 @@
-"""Resolve what a user names as data: a file, folder, glob, pipe or standard input, an http(s) or s3 address, or `tlc:`.
+"""Resolve what a user names as data: a file, folder, glob, pipe or standard input, an address, `tlc:` or `delta:`.
 
 Pipes are copied to a temporary file first, since files are read more than once (header, rows, fingerprint).
 """
@@ -19,10 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from taxi_mlops.data.delta import TableAddress, find_version
 from taxi_mlops.data.download import displayed, fetch
 from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.objects import SCHEME, ObjectAddress, ObjectStore, StoredObject
 from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.request import DELTA
 from taxi_mlops.errors import DataError, DataNotFoundError
 from taxi_mlops.settings import Settings
 
@@ -38,10 +40,14 @@ _TLC_MONTH = re.compile(r"tlc:(?P<cab>yellow|green)/(?P<month>20\d\d-(?:0[1-9]|1
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The files behind a name, in the order in which they are read, and the name that outputs show."""
+    """The files behind a name, in the order in which they are read, and the name that outputs show.
+
+    version: of a table that has versions; then the name has its number.
+    """
 
     uri: str
     files: tuple[TripFile, ...]
+    version: str | None = None
 
 
 def resolve(name: str, settings: Settings, on_progress: Progress | None = None) -> Source:
@@ -52,6 +58,9 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
     scheme = name.partition(":")[0].lower()
     if scheme == "tlc":
         return Source(name, (fetch(_tlc_url(name, settings), settings, on_progress),))
+    if name.startswith(DELTA):
+        found = find_version(TableAddress.parse(name), settings)
+        return Source(str(found.address), found.files, found.identity)
     if "://" in name:
         if scheme == SCHEME:
             return Source(name, ObjectStore(settings).find(ObjectAddress.parse(name)))

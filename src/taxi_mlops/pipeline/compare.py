@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
+from taxi_mlops.data.request import of_version
 from taxi_mlops.domain import MAIN, Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
@@ -166,7 +167,13 @@ def _begin(
     choice = _choose_eps(points, specification, observer)
     update = {"eps_metres": choice.eps_metres} if choice else {}
     parameters = specification.parameters.model_copy(update=update)
-    specification = specification.model_copy(update={"fingerprint": points.fingerprint, "parameters": parameters})
+    specification = specification.model_copy(
+        update={
+            "fingerprint": points.fingerprint,
+            "parameters": parameters,
+            "dataset": of_version(specification.dataset, points.provenance),
+        }
+    )
     shutil.rmtree(folder.points, ignore_errors=True)
     write_workload(points, specification.parameters.to_domain(), folder.points)
     further = write_further(points, specification, folder)

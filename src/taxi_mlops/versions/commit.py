@@ -1,0 +1,341 @@
+"""Add trips to a table: read, write as Parquet, check, commit. Nothing is visible before the last step.
+
+The order of the rows stays. deltalake's own writer does not keep it, and cuts numbers that do not fit the column.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from taxi_mlops.data.delta import (
+    SIDE_FOLDER,
+    TableAddress,
+    explained_table,
+    open_version,
+    side_file,
+    storage_options,
+)
+from taxi_mlops.data.files import TripFile
+from taxi_mlops.data.loader import DataLoader
+from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.data.schemas import Zone
+from taxi_mlops.data.sources import data_version, resolve
+from taxi_mlops.errors import DataError, DataNotFoundError, UsageError
+from taxi_mlops.settings import Settings
+from taxi_mlops.versions.columns import MONTH, Columns, fitted, found_columns
+from taxi_mlops.versions.expectations import expectations_of
+from taxi_mlops.versions.row_statistics import RowStatistics, StatisticsCounter
+from taxi_mlops.versions.table_folder import TableFolder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction
+
+METADATA_KEY = "taxi"
+_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_NO_MONTH = "__HIVE_DEFAULT_PARTITION__"
+"""The name that Delta Lake gives the folder of rows without a value of the partitions' column."""
+_FILE_ROWS = 8 << 20
+_GROUP_ROWS = 1 << 20
+
+
+class CommitRecord(BaseModel):
+    """What the log keeps of a commit, as JSON beside Delta's own entries.
+
+    data_version: of the files that were committed (see `data.sources.data_version`).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    commit_id: str
+    source: str
+    data_version: str
+    month: str | None
+    message: str
+    statistics: RowStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that stands. version: the number that it made. added: columns that the table had not."""
+
+    table: str
+    version: int
+    month: str | None
+    rows: int
+    replaced: bool
+    added: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A Parquet file that is not yet in the table. name: within the table."""
+
+    path: Path
+    name: str
+    rows: int
+
+
+def commit(
+    sources: Sequence[str],
+    table: str,
+    settings: Settings,
+    request: LoadRequest | None = None,
+    *,
+    month: str | None = None,
+    message: str = "",
+    replace: bool = False,
+    accept: bool = False,
+    on_progress: Progress | None = None,
+) -> Commit:
+    """Add trips to a table, which is made if there is none.
+
+    sources: files, folders, globs or addresses as in other commands. request: which of their columns hold the points;
+    its own source is ignored. month: that of all the trips, like 2016-06. replace: in place of the rows of the month,
+    or without one of all rows. accept: also if the rows are not as expected by those of the commits before.
+
+    Raises DataError if the trips cannot be read, do not fit the columns, were committed before, are not as
+    expected (then they are in quarantine), or another commit came first.
+    """
+    if month is not None and not _MONTH.fullmatch(month):
+        raise UsageError(f"{month}: months are written like 2016-06")
+    address = TableAddress.parse(table)
+    if address.version:
+        raise DataError(f"{table}: commits go to the newest version; leave out @{address.version}")
+    request = request or LoadRequest()
+    files = [file for name in sources for file in resolve(name, settings, on_progress).files]
+    base = _newest(address, settings)
+    before = [] if base is None else records_of(base)
+    version = data_version(files)
+    if not replace:
+        _refuse_repeated(version, month, before, address)
+    loader = _loader(files, request, on_progress)
+    columns = _columns(loader, base)
+    folder = TableFolder(address.location, settings)
+    commit_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
+    with folder.staging() as staging:
+        written, statistics = _write(loader, columns, staging / commit_id, month)
+        record = CommitRecord(
+            commit_id=commit_id,
+            source=" ".join(sources),
+            data_version=version,
+            month=month,
+            message=message,
+            statistics=statistics,
+        )
+        unusable = _unusable(written, request)
+        if unusable:
+            raise _quarantined(folder, record, written, (unusable,), "")
+        expected = expectations_of(address.location, settings)
+        broken = () if accept else expected.broken(statistics, _statistics(before, month))
+        if broken:
+            raise _quarantined(folder, record, written, broken, "; --accept commits them if they are right")
+        actions = _published(written, folder, month)
+    number = _transact(address, settings, base, columns, actions, record, replace)
+    return Commit(str(address), number, month, statistics.rows, replace, columns.added)
+
+
+def records_of(table: DeltaTable) -> list[tuple[int, CommitRecord]]:
+    """Return the commits of this project in a table's history, with their versions, the newest last."""
+    return [
+        (commit["version"], CommitRecord.model_validate_json(commit[METADATA_KEY]))
+        for commit in reversed(table.history())
+        if METADATA_KEY in commit
+    ]
+
+
+def _statistics(before: Sequence[tuple[int, CommitRecord]], month: str | None) -> list[RowStatistics]:
+    """Return those of the commits that a new one is compared with: of months, or of no month."""
+    return [record.statistics for _, record in before if (record.month is None) == (month is None)]
+
+
+def _newest(address: TableAddress, settings: Settings) -> DeltaTable | None:
+    try:
+        return open_version(address, settings)
+    except DataNotFoundError:
+        return None
+
+
+def _refuse_repeated(
+    version: str, month: str | None, before: Sequence[tuple[int, CommitRecord]], address: TableAddress
+) -> None:
+    for number, record in before:
+        if record.data_version == version and record.month == month:
+            raise DataError(
+                f"{record.source}: was committed as version {number} of {address}; "
+                "--replace puts it in place of what is there"
+            )
+
+
+def _loader(files: Sequence[TripFile], request: LoadRequest, on_progress: Progress | None = None) -> DataLoader:
+    return DataLoader(
+        files,
+        request.points,
+        latitude_column=request.latitude_column,
+        longitude_column=request.longitude_column,
+        crs=request.crs,
+        on_progress=on_progress,
+    )
+
+
+def _columns(loader: DataLoader, base: DeltaTable | None) -> Columns:
+    """Read all rows once for their types where the files do not have these."""
+    parsed = any(table.format == "csv" for table in loader.tables)
+    known = None if base is None else _arrow_schema(base)
+    return fitted(found_columns(loader.rows(), parsed), known, parsed)
+
+
+def _write(
+    loader: DataLoader, columns: Columns, beginning: Path, month: str | None
+) -> tuple[list[_Written], RowStatistics]:
+    """Write all rows to Parquet files of bounded size, whose names go on from a beginning in the order of the rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = f"{MONTH}={month or _NO_MONTH}"
+    counter, written = StatisticsCounter(), list[_Written]()
+    batches = (columns.converted(batch) for batch in loader.rows())
+    for batch in batches:
+        path = beginning.with_name(f"{beginning.name}-{len(written):05d}.parquet")
+        rows = 0
+        with pq.ParquetWriter(path, columns.schema, compression="zstd") as writer:
+            group: list[pa.RecordBatch] = []
+            for one in chain([batch], batches):
+                counter.add(one)
+                group.append(one)
+                rows += one.num_rows
+                if sum(each.num_rows for each in group) >= _GROUP_ROWS:
+                    writer.write_table(pa.Table.from_batches(group))
+                    group = []
+                if rows >= _FILE_ROWS:
+                    break
+            if group:
+                writer.write_table(pa.Table.from_batches(group))
+        written.append(_Written(path, f"{folder}/{path.name}", rows))
+    return written, counter.finish()
+
+
+def _unusable(written: Sequence[_Written], request: LoadRequest) -> str:
+    """Return why the points of the trips cannot be used, as other commands would say it; empty if they can."""
+    try:
+        loader = _loader([file.path for file in written], request)
+        batches: Iterator[object] = loader.zone_numbers() if isinstance(loader.place, Zone) else loader.coordinates()
+        deque(batches, maxlen=0)
+    except DataError as error:
+        return str(error).partition(": ")[2]  # without the name of the file in the folder that is removed
+    return ""
+
+
+def _quarantined(
+    folder: TableFolder, record: CommitRecord, written: Sequence[_Written], broken: Sequence[str], advice: str
+) -> DataError:
+    """Keep the rows and a report beside the table. Return the error to raise."""
+    name = f"quarantine/{record.commit_id}"
+    for file in written:
+        folder.put(file.path, f"{SIDE_FOLDER}/{name}/{file.path.name}")
+    report = {"broken": list(broken), "commit": record.model_dump()}
+    folder.create(f"{name}/report.json", json.dumps(report, indent=2).encode())
+    return DataError(
+        f"{record.source}: not committed: {'; '.join(broken)}. The rows and a report are in "
+        f"{side_file(folder.location, name)}{advice}"
+    )
+
+
+def _published(written: Sequence[_Written], folder: TableFolder, month: str | None) -> list[AddAction]:
+    """Move the files into the table, and return what the log will say of them. Without that they are not seen."""
+    from deltalake.transaction import AddAction
+
+    now = time.time_ns() // 1_000_000
+    actions = []
+    for file in written:
+        size, stats = file.path.stat().st_size, json.dumps(_file_statistics(file.path))
+        folder.put(file.path, file.name)
+        actions.append(AddAction(file.name, size, {MONTH: month}, now, True, stats))
+    return actions
+
+
+def _file_statistics(path: Path) -> dict[str, Any]:
+    """Return the statistics of a file as the Delta protocol has them, ranges only of numbers."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    least, greatest, nulls = dict[str, float](), dict[str, float](), dict[str, int]()
+    for index in range(metadata.num_columns):
+        groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
+        name, found = groups[0].path_in_schema, [group.statistics for group in groups]
+        if any(one is None for one in found):
+            continue
+        nulls[name] = sum(one.null_count for one in found)
+        ranges = [one for one in found if one.has_min_max]
+        if ranges and all(isinstance(value, int | float) for one in ranges for value in (one.min, one.max)):
+            least[name], greatest[name] = min(one.min for one in ranges), max(one.max for one in ranges)
+    return {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
+
+
+def _transact(
+    address: TableAddress,
+    settings: Settings,
+    base: DeltaTable | None,
+    columns: Columns,
+    actions: list[AddAction],
+    record: CommitRecord,
+    replace: bool,
+) -> int:
+    """Make the version, and return its number. New columns are a version of their own, before it."""
+    import pyarrow as pa
+    from deltalake import CommitProperties, Schema
+    from deltalake.exceptions import CommitFailedError
+    from deltalake.transaction import create_table_with_add_actions
+
+    schema = Schema.from_arrow(columns.schema.append(pa.field(MONTH, pa.string())))
+    properties = CommitProperties(custom_metadata={METADATA_KEY: record.model_dump_json()})
+    options = storage_options(address.location, settings)
+    with explained_table(address):
+        if base is None:
+            create_table_with_add_actions(
+                address.location,
+                schema,
+                actions,
+                "error",
+                [MONTH],
+                storage_options=options,
+                commit_properties=properties,
+            )
+            return 0
+        try:
+            if columns.added:
+                base.alter.add_columns([field for field in schema.fields if field.name in columns.added])
+                base.update_incremental()
+            base.create_write_transaction(
+                [*actions],
+                "overwrite" if replace else "append",
+                schema,
+                [MONTH],
+                [(MONTH, "=", record.month)] if replace and record.month else None,
+                commit_properties=properties,
+            )
+        except CommitFailedError:
+            raise DataError(f"{address}: another commit came first, and this one is not made; commit again") from None
+    newest = open_version(address, settings)
+    return next(number for number, one in records_of(newest) if one.commit_id == record.commit_id)
+
+
+def _arrow_schema(table: DeltaTable) -> pa.Schema:
+    """Return the columns of a table as Arrow's types."""
+    import pyarrow as pa
+
+    return pa.schema(table.schema().to_arrow())

@@ -1,0 +1,45 @@
+"""Remove the files that no version which is still wanted needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from taxi_mlops.data.delta import TableAddress, explained_table, open_version
+from taxi_mlops.errors import DataError
+from taxi_mlops.settings import Settings
+from taxi_mlops.versions.history import tags_of
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuumed:
+    """files: that were removed, or would be. kept: versions that keep all their files for a run or a tag."""
+
+    files: tuple[str, ...]
+    kept: tuple[int, ...]
+
+
+def vacuum(
+    table: str, settings: Settings, keep: timedelta, named: Collection[int] = (), *, dry_run: bool = False
+) -> Vacuumed:
+    """Remove files that left the table longer ago than `keep`, but for those of versions that are named or tagged.
+
+    named: versions that runs or models name. Versions without their files can no longer be read; their entries in the
+    log stay. Raises DataError if there is no such table.
+    """
+    address = TableAddress.parse(table)
+    if address.version:
+        raise DataError(f"{table}: a vacuum is of the whole table; leave out @{address.version}")
+    opened = open_version(address, settings)
+    tagged = tags_of(address.location, settings).values()
+    kept = sorted({number for number in (*named, *tagged) if number <= opened.version()})
+    with explained_table(address):
+        files = opened.vacuum(
+            retention_hours=int(keep.total_seconds() // 3600),
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=kept,
+        )
+    return Vacuumed(tuple(sorted(set(files))), tuple(kept))
