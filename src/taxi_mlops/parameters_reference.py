@@ -8,7 +8,7 @@ from taxi_mlops.clustering import Cluster, Prediction
 from taxi_mlops.parameters import Parameter, Section, parameters_of
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
-from taxi_mlops.training import Train
+from taxi_mlops.training import Promotion, Train
 
 _HEAD = """\
 # Parameters
@@ -29,6 +29,7 @@ _DOCUMENTS: tuple[tuple[str, type[Section]], ...] = (
     ("One clustering", Cluster),
     ("A prediction", Prediction),
     ("A training", Train),
+    ("A promotion", Promotion),
 )
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 

@@ -1,4 +1,4 @@
-"""The training of a hotspot model as a validated document."""
+"""The training and the promotion of a hotspot model as validated documents."""
 
 from __future__ import annotations
 
@@ -38,4 +38,27 @@ class Train(Document):
         ge=0.0,
         le=0.9,
         description="Share of the trips that the model does not see and is judged on: the last by time, else random.",
+    )
+
+
+class Promotion(Document):
+    """A version of a hotspot model, and the gates that it must pass to become champion."""
+
+    schema_version: Literal[1] = 1
+    model: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[a-z0-9_-]{1,64})?$"),
+        Named("model", "NAME[@VERSION]", positional=True),
+    ] = Field(default="hotspots@challenger", description="Name of the model, and its version by number or alias.")
+    against: Annotated[str, Field(pattern="^[a-z0-9_-]{1,64}$"), Named("against", "VERSION")] = Field(
+        default="champion", description="Version to compare with."
+    )
+    margin: Annotated[float, Named("margin", "SCORE")] = Field(
+        default=0.005,
+        ge=0.0,
+        le=1.0,
+        description="How much worse the unseen-trip score may be, by the lower end of the paired interval.",
+    )
+    max_vanished: Annotated[float, Named("max_vanished", "SHARE")] = Field(
+        default=0.2, ge=0.0, le=1.0, description="Share of the champion's hotspots that may vanish."
     )

@@ -8,6 +8,7 @@ Along links, from the most alike on, each hotspot gives its id to one of the nex
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,46 +36,60 @@ class _Link:
 
 
 def trace(old: HotspotModel, new: HotspotModel, version: str, next_id: int) -> Lineage:
-    """Match the hotspots of two versions.
+    """Match the hotspots of a new version to those before, and give them ids.
 
-    new: its own ids are its rows. version: of the old one. next_id: the least id that no version has used.
+    version: of the old one. next_id: the least id that no version has used.
     """
-    links = sorted(_links(old, new), key=lambda link: (-link.similarity, link.old, link.new))
+    links = _links(old, new)
+    partner = _partners(links)
+    fresh = iter(range(next_id, next_id + len(new)))
+    ids = [old.ids[partner[row]] if row in partner else next(fresh) for row in range(len(new))]
+    numbered = np.array(ids, dtype=np.int64)
+    return Lineage(numbered, _changes(old, numbered, links, len(partner), version))
+
+
+def compare(old: HotspotModel, new: HotspotModel, version: str) -> Changes:
+    """Return how the hotspots of two versions with ids correspond. version: of the old one."""
+    links = _links(old, new)
+    return _changes(old, new.ids, links, len(_partners(links)), version)
+
+
+def _partners(links: Sequence[_Link]) -> dict[int, int]:
+    """Return the old hotspot that each new one continues, along links from the most alike on."""
     partner: dict[int, int] = {}
     given: set[int] = set()
     for link in links:
         if link.new not in partner and link.old not in given:
             partner[link.new] = link.old
             given.add(link.old)
-    fresh = iter(range(next_id, next_id + len(new)))
-    ids = np.array(
-        [old.ids[partner[row]] if row in partner else next(fresh) for row in range(len(new))], dtype=np.int64
-    )
+    return partner
+
+
+def _changes(old: HotspotModel, ids: IdArray, links: Sequence[_Link], kept: int, version: str) -> Changes:
+    """Describe the links. ids: of the new hotspots."""
     parts: dict[int, list[int]] = defaultdict(list)
     wholes: dict[int, list[int]] = defaultdict(list)
     for link in links:
         parts[link.old].append(int(ids[link.new]))
         wholes[link.new].append(int(old.ids[link.old]))
-    return Lineage(
-        ids,
-        Changes(
-            version=version,
-            hotspots_before=len(old),
-            kept=len(partner),
-            born=tuple(int(ids[row]) for row in range(len(new)) if row not in wholes),
-            vanished=tuple(int(old.ids[row]) for row in range(len(old)) if row not in parts),
-            splits=tuple(
-                Split(id=int(old.ids[row]), into=tuple(into)) for row, into in sorted(parts.items()) if len(into) > 1
-            ),
-            mergers=tuple(Merger(id=int(ids[row]), of=tuple(of)) for row, of in sorted(wholes.items()) if len(of) > 1),
-        ),
+    splits = (Split(id=int(old.ids[row]), into=tuple(into)) for row, into in sorted(parts.items()) if len(into) > 1)
+    mergers = (Merger(id=int(ids[row]), of=tuple(of)) for row, of in sorted(wholes.items()) if len(of) > 1)
+    return Changes(
+        version=version,
+        hotspots_before=len(old),
+        kept=kept,
+        born=tuple(int(ids[row]) for row in range(len(ids)) if row not in wholes),
+        vanished=tuple(int(old.ids[row]) for row in range(len(old)) if row not in parts),
+        splits=tuple(splits),
+        mergers=tuple(mergers),
     )
 
 
 def _links(old: HotspotModel, new: HotspotModel) -> list[_Link]:
+    """Return the links between the rows of two versions, the most alike first."""
     in_old, in_new = _shared(new, old), _shared(old, new)
     places_old, places_new = _places(old), _places(new)
-    found = []
+    found: list[_Link] = []
     for pair in sorted({*in_old, *((i, j) for j, i in in_new)}, key=lambda pair: (pair[1], pair[0])):
         j, i = pair
         of_new, of_old = in_old.get((j, i), 0), in_new.get((i, j), 0)
@@ -82,7 +97,7 @@ def _links(old: HotspotModel, new: HotspotModel) -> list[_Link]:
             places = (of_new + of_old) / (places_new[j] + places_old[i])
             area = _area_similarity(old.outlines[i], new.outlines[j])
             found.append(_Link(i, j, places if area is None else (places + area) / 2.0))
-    return found
+    return sorted(found, key=lambda link: (-link.similarity, link.old, link.new))
 
 
 def _shared(of: HotspotModel, within: HotspotModel) -> dict[tuple[int, int], int]:

@@ -7,6 +7,7 @@ its values and the gates that it passed; a tag of the model holds the champions 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -40,6 +41,8 @@ _CHAMPIONS = "taxi.champions"
 _GATE = "taxi.gate."
 _MODEL = "model"
 _STALE_LOCK_SECONDS = 60.0
+_MLFLOW = threading.RLock()
+"""Held while MLflow is used: it takes the access to a server from the environment of the process."""
 _REMEMBERED = 20
 
 
@@ -218,7 +221,7 @@ class Registry:
 
     @contextmanager
     def _client(self) -> Iterator[MlflowClient]:
-        with without_telemetry(), temporary_environment(self._access.variables()):
+        with _MLFLOW, without_telemetry(), temporary_environment(self._access.variables()):
             try:
                 from mlflow import MlflowClient
 
@@ -240,6 +243,12 @@ def open_registry(settings: Settings) -> Registry:
     if settings.mlflow_uri is None:
         settings.runs_dir.mkdir(parents=True, exist_ok=True)
     return Registry(url, settings.runs_dir / "mlflow-artifacts", MlflowAccess.chosen_by(settings))
+
+
+def split_reference(model: str, default: str) -> tuple[str, str]:
+    """Return name and version, or alias, of `name@version`. default: the version of a name alone."""
+    name, _, version = model.partition("@")
+    return name, version or default
 
 
 def values_of(card: ModelCard) -> dict[str, float | int | str]:
