@@ -51,10 +51,10 @@ class Columns:
 
 
 def found_columns(batches: Iterable[pa.RecordBatch], parsed: bool) -> pa.Schema:
-    """Return types that hold every cell. Integers become int64, other numbers float64.
+    """Return types that hold every cell of the batches, of which one for each file is enough unless text is parsed.
 
-    parsed: text of which every cell is a number or a time gets that type. Numbers with leading zeros stay text, as
-    identifiers are written so.
+    Integers become int64, other numbers float64. parsed: text of which every cell is a number or a time gets that type.
+    Numbers with leading zeros stay text, as identifiers are written so.
     """
     import pyarrow as pa
 
@@ -92,8 +92,6 @@ def _type_of(column: pa.Array, parsed: bool) -> pa.DataType:
     import pyarrow as pa
 
     kind, types = column.type, pa.types
-    if column.null_count == len(column):
-        return pa.null()
     if is_text(column):
         return _type_of_text(column) if parsed else pa.string()
     if types.is_timestamp(kind):
@@ -114,6 +112,8 @@ def _type_of_text(column: pa.Array) -> pa.DataType:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if column.null_count == len(column):
+        return pa.null()
     if pc.any(pc.match_substring_regex(column, _LEADING_ZERO)).as_py():
         column_types: tuple[pa.DataType, ...] = (pa.timestamp("us"),)
     else:

@@ -193,10 +193,11 @@ def _loader(files: Sequence[TripFile], request: LoadRequest, on_progress: Progre
 
 
 def _columns(loader: DataLoader, base: DeltaTable | None) -> Columns:
-    """Read all rows once for their types where the files do not have these."""
+    """Find the types of the columns; where the files do not have them, all rows are read once for that."""
     parsed = any(table.format == "csv" for table in loader.tables)
     known = None if base is None else _arrow_schema(base)
-    return fitted(found_columns(loader.rows(), parsed), known, parsed)
+    batches = loader.rows() if parsed else (table.sample(table.columns) for table in loader.tables)
+    return fitted(found_columns(batches, parsed), known, parsed)
 
 
 def _write(
@@ -298,25 +299,25 @@ def _transact(
     """Make the version, and return its number. New columns are a version of their own, before it."""
     import pyarrow as pa
     from deltalake import CommitProperties, Schema
-    from deltalake.exceptions import CommitFailedError
+    from deltalake.exceptions import CommitFailedError, DeltaError
     from deltalake.transaction import create_table_with_add_actions
 
     schema = Schema.from_arrow(columns.schema.append(pa.field(MONTH, pa.string())))
     properties = CommitProperties(custom_metadata={METADATA_KEY: record.model_dump_json()})
     options = storage_options(address.location, settings)
     with explained_table(address):
-        if base is None:
-            create_table_with_add_actions(
-                address.location,
-                schema,
-                actions,
-                "error",
-                [MONTH],
-                storage_options=options,
-                commit_properties=properties,
-            )
-            return 0
         try:
+            if base is None:
+                create_table_with_add_actions(
+                    address.location,
+                    schema,
+                    actions,
+                    "error",
+                    [MONTH],
+                    storage_options=options,
+                    commit_properties=properties,
+                )
+                return 0
             if columns.added:
                 base.alter.add_columns([field for field in schema.fields if field.name in columns.added])
                 base.update_incremental()
@@ -328,7 +329,9 @@ def _transact(
                 [(MONTH, "=", record.month)] if replace and record.month else None,
                 commit_properties=properties,
             )
-        except CommitFailedError:
+        except DeltaError as error:
+            if not isinstance(error, CommitFailedError) and "already exists" not in str(error):
+                raise
             raise DataError(f"{address}: another commit came first, and this one is not made; commit again") from None
     newest = open_version(address, settings)
     return next(number for number, one in records_of(newest) if one.commit_id == record.commit_id)
