@@ -193,7 +193,9 @@ def open_trips(
         return _open_city(CityAddress.parse(request.source, request.seed), request, options, on_progress)
     source = resolve(request.source, settings, on_progress)
     zones = resolve_file(request.zones, settings, on_progress) if request.zones else None
-    trips = _opened(source.files, source.uri, request, options, zones, on_progress)
+    trips = _opened(
+        source.files, source.uri, request, options, zones, on_progress, columns_may_differ=source.version is not None
+    )
     return replace(
         trips,
         data_version=source.version or data_version(source.files),
@@ -208,6 +210,8 @@ def _opened(
     options: CleaningOptions,
     zones: TripFile | None = None,
     on_progress: Progress | None = None,
+    *,
+    columns_may_differ: bool = False,
 ) -> OpenedTrips:
     """Find the schema of files, or of tables in memory, which have no version."""
     loader = DataLoader(
@@ -217,6 +221,7 @@ def _opened(
         longitude_column=request.longitude_column,
         crs=request.crs,
         zones=zones is not None,
+        columns_may_differ=columns_may_differ,
         on_progress=on_progress,
     )
     refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None

@@ -36,6 +36,8 @@ _DEGREES = re.compile(r"-?\d{1,3}\.\d{3,}")
 class DataLoader:
     """Reads one end of the trips in some files, or tables, of one schema: only the columns that it needs, in batches.
 
+    columns_may_differ: columns that some files lack are missing there, as where a table got a column later.
+
     The constructor reads the headers only, and raises DataError if a file cannot be read, its schema is unknown, or
     differs from that of the first file. The iterators raise DataError if a file is unusable: see `tables` for files and
     `DataValidator` for their content.
@@ -50,8 +52,10 @@ class DataLoader:
         longitude_column: str | None = None,
         crs: str | None = None,
         zones: bool = False,
+        columns_may_differ: bool = False,
         on_progress: Progress | None = None,
     ) -> None:
+        self._columns_may_differ = columns_may_differ
         self.tables = tuple(file if isinstance(file, Table) else open_table(file) for file in files)
         if not (latitude_column or longitude_column):
             for table in self.tables:
@@ -107,8 +111,11 @@ class DataLoader:
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Yield all columns of the trips; those of CSV files as text, without columns whose name is there twice.
 
-        Raises DataError if the files differ in their columns.
+        Raises DataError if the files differ in their columns, and must not.
         """
+        if self._columns_may_differ:
+            yield from self._rows_of_all_columns()
+            return
         first, *others = self.tables
         for table in others:
             if set(table.columns) != set(first.columns):
@@ -117,6 +124,18 @@ class DataLoader:
         names = [name for name in first.columns if first.columns.count(name) == 1]
         for table in self.tables:
             yield from self._read(table, names, as_text=True)
+
+    def _rows_of_all_columns(self) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        schema = pa.unify_schemas([table.sample(table.columns).schema for table in self.tables])
+        for table in self.tables:
+            for batch in self._read(table, table.columns, as_text=True):
+                columns = [
+                    batch.column(field.name) if field.name in table.columns else pa.nulls(batch.num_rows, field.type)
+                    for field in schema
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_mlops.data.delta import TableAddress, find_version, versions_named
-from taxi_mlops.data.load import load_points
+from taxi_mlops.data.load import load_points, open_trips
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.errors import DataError, TaxiError, UsageError
 from taxi_mlops.settings import Settings
@@ -101,6 +101,8 @@ def test_a_further_column_is_added_and_said(settings):
     found = difference("t@0", f"t@{done.version}", settings)
     assert (found.columns_added, found.columns_removed, found.columns_changed) == (("fare",), (), ())
     assert found.statistics[1].columns["fare"].greatest == ROWS - 1
+    rows = pa.Table.from_batches(open_trips(LoadRequest(source="delta:t"), settings).rows())
+    assert rows["fare"].to_pylist() == [None] * ROWS + list(range(ROWS))
 
 
 def test_the_types_of_files_stay_where_they_can(settings):
