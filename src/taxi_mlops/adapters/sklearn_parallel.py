@@ -125,14 +125,16 @@ class SklearnParallelAdapter:
         """Fork the processes, have each cluster a point, and compile the code that cuts tiles.
 
         They are forked first, before compiled code starts threads, and inherit what this process has imported.
+        Processes of an earlier call are kept if they are as many.
         """
         from joblib import Parallel, delayed
 
-        self.close()
         self.import_libraries()
         one = _Places(np.zeros((1, 2)), np.ones(1), np.ones(1), problem.haversine.eps_radians, 1, self._pairs_at_once)
         owned, halo = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
-        self._pool = Parallel(n_jobs=problem.processes, backend="multiprocessing").__enter__()
+        if self._pool is None or self._pool.n_jobs != problem.processes:
+            self.close()
+            self._pool = Parallel(n_jobs=problem.processes, backend="multiprocessing").__enter__()
         self._pool(delayed(_cluster)(one, owned, halo, np.ones(1, dtype=np.bool_)) for _ in range(problem.processes))
         from haversine_dbscan.tiles import estimate_neighbours
 

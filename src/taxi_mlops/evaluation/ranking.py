@@ -48,18 +48,22 @@ def rank(contenders: Sequence[Contender], seed: int) -> tuple[Place, ...]:
     left = sorted(contenders, key=lambda contender: (contender.median, contender.name))
     if not left:
         return ()
-    winner = left[0]
     confidence = simultaneous_confidence(len(left))
+
+    def slower_than(leader: Contender, others: Sequence[Contender]) -> dict[str, Speedup | None]:
+        return {other.name: compare(other, leader, seed, confidence) for other in others}
+
+    winner = left[0]
+    than_winner = slower_than(winner, left[1:])
     places: list[Place] = []
     while left:
         leader = left[0]
-        group = [leader, *(other for other in left[1:] if not _distinguished(leader, other, seed, confidence))]
-        names = [member.name for member in group]
+        slower = than_winner if leader is winner else slower_than(leader, left[1:])
+        names = [leader.name, *(name for name, speedup in slower.items() if speedup is None or not speedup.decided)]
         place = len(places) + 1
-        for member in group:
-            ties = tuple(name for name in names if name != member.name)
-            against = None if member is winner else compare(member, winner, seed, confidence)
-            places.append(Place(place, member.name, ties, against))
+        for member in names:
+            ties = tuple(name for name in names if name != member)
+            places.append(Place(place, member, ties, than_winner.get(member)))
         left = [other for other in left if other.name not in names]
     return tuple(places)
 
@@ -80,8 +84,3 @@ def compare(slower: Contender, faster: Contender, seed: int, confidence: float =
         seed,
         confidence,
     )
-
-
-def _distinguished(leader: Contender, other: Contender, seed: int, confidence: float) -> bool:
-    speedup = compare(other, leader, seed, confidence)
-    return speedup is not None and speedup.decided

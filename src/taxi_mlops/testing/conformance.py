@@ -39,11 +39,12 @@ class AdapterConformance:
 
     adapter: ClassVar[Adapter]
 
-    @pytest.fixture(autouse=True)
-    def _closed_afterwards(self) -> Iterator[None]:
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _closed_afterwards(cls) -> Iterator[None]:
         yield
-        if isinstance(self.adapter, Closes):
-            self.adapter.close()
+        if isinstance(cls.adapter, Closes):
+            cls.adapter.close()
 
     def test_describes_itself(self) -> None:
         info = self.adapter.info

@@ -61,7 +61,7 @@ def random_walk(n: int, place: tuple[float, float]) -> Points:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_cluster_across_many_tiles_is_one(place: tuple[float, float], threads: int) -> None:
-    points, parameters = random_walk(3_000, place), Parameters(EPS, 3)
+    points, parameters = random_walk(1_000, place), Parameters(EPS, 3)
     adapter = SklearnAdapter()
     reference = adapter.fit(adapter.prepare(points, parameters, Resources(threads=1)))
     tiled = in_tiles(points, parameters, threads=threads)
