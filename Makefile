@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),$(BIN)/uv)
-PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
+# In the order of their folders: those that take longest come first, and no worker is left with one at the end.
+PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 COMPOSE = docker compose --file deploy/compose.yaml
 # Where uv is absent it lives in the environment itself, so syncing must not remove it. Compiled once here, the
 # libraries need not be compiled in every process of a run.

@@ -7,11 +7,14 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+SPREAD = ("tests/docs/test_examples.py", "tests/docs/test_notebooks.py")
+"""Files whose tests share nothing."""
 
 
 def pytest_configure() -> None:
@@ -19,6 +22,19 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("taxi", deadline=None)
     settings.load_profile("taxi")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, spread the tests of some files over workers, too."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFileOrPage(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file.endswith(SPREAD) else file
+
+    return LoadFileOrPage(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_report_header() -> str:
