@@ -1,10 +1,10 @@
-"""How kernels are compiled: what Python can call, and when a kernel on disk is too old to be used."""
+"""How kernels are compiled: what Python can call."""
 
 import numpy as np
 import pytest
 from numba import config, njit
 
-from haversine_dbscan import compiling, haversine
+from haversine_dbscan import haversine
 
 
 @njit
@@ -18,16 +18,3 @@ def test_python_cannot_call_what_has_no_entry_for_it():
         with pytest.raises(TypeError, match="haversine_of_angle has no entry for Python"):
             haversine.haversine_of_angle(1.0)
         assert angle_of_kernels(1.0) == pytest.approx(np.sin(0.5) ** 2)
-
-
-@pytest.mark.skipif(config.DISABLE_JIT, reason="compiling is off")
-def test_a_change_of_any_file_makes_kernels_on_disk_too_old(monkeypatch):
-    def double(x):
-        return 2.0 * x
-
-    cache = compiling.kernel(double)._cache
-    signature, codegen = (), compiling.kernel(double).targetctx.codegen()
-    before = cache._index_key(signature, codegen)
-    assert cache._index_key(signature, codegen) == before
-    monkeypatch.setattr(compiling, "_digest_of_sources", lambda: "of other files")
-    assert cache._index_key(signature, codegen) != before

@@ -9,22 +9,22 @@ assignment to a slice) stay out of kernels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, njit, types
 from numba.core.base import BaseContext
-from numba.core.caching import FunctionCache
 from numba.core.cpu import CPUTargetOptions
 from numba.core.typing.context import Context
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
+from haversine_dbscan.code_cache import CodeCache
+
 _COMPILING = not config.DISABLE_JIT  # type: ignore[attr-defined]
 """Else functions stay those of Python."""
+KERNELS: list[Any] = []
+"""The dispatchers of numba of all kernels whose modules were imported."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 # All options are given, as numba hands those that are not down to what a function calls.
 _KERNEL: dict[str, Any] = {
@@ -48,7 +48,8 @@ def kernel(function: _Function) -> _Function:
     """Compile a function that Python calls, and that makes no array; keep it on disk."""
     compiled: Any = _compiled(function, _KERNEL)
     if _COMPILING:
-        compiled._cache = _Cache(function)  # type: ignore[no-untyped-call]
+        compiled._cache = CodeCache(function)
+        KERNELS.append(compiled)
     return cast(_Function, compiled)
 
 
@@ -91,21 +92,6 @@ def _compiled(function: _Function, options: dict[str, Any]) -> _Function:
     known = {name: value for name, value in options.items() if hasattr(CPUTargetOptions, name)}
     compiled: _Function = njit(**known)(function)
     return compiled
-
-
-class _Cache(FunctionCache):
-    """The cache of a kernel, which holds what the kernel calls: so it is old where any file of this package changed."""
-
-    def _index_key(self, signature: object, codegen: object) -> tuple[object, ...]:
-        return (*super()._index_key(signature, codegen), _digest_of_sources())  # type: ignore[no-untyped-call]
-
-
-@cache
-def _digest_of_sources() -> str:
-    digest = sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 @intrinsic

@@ -18,7 +18,8 @@ from haversine_dbscan.threads import Range, Run, balanced_ranges, even_ranges
 _ROWS_AT_LEAST = 65_536
 _POINTS_PER_RANGE = 131_072
 """Or about so many, of a range of rows; some rows are far more work than others."""
-_BLOCK = 16_384
+_BLOCK, _SCATTERED = 16_384, 65_536
+"""Points at once, so that they stay in the processor's cache."""
 _DENSE_COLUMNS = 1024
 _FEW = 24
 """Up to so many points of a row are sorted by insertion."""
@@ -129,7 +130,10 @@ def _scatter(
     parts = even_ranges(n, threads)
 
     def scatter(part: Range) -> None:
-        scatter_to_rows(x, y, row_of, next_free[parts.index(part)], part, sorted_x, sorted_y, order)
+        free = next_free[parts.index(part)]
+        for begin in range(part[0], part[1], _SCATTERED):
+            block = slice(begin, min(begin + _SCATTERED, part[1]))
+            scatter_to_rows(_plain(x[block]), _plain(y[block]), row_of[block], free, begin, sorted_x, sorted_y, order)
 
     run(scatter, parts)
     return row_start, row_number, sorted_x, sorted_y, order
@@ -168,6 +172,11 @@ def _close_gaps(y: FloatArray, frame: Frame, row_of: IndexArray) -> IntArray:
     return row_number
 
 
+def _plain(values: FloatArray) -> FloatArray:
+    """Return values as the one type of array that `scatter_to_rows` is compiled for: copied, where they are not."""
+    return np.require(values, np.float64, ["C", "W"])
+
+
 def _number_rows(y: FloatArray, frame: Frame, part: Range, row_of: IndexArray) -> None:
     """Fill `row_of` for a range of points, block by block, so that what is between stays in the processor's cache."""
     height = np.empty(min(_BLOCK, part[1] - part[0]))
@@ -191,19 +200,19 @@ def scatter_to_rows(
     y: FloatArray,
     row_of: IndexArray,
     next_free: IndexArray,
-    part: Range,
+    begin: int,
     sorted_x: FloatArray,
     sorted_y: FloatArray,
     order: IndexArray,
 ) -> None:
-    """Move a range of points to their rows. `next_free`: where the next point of each row goes."""
-    for i in range(part[0], part[1]):
+    """Move some points to their rows. `next_free`: where the next point of each row goes. begin: what the first was."""
+    for i in range(x.shape[0]):
         row = np.uintp(row_of[i])
         to = np.uintp(next_free[row])
         next_free[row] += 1
         sorted_x[to] = x[i]
         sorted_y[to] = y[i]
-        order[to] = i
+        order[to] = begin + i
 
 
 @inlined

@@ -74,8 +74,8 @@ class NearestCore:
             return found
         with workers(threads) as run:
             if self._index is None:
-                members = np.asarray(self.y, dtype=np.float64), np.asarray(self.x, dtype=np.float64)
-                asked = np.asarray(y, dtype=np.float64), np.asarray(x, dtype=np.float64)
+                members = np.array(self.y, dtype=np.float64), np.array(self.x, dtype=np.float64)
+                asked = np.array(y, dtype=np.float64), np.array(x, dtype=np.float64)
                 limit = haversine_of_distance(self.eps)
                 search = partial(find_nearest_pairwise, *members, self.labels, limit, *asked, found)
                 run(search, even_ranges(len(x), 8 * threads))

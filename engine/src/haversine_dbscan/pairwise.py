@@ -32,10 +32,10 @@ def cluster_pairwise(
 
     Rivals of border points are appended to the list, where there is one.
     """
-    latitude, longitude = np.asarray(latitude, dtype=np.float64), np.asarray(longitude, dtype=np.float64)
+    latitude, longitude = np.array([latitude, longitude], dtype=np.float64)  # copies have one type in compiled code
     limit = haversine_of_distance(eps_metres)
     core, labels = np.zeros(len(latitude), dtype=np.bool_), np.full(len(latitude), -1, dtype=np.int32)
-    weights = np.ones(len(latitude)) if weight is None else np.asarray(weight, dtype=np.float64)
+    weights = np.ones(len(latitude)) if weight is None else np.array(weight, dtype=np.float64)
     if _all_within(latitude, longitude, haversine_of_distance(eps_metres / 2.0) * (1.0 - 1e-9)):
         core[:] = weights.sum() >= min_samples
         labels[core] = 0
