@@ -56,6 +56,7 @@ class ClusterParameters(DatasetParameters, total=False):
 class PredictionParameters(ColumnParameters, total=False):
     """The parameters of a prediction as keywords, for type checkers and editors; a test keeps them complete."""
 
+    month: str | None
     threads: int | None
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SIDE_FOLDER = "_taxi"
 """Within a table's folder, what this project keeps beside it. Delta's own tools pass over names with an underscore."""
 
+MONTH = "month"
+"""The column by which tables are partitioned: text like 2016-06, null where no month was named."""
+
 _INSTALL = "pip install 'taxi-mlops[delta]'"
 _TAG = re.compile(r"[A-Za-z_][\w.-]{0,99}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
@@ -71,10 +74,10 @@ class TableVersion:
     files: tuple[TripFile, ...]
 
 
-def find_version(address: TableAddress, settings: Settings) -> TableVersion:
-    """Return the files of a version, in the order in which their rows were committed.
+def find_version(address: TableAddress, settings: Settings, month: str | None = None) -> TableVersion:
+    """Return the files of a version, in the order in which their rows were committed. month: only those of this one.
 
-    Raises DataError if there is no such table or version, or its files are not plain Parquet.
+    Raises DataError if there is no such table, version or month, or its files are not plain Parquet.
     """
     table = open_version(address, settings)
     number = table.version()
@@ -83,9 +86,14 @@ def find_version(address: TableAddress, settings: Settings) -> TableVersion:
         raise DataError(f"{address}: uses {' and '.join(sorted(features))}, which cannot be read; write a plain copy")
     import pyarrow as pa
 
-    actions = pa.table(table.get_add_actions()).select(["modification_time", "path"]).to_pylist()
+    actions = pa.table(table.get_add_actions()).to_pylist()
     if not actions:
         raise DataError(f"{address}: version {number} has no rows")
+    if month is not None:
+        there = sorted({str(action.get("partition", {}).get(MONTH)) for action in actions} - {"None"})
+        actions = [action for action in actions if action.get("partition", {}).get(MONTH) == month]
+        if not actions:
+            raise DataError(f"{address}: version {number} has no rows of {month}; months: {', '.join(there) or 'none'}")
     actions.sort(key=lambda action: (action["modification_time"], action["path"]))
     files = tuple(_file(address.location, action["path"], settings) for action in actions)
     for file in files:

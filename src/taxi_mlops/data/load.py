@@ -191,7 +191,7 @@ def open_trips(
         return _open_city(CityAddress(request.synthetic_rows, request.seed), request, options, on_progress)
     if request.source.startswith(f"{SCHEME}:"):
         return _open_city(CityAddress.parse(request.source, request.seed), request, options, on_progress)
-    source = resolve(request.source, settings, on_progress)
+    source = resolve(request.source, settings, on_progress, month=request.month)
     zones = resolve_file(request.zones, settings, on_progress) if request.zones else None
     trips = _opened(
         source.files, source.uri, request, options, zones, on_progress, columns_may_differ=source.version is not None

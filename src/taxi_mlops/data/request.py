@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DELTA = "delta:"
 """Beginning of the names of tables that have versions (see `data.delta`)."""
 
+MONTH_PATTERN = r"^\d{4}-(?:0[1-9]|1[0-2])$"
+
 Seed = Annotated[
     int,
     Field(ge=0, lt=2**63, description="Seed of every random choice: samples, the order of trials, resampling."),
@@ -80,6 +82,11 @@ class LoadRequest(Section):
         default=None,
         description="System of projected or other coordinates, such as EPSG:32719; they are converted to degrees.",
     )
+    month: Annotated[str | None, Named("month", "YYYY-MM", "all months")] = Field(
+        default=None,
+        pattern=MONTH_PATTERN,
+        description="Of a table of versions, only the trips that were committed as this month's.",
+    )
     zones: Annotated[str | None, Named("zones", "FILE")] = Field(
         default=None, description="Zone polygons (zipped shapefile) for trips without points."
     )
@@ -113,6 +120,7 @@ class ColumnParameters(TypedDict, total=False):
 class DatasetParameters(ColumnParameters, total=False):
     """Which points of a source are wanted, as keywords, for type checkers and editors; a test keeps them complete."""
 
+    month: str | None
     zones: str | PathLike[str] | None
     bbox: tuple[float, float, float, float] | str | None
     sample: int | None

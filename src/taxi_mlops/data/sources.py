@@ -50,8 +50,8 @@ class Source:
     version: str | None = None
 
 
-def resolve(name: str, settings: Settings, on_progress: Progress | None = None) -> Source:
-    """Find the files; remote ones are downloaded into the cache first.
+def resolve(name: str, settings: Settings, on_progress: Progress | None = None, *, month: str | None = None) -> Source:
+    """Find the files; remote ones are downloaded into the cache first. month: of a table of versions, only this one's.
 
     Raises DataError if nothing is there, and DownloadError if a server does not deliver.
     """
@@ -59,8 +59,10 @@ def resolve(name: str, settings: Settings, on_progress: Progress | None = None) 
     if scheme == "tlc":
         return Source(name, (fetch(_tlc_url(name, settings), settings, on_progress),))
     if name.startswith(DELTA):
-        found = find_version(TableAddress.parse(name), settings)
+        found = find_version(TableAddress.parse(name), settings, month)
         return Source(str(found.address), found.files, found.identity)
+    if month is not None:
+        raise DataError(f"{name}: --month is for tables of versions, delta:TABLE; leave it out")
     if "://" in name:
         if scheme == SCHEME:
             return Source(name, ObjectStore(settings).find(ObjectAddress.parse(name)))

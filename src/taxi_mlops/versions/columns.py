@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.columns import is_text, plain, without_missing
+from taxi_mlops.data.delta import MONTH
 from taxi_mlops.data.validator import shortened
 from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MONTH = "month"
-"""The column by which tables are partitioned: text like 2016-06, null where no month was named."""
 
 _LEADING_ZERO = r"^[+-]?0\d"
 

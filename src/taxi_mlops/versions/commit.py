@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.data.delta import (
+    MONTH,
     SIDE_FOLDER,
     TableAddress,
     explained_table,
@@ -30,12 +31,12 @@ from taxi_mlops.data.delta import (
 from taxi_mlops.data.files import TripFile
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.progress import Progress
-from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.data.request import MONTH_PATTERN, LoadRequest
 from taxi_mlops.data.schemas import Zone
 from taxi_mlops.data.sources import data_version, resolve
 from taxi_mlops.errors import DataError, DataNotFoundError, UsageError
 from taxi_mlops.settings import Settings
-from taxi_mlops.versions.columns import MONTH, Columns, fitted, found_columns
+from taxi_mlops.versions.columns import Columns, fitted, found_columns
 from taxi_mlops.versions.expectations import expectations_of
 from taxi_mlops.versions.row_statistics import RowStatistics, StatisticsCounter
 from taxi_mlops.versions.table_folder import TableFolder
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction
 
 METADATA_KEY = "taxi"
-_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 _NO_MONTH = "__HIVE_DEFAULT_PARTITION__"
 """The name that Delta Lake gives the folder of rows without a value of the partitions' column."""
 _FILE_ROWS = 8 << 20
@@ -111,7 +111,7 @@ def commit(
     Raises DataError if the trips cannot be read, do not fit the columns, were committed before, are not as
     expected (then they are in quarantine), or another commit came first.
     """
-    if month is not None and not _MONTH.fullmatch(month):
+    if month is not None and not re.fullmatch(MONTH_PATTERN, month):
         raise UsageError(f"{month}: months are written like 2016-06")
     address = TableAddress.parse(table)
     if address.version:

@@ -58,6 +58,17 @@ def test_a_version_is_read_as_it_was_committed(settings):
     assert provenance.data_version.endswith("@1")
 
 
+def test_one_month_is_read(settings):
+    for number, month in enumerate(("2016-05", "2016-06")):
+        commit([written(f"{number}.parquet", trips(number))], "t", settings, month=month)
+    points = load_points(LoadRequest(source="delta:t", month="2016-06"), settings)
+    assert np.array_equal(points.latitude, trips(1)["latitude"].to_numpy())
+    with pytest.raises(DataError, match="version 1 has no rows of 2016-07; months: 2016-05, 2016-06"):
+        load_points(LoadRequest(source="delta:t", month="2016-07"), settings)
+    with pytest.raises(DataError, match="--month is for tables of versions"):
+        load_points(LoadRequest(source="1.parquet", month="2016-06"), settings)
+
+
 def test_a_month_is_replaced(settings):
     for number, month in enumerate(("2016-05", "2016-06")):
         commit([written(f"{number}.parquet", trips(number))], "t", settings, month=month)
