@@ -374,4 +374,66 @@ SYSTEM = Page(
     by_deployment=False,
 )
 
-PAGES = (COMPARISONS, RUNS, DATA, SYSTEM)
+MODELS = Page(
+    "taxi-models",
+    "Models",
+    "Which version of a hotspot model `taxi serve` answers with, how fast, and how many points are in hotspots.",
+    (
+        Panel(
+            "Versions",
+            "Hotspots of the version that each service answers with.",
+            "none",
+            (("taxi_served_model_clusters", "{{model}} {{model_version}} at {{instance}}"),),
+        ),
+        Panel(
+            "Requests",
+            "Requests per second, by route and status.",
+            "reqps",
+            (("sum by (route, code) (rate(taxi_served_requests_total[5m]))", "{{route}} {{code}}"),),
+        ),
+        Panel(
+            "Requests that failed",
+            "Share of answers with status 5xx.",
+            "percentunit",
+            (
+                (
+                    'sum(rate(taxi_served_requests_total{code=~"5.."}[5m])) '
+                    "/ sum(rate(taxi_served_requests_total[5m]))",
+                    "failed",
+                ),
+            ),
+        ),
+        Panel(
+            "Time to answer",
+            "99 of 100 requests of a route are answered within it.",
+            "s",
+            (
+                (
+                    "histogram_quantile(0.99, sum by (le, route) (rate(taxi_served_request_seconds_bucket[5m])))",
+                    "{{route}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Points in hotspots",
+            "Share of the located points that are inside a hotspot.",
+            "percentunit",
+            (
+                (
+                    'sum(rate(taxi_served_points_total{answer="inside"}[5m])) '
+                    "/ sum(rate(taxi_served_points_total[5m]))",
+                    "inside",
+                ),
+            ),
+        ),
+        Panel(
+            "Versions taken up",
+            "Versions that services loaded in the last day, the first of each process among them.",
+            "none",
+            (("sum by (instance) (increase(taxi_served_model_loads_total[1d]))", "{{instance}}"),),
+        ),
+    ),
+    by_deployment=False,
+)
+
+PAGES = (COMPARISONS, RUNS, DATA, SYSTEM, MODELS)

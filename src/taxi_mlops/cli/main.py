@@ -23,6 +23,7 @@ from taxi_mlops.cli import (
     report,
     runs,
     schema,
+    serve,
     settings,
     setup,
     stack,
@@ -60,6 +61,7 @@ app.command("settings")(settings.settings)
 app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("exporter")(exporter.exporter)
+app.command("serve")(serve.serve)
 for _of_versions in (versions.commit, versions.log, versions.diff, versions.tag, versions.restore, versions.vacuum):
     data.app.command()(_of_versions)
 app.add_typer(models.app, name="models")

@@ -89,6 +89,14 @@ class HotspotModel:
             metres[batch] = 2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(hav, 1.0)))
         return Located(hotspot, metres)
 
+    def nearest(self, latitude: float, longitude: float) -> tuple[int, float]:
+        """Return the hotspot of the nearest core point, however far it is, and its distance in metres."""
+        place = np.array([latitude]), np.array([longitude])
+        _, nearest = self.index.query(unit_sphere(*place))
+        hav = _haversine(*place, self.latitude[nearest], self.longitude[nearest])
+        metres = 2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(hav, 1.0)))
+        return int(self.ids[self.hotspot[nearest[0]]]), float(metres[0])
+
     @cached_property
     def index(self) -> cKDTree:
         """The core points on the unit sphere, where Euclidean neighbours are great-circle neighbours."""

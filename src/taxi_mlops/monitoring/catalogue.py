@@ -33,6 +33,8 @@ class Source(StrEnum):
     """Its file `metrics.prom`, and the Pushgateway."""
     EXPORTER = "taxi exporter"
     """Scraped."""
+    SERVICE = "taxi serve"
+    """Scraped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +188,61 @@ CERTIFICATE = Metric(
     ("service",),
     Source.EXPORTER,
 )
+SERVED_REQUESTS = Metric(
+    "taxi_served_requests_total",
+    Kind.COUNTER,
+    "Requests to the service of hotspots.",
+    ("route", "method", "code"),
+    Source.SERVICE,
+)
+SERVED_SECONDS = Metric(
+    "taxi_served_request_seconds",
+    Kind.HISTOGRAM,
+    "Seconds from the head of a request to the end of its answer.",
+    ("route",),
+    Source.SERVICE,
+    (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+)
+SERVED_POINTS = Metric(
+    "taxi_served_points_total",
+    Kind.COUNTER,
+    "Points that were located, inside and outside of hotspots.",
+    ("answer",),
+    Source.SERVICE,
+)
+SERVED_MODEL = Metric(
+    "taxi_served_model_clusters",
+    Kind.GAUGE,
+    "Hotspots of the version that answers.",
+    ("model", "model_version"),
+    Source.SERVICE,
+)
+SERVED_LOADS = Metric(
+    "taxi_served_model_loads_total",
+    Kind.COUNTER,
+    "Versions that were loaded and put into use.",
+    source=Source.SERVICE,
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
 LABELS = {
     "adapter": "the name of an adapter that an installed package declares, else `other`",
+    "answer": "inside or outside",
+    "code": "the status of an HTTP response",
     "deployment": "up to 40 of a-z, 0-9 and -, as `TAXI_DEPLOYMENT`; at Prefect also `other`; `none` without one",
     "exact": "true or false",
     "kind": "memory or timing",
+    "method": "a method of HTTP, else `other`",
     "mlflow_page": "the path of MLflow's page, made of the ids that MLflow gave; of the last run alone",
+    "model": "the model that `taxi serve` was started with",
+    "model_version": "the version that answers; an earlier one is removed",
     "outcome": "completed or failed",
     "pool": "the work pool of the settings",
     "python": "the version of Python",
     "recorder": "store, mlflow or pushgateway",
     "result": "hit or miss",
+    "route": "a path of the service with its parameters by name, else `none`",
     "rule": "the name of a rule of cleaning",
     "run_id": "made of time and chance; of the last run alone",
     "service": "the name of a service of the settings",

@@ -1,0 +1,55 @@
+"""`taxi serve`: answer requests with a hotspot model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taxi_mlops.errors import UsageError
+
+INSTALL = "pip install 'taxi-mlops[serve]'"
+
+
+def serve(
+    model: Annotated[str, typer.Option(metavar="NAME[@VERSION]", help="The model, and its version or alias.")] = (
+        "hotspots@champion"
+    ),
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="API keys; needed at an address that others can reach.")
+    ] = None,
+    new_key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Add a key to the file, print it once, and stop.")
+    ] = None,
+) -> None:
+    """Answer requests with a hotspot model, until interrupted; a new champion is taken up within seconds."""
+    if new_key is not None:
+        _add_key(keys, new_key)
+        return
+    try:
+        from taxi_mlops.serving import run
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; install it with: {INSTALL}") from None
+    from taxi_mlops.models.registry import CHAMPION, open_registry, split_reference
+    from taxi_mlops.settings import load_settings
+
+    name, wanted = split_reference(model, CHAMPION)
+    accepted = run.required_keys(host, keys)
+    registry = open_registry(load_settings())
+    registry.find(name, wanted)  # before the port is taken
+    listening = run.listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"{name}@{wanted} at http://{shown}:{listening.getsockname()[1]}/v1/hotspots", err=True)
+    run.serve(registry, name, wanted, listening, host, accepted)
+
+
+def _add_key(keys: Path | None, name: str) -> None:
+    from taxi_mlops.serving.keys import add_key
+
+    if keys is None:
+        raise UsageError("--new-key needs the file of keys: --keys FILE")
+    typer.echo(add_key(keys, name))
+    typer.echo(f"The key {name}: it is not stored and not shown again; {keys} has its hash.", err=True)

@@ -1,0 +1,180 @@
+"""The HTTP interface of hotspot models, under /v1."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from taxi_mlops import __version__
+from taxi_mlops.serving.arrow_stream import ARROW_STREAM, answer_stream, spooled
+from taxi_mlops.serving.gate import Gate
+from taxi_mlops.serving.keys import ApiKeys
+from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError, problem, sentence
+from taxi_mlops.serving.requests import (
+    LocateAnswer,
+    NearestAnswer,
+    Readiness,
+    body_of,
+    box_of,
+    locate_schema,
+    points_of,
+)
+from taxi_mlops.serving.served_model import ServedModel
+from taxi_mlops.serving.service_metrics import ServiceMetrics
+from taxi_mlops.serving.watcher import ModelWatcher
+
+GEOJSON = "application/geo+json"
+JSON = "application/json"
+_INLINE_POINTS = 500
+"""More are located in a thread, so that other requests are answered meanwhile."""
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": what, "content": {MEDIA_TYPE: {}}}
+    for status, what in ((401, "No key"), (413, "Too large"), (422, "A value is wrong"))
+}
+_FEATURES = {200: {"content": {GEOJSON: {}}}, **_PROBLEMS}
+
+
+def create_app(
+    watcher: ModelWatcher, metrics: ServiceMetrics, keys: ApiKeys | None, hosts: frozenset[str] | None
+) -> Gate:
+    """Return the application. hosts: the names of this host that requests may use; None for any."""
+    app = FastAPI(title="Hotspots", version=__version__, docs_url=None, redoc_url=None)
+    _add_errors(app)
+    _add_locate(app, watcher, metrics)
+    _add_hotspots(app, watcher)
+    _add_states(app, watcher, metrics)
+    return Gate(app, keys, hosts, metrics.request)
+
+
+def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) -> None:
+    content = {JSON: {"schema": locate_schema()}, ARROW_STREAM: {"schema": {"type": "string", "format": "binary"}}}
+    body = {"requestBody": {"required": True, "content": content}}
+    answers = {200: {"model": LocateAnswer, "content": {ARROW_STREAM: {}}}, **_PROBLEMS}
+    answers |= {
+        code: {"description": what, "content": {MEDIA_TYPE: {}}}
+        for code, what in ((400, "Cut off"), (415, "Other type"))
+    }
+
+    @app.post("/v1/locate", response_model=LocateAnswer, responses=answers, openapi_extra=body)
+    async def locate(request: Request) -> Response:
+        """Find the hotspot of each of 1 to 10,000 points of JSON, or of millions in an Arrow IPC stream."""
+        served = watcher.current
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == ARROW_STREAM:
+            file = await spooled(request)
+            return StreamingResponse(
+                answer_stream(file, served, metrics),
+                media_type=ARROW_STREAM,
+                headers={"X-Model-Version": served.version},
+            )
+        if kind != JSON:
+            raise ProblemError(415, f"Content-Type must be {JSON} or {ARROW_STREAM} (got {kind[:80]!r}).")
+        points = points_of(await body_of(request))
+        if len(points) <= _INLINE_POINTS:
+            found = _located(served, points)
+        else:
+            found = await run_in_threadpool(_located, served, points)
+        inside = sum(one["hotspot"] is not None for one in found)
+        metrics.located(inside, len(found) - inside)
+        return _json({"model": served.name, "version": served.version, "points": found})
+
+
+def _located(served: ServedModel, points: list[Any]) -> list[dict[str, Any]]:
+    latitude = np.array([point["latitude"] for point in points], dtype=np.float64)
+    longitude = np.array([point["longitude"] for point in points], dtype=np.float64)
+    return served.located(latitude, longitude)
+
+
+def _add_hotspots(app: FastAPI, watcher: ModelWatcher) -> None:
+    @app.get("/v1/hotspots", response_class=Response, responses=_FEATURES)
+    def hotspots(
+        bbox: Annotated[str | None, Query(max_length=200, description="west,south,east,north in degrees")] = None,
+        min_points: Annotated[int, Query(ge=0, le=2**53, description="Least number of trips.")] = 0,
+        hour: Annotated[
+            int | None, Query(ge=0, le=167, description="Hour of the week, from Monday 0:00; counts trips in it alone.")
+        ] = None,
+    ) -> Response:
+        """Return the hotspots as GeoJSON, those with most trips first."""
+        served = watcher.current
+        if hour is not None and served.model.hours is None:
+            raise ProblemError(422, "hour: the trips of this model have no times.")
+        box = None if bbox is None else box_of(bbox)
+        return Response(served.collection(box, min_points, hour), media_type=GEOJSON)
+
+    @app.get("/v1/hotspots/nearest", response_model=NearestAnswer, responses=_PROBLEMS | _not_found("No hotspots"))
+    def nearest(
+        latitude: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False)],
+        longitude: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False)],
+    ) -> Response:
+        """Find the hotspot of the nearest core point, however far it is."""
+        served = watcher.current
+        found = served.nearest(latitude, longitude)
+        if found is None:
+            raise ProblemError(404, "The model has no hotspots.")
+        hotspot, metres = found
+        answer = {"hotspot": hotspot, "metres": round(metres, 3), "inside": metres <= served.model.eps_metres}
+        return _json({"model": served.name, "version": served.version, **answer})
+
+    @app.get("/v1/hotspots/{number}", response_class=Response, responses=_FEATURES | _not_found("No such hotspot"))
+    def hotspot(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
+        """Return a hotspot as a feature of GeoJSON, with its trips by hour of the week."""
+        served = watcher.current
+        found = served.feature(number)
+        if found is None:
+            raise ProblemError(404, f"Version {served.version} of {served.name} has no hotspot {number}.")
+        return Response(found, media_type=GEOJSON)
+
+
+def _add_states(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Answer while the process runs."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", response_model=Readiness)
+    async def readyz() -> Response:
+        """Say which version answers, and whether the registry can be read."""
+        served, state = watcher.current, watcher.state
+        said = {"registry": state.failure or "ok", "refused": state.refused}
+        return _json({"status": "ready", "model": served.name, "version": served.version, **said})
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def scrape() -> Response:
+        """Return the metrics of the service for Prometheus."""
+        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(ProblemError)
+    async def refused(_: Request, error: ProblemError) -> Response:
+        return problem(error.status, error.detail, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return problem(422, sentence(list(error.errors())))
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, __: Exception) -> Response:
+        return problem(500, "The service failed to answer; its log says why.")
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> Response:
+        said = {404: f"There is nothing at {request.url.path[:200]}.", 405: f"{request.method} is not allowed here."}
+        return problem(error.status_code, said.get(error.status_code, str(error.detail)), error.headers)
+
+
+def _not_found(what: str) -> dict[int | str, dict[str, Any]]:
+    return {404: {"description": what, "content": {MEDIA_TYPE: {}}}}
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(json.dumps(content, allow_nan=False), media_type=JSON)

@@ -1,0 +1,99 @@
+"""Keep the service on the version that the registry names: load a new one beside the old one, and swap them."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.models.mlflow_model import load_mlflow_model
+from taxi_mlops.models.registry import ModelVersion, Registry
+from taxi_mlops.serving.served_model import ServedModel
+
+INTERVAL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """What the last look at the registry gave.
+
+    failure: why it could not be read; None if it could. refused: the version that could not be loaded, and why.
+    """
+
+    looked_at: datetime
+    failure: str | None = None
+    refused: str | None = None
+
+
+class ModelWatcher:
+    """Holds the model that the service answers with. `current` and `state` are replaced whole, never changed.
+
+    changed: called with each new model, in the thread of the watcher.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        name: str,
+        wanted: str,
+        changed: Callable[[ServedModel], None] = lambda _: None,
+        interval: float = INTERVAL_SECONDS,
+    ) -> None:
+        self._registry, self._name, self._wanted = registry, name, wanted
+        self._changed, self._interval = changed, interval
+        self._stopped = threading.Event()
+        self._refused: dict[str, str] = {}
+        self.current = self._load(registry.find(name, wanted))
+        self.state = RegistryState(datetime.now(UTC))
+        changed(self.current)
+
+    def watch(self) -> threading.Thread:
+        """Look at the registry every few seconds, in a thread of its own, until `stop` is called."""
+        thread = threading.Thread(target=self._loop, name="model-watcher", daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Look at the registry once. A version that cannot be loaded leaves the present one in place."""
+        try:
+            version = self._registry.find(self._name, self._wanted)
+        except TaxiError as error:
+            self.state = RegistryState(datetime.now(UTC), failure=str(error))
+            return
+        if version.version == self.current.version:
+            self.state = RegistryState(datetime.now(UTC))
+            return
+        if version.version not in self._refused:
+            self._take(version)
+        self.state = RegistryState(datetime.now(UTC), refused=self._refused.get(version.version))
+
+    def _take(self, version: ModelVersion) -> None:
+        try:
+            loaded = self._load(version)
+        except UsageError as error:  # its files are broken, and stay so
+            self._refused[version.version] = f"version {version.version} is refused: {error}"
+            return
+        except TaxiError as error:  # the next look may have more luck
+            self.state = RegistryState(datetime.now(UTC), failure=str(error))
+            return
+        self.current = loaded
+        self._changed(loaded)
+
+    def _load(self, version: ModelVersion) -> ServedModel:
+        with tempfile.TemporaryDirectory(prefix="taxi-model-") as folder:
+            model = load_mlflow_model(self._registry.download(version, Path(folder)))
+        return ServedModel(version.name, version.version, model).prepare()
+
+    def _loop(self) -> None:
+        while not self._stopped.wait(self._interval):
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - the service keeps the model that it has
+                self.state = RegistryState(datetime.now(UTC), failure=f"{type(error).__name__} at the registry")
