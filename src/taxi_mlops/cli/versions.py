@@ -64,6 +64,8 @@ def commit(
     )
     if done.added and done.version:
         typer.echo(f"new columns, missing in the rows before: {', '.join(done.added)}")
+    if done.widened:
+        typer.echo(f"columns with a wider type now, for which all rows were written again: {', '.join(done.widened)}")
 
 
 def log(table: Table, json: Json = False) -> None:

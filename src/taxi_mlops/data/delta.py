@@ -66,6 +66,15 @@ class TableAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file as a table's log has it. modification_time: milliseconds since 1970."""
+
+    path: str
+    modification_time: int
+    month: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TableVersion:
     """A version of a table. address: with its number. identity: the table's own identifier, and the number."""
 
@@ -84,22 +93,31 @@ def find_version(address: TableAddress, settings: Settings, month: str | None = 
     features = _UNREADABLE_FEATURES & set(table.protocol().reader_features or ())
     if features:
         raise DataError(f"{address}: uses {' and '.join(sorted(features))}, which cannot be read; write a plain copy")
-    import pyarrow as pa
-
-    actions = pa.table(table.get_add_actions()).to_pylist()
-    if not actions:
+    entries = entries_of(table)
+    if not entries:
         raise DataError(f"{address}: version {number} has no rows")
     if month is not None:
-        there = sorted({str(action.get("partition", {}).get(MONTH)) for action in actions} - {"None"})
-        actions = [action for action in actions if action.get("partition", {}).get(MONTH) == month]
-        if not actions:
+        there = sorted({entry.month for entry in entries if entry.month})
+        entries = [entry for entry in entries if entry.month == month]
+        if not entries:
             raise DataError(f"{address}: version {number} has no rows of {month}; months: {', '.join(there) or 'none'}")
-    actions.sort(key=lambda action: (action["modification_time"], action["path"]))
-    files = tuple(_file(address.location, action["path"], settings) for action in actions)
+    files = tuple(table_file(address.location, entry.path, settings) for entry in entries)
     for file in files:
         if isinstance(file, Path) and not file.exists():
             raise DataError(f"{address}: a vacuum removed files of version {number}, such as {file}")
     return TableVersion(TableAddress(address.location, str(number)), f"{table.metadata().id}@{number}", files)
+
+
+def entries_of(table: DeltaTable) -> list[FileEntry]:
+    """Return the files of the version that a table is at, in the order in which their rows were committed."""
+    import pyarrow as pa
+
+    actions = pa.table(table.get_add_actions()).to_pylist()
+    entries = [
+        FileEntry(action["path"], action["modification_time"], (action.get("partition") or {}).get(MONTH))
+        for action in actions
+    ]
+    return sorted(entries, key=lambda entry: (entry.modification_time, entry.path))
 
 
 def open_version(address: TableAddress, settings: Settings) -> DeltaTable:
@@ -215,7 +233,7 @@ def _time_of(commit: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
 
 
-def _file(location: str, path: str, settings: Settings) -> TripFile:
+def table_file(location: str, path: str, settings: Settings) -> TripFile:
     """Return a file of the table's log; paths are encoded as in addresses, and may be absolute."""
     name = unquote(path)
     if name.startswith("file://"):

@@ -19,13 +19,15 @@ _LEADING_ZERO = r"^[+-]?0\d"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """The columns that the files of a commit get, and the names of those that the table has not had.
+    """The columns that the files of a commit get.
 
+    added: those that the table has not had. widened: those whose type in the table is too narrow for the commit.
     parsed: whether text is parsed, as that of CSV files.
     """
 
     schema: pa.Schema
     added: tuple[str, ...]
+    widened: tuple[str, ...]
     parsed: bool
 
     def converted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -66,18 +68,32 @@ def found_columns(batches: Iterable[pa.RecordBatch], parsed: bool) -> pa.Schema:
 def fitted(found: pa.Schema, table: pa.Schema | None, parsed: bool) -> Columns:
     """Return the columns of a commit to a table that has columns already; None for a new one.
 
-    A column that the table lacks is added; one that the files lack is null. Whether the values of a wider type
-    fit is seen when they are converted. Raises DataError if a column is named as the partitions are.
+    A column that the table lacks is added; one that the files lack is null. Numbers that the table's type could cut
+    widen it: integers become int64 or, with fractions, float64. Whether other values fit is seen when they are
+    converted. Raises DataError if a column is named as the partitions are.
     """
     import pyarrow as pa
 
     if MONTH in found.names:
         raise DataError(f"a column is named {MONTH!r}, as the table's own of the months is; rename it")
     if table is None:
-        return Columns(found, (), parsed)
+        return Columns(found, (), (), parsed)
     known = [field for field in table if field.name != MONTH]
+    wider = [field.with_type(_widened(field.type, found, field.name)) for field in known]
     added = tuple(name for name in found.names if table.get_field_index(name) < 0)
-    return Columns(pa.schema([*known, *(found.field(name) for name in added)]), added, parsed)
+    widened = tuple(one.name for one, other in zip(known, wider, strict=True) if one.type != other.type)
+    return Columns(pa.schema([*wider, *(found.field(name) for name in added)]), added, widened, parsed)
+
+
+def _widened(kind: pa.DataType, found: pa.Schema, name: str) -> pa.DataType:
+    """Return the type of a table's column that holds the numbers found, too; its own if they are not wider."""
+    import pyarrow as pa
+
+    new = found.field(name).type if name in found.names else kind
+    whole, fractional = pa.types.is_integer, pa.types.is_floating
+    if whole(kind) and (fractional(new) or (whole(new) and new.bit_width > kind.bit_width)):
+        return new
+    return new if fractional(kind) and fractional(new) and new.bit_width > kind.bit_width else kind
 
 
 def _cells(column: pa.Array, parsed: bool) -> pa.Array:

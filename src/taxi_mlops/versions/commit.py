@@ -8,21 +8,20 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.data.delta import (
     MONTH,
     SIDE_FOLDER,
+    FileEntry,
     TableAddress,
+    entries_of,
     explained_table,
     open_version,
     side_file,
@@ -39,6 +38,7 @@ from taxi_mlops.settings import Settings
 from taxi_mlops.versions.columns import Columns, fitted, found_columns
 from taxi_mlops.versions.expectations import expectations_of
 from taxi_mlops.versions.row_statistics import RowStatistics, StatisticsCounter
+from taxi_mlops.versions.table_files import TableFile, publish, rewritten, write_files
 from taxi_mlops.versions.table_folder import TableFolder
 
 if TYPE_CHECKING:
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction
 
 METADATA_KEY = "taxi"
-_NO_MONTH = "__HIVE_DEFAULT_PARTITION__"
-"""The name that Delta Lake gives the folder of rows without a value of the partitions' column."""
-_FILE_ROWS = 8 << 20
-_GROUP_ROWS = 1 << 20
 
 
 class CommitRecord(BaseModel):
@@ -71,7 +67,10 @@ class CommitRecord(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit that stands. version: the number that it made. added: columns that the table had not."""
+    """A commit that stands. version: the number that it made.
+
+    added: columns that the table had not. widened: columns whose type in the table was too narrow.
+    """
 
     table: str
     version: int
@@ -79,15 +78,7 @@ class Commit:
     rows: int
     replaced: bool
     added: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A Parquet file that is not yet in the table. name: within the table."""
-
-    path: Path
-    name: str
-    rows: int
+    widened: tuple[str, ...]
 
 
 def commit(
@@ -128,7 +119,10 @@ def commit(
     folder = TableFolder(address.location, settings)
     commit_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
     with folder.staging() as staging:
-        written, statistics = _write(loader, columns, staging / commit_id, month)
+        counter = StatisticsCounter()
+        rows = (columns.converted(batch) for batch in loader.rows())
+        written = write_files(counter.counted(rows), columns.schema, staging / commit_id, month)
+        statistics = counter.finish()
         record = CommitRecord(
             commit_id=commit_id,
             source=" ".join(sources),
@@ -144,9 +138,11 @@ def commit(
         broken = () if accept else expected.broken(statistics, _statistics(before, month))
         if broken:
             raise _quarantined(folder, record, written, broken, "; --accept commits them if they are right")
-        actions = _published(written, folder, month)
+        kept = [] if base is None or not columns.widened else _others(base, month if replace else "")
+        again = rewritten(kept, address.location, columns, staging / f"{commit_id}-again", settings)
+        actions = publish([*again, *written], folder)
     number = _transact(address, settings, base, columns, actions, record, replace)
-    return Commit(str(address), number, month, statistics.rows, replace, columns.added)
+    return Commit(str(address), number, month, statistics.rows, replace, columns.added, columns.widened)
 
 
 def records_of(table: DeltaTable) -> list[tuple[int, CommitRecord]]:
@@ -200,37 +196,7 @@ def _columns(loader: DataLoader, base: DeltaTable | None) -> Columns:
     return fitted(found_columns(batches, parsed), known, parsed)
 
 
-def _write(
-    loader: DataLoader, columns: Columns, beginning: Path, month: str | None
-) -> tuple[list[_Written], RowStatistics]:
-    """Write all rows to Parquet files of bounded size, whose names go on from a beginning in the order of the rows."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    folder = f"{MONTH}={month or _NO_MONTH}"
-    counter, written = StatisticsCounter(), list[_Written]()
-    batches = (columns.converted(batch) for batch in loader.rows())
-    for batch in batches:
-        path = beginning.with_name(f"{beginning.name}-{len(written):05d}.parquet")
-        rows = 0
-        with pq.ParquetWriter(path, columns.schema, compression="zstd") as writer:
-            group: list[pa.RecordBatch] = []
-            for one in chain([batch], batches):
-                counter.add(one)
-                group.append(one)
-                rows += one.num_rows
-                if sum(each.num_rows for each in group) >= _GROUP_ROWS:
-                    writer.write_table(pa.Table.from_batches(group))
-                    group = []
-                if rows >= _FILE_ROWS:
-                    break
-            if group:
-                writer.write_table(pa.Table.from_batches(group))
-        written.append(_Written(path, f"{folder}/{path.name}", rows))
-    return written, counter.finish()
-
-
-def _unusable(written: Sequence[_Written], request: LoadRequest) -> str:
+def _unusable(written: Sequence[TableFile], request: LoadRequest) -> str:
     """Return why the points of the trips cannot be used, as other commands would say it; empty if they can."""
     try:
         loader = _loader([file.path for file in written], request)
@@ -242,7 +208,7 @@ def _unusable(written: Sequence[_Written], request: LoadRequest) -> str:
 
 
 def _quarantined(
-    folder: TableFolder, record: CommitRecord, written: Sequence[_Written], broken: Sequence[str], advice: str
+    folder: TableFolder, record: CommitRecord, written: Sequence[TableFile], broken: Sequence[str], advice: str
 ) -> DataError:
     """Keep the rows and a report beside the table. Return the error to raise."""
     name = f"quarantine/{record.commit_id}"
@@ -254,37 +220,6 @@ def _quarantined(
         f"{record.source}: not committed: {'; '.join(broken)}. The rows and a report are in "
         f"{side_file(folder.location, name)}{advice}"
     )
-
-
-def _published(written: Sequence[_Written], folder: TableFolder, month: str | None) -> list[AddAction]:
-    """Move the files into the table, and return what the log will say of them. Without that they are not seen."""
-    from deltalake.transaction import AddAction
-
-    now = time.time_ns() // 1_000_000
-    actions = []
-    for file in written:
-        size, stats = file.path.stat().st_size, json.dumps(_file_statistics(file.path))
-        folder.put(file.path, file.name)
-        actions.append(AddAction(file.name, size, {MONTH: month}, now, True, stats))
-    return actions
-
-
-def _file_statistics(path: Path) -> dict[str, Any]:
-    """Return the statistics of a file as the Delta protocol has them, ranges only of numbers."""
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path)
-    least, greatest, nulls = dict[str, float](), dict[str, float](), dict[str, int]()
-    for index in range(metadata.num_columns):
-        groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
-        name, found = groups[0].path_in_schema, [group.statistics for group in groups]
-        if any(one is None for one in found):
-            continue
-        nulls[name] = sum(one.null_count for one in found)
-        ranges = [one for one in found if one.has_min_max]
-        if ranges and all(isinstance(value, int | float) for one in ranges for value in (one.min, one.max)):
-            least[name], greatest[name] = min(one.min for one in ranges), max(one.max for one in ranges)
-    return {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
 
 
 def _transact(
@@ -323,10 +258,10 @@ def _transact(
                 base.update_incremental()
             base.create_write_transaction(
                 [*actions],
-                "overwrite" if replace else "append",
+                "overwrite" if replace or columns.widened else "append",
                 schema,
                 [MONTH],
-                [(MONTH, "=", record.month)] if replace and record.month else None,
+                [(MONTH, "=", record.month)] if replace and record.month and not columns.widened else None,
                 commit_properties=properties,
             )
         except DeltaError as error:
@@ -335,6 +270,11 @@ def _transact(
             raise DataError(f"{address}: another commit came first, and this one is not made; commit again") from None
     newest = open_version(address, settings)
     return next(number for number, one in records_of(newest) if one.commit_id == record.commit_id)
+
+
+def _others(table: DeltaTable, replaced: str | None) -> list[FileEntry]:
+    """Return the files that stay; replaced: the month that does not, None for all rows, empty for none."""
+    return [] if replaced is None else [entry for entry in entries_of(table) if entry.month != replaced]
 
 
 def _arrow_schema(table: DeltaTable) -> pa.Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -51,6 +52,12 @@ class StatisticsCounter:
         self._rows += batch.num_rows
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             self._columns.setdefault(name, _Tally()).add(column)
+
+    def counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches, each added."""
+        for batch in batches:
+            self.add(batch)
+            yield batch
 
     def finish(self) -> RowStatistics:
         """Return the statistics of all rows."""

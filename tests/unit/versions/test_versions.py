@@ -137,10 +137,40 @@ def test_the_types_of_files_stay_where_they_can(settings):
     assert kinds == {"latitude": "double", "longitude": "double", **expected}
 
 
-def test_numbers_that_do_not_fit_are_not_cut(settings):
+def test_numbers_that_do_not_fit_widen_the_column(settings):
+    for number, month in enumerate(("2016-06", "2016-05")):
+        table = trips(number, count=pa.array([number] * ROWS))
+        commit([written(f"{number}.parquet", table)], "t", settings, month=month)
+    done = commit([written("2.parquet", trips(2, count=pa.array([1.5] * ROWS)))], "t", settings, month="2016-07")
+    assert done.widened == ("count",)
+    rows = pa.Table.from_batches(open_trips(LoadRequest(source="delta:t"), settings).rows())
+    assert rows["count"].to_pylist() == [0.0] * ROWS + [1.0] * ROWS + [1.5] * ROWS
+    assert np.array_equal(rows["latitude"], np.concatenate([trips(seed)["latitude"] for seed in range(3)]))
+    before = pa.Table.from_batches(open_trips(LoadRequest(source="delta:t@1"), settings).rows())
+    assert before["count"].type == pa.int64()
+    done = commit(
+        [written("3.parquet", trips(3, count=pa.array([3] * ROWS)))], "t", settings, month="2016-07", replace=True
+    )
+    assert done.widened == ()
+    found = difference("t@1", f"t@{done.version}", settings)
+    assert found.columns_changed == ("count",)
+    assert found.statistics[1].columns["count"].greatest == 3.0
+
+
+def test_a_month_is_replaced_by_wider_numbers(settings):
+    for number, month in enumerate(("2016-05", "2016-06")):
+        table = trips(number, count=pa.array([number] * ROWS))
+        commit([written(f"{number}.parquet", table)], "t", settings, month=month)
+    wider = trips(2, count=pa.array([1.5] * ROWS))
+    commit([written("2.parquet", wider)], "t", settings, month="2016-05", replace=True)
+    rows = pa.Table.from_batches(open_trips(LoadRequest(source="delta:t"), settings).rows())
+    assert rows["count"].to_pylist() == [1.0] * ROWS + [1.5] * ROWS
+
+
+def test_text_in_a_column_of_numbers_is_refused(settings):
     commit([written("1.parquet", trips(1, count=pa.array([1] * ROWS)))], "t", settings)
-    with pytest.raises(DataError, match=r"column 'count' is int64 in the table, and holds double here"):
-        commit([written("2.parquet", trips(2, count=pa.array([1.5] * ROWS)))], "t", settings)
+    with pytest.raises(DataError, match=r"column 'count' is int64 in the table, and holds string here"):
+        commit([written("2.parquet", trips(2, count=pa.array(["many"] * ROWS)))], "t", settings)
     assert len(history("t", settings)) == 1
 
 
