@@ -21,9 +21,9 @@ WORDED = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: | $(UV) ## Compare every DBSCAN on the bundled synthetic city
+demo: | $(UV) ## Compare DBSCANs on the bundled synthetic city
 	@$(SYNC) --no-default-groups --extra algorithms
-	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-parallel,dbscan,hdbscan
+	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-parallel,dbscan
 
 test: environment ## Run every test
 	$(PYTEST)
