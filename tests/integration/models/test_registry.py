@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+pytest.importorskip("mlflow", reason="MLflow is in the extra tracking")
+
 from taxi_mlops.cli.main import app
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.evaluation.equivalence import Verdict

@@ -10,8 +10,6 @@ import httpx
 import numpy as np
 import pytest
 
-pytest.importorskip("fastapi", reason="FastAPI is in the extra serve")
-
 
 def square(longitude: float) -> dict:
     west, east = longitude - 0.001, longitude + 0.001

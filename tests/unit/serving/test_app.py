@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
+
 from taxi_mlops.serving import requests
 from taxi_mlops.serving.arrow_stream import ARROW_STREAM
 from taxi_mlops.serving.served_model import ServedModel

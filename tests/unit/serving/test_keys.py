@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
+
 from taxi_mlops.errors import UsageError
 from taxi_mlops.serving.keys import ApiKeys, add_key
 from taxi_mlops.serving.run import is_loopback, required_keys

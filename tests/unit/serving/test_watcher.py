@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
+
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.models.mlflow_model import DATA
 from taxi_mlops.models.registry import ModelVersion
