@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, field_serializer
+from pydantic import AfterValidator, ByteSize, Field, field_serializer
+from pydantic_core import PydanticCustomError
 
 from taxi_mlops.data.request import Box, ColumnParameters, DatasetParameters, LoadRequest
 from taxi_mlops.parameters import Named, Without
@@ -16,8 +18,19 @@ Threads = Annotated[
     Named("threads", "N", "all CPUs"),
 ]
 
+_PLACES = r"memory|tiles|dask|(dask|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
 
-Place = Literal["memory", "tiles"]
+
+def _check_place(value: str) -> str:
+    if not re.fullmatch(_PLACES, value):
+        raise PydanticCustomError(
+            "on",
+            "Input should be memory, tiles, dask, or the address of a scheduler: dask://HOST:PORT, tls://HOST:PORT",
+        )
+    return value
+
+
+Place = Annotated[str, AfterValidator(_check_place)]
 
 
 class Cluster(Document):
@@ -30,8 +43,10 @@ class Cluster(Document):
         default="grid", description="Implementation that clusters: one that `taxi adapters` lists."
     )
     threads: Threads = None
-    on: Annotated[Place | None, Named("on", "memory|tiles", "tiles, if the points do not fit into memory")] = Field(
-        default=None, description="Where to cluster: in memory, or in tiles, whose points wait on disk."
+    on: Annotated[Place | None, Named("on", "PLACE", "tiles, if the points do not fit into memory")] = Field(
+        default=None,
+        description="Where to cluster: memory, tiles (which wait on disk), or tiles on a Dask cluster: dask (of this "
+        "machine), dask://HOST:PORT, tls://HOST:PORT.",
     )
     memory_limit: Annotated[MemoryBytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
         default=None, description="Memory to use, as 8GB or 50%; it decides between memory and tiles."
@@ -49,7 +64,7 @@ class ClusterParameters(DatasetParameters, total=False):
     min_samples: int
     adapter: str
     threads: int | None
-    on: Place | None
+    on: str | None
     memory_limit: int | str | None
 
 

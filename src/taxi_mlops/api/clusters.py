@@ -233,8 +233,8 @@ def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) ->
                 folder = ClusterFolder(folder_of_now(settings.runs_dir, "cluster-"))
                 found = cluster_in_tiles(document, place, settings, observer, folder)
                 return TiledClusters(write_tiled(found, observer), folder)
-        elif document.on == "tiles":
-            raise UsageError('on = "tiles": these trips are in memory already; give the path of their file')
+        elif document.on not in (None, "memory"):
+            raise UsageError(f'on = "{document.on}": these trips are in memory already; give the path of their file')
         return Clusters(steps.cluster(document, settings, observer, load))
 
 

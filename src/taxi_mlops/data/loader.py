@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,6 +203,11 @@ class TableRows:
             ColumnRules(longitude, limit=360.0 if in_degrees else None),
         )
         return DataValidator(self.table.file, rules, partial(_advice, self.table, self.place), self.first_row)
+
+    def absolute(self) -> TableRows:
+        """Return the same rows, for a process with another working directory."""
+        file = self.table.file
+        return replace(self, table=replace(self.table, file=file.absolute())) if isinstance(file, Path) else self
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class RawRows(Protocol):
         """Return the validator of these rows, if there is one."""
         ...
 
+    def absolute(self) -> Self:
+        """Return the same rows, for a process with another working directory."""
+        ...
+
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
         ...
@@ -58,6 +62,10 @@ class CityRows:
 
     def validator(self) -> None:
         """Return None: the city needs no validation."""
+
+    def absolute(self) -> Self:
+        """Return itself: no file is read."""
+        return self
 
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:  # noqa: ARG002
         for batch in SyntheticCity(self.address.seed).batches(self.first_row + self.rows, self.first_row):
@@ -88,6 +96,10 @@ class TripPiece:
     def settle(self, region: BoundingBox | None) -> TripPiece:
         """Return the piece for the second reading."""
         return replace(self, settled=True, region=region)
+
+    def absolute(self) -> TripPiece:
+        """Return the same piece, for a process with another working directory."""
+        return replace(self, parts=tuple(part.absolute() for part in self.parts))
 
     def points(self, remarks: list[Any]) -> Iterator[Rows]:
         """Yield the points in batches; append TripRemarks after the first reading."""

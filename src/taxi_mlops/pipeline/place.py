@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import psutil
 
-from taxi_mlops.clustering import Cluster, Place
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import OpenedTrips
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline.resolve import SHARE_OF_MEMORY
@@ -21,21 +22,24 @@ _BYTES_PER_ROW = 450
 
 @dataclass(frozen=True, slots=True)
 class ChosenPlace:
-    """Where to cluster, why, and how much memory may be used."""
+    """Where to cluster, why, and how much memory may be used.
 
-    place: Place
+    In tiles, the document says on which processes or cluster.
+    """
+
+    place: Literal["memory", "tiles"]
     reason: str
     memory_bytes: int
 
 
 def choose_place(document: Cluster, trips: OpenedTrips) -> ChosenPlace:
     """Return where to cluster. Raises UsageError if tiles are asked for what they cannot do."""
-    limit = _memory_limit(document)
+    limit = memory_limit(document)
     obstacle = _obstacle(document, trips)
-    if document.on == "tiles" and obstacle:
-        raise UsageError(f"{obstacle}; leave out --on tiles")
     if document.on is not None:
-        return ChosenPlace(document.on, "as --on says", limit)
+        if document.on != "memory" and obstacle:
+            raise UsageError(f"{obstacle}; leave out --on {document.on}")
+        return ChosenPlace("memory" if document.on == "memory" else "tiles", f"as --on {document.on} says", limit)
     rows = trips.approximate_rows()
     need = _BYTES_OF_A_PROCESS + rows * _BYTES_PER_ROW
     needs = f"about {rows:,} rows need {memory(need)} of memory"
@@ -46,7 +50,7 @@ def choose_place(document: Cluster, trips: OpenedTrips) -> ChosenPlace:
     return ChosenPlace("tiles", f"{needs}, and only {memory(limit)} may be used", limit)
 
 
-def _memory_limit(document: Cluster) -> int:
+def memory_limit(document: Cluster) -> int:
     """Return how much memory may be used, in bytes."""
     return int(document.memory_limit or psutil.virtual_memory().total * SHARE_OF_MEMORY)
 

@@ -60,6 +60,7 @@ def _describe(clusters: TiledClusters, hotspots: Hotspots) -> ClusterResult:
         place_reason=clusters.run.reason,
         tiles=TilesUsed(
             tiles=len(clusters.plan.tiles),
+            on=clusters.run.document.on or "tiles",
             workers=clusters.workers,
             points_in_halos=tiled.halo,
             spill_bytes=clusters.spill_bytes,

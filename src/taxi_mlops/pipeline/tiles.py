@@ -23,27 +23,26 @@ from taxi_mlops.data.pieces import WRAPPED, TripPiece, settle
 from taxi_mlops.data.preprocessor import Rule, notes_on_wrapping
 from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.domain import AdapterInfo, FloatArray, Provenance
-from taxi_mlops.errors import DataError, RunFolderError, TaxiError, UsageError
+from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.files import write_atomically
 from taxi_mlops.pipeline.cluster import Stopwatch
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.pipeline.place import GRID, ChosenPlace
-from taxi_mlops.pipeline.resolve import threads_to_use
+from taxi_mlops.pipeline.place import GRID, ChosenPlace, memory_limit
+from taxi_mlops.pipeline.workers import Workers, open_workers
 from taxi_mlops.reports.units import memory
 from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.results.documents import read_document, to_json
 from taxi_mlops.results.new_folder import require_empty
 from taxi_mlops.results.tile_run import SurveyUsed, TileRun, TileRunFolder
 from taxi_mlops.scale.boxes import overlapping
-from taxi_mlops.scale.executors import Executor, Processes
+from taxi_mlops.scale.executors import Executor
 from taxi_mlops.scale.plan import Plan, make_plan
 from taxi_mlops.scale.run import Limits, Progress, Survey, Tiled, Tiling, survey_pieces
+from taxi_mlops.scale.shared_folders import NotSharedError
 from taxi_mlops.scale.sketch import Sketch
 from taxi_mlops.scale.spill import Spill
 from taxi_mlops.settings import Settings
 
-_BYTES_OF_THIS_PROCESS = 400_000_000
-_MIN_BYTES_OF_A_WORKER = 500_000_000
 _SPILL_BYTES_PER_ROW = 24
 _STAGES = {
     "survey": "Counting the points",
@@ -67,30 +66,11 @@ class TiledClusters:
     watch: Stopwatch
 
 
-@dataclass(frozen=True, slots=True)
-class _Workers:
-    """How many processes work at a time, and on how much."""
-
-    count: int
-    limits: Limits
-
-    @classmethod
-    def of(cls, document: Cluster, memory_bytes: int) -> _Workers:
-        """Return one for each thread, as far as memory is enough. Raises UsageError if it is for none."""
-        rest = memory_bytes - _BYTES_OF_THIS_PROCESS
-        if rest < _MIN_BYTES_OF_A_WORKER:
-            least = memory(_BYTES_OF_THIS_PROCESS + _MIN_BYTES_OF_A_WORKER)
-            raise UsageError(f"--memory-limit {memory(memory_bytes)}: tiles need {least} or more")
-        count = max(min(threads_to_use(document.threads), rest // _MIN_BYTES_OF_A_WORKER), 1)
-        return cls(count, Limits.of_memory(rest // count))
-
-
 def plan_tiles(document: Cluster, place: ChosenPlace, settings: Settings, observer: Observer) -> Plan:
     """Read the input once, and return the tiles that it would be cut into."""
-    workers = _Workers.of(document, place.memory_bytes)
     trips = open_trips(document.dataset, settings, observer.loading)
-    with Processes(workers.count) as executor:
-        plan, _, _ = _planned(document, trips, workers.limits, executor, observer)
+    with open_workers(document, place.memory_bytes) as workers:
+        plan, _, _ = _planned(document, trips, workers.limits, workers.executor, observer)
     return plan
 
 
@@ -108,28 +88,33 @@ def cluster_in_tiles(
     """
     require_empty(folder.path)
     run_folder = TileRunFolder(folder)
-    workers = _Workers.of(document, place.memory_bytes)
     trips = open_trips(document.dataset, settings, observer.loading)
     files = spill.absolute() if spill else run_folder.spill.absolute()
-    run = TileRun(
-        created_at=datetime.now(UTC),
-        taxi_mlops=__version__,
-        document=document,
-        identity=trips.identity(),
-        reason=place.reason,
-        spill=str(files),
-        points_of_a_tile=workers.limits.points_of_a_tile,
-        chunk_rows=workers.limits.chunk_rows,
-    )
     if spill:
         require_empty(spill)
     _require_space(trips, files)
-    try:
-        folder.work.mkdir(parents=True)
-        write_atomically(run_folder.run, to_json(run))
-    except OSError as error:
-        raise RunFolderError(f"cannot use {folder.path} as output folder: {error.strerror}") from None
-    return _clustered(run, trips, workers.count, run_folder, observer)
+    with open_workers(document, place.memory_bytes) as workers:
+        run = TileRun(
+            created_at=datetime.now(UTC),
+            taxi_mlops=__version__,
+            document=document,
+            identity=trips.identity(),
+            reason=place.reason,
+            spill=str(files),
+            points_of_a_tile=workers.limits.points_of_a_tile,
+            chunk_rows=workers.limits.chunk_rows,
+        )
+        try:
+            folder.work.mkdir(parents=True)
+            write_atomically(run_folder.run, to_json(run))
+        except OSError as error:
+            raise RunFolderError(f"cannot use {folder.path} as output folder: {error.strerror}") from None
+        try:
+            return _clustered(run, trips, workers, run_folder, observer)
+        except NotSharedError:
+            Spill(files).remove()
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
 
 
 def resume_tiles(folder: ClusterFolder, settings: Settings, observer: Observer) -> TiledClusters:
@@ -141,18 +126,23 @@ def resume_tiles(folder: ClusterFolder, settings: Settings, observer: Observer) 
     trips = open_trips(run.document.dataset, settings, observer.loading)
     if trips.identity() != run.identity:
         raise DataError(f"{trips.uri} was changed since {folder.path} was begun; start again in a new folder")
-    return _clustered(run, trips, threads_to_use(run.document.threads), run_folder, observer)
+    with open_workers(run.document, memory_limit(run.document)) as workers:
+        return _clustered(run, trips, workers, run_folder, observer)
 
 
 def _clustered(
-    run: TileRun, trips: OpenedTrips, workers: int, folder: TileRunFolder, observer: Observer
+    run: TileRun, trips: OpenedTrips, workers: Workers, folder: TileRunFolder, observer: Observer
 ) -> TiledClusters:
-    watch, spill = Stopwatch(), Spill(Path(run.spill))
-    with folder.locked(), _failures_named(folder), Processes(workers) as executor:
+    watch, spill, executor = Stopwatch(), Spill(Path(run.spill)), workers.executor
+    with folder.locked(), _failures_named(folder):
         limits = Limits(run.points_of_a_tile, run.chunk_rows)
+        parts = folder.results.parts.absolute()
+        parts.mkdir(exist_ok=True)
+        spill.make()
+        if workers.cluster:
+            workers.cluster.require_shared([parts, spill.path])
         with watch.stage("plan"):
             plan, survey, pieces = _saved_plan(run, trips, limits, executor, folder, observer)
-        folder.results.parts.mkdir(exist_ok=True)
         rows = np.array(survey.rows, dtype=np.int64)
         tiling = Tiling(
             plan,
@@ -166,14 +156,14 @@ def _clustered(
             by_point=True,  # as answers in memory are numbered
         )
         with watch.stage("fit"):
-            tiled = tiling.run(folder.results.parts)
+            tiled = tiling.run(parts)
         if trips.identity() != run.identity:
             raise DataError(f"{trips.uri} was changed while it was read; start again in a new folder")
         if not tiled.points:
             counts = ", ".join(f"{count:,} {rule}" for rule, count in tiled.dropped.items())
             raise DataError(f"{trips.uri}: cleaning left none of {rows.sum():,} rows ({counts or 'no rows'})")
         provenance = _provenance(trips, tiled, int(rows.sum()), survey.notes)
-        return TiledClusters(folder.results, run, plan, tiled, provenance, workers, spill.bytes, watch)
+        return TiledClusters(folder.results, run, plan, tiled, provenance, executor.workers, spill.bytes, watch)
 
 
 def finish(clusters: TiledClusters) -> None:
@@ -236,7 +226,7 @@ def _planned(
 def _pieces(trips: OpenedTrips, limits: Limits) -> tuple[TripPiece, ...]:
     if trips.pieces is None:
         raise TypeError("zones have no pieces")
-    return trips.pieces(limits.chunk_rows)
+    return tuple(piece.absolute() for piece in trips.pieces(limits.chunk_rows))
 
 
 def _inside(survey: Survey, region: BoundingBox | None) -> tuple[Sketch, FloatArray]:
@@ -300,7 +290,7 @@ def _failures_named(folder: TileRunFolder) -> Iterator[None]:
     advice = f"resume with: taxi cluster --resume {folder.results.path}"
     try:
         yield
-    except DataError:
+    except (DataError, NotSharedError):
         raise
     except TaxiError as error:
         raise type(error)(f"{error}; then {advice}") from error

@@ -80,6 +80,7 @@ class TilesUsed(ResultDocument):
     """How points were cut into tiles. The tiles themselves are in plan.json."""
 
     tiles: int = Field(ge=1, description="Number of tiles.")
+    on: str = Field(description="What clustered them: tiles (processes of this machine), or a cluster.")
     workers: int = Field(ge=1, description="Tiles clustered at a time.")
     points_in_halos: int = Field(ge=0, description="Points that were seen by further tiles than their own, each time.")
     spill_bytes: int = Field(ge=0, description="Size of the files between the stages, which are removed at the end.")

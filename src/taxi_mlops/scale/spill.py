@@ -7,13 +7,13 @@ complete, so that what is there is done.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,11 @@ class Spill:
 
 @contextmanager
 def complete(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file gets its own once it is complete, and is gone where writing fails."""
-    hidden = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Give a name to write to; the file gets its own once it is complete, and is gone where writing fails.
+
+    Several workers may write the same file: each has a name of its own.
+    """
+    hidden = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         yield hidden
         hidden.replace(path)

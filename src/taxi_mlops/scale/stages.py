@@ -18,7 +18,6 @@ import numpy as np
 from haversine_dbscan.arrays import FloatArray, IntArray
 from taxi_mlops.arrow import as_arrow
 from taxi_mlops.errors import DataError
-from taxi_mlops.files import write_atomically
 from taxi_mlops.scale.join import Joined
 from taxi_mlops.scale.labels import Labels
 from taxi_mlops.scale.pieces import Piece, Rows
@@ -115,7 +114,8 @@ def scatter(task: ScatterTask) -> dict[str, int]:
         raise _changed(task.rows, read)
     for path in paths[number:]:
         write_chunk(path, scatterer.finish())
-    write_atomically(done, json.dumps(counter))
+    with complete(done) as hidden:
+        hidden.write_text(json.dumps(counter))
     return dict(counter)
 
 

@@ -28,7 +28,7 @@ from taxi_mlops.scale.run import Limits
 from taxi_mlops.settings import Settings
 
 TAXI = [sys.executable, "-m", "taxi_mlops.cli"]
-PLACE = ChosenPlace("tiles", "as --on says", 2 * 10**9)
+PLACE = ChosenPlace("tiles", "as --on tiles says", 2 * 10**9)
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +230,9 @@ def test_a_disk_that_becomes_full_says_how_to_go_on(trips, settings, small, tmp_
         ({}, "memory", "about 60,000 rows need 327 MB of memory, and 3 GB may be used"),
         ({"memory_limit": "200MB"}, "tiles", "about 60,000 rows need 327 MB of memory, and only 200 MB may be used"),
         ({"memory_limit": "200MB", "eps": "auto"}, "memory", ".*but --eps auto is read off all points, in memory"),
-        ({"on": "memory", "memory_limit": "200MB"}, "memory", "as --on says"),
-        ({"on": "tiles"}, "tiles", "as --on says"),
+        ({"on": "memory", "memory_limit": "200MB"}, "memory", "as --on memory says"),
+        ({"on": "tiles"}, "tiles", "as --on tiles says"),
+        ({"on": "dask://127.0.0.1:8786"}, "tiles", "as --on dask://127.0.0.1:8786 says"),
     ],
 )
 def test_the_place_is_chosen_by_memory(trips, settings, parameters, place, reason):

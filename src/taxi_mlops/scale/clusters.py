@@ -1,0 +1,48 @@
+"""Open clusters by their addresses, as users write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from taxi_mlops.scale.executors import Executor
+
+
+class ClusterExecutor(Executor, Protocol):
+    """Runs tasks on the workers of a cluster, which may be other machines."""
+
+    @property
+    def worker_names(self) -> list[str]:
+        """What the cluster calls its workers."""
+        ...
+
+    @property
+    def bytes_of_a_worker(self) -> int | None:
+        """The memory for one task, where it is smallest; None if the cluster does not know it."""
+        ...
+
+    def require_shared(self, folders: Sequence[Path]) -> None:
+        """Raise NotSharedError if a worker does not see folders of this machine, or cannot write to them."""
+        ...
+
+
+def connect(address: str) -> AbstractContextManager[ClusterExecutor]:
+    """Connect to a cluster that runs: `dask://HOST:PORT` or `tls://HOST:PORT`.
+
+    Raises ServiceError if it cannot be used, UsageError if it has other versions, and LibraryMissingError.
+    """
+    from taxi_mlops.scale.on_dask import dask_at
+
+    return dask_at(address)
+
+
+def start(workers: int, memory_bytes: int) -> AbstractContextManager[ClusterExecutor]:
+    """Start a Dask cluster of this machine that ends with the context. memory_bytes: that a worker may use at most.
+
+    Raises ServiceError if it does not start, and LibraryMissingError.
+    """
+    from taxi_mlops.scale.on_dask import dask_here
+
+    return dask_here(workers, memory_bytes)
