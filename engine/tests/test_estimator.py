@@ -1,21 +1,67 @@
 """The estimator: scikit-learn's own checks, predictions against brute force, models on disk."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
 from haversine_dbscan.clustering import dbscan
 from haversine_dbscan.estimator import GridDBSCAN
 from haversine_dbscan.geodesy import great_circle_distance
 
+OTHER_COLUMNS = "its data have 3 columns or more, and GridDBSCAN takes two coordinates"
+OUT_OF_RANGE = "its data are no degrees"
+ONE_SAMPLE = "it brings one point of 10 columns and wants an error that says so; one point of 2 columns is clustered"
+FAILED_CHECKS = dict.fromkeys(
+    [
+        "check_all_zero_sample_weights_error",
+        "check_dict_unchanged",
+        "check_dont_overwrite_parameters",
+        "check_dtype_object",
+        "check_estimators_dtypes",
+        "check_estimators_nan_inf",
+        "check_estimators_pickle",
+        "check_f_contiguous_array_estimator",
+        "check_fit2d_predict1d",
+        "check_fit_score_takes_y",
+        "check_methods_sample_order_invariance",
+        "check_methods_subset_invariance",
+        "check_n_features_in_after_fitting",
+        "check_pipeline_consistency",
+        "check_positive_only_tag_during_fit",
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weights_list",
+    ],
+    OTHER_COLUMNS,
+) | {"check_fit2d_1sample": ONE_SAMPLE}
+FAILED_ON_THE_SPHERE = FAILED_CHECKS | dict.fromkeys(
+    ["check_fit_check_is_fitted", "check_fit_idempotent", "check_n_features_in"], OUT_OF_RANGE
+)
+"""Checks of scikit-learn that fail, and why. Those for other columns pass with `AnyColumns`."""
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        (GridDBSCAN(eps=1.0, metric="euclidean"), FAILED_CHECKS),
+        (GridDBSCAN(eps=111_000.0), FAILED_ON_THE_SPHERE),
+    ],
+)
+def test_scikit_learn_finds_no_other_fault(estimator, expected):
+    results = check_estimator(estimator, expected_failed_checks=expected, on_fail=None, on_skip=None)
+    assert {found["check_name"] for found in results if found["status"] == "failed"} == set()
+    assert {found["check_name"] for found in results if found["status"] == "xfail"} == expected.keys()
+    unlike = r"takes 2 columns|must be in \[-90, 90\]|raised ValueError unexpectedly|should contain one of"
+    assert all(re.search(unlike, str(found["exception"])) for found in results if found["status"] == "xfail")
+
 
 class AnyColumns(GridDBSCAN):
-    """The estimator on the first two columns of any data: most checks of scikit-learn bring more."""
+    """The estimator on the first two columns of any data, which are what most checks of scikit-learn bring."""
 
     def _points(self, X, *, reset):  # noqa: N803
         points = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
@@ -135,21 +181,6 @@ def test_bad_weights_are_refused(weight):
         dbscan([1.0, 1.0, 2.0], [1.0, 1.0, 2.0], 100, 2, weight)
 
 
-def test_lists_integers_and_series_are_taken():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"lat": [1, 1, 9], "lon": [2, 2, 9]})
-    for lat, lon in ((frame.lat, frame.lon), ([1, 1, 9], [2, 2, 9]), (frame.lat.astype("Int64"), frame.lon)):
-        np.testing.assert_array_equal(dbscan(lat, lon, 100, 2)[0], [0, 0, -1])
-
-
-def test_columns_named_the_other_way_round_are_warned_of():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"lat": [48.85, 48.85], "lon": [2.35, 2.35]})
-    with pytest.warns(UserWarning, match="named lon, lat"):
-        GridDBSCAN(100, 1).fit(frame[["lon", "lat"]])
-    GridDBSCAN(100, 1).fit(frame)
-
-
 @pytest.mark.parametrize("place", [(-33.45, -70.66), (48.86, 2.35), (51.51, -0.13), (1.35, 103.82), (12.13, 15.06)])
 def test_radians_are_warned_of(place):
     points = np.random.default_rng(0).normal(place, 0.01, (50, 2))
@@ -174,6 +205,9 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     np.savez(path, a=np.zeros(3))
     with pytest.raises(ValueError, match=r"model\.npz is not a saved model: it has no components, eps, labels"):
         GridDBSCAN.load(path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"array\.npy is not a saved model: it is one array \(\.npy\)"):
+        GridDBSCAN.load(tmp_path / "array.npy")
     for content in (b"", b"PK\x03\x04 no archive", b"lat,lon\n1,2\n"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"model\.npz is not a saved model: it is no \.npz file of arrays"):

@@ -16,6 +16,16 @@ print(*dbscan([-33.45, -33.4501, -33.5], [-70.66, -70.66, -70.6], 50, 2)[0])
 """
 
 
+ESTIMATOR_WITHOUT_SCIKIT_LEARN = """
+import sys
+sys.modules["sklearn"] = None
+try:
+    from haversine_dbscan import GridDBSCAN
+except ImportError as error:
+    print(error)
+"""
+
+
 def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
@@ -27,6 +37,11 @@ def test_importing_the_package_imports_nothing_heavy():
 
 def test_clustering_needs_no_scikit_learn():
     assert run(WITHOUT_SCIKIT_LEARN).split() == ["0", "0", "-1"]
+
+
+def test_the_estimator_without_scikit_learn_says_what_to_install():
+    expected = "GridDBSCAN needs scikit-learn: pip install 'haversine-dbscan[scikit-learn]'"
+    assert run(ESTIMATOR_WITHOUT_SCIKIT_LEARN).strip() == expected
 
 
 def test_names():

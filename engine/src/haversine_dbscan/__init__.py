@@ -24,6 +24,7 @@ __version__: str
 
 _LAZY = {"GridDBSCAN": "estimator", "dbscan": "clustering", "dbscan_plane": "clustering"}
 """Names of this package, by the module that is imported when they are first used."""
+_EXTRA = "haversine-dbscan[scikit-learn]"
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - of any type
@@ -33,7 +34,12 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - of any type
         return version("haversine-dbscan")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("joblib", "sklearn"):
+            raise
+        raise ImportError(f"{name} needs scikit-learn: pip install '{_EXTRA}'") from error
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ from haversine_dbscan.arrays import BoolArray, FloatArray, LabelArray
 from haversine_dbscan.cores import gather_core_points
 from haversine_dbscan.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
 from haversine_dbscan.geodesy import SMALLEST_EPS_METRES
+from haversine_dbscan.inputs import as_floats, as_weights
 from haversine_dbscan.labelling import decode_labels, number_clusters
 from haversine_dbscan.layout import lay_out
 from haversine_dbscan.pairwise import cluster_pairwise
@@ -37,16 +38,15 @@ def dbscan(
 ) -> tuple[LabelArray, BoolArray]:
     """Cluster points in degrees by their distance on the great circle.
 
-    latitude, longitude: shape (n,), arrays, Series or lists; float32 and float64 are not copied.
-    eps is inclusive. A point is core where
-    the weights within eps of it, its own included, add up to `min_samples`; without weights, each counts once. threads:
-    how many to use; as many as the process has CPUs by default.
+    latitude, longitude: shape (n,), arrays, Series or lists; float32 and float64 are not copied. eps is inclusive. A
+    point is core where the weights within eps of it, its own included, add up to `min_samples`; without weights, each
+    counts once. threads: how many to use; as many as the process has CPUs by default.
 
     Returns the labels, int32 (n,), −1 for noise, and which points are core, bool (n,). Clusters are numbered by their
     first core point, and a border point goes to the lowest-numbered cluster within eps: the labels of scikit-learn.
 
-    Raises ValueError where eps is not a length of at least a micrometre, a coordinate not finite or out of range, or a
-    weight not finite.
+    Raises ValueError where eps is not a length of at least a micrometre, a coordinate not finite, masked or out of
+    range, or a weight not finite.
     """
     return _dbscan(latitude, longitude, eps_metres, min_samples, weight, threads, None)
 
@@ -139,28 +139,6 @@ def dbscan_plane(
         resolution = choose_resolution(x, y, coarse.width, coarse.height, min_samples)
         frame = plane_frame(extent, eps, resolution)
         return _cluster(x, y, frame, min_samples, weight, run, threads)
-
-
-def as_floats(name: str, values: ArrayLike) -> FloatArray:
-    """Return values as an array of float32 or float64. Raises ValueError where they are not real numbers."""
-    array = np.asarray(values)
-    if array.dtype in (np.float32, np.float64):
-        return array
-    if array.dtype.kind == "c":
-        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
-    try:
-        return np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers: {error}") from error
-
-
-def as_weights(weight: ArrayLike) -> FloatArray:
-    """Return weights as an array. Raises ValueError where one is not finite; negative ones are allowed."""
-    array = as_floats("weight", weight)
-    if not np.isfinite(array).all():
-        wrong = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(f"weight must be finite, got {array.ravel()[wrong]} at {wrong}")
-    return array
 
 
 def _check_shapes(first: FloatArray, second: FloatArray, weight: FloatArray | None) -> None:

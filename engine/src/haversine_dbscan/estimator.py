@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from haversine_dbscan.arrays import IntArray, LabelArray
 from haversine_dbscan.clustering import check_degrees, dbscan, dbscan_plane
 from haversine_dbscan.frame import extent_of
+from haversine_dbscan.inputs import coordinates
 from haversine_dbscan.model_file import SavedModel, load_model, save_model
 from haversine_dbscan.nearest import NearestCore
 
@@ -30,7 +31,8 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     min_samples : float, default=10
         How many points, or how much weight, within eps make a core point; the point itself counts.
     metric : {"great_circle", "euclidean"}, default="great_circle"
-        The columns of X are latitude and longitude in degrees (WGS 84), or any two coordinates.
+        The columns of X are latitude and longitude in degrees (WGS 84), or any two coordinates. Of a data frame, those
+        of that name are taken, in any order.
     n_jobs : int or None, default=None
         Threads; None is 1 unless a joblib context says otherwise, -1 is all.
 
@@ -40,6 +42,7 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     core_sample_indices_ : int64 (k,), which points are core.
     components_ : float64 or float32 (k, 2), the core points.
     n_features_in_ : 2.
+    feature_names_in_ : the names of the columns, of a data frame.
 
     Notes
     -----
@@ -75,7 +78,13 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002, N803
-        """Cluster the rows of X, (n, 2). Raises ValueError for other shapes, and for values that are not finite."""
+        """Cluster the points of X, an array or list, (n, 2), a data frame, or points of GeoPandas.
+
+        On the great circle, the columns of a data frame (pandas, Polars) that are named latitude and longitude are
+        taken, wherever they are: the last word of the name is lat, latitude, lon, lng, long or longitude. Geometries in
+        another reference system are converted to degrees. Raises ValueError for other shapes, and for values that are
+        not finite, missing or masked.
+        """
         self._check_parameters()
         points = self._points(X, reset=True)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, points, dtype=np.float64)
@@ -132,13 +141,6 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return (second, first) if self.metric == "great_circle" else (first, second)
 
     def _warn_of_doubtful_degrees(self, points: NDArray[Any]) -> None:
-        names = [str(name).lower() for name in getattr(self, "feature_names_in_", ())]
-        if len(names) == 2 and ("lon" in names[0] or "lng" in names[0]) and "lat" in names[1]:
-            warnings.warn(
-                f"the columns are taken as latitude, longitude, but are named {', '.join(self.feature_names_in_)}: "
-                "pass them in the order latitude, longitude",
-                stacklevel=3,
-            )
         latitude, longitude = np.abs(points[:, 0]).max(), np.abs(points[:, 1]).max()
         away_from_zero = max(latitude, longitude) > 0.5 or min(latitude, longitude) > 0.1
         if np.ptp(points) > 0.0 and latitude <= np.pi / 2 and longitude <= np.pi and away_from_zero:
@@ -155,9 +157,11 @@ class GridDBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"min_samples must be positive, got {self.min_samples!r}")
 
     def _points(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:  # noqa: N803
-        points: NDArray[Any] = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
+        spherical = self.metric == "great_circle" if reset else self._nearest.spherical
+        table = coordinates(X, spherical=spherical)
+        points: NDArray[Any] = validate_data(self, table, reset=reset, dtype=[np.float64, np.float32])
         if points.shape[1] != 2:
             raise ValueError(
-                f"GridDBSCAN takes 2 columns, two coordinates of each point; got {points.shape[1]} features"
+                f"GridDBSCAN takes 2 columns, two coordinates of each point; got n_features = {points.shape[1]}"
             )
         return points

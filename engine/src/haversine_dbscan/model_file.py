@@ -50,7 +50,10 @@ def load_model(path: Path) -> SavedModel:
             loaded = np.load(file, allow_pickle=False)
         except _DAMAGE as error:
             raise ValueError(f"{path} is not a saved model: it is no .npz file of arrays") from error
-        missing = _ARRAYS - set(getattr(loaded, "files", ()))
+        files = getattr(loaded, "files", None)
+        if files is None:
+            raise ValueError(f"{path} is not a saved model: it is one array (.npy), no .npz file of arrays")
+        missing = _ARRAYS - set(files)
         if missing:
             raise ValueError(f"{path} is not a saved model: it has no {', '.join(sorted(missing))}")
         try:

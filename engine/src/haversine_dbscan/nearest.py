@@ -141,7 +141,8 @@ def _search(cells: _Cells, x: FloatArray, y: FloatArray, found: LabelArray, run:
     # In the order of the cells, queries find what they look at in the processor's cache.
     order = np.argsort(np.floor(y / cells.frame.height) * 2.0**30 + np.floor(x / cells.frame.width))
     labels = np.full(len(x), -1, dtype=np.int32)
-    run(partial(find_nearest, *cells[:-1], x[order], y[order], labels), even_ranges(len(x), 8 * threads))
+    in_x, in_y = x[order].astype(np.float64, copy=False), y[order].astype(np.float64, copy=False)
+    run(partial(find_nearest, *cells[:-1], in_x, in_y, labels), even_ranges(len(x), 8 * threads))
     in_order = np.empty_like(labels)
     in_order[order] = labels
     found[asked] = in_order
@@ -164,7 +165,7 @@ def find_nearest(
     core_x, core_y, start, column = layout.x, layout.y, layout.cell_start, layout.cell_column
     n_rows, limit, spherical = rows.shape[0], frame.metric.limit, frame.metric.spherical
     for i in range(part[0], part[1]):
-        at_x, at_y = np.float64(x[i]), np.float64(y[i])
+        at_x, at_y = x[i], y[i]
         cosine = 1.0
         if spherical:
             at_x -= 360.0 * round((at_x - centre) / 360.0)

@@ -46,8 +46,7 @@ def warm() -> Warmed:
         dbscan_with_rivals(latitude, longitude, eps, _MIN_SAMPLES, np.ones(len(along)))
         has_neighbour_of_label(latitude, longitude, labels, eps, latitude, longitude, labels)
         model = NearestCore(longitude[core], latitude[core], labels[core], eps, spherical=True)
-        for kind in (np.float64, np.float32):
-            model.predict(longitude.astype(kind), latitude.astype(kind), 1)
+        model.predict(longitude, latitude, 1)
     for kernel in KERNELS:
         if kernel._cache.failure is not None:
             raise kernel._cache.failure
