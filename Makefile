@@ -8,9 +8,10 @@ UV := $(or $(SYSTEM_UV),$(BIN)/uv)
 # In the order of their folders: those that take longest come first, and no worker is left with one at the end.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 COMPOSE = docker compose --file deploy/compose.yaml
-# Where uv is absent it lives in the environment itself, so syncing must not remove it. Compiled once here, the
-# libraries need not be compiled in every process of a run.
+# Where uv is absent it lives in the environment itself, so syncing must not remove it.
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
+# Each trial is a process: what is compiled once here, it need not compile, even where Python writes no bytecode itself.
+COMPILE = $(BIN)/python -m compileall -q src engine/src
 
 # The files whose words are checked.
 WORDED = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github benchmarks deploy docs engine src tests tools
@@ -23,6 +24,7 @@ help: ## Show this list
 
 demo: | $(UV) ## Compare DBSCANs on the bundled synthetic city
 	@$(SYNC) --no-default-groups --extra algorithms
+	@$(COMPILE)
 	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-parallel,dbscan
 
 test: environment ## Run every test
@@ -65,11 +67,13 @@ stack-down: ## Stop the containers; their data stay
 
 environment: | $(UV)
 	@$(SYNC) --all-extras --group dev
+	@$(COMPILE)
 
 # The rooms that no optional library reaches are the same in both environments.
 .PHONY: core-tests
 core-tests: | $(UV)
 	@$(SYNC) --no-default-groups --group test
+	@$(COMPILE)
 	$(PYTEST) $(addprefix --ignore=,engine/tests $(addprefix tests/unit/,engine evaluation reports testing trials)) \
 		--ignore=tests/integration/trials
 
