@@ -1,3 +1,5 @@
+"""Writing a file as a whole or not at all."""
+
 from __future__ import annotations
 
 from pathlib import Path

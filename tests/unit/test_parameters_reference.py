@@ -1,3 +1,5 @@
+"""The page of parameters is current."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Addresses of services as they are shown, without passwords."""
+
 from __future__ import annotations
 
 from pathlib import Path

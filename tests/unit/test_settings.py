@@ -1,3 +1,5 @@
+"""Settings from the environment, `.env` and TOML, and the messages on wrong ones."""
+
 from __future__ import annotations
 
 from pathlib import Path

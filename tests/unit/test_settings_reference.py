@@ -1,3 +1,5 @@
+"""The page and the list of settings."""
+
 from __future__ import annotations
 
 from pathlib import Path

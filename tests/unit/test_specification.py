@@ -1,3 +1,5 @@
+"""The specification of a comparison: files, parameters, and the messages on mistakes."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""The document of a sweep and its cells."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the command line prints while a comparison runs: on a terminal, and into a pipe."""
+
 from __future__ import annotations
 
 import io

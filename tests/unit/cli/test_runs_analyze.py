@@ -1,3 +1,5 @@
+"""`taxi runs analyze`: several runs in one analysis, as text, as JSON and as a page."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Times of trips: which column holds them, and how they are read."""
+
 from __future__ import annotations
 
 from dataclasses import replace

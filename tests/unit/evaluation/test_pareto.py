@@ -1,3 +1,5 @@
+"""The Pareto front: the choices that no other beats in both values."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Medians, their intervals, speed-ups and instability of timings, on values computed by hand or by simulation."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The ranking: ties, simultaneous intervals, and how often equal adapters get a winner by chance."""
+
 from __future__ import annotations
 
 import numpy as np

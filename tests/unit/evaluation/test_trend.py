@@ -1,3 +1,5 @@
+"""Change points and prediction intervals of a series of runs."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The speed-up between two runs whose blocks are not pairs."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""`taxi doctor`: what it finds on a machine, and what it advises."""
+
 from __future__ import annotations
 
 from pathlib import Path

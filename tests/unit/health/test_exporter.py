@@ -1,3 +1,5 @@
+"""`taxi exporter`: the metrics of the platform, and where they are served."""
+
 from __future__ import annotations
 
 import datetime

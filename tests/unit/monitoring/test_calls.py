@@ -1,3 +1,5 @@
+"""Spans of calls to databases and HTTP services."""
+
 from __future__ import annotations
 
 import json

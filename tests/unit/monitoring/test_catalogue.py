@@ -1,3 +1,5 @@
+"""The catalogue of metrics: names, units, labels, and its table in the documentation."""
+
 from __future__ import annotations
 
 import shutil

@@ -1,3 +1,5 @@
+"""Log lines that are sent to a collector (OTLP)."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The log of a run: JSON lines in its folder, and which events there are."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The metrics of a run, as Prometheus reads them."""
+
 from __future__ import annotations
 
 import contextlib

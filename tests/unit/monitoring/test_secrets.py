@@ -1,3 +1,5 @@
+"""Secrets are masked in whatever is logged."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Spans of calls to services, without the secrets of their addresses."""
+
 from __future__ import annotations
 
 import json

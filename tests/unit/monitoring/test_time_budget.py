@@ -1,3 +1,5 @@
+"""The time that all monitoring of a run may take together."""
+
 from __future__ import annotations
 
 import threading

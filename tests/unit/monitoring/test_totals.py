@@ -1,3 +1,5 @@
+"""Counters and histograms added up over the runs of a folder."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The trace of a run: spans in its folder, and sent to a collector (OTLP)."""
+
 from __future__ import annotations
 
 import contextlib

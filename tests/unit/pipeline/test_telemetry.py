@@ -1,3 +1,5 @@
+"""The spans, metrics and log events that the steps of a comparison cause."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

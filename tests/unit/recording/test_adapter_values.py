@@ -1,3 +1,5 @@
+"""The numbers of an adapter, flattened to dotted names for recorders."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""What MLflow receives of a run: the parent, a child for each adapter, the data set."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""`recordings.json`: which recorder has which results of a run."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Sentences on a ranking and a significance test that disagree."""
+
 from __future__ import annotations
 
 from taxi_mlops.evaluation.statistics import PairwiseTest

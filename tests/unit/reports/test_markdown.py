@@ -1,3 +1,5 @@
+"""A comparison as Markdown."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Numbers as text: seconds, memory, factors, p-values."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""`comparison.json` from the outcomes of trials, verdicts and quality."""
+
 from __future__ import annotations
 
 import io

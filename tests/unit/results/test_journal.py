@@ -1,3 +1,5 @@
+"""The journal of a run: appended, read back, also when it was cut off."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

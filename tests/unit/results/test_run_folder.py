@@ -1,3 +1,5 @@
+"""The folder of a run: which are taken, which are refused, and its lock."""
+
 from __future__ import annotations
 
 from pathlib import Path

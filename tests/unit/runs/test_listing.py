@@ -1,3 +1,5 @@
+"""The list of the runs in a folder, with their states."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+"""Two runs compared with each other."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Runs of the experiment store and of the runs folder as one list."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+"""Trends over many runs: regressions, improvements, and too few runs."""
+
 from __future__ import annotations
 
 import io

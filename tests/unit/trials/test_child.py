@@ -1,3 +1,5 @@
+"""What the process of a trial does: the warm-up problem, and what it makes of answers and failures."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""Reading the answer of an implementation: any integer labels, in canonical form, or refused."""
+
 from __future__ import annotations
 
 import pickle

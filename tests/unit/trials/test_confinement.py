@@ -1,3 +1,5 @@
+"""Limits of memory and CPUs of a process, and its peak."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The CPU time of a process and its descendants."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The locks of a host: one timed run at a time, untimed work together."""
+
 from __future__ import annotations
 
 import threading

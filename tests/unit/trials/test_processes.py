@@ -1,3 +1,5 @@
+"""The environment that a trial's process is given."""
+
 from __future__ import annotations
 
 from taxi_mlops.trials.processes import THREAD_VARIABLES, trial_environment

@@ -1,3 +1,5 @@
+"""Requests to the process of a trial and its reports."""
+
 from __future__ import annotations
 
 import os

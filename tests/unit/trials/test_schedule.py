@@ -1,3 +1,5 @@
+"""The order of trials: memory first, then shuffled blocks."""
+
 from __future__ import annotations
 
 from taxi_mlops.domain import MAIN, Trial, TrialKind

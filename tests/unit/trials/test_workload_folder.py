@@ -1,3 +1,5 @@
+"""A workload on disk: written once, opened by every trial."""
+
 from __future__ import annotations
 
 import numpy as np

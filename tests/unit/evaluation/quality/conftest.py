@@ -1,3 +1,5 @@
+"""Points in clusters, for the tests of the quality indices."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Samples of clusters and of their members, on which the quality indices are computed."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Stability: how well the clusters of subsamples agree with those of all points."""
+
 from __future__ import annotations
 
 import numpy as np
