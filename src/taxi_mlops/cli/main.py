@@ -16,6 +16,7 @@ from taxi_mlops.cli import (
     deploy,
     doctor,
     exporter,
+    lineage,
     models,
     parameters,
     predict,
@@ -52,6 +53,7 @@ app.command("train", cls=DocumentCommand)(train.train)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)
+app.command("lineage")(lineage.lineage)
 app.command("record")(record.record)
 app.command("schema")(schema.schema)
 app.command("deploy")(deploy.deploy)

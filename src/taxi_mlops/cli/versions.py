@@ -149,23 +149,20 @@ def vacuum(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove files of old versions, but for those that kept runs or tags name."""
-    from taxi_mlops.data.delta import versions_named
-    from taxi_mlops.runs.listing import list_runs
+    """Remove files of old versions, but for those that kept runs, models or tags name."""
+    from taxi_mlops.pipeline.lineage import versions_in_use
     from taxi_mlops.settings import load_settings
     from taxi_mlops.versions import Vacuumed
     from taxi_mlops.versions import vacuum as vacuum_table
 
     settings = load_settings()
-    runs = list_runs(settings.runs_dir)
-    named = versions_named(table, [run.uri for run in runs if run.uri])
-    done = vacuum_table(table, settings, _duration(keep), named, dry_run=dry_run)
+    done = vacuum_table(table, settings, _duration(keep), versions_in_use(table, settings), dry_run=dry_run)
     if json:
         print_json(Vacuumed, done)
         return
     typer.echo(f"{'would remove' if dry_run else 'removed'} {len(done.files):,} files")
     if done.kept:
-        typer.echo(f"kept all files of the versions {', '.join(map(str, done.kept))}, which runs or tags name")
+        typer.echo(f"kept all files of the versions {', '.join(map(str, done.kept))}, which runs, models or tags name")
 
 
 def _duration(text: str) -> timedelta:

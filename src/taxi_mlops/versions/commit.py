@@ -9,12 +9,12 @@ import json
 import re
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from taxi_mlops.data.delta import (
     MONTH,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction
 
 METADATA_KEY = "taxi"
+"""Of the entries in the history that this project has made."""
 
 
 class CommitRecord(BaseModel):
@@ -147,11 +148,16 @@ def commit(
 
 def records_of(table: DeltaTable) -> list[tuple[int, CommitRecord]]:
     """Return the commits of this project in a table's history, with their versions, the newest last."""
-    return [
-        (commit["version"], CommitRecord.model_validate_json(commit[METADATA_KEY]))
-        for commit in reversed(table.history())
-        if METADATA_KEY in commit
-    ]
+    found = [(commit["version"], record_of(commit)) for commit in reversed(table.history())]
+    return [(number, record) for number, record in found if record is not None]
+
+
+def record_of(commit: Mapping[str, Any]) -> CommitRecord | None:
+    """Return what this project has put into an entry of the history; None if another program made it."""
+    try:
+        return CommitRecord.model_validate_json(commit[METADATA_KEY])
+    except (KeyError, ValidationError):
+        return None
 
 
 def _statistics(before: Sequence[tuple[int, CommitRecord]], month: str | None) -> list[RowStatistics]:

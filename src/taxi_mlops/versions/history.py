@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from taxi_mlops.data.delta import TableAddress, explained_table, open_version, read_side_file, tag_name
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
-from taxi_mlops.versions.commit import METADATA_KEY, CommitRecord
+from taxi_mlops.versions.commit import record_of
 from taxi_mlops.versions.table_folder import TableFolder
 
 _TAGS = "tags"
@@ -84,8 +84,7 @@ def restore(table: str, settings: Settings, message: str = "") -> int:
 
 def _version(commit: dict[str, object], tags: dict[str, int]) -> Version:
     number = int(str(commit["version"]))
-    content = commit.get(METADATA_KEY)
-    record = CommitRecord.model_validate_json(str(content)) if content is not None else None
+    record = record_of(commit)
     return Version(
         number=number,
         time=datetime.fromtimestamp(int(str(commit["timestamp"])) / 1000, UTC),
