@@ -18,6 +18,7 @@ from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from haversine_dbscan.haversine import haversine_of_distance
 from taxi_mlops.domain import NOISE, FloatArray
 from taxi_mlops.errors import UsageError
+from taxi_mlops.trials.machine import usable_cpus
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -35,6 +36,9 @@ _MAX_UNPACKED_BYTES = 4 * 1024**3
 _MAX_OUTLINES_BYTES = 512 * 1024**2
 _DEGREE_GRID = 1e7
 _BATCH = 1 << 18
+_MANY = 2000
+"""From so many points on, a query is sorted and takes all CPUs."""
+_ROWS_PER_DEGREE = 200.0
 
 
 class Located(NamedTuple):
@@ -43,6 +47,14 @@ class Located(NamedTuple):
 
     hotspot: IdArray
     metres: FloatArray
+
+
+class Nearest(NamedTuple):
+    """hotspot: the id of that of the nearest core point. inside: whether that is within eps."""
+
+    hotspot: int
+    metres: float
+    inside: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,27 +94,42 @@ class HotspotModel:
             return Located(hotspot, metres)
         for first in range(0, len(latitude), _BATCH):
             batch = slice(first, first + _BATCH)
-            _, nearest = self.index.query(unit_sphere(latitude[batch], longitude[batch]))
+            nearest = self._nearest(latitude[batch], longitude[batch])
             hav = _haversine(latitude[batch], longitude[batch], self.latitude[nearest], self.longitude[nearest])
             inside = hav <= self._limit
             hotspot[batch][inside] = self.ids[self.hotspot[nearest[inside]]]
             metres[batch] = 2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(hav, 1.0)))
         return Located(hotspot, metres)
 
-    def nearest(self, latitude: float, longitude: float) -> tuple[int, float]:
-        """Return the hotspot of the nearest core point, however far it is, and its distance in metres."""
-        place = np.array([latitude]), np.array([longitude])
-        _, nearest = self.index.query(unit_sphere(*place))
-        hav = _haversine(*place, self.latitude[nearest], self.longitude[nearest])
-        metres = 2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(hav, 1.0)))
-        return int(self.ids[self.hotspot[nearest[0]]]), float(metres[0])
+    def nearest(self, latitude: float, longitude: float) -> Nearest:
+        """Return the hotspot of the nearest core point, however far it is; the model must have one.
+
+        For a single point this takes a third of the time of `locate`, which answers the same.
+        """
+        phi, theta = math.radians(latitude), math.radians(longitude)
+        place = (math.cos(phi) * math.cos(theta), math.cos(phi) * math.sin(theta), math.sin(phi))
+        row = self.index.query(place)[1]
+        hav = _haversine_of_pair(latitude, longitude, float(self.latitude[row]), float(self.longitude[row]))
+        metres = 2.0 * EARTH_RADIUS_METRES * math.asin(math.sqrt(min(hav, 1.0)))
+        return Nearest(int(self.ids[self.hotspot[row]]), metres, hav <= self._limit)
 
     @cached_property
     def index(self) -> cKDTree:
         """The core points on the unit sphere, where Euclidean neighbours are great-circle neighbours."""
         from scipy.spatial import cKDTree
 
-        return cKDTree(unit_sphere(self.latitude, self.longitude), balanced_tree=False, compact_nodes=False)
+        return cKDTree(unit_sphere(self.latitude, self.longitude), balanced_tree=False)
+
+    def _nearest(self, latitude: FloatArray, longitude: FloatArray) -> IdArray:
+        """Return the row of the nearest core point of each point."""
+        if len(latitude) < _MANY:
+            return np.asarray(self.index.query(unit_sphere(latitude, longitude))[1])
+        # Neighbours after each other find what they look at in the processor's cache, which halves the time.
+        order = np.argsort(np.floor(latitude * _ROWS_PER_DEGREE) * 1e6 + longitude * 1e3)
+        found = self.index.query(unit_sphere(latitude[order], longitude[order]), workers=len(usable_cpus()))[1]
+        nearest = np.empty(len(latitude), dtype=np.int64)
+        nearest[order] = found
+        return nearest
 
     @cached_property
     def _limit(self) -> float:
@@ -205,6 +232,16 @@ def _haversine(lat_a: FloatArray, lon_a: FloatArray, lat_b: FloatArray, lon_b: F
     apart = np.where(apart > 180.0, (180.0 - np.abs(lon_a)) + (180.0 - np.abs(lon_b)), apart)
     cosines = np.sin((90.0 - np.abs(lat_a)) * radians) * np.sin((90.0 - np.abs(lat_b)) * radians)
     return np.asarray(np.sin((lat_b - lat_a) * (radians / 2)) ** 2 + cosines * np.sin(apart * (radians / 2)) ** 2)
+
+
+def _haversine_of_pair(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
+    """Return what `_haversine` does, of one pair without arrays."""
+    apart = abs(lon_b - lon_a)
+    if apart > 180.0:
+        apart = (180.0 - abs(lon_a)) + (180.0 - abs(lon_b))
+    cosines = math.sin(math.radians(90.0 - abs(lat_a))) * math.sin(math.radians(90.0 - abs(lat_b)))
+    across = math.sin(math.radians(apart) / 2)
+    return math.sin(math.radians(lat_b - lat_a) / 2) ** 2 + cosines * across * across
 
 
 def _packed(degrees: FloatArray) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from taxi_mlops import __version__
 from taxi_mlops.serving.arrow_stream import ARROW_STREAM, answer_stream, spooled
@@ -67,6 +68,7 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) ->
     @app.post("/v1/locate", response_model=LocateAnswer, responses=answers, openapi_extra=body)
     async def locate(request: Request) -> Response:
         """Find the hotspot of each of 1 to 10,000 points of JSON, or of millions in an Arrow IPC stream."""
+        request.scope["route"] = direct  # for the metrics, as FastAPI notes it
         served = watcher.current
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == ARROW_STREAM:
@@ -87,8 +89,14 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) ->
         metrics.located(inside, len(found) - inside)
         return _json({"model": served.name, "version": served.version, "points": found})
 
+    # FastAPI describes it, and Starlette calls it: resolving its dependencies would cost more than locating a point.
+    direct = Route("/v1/locate", locate, methods=["POST"])
+    app.router.routes.insert(0, direct)
+
 
 def _located(served: ServedModel, points: list[Any]) -> list[dict[str, Any]]:
+    if len(points) == 1:
+        return [served.located_one(points[0]["latitude"], points[0]["longitude"])]
     latitude = np.array([point["latitude"] for point in points], dtype=np.float64)
     longitude = np.array([point["longitude"] for point in points], dtype=np.float64)
     return served.located(latitude, longitude)
@@ -120,8 +128,7 @@ def _add_hotspots(app: FastAPI, watcher: ModelWatcher) -> None:
         found = served.nearest(latitude, longitude)
         if found is None:
             raise ProblemError(404, "The model has no hotspots.")
-        hotspot, metres = found
-        answer = {"hotspot": hotspot, "metres": round(metres, 3), "inside": metres <= served.model.eps_metres}
+        answer = {"hotspot": found.hotspot, "metres": round(found.metres, 3), "inside": found.inside}
         return _json({"model": served.name, "version": served.version, **answer})
 
     @app.get("/v1/hotspots/{number}", response_class=Response, responses=_FEATURES | _not_found("No such hotspot"))

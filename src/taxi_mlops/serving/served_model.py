@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taxi_mlops.domain import NOISE, FloatArray
-from taxi_mlops.models.hotspot_model import HotspotModel
+from taxi_mlops.models.hotspot_model import HotspotModel, Nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,11 +45,16 @@ class ServedModel:
             for hotspot, distance in zip(hotspots, metres, strict=True)
         ]
 
-    def nearest(self, latitude: float, longitude: float) -> tuple[int, float] | None:
-        """Return the hotspot of the nearest core point, and its distance in metres; None if the model has none."""
-        if not len(self.model):
-            return None
-        return self.model.nearest(latitude, longitude)
+    def nearest(self, latitude: float, longitude: float) -> Nearest | None:
+        """Return the hotspot of the nearest core point; None if the model has none."""
+        return self.model.nearest(latitude, longitude) if len(self.model) else None
+
+    def located_one(self, latitude: float, longitude: float) -> dict[str, Any]:
+        """Return what `located` does of one point, sooner."""
+        found = self.nearest(latitude, longitude)
+        if found is None:
+            return {"hotspot": None, "metres": None}
+        return {"hotspot": found.hotspot if found.inside else None, "metres": round(found.metres, 3)}
 
     def feature(self, number: int) -> str | None:
         """Return the hotspot of an id as a feature of GeoJSON with its hours; None if there is none."""

@@ -88,3 +88,26 @@ def test_each_place_of_a_hotspot_is_kept_once():
     lat, lon = np.array([1.0, 1.0, 1.0, 2.0]), np.array([5.0, 5.0, 5.0, 5.0])
     found = distinct_places(lat, lon, np.array([1, 0, 1, 0], dtype=np.int32))
     assert [one.tolist() for one in found] == [[1.0, 2.0, 1.0], [5.0, 5.0, 5.0], [0, 0, 1]]
+
+
+def test_many_points_are_located_as_few_are(model_of):
+    rng = np.random.default_rng(0)
+    model = model_of(rng.uniform(-180, 180, 500).tolist(), eps=50_000.0)
+    latitude, longitude = rng.uniform(-1, 1, 2500), rng.uniform(-180, 180, 2500)
+    many = model.locate(latitude, longitude)
+    few = [model.locate(latitude[i : i + 500], longitude[i : i + 500]) for i in range(0, 2500, 500)]
+    assert many.hotspot.tolist() == np.concatenate([one.hotspot for one in few]).tolist()
+    assert many.metres.tolist() == np.concatenate([one.metres for one in few]).tolist()
+
+
+@given(
+    latitude=st.floats(-90, 90),
+    longitude=st.floats(-180, 180),
+    cores=st.lists(st.floats(-180, 180), min_size=1, max_size=5, unique=True),
+)
+def test_the_nearest_of_one_point_is_that_of_many(latitude, longitude, cores, model_of):
+    model = model_of(*([core] for core in cores), eps=3_000_000.0)
+    one, many = model.nearest(latitude, longitude), model.locate(np.array([latitude]), np.array([longitude]))
+    assert one.metres == pytest.approx(many.metres[0], rel=1e-7, abs=1e-6)
+    if abs(one.metres - 3_000_000.0) > 1.0:
+        assert one.inside == (many.hotspot[0] != -1)

@@ -245,8 +245,10 @@ def test_readiness_says_what_the_registry_does(client, watcher):
 def test_requests_are_counted_by_route(client):
     client.get("/v1/hotspots/5")
     client.get("/v1/hotspots/77")
+    client.post("/v1/locate", json=at(0.0))
     text = client.get("/metrics").text
     assert 'taxi_served_requests_total{code="200",method="GET",route="/v1/hotspots/{number}"} 1.0' in text
+    assert 'taxi_served_requests_total{code="200",method="POST",route="/v1/locate"} 1.0' in text
     assert 'taxi_served_requests_total{code="404",method="GET",route="/v1/hotspots/{number}"} 1.0' in text
 
 
