@@ -23,6 +23,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +170,8 @@ def peers(arguments: argparse.Namespace, scratch: Path) -> dict:
                     break
                 if turn == 0 or theirs.wall < row["seconds"]:
                     row |= {"seconds": theirs.wall, "engine_seconds": ours.wall, "ratio": theirs.wall / ours.wall}
+                    row |= {"cpu_seconds": theirs.cpu, "engine_cpu_seconds": ours.cpu}
+                    row["cpu_ratio"] = theirs.cpu / ours.cpu
                     row["bytes_per_point"] = theirs.peak / n
             if "failed" not in row:
                 row["answer"] = same_answer(scratch / f"{grid}.npz", scratch / f"{name}.npz")
@@ -285,10 +289,16 @@ print(imported, *calls)
 
 
 def start(_: argparse.Namespace, scratch: Path) -> dict:
-    """Time the first call in fresh processes: with an empty compilation cache, then with the one that this filled."""
+    """Time the first call in fresh processes: with an empty compilation cache, then with the one that this filled.
+
+    They run copies of the engine, as code beside its sources would be found in any case.
+    """
     results = {}
+    package = Path(find_spec("haversine_dbscan").origin).parent
     for metric in ("great_circle", "euclidean"):
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(scratch / metric)}
+        shutil.copytree(package, scratch / metric / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        environment = {**os.environ, "PYTHONPATH": str(scratch / metric)}
+        environment.pop("NUMBA_CACHE_DIR", None)
         for cache in ("cold", "warm"):
             script = START.format(metric=metric)
             done = subprocess.run(
