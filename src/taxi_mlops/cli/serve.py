@@ -42,7 +42,7 @@ def serve(
     registry.find(name, wanted)  # before the port is taken
     listening = run.listen(host, port)
     shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"{name}@{wanted} at http://{shown}:{listening.getsockname()[1]}/v1/hotspots", err=True)
+    typer.echo(f"{name}@{wanted} at http://{shown}:{listening.getsockname()[1]}/", err=True)
     run.serve(registry, name, wanted, listening, host, accepted)
 
 

@@ -18,6 +18,7 @@ from taxi_mlops import __version__
 from taxi_mlops.serving.arrow_stream import ARROW_STREAM, answer_stream, spooled
 from taxi_mlops.serving.gate import Gate
 from taxi_mlops.serving.keys import ApiKeys
+from taxi_mlops.serving.map_page import add_map_page
 from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError, problem, sentence
 from taxi_mlops.serving.requests import (
     LocateAnswer,
@@ -53,6 +54,7 @@ def create_app(
     _add_locate(app, watcher, metrics)
     _add_hotspots(app, watcher)
     _add_states(app, watcher, metrics)
+    add_map_page(app)
     return Gate(app, keys, hosts, metrics.request)
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taxi_mlops.serving.keys import ApiKeys
+from taxi_mlops.serving.map_page import FILES
 from taxi_mlops.serving.problems import problem
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", *FILES})
 """Paths that need no key: they say nothing of the model but its version."""
 
 Measured = Callable[[str, str, int, float], None]

@@ -51,7 +51,7 @@ def served(settings, *options: str):
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         line = process.stderr.readline()
-        found = re.search(r":(\d+)/v1/hotspots", line)
+        found = re.search(r":(\d+)/$", line)
         assert found, line + process.stderr.read()
         yield process, int(found[1])
     finally:
