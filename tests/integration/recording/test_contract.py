@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 
 import pytest
@@ -50,6 +51,15 @@ class TestStore(RecorderContract):
         return StoreRecorder(ServiceUrl(f"postgresql://lab:p4ss%2Fw%40rd@{nobody}/taxi"))
 
 
+@pytest.fixture(scope="module")
+def empty_mlflow(tmp_path_factory):
+    """A database with MLflow's tables, which take it seconds to create."""
+    mlflow = pytest.importorskip("mlflow")
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
 class TestMlflow(RecorderContract):
     @pytest.fixture(autouse=True)
     def mlflow(self, monkeypatch):
@@ -57,8 +67,8 @@ class TestMlflow(RecorderContract):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
     @pytest.fixture
-    def url(self, tmp_path):
-        return ServiceUrl(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    def url(self, tmp_path, empty_mlflow):
+        return ServiceUrl(f"sqlite:///{shutil.copy(empty_mlflow, tmp_path)}")
 
     @pytest.fixture
     def recorder(self, url, tmp_path):
