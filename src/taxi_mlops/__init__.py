@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from haversine_dbscan.estimator import GridDBSCAN
     from taxi_mlops.api.clusters import cluster
     from taxi_mlops.api.comparison import compare
+    from taxi_mlops.api.models import train
     from taxi_mlops.api.trips import load
 
-__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "load"]
+__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "load", "train"]
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ _LAZY = {
     "cluster": "taxi_mlops.api.clusters",
     "compare": "taxi_mlops.api.comparison",
     "load": "taxi_mlops.api.trips",
+    "train": "taxi_mlops.api.models",
 }
 """Names of this module, by the module that is imported when they are first used."""
 

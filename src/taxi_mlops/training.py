@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from taxi_mlops.clustering import Threads
-from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.data.request import ColumnParameters, LoadRequest
 from taxi_mlops.parameters import Named, Without
 from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
 
@@ -39,6 +39,22 @@ class Train(Document):
         le=0.9,
         description="Share of the trips that the model does not see and is judged on: the last by time, else random.",
     )
+
+
+class TrainParameters(ColumnParameters, total=False):
+    """The parameters of a training as keywords, for type checkers and editors; a test keeps them complete."""
+
+    month: str | None
+    bbox: tuple[float, float, float, float] | str | None
+    sample: int | None
+    seed: int
+    eps: float | Literal["auto"]
+    min_samples: int
+    adapter: str
+    threads: int | None
+    name: str
+    time: str | None
+    holdout: float
 
 
 class Promotion(Document):

@@ -22,6 +22,7 @@ from taxi_mlops.flows.forms import form, values_from_text
 from taxi_mlops.parameters import parameters_of, with_signature
 from taxi_mlops.specification import ComparisonParameters, Specification
 from taxi_mlops.sweep import Sweep
+from taxi_mlops.training import Train, TrainParameters
 
 DOCUMENTS = {"compare": Specification, "sweep": Sweep}
 
@@ -194,6 +195,7 @@ def test_errors_of_a_flow_name_fields_of_its_form():
         (DatasetParameters, LoadRequest, ["data"]),
         (ComparisonParameters, Specification, ["data"]),
         (ClusterParameters, Cluster, ["data"]),
+        (TrainParameters, Train, ["data"]),
         (PredictionParameters, Prediction, ["data", "model", "bbox"]),  # rows outside of a box would seem to be noise
     ],
 )
@@ -202,6 +204,7 @@ def test_python_has_every_parameter_as_a_keyword_argument_of_its_type(keywords, 
     parameters = parameters_of(document, without=given_otherwise)
     assert set(types) == set(parameters)
     values = {**VALUES, **IN_COMPARE, "adapter": ("sklearn", "sklearn", "../x"), "on": ("tiles", "tiles", "nowhere")}
+    values |= {"name": ("city", "city", "a b"), "time": ("at", "at", 3), "holdout": ("0.1", 0.1, 2)}
     for name, parameter in parameters.items():
         text, value, _ = values[name]
         for one in (value, parameter.default):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 CITY = "synthetic:rows=4000,seed=1"
@@ -39,6 +41,22 @@ def train(settings, registry):
         return found, folder
 
     return trained
+
+
+@pytest.fixture
+def register_copy(registry, first, tmp_path):
+    """Registers the first training under another name, with other values of its card."""
+    from taxi_mlops.results.documents import to_json
+    from taxi_mlops.results.model_card import TrainingFolder
+
+    def registered(name: str, **changed: object):
+        card = first[0].card.model_copy(update={"name": name, **changed})
+        folder = TrainingFolder(tmp_path / f"{name}-{len(registry.versions(name))}")
+        shutil.copytree(first[1].path, folder.path)
+        folder.result.write_text(to_json(card), encoding="utf-8")
+        return registry.register(folder, card, "A test.")
+
+    return registered
 
 
 @pytest.fixture(scope="session")

@@ -28,16 +28,9 @@ from taxi_mlops.training import Promotion
 
 
 @pytest.fixture
-def versions(registry, first, tmp_path):
+def versions(register_copy):
     """Registers the training under another name; the numbers of versions are those of this name alone."""
-
-    def registered(name: str, **changed):
-        trained = replace(first[0], card=first[0].card.model_copy(update={"name": name, **changed}))
-        folder = TrainingFolder(tmp_path / f"{name}-{len(registry.versions(name))}")
-        write_training(trained, folder, Observer())
-        return registry.register(folder, trained.card, "A test.")
-
-    return registered
+    return register_copy
 
 
 def asked(model: str, **limits) -> Promotion:

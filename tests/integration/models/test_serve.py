@@ -12,31 +12,22 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from taxi_mlops.cli.main import app
 from taxi_mlops.errors import UsageError
-from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.pipeline.train import write_training
-from taxi_mlops.results.model_card import TrainingFolder
 
 pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
 
 
 @pytest.fixture
-def versions(registry, first, tmp_path):
-    """Registers the training twice under a name of its own; the first version is champion."""
+def versions(registry, register_copy):
+    """Registers two versions under a name; the first is champion."""
 
     def registered(name: str):
-        trained = replace(first[0], card=first[0].card.model_copy(update={"name": name}))
-        made = []
-        for number in (1, 2):
-            folder = TrainingFolder(tmp_path / f"{name}-{number}")
-            write_training(trained, folder, Observer())
-            made.append(registry.register(folder, trained.card, ""))
+        made = [register_copy(name) for _ in range(2)]
         registry.crown(made[0], None)
         return made
 
