@@ -22,6 +22,7 @@ def server_is_configured(settings: Settings) -> bool:
 
 
 def is_installed() -> bool:
+    """Return whether Prefect can be imported."""
     return find_spec("prefect") is not None
 
 

@@ -25,6 +25,8 @@ FREE_MEMORY_BYTES = 2_000_000_000
 
 
 class Health(StrEnum):
+    """What a check found: all is well, results may suffer, or something does not work."""
+
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"

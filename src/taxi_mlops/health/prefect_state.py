@@ -48,6 +48,8 @@ class PoolState:
 
 @dataclass(frozen=True)
 class PrefectState:
+    """The deployments and work pools of a Prefect server, by name."""
+
     deployments: dict[str, DeploymentState]
     pools: dict[str, PoolState]
 

@@ -20,6 +20,8 @@ BEGIN, END = "<!-- made by taxi_mlops.monitoring.catalogue -->\n", "<!-- end -->
 
 
 class Kind(StrEnum):
+    """The types of Prometheus's metrics."""
+
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"

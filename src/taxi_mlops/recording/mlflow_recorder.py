@@ -50,6 +50,7 @@ _RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
 def installed() -> bool:
+    """Return whether MLflow can be imported."""
     return find_spec("mlflow") is not None
 
 

@@ -15,6 +15,8 @@ from taxi_mlops.results.run_folder import RunFolder
 
 
 class RecordingState(StrEnum):
+    """Whether a recorder has the run."""
+
     RECORDED = "recorded"
     FAILED = "failed"
 

@@ -65,16 +65,19 @@ def forecast_points(found: AcrossWorkloads) -> int | None:
 
 
 def bytes_text(value: float) -> str:
+    """Return bytes as text, such as `1.2 GB`."""
     return memory(round(value))
 
 
 def exponent_text(growth: Growth) -> str:
+    """Return the exponent with which a cost grows with the points, and its interval."""
     if growth.scaling is None:
         return UNDEFINED
     return f"{growth.scaling.exponent:.2f} {_between(growth.scaling.exponent_interval, '{:.2f}'.format)}"
 
 
 def forecast_text(growth: Growth, unit: Callable[[float], str]) -> str:
+    """Return the forecast of a cost, and its interval."""
     forecast = growth.forecast
     if forecast is None or forecast.value is None or forecast.interval is None:
         return UNDEFINED

@@ -10,6 +10,7 @@ _SMALLEST_FACTOR, _LARGEST_FACTOR = 0.001, 1_000_000
 
 
 def seconds(value: float | None) -> str:
+    """Return seconds as text, such as `1.2 ms`."""
     if value is None:
         return UNDEFINED
     if value < 0.9995e-3:
@@ -20,6 +21,7 @@ def seconds(value: float | None) -> str:
 
 
 def memory(value: int | None) -> str:
+    """Return bytes as text, such as `1.2 GB`."""
     if value is None:
         return UNDEFINED
     return f"{value / 1e9:.3g} GB" if value >= 0.9995e9 else f"{value / 1e6:.3g} MB"
@@ -53,6 +55,7 @@ def p_value(value: float) -> str:
 
 
 def speedup(value: Speedup | None) -> str:
+    """Return a speed-up with its interval, such as `3× [2.5–3.6]`."""
     if value is None:
         return UNDEFINED
     return f"{factor(value.estimate)} [{factor(value.low)[:-1]}–{factor(value.high)[:-1]}]"

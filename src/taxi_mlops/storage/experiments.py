@@ -58,6 +58,8 @@ class PlainText(TypeDecorator[str]):
 
 
 class Base(DeclarativeBase):
+    """The base of all tables of the experiment store."""
+
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,

@@ -30,6 +30,7 @@ _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
+    """Run one trial; arguments: two file descriptors and the request. Return the exit code."""
     lifeline, report = int(arguments[0]), int(arguments[1])
     return guard_trial(lifeline, report, partial(_run_child, arguments[2], report))
 

@@ -29,6 +29,7 @@ class Machine(BaseModel):
 
 
 def describe_machine() -> Machine:
+    """Return the processor, memory, system and versions of libraries of this machine."""
     return Machine(
         host=platform.node(),
         system=f"{platform.system()} {platform.release()}",

@@ -28,6 +28,7 @@ MAX_MESSAGE_BYTES = 65536
 
 
 def main(arguments: list[str]) -> int:
+    """Serve forks for trials; arguments: two file descriptors, adapter and resources. Return the exit code."""
     lifeline, channel = int(arguments[0]), int(arguments[1])
     return guard_template(lifeline, channel, partial(_import_and_serve, channel, arguments[2], arguments[3]))
 
