@@ -18,14 +18,15 @@ Threads = Annotated[
     Named("threads", "N", "all CPUs"),
 ]
 
-_PLACES = r"memory|tiles|dask|(dask|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
+_PLACES = r"memory|tiles|dask|ray|(dask|tls|ray)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
 
 
 def _check_place(value: str) -> str:
     if not re.fullmatch(_PLACES, value):
         raise PydanticCustomError(
             "on",
-            "Input should be memory, tiles, dask, or the address of a scheduler: dask://HOST:PORT, tls://HOST:PORT",
+            "Input should be memory, tiles, dask, ray, or the address of a cluster: dask://HOST:PORT, tls://HOST:PORT, "
+            "ray://HOST:PORT",
         )
     return value
 
@@ -45,8 +46,8 @@ class Cluster(Document):
     threads: Threads = None
     on: Annotated[Place | None, Named("on", "PLACE", "tiles, if the points do not fit into memory")] = Field(
         default=None,
-        description="Where to cluster: memory, tiles (which wait on disk), or tiles on a Dask cluster: dask (of this "
-        "machine), dask://HOST:PORT, tls://HOST:PORT.",
+        description="Where to cluster: memory, tiles (which wait on disk), or tiles on a cluster: dask or ray (of this "
+        "machine), dask://HOST:PORT, tls://HOST:PORT (Dask), ray://HOST:PORT.",
     )
     memory_limit: Annotated[MemoryBytes | None, Named("memory_limit", "SIZE", "75 % of the machine's")] = Field(
         default=None, description="Memory to use, as 8GB or 50%; it decides between memory and tiles."

@@ -16,8 +16,8 @@ from taxi_mlops.scale.run import Limits
 
 _BYTES_OF_THIS_PROCESS = 400_000_000
 _MIN_BYTES_OF_A_WORKER = 500_000_000
-_BYTES_OF_A_CLUSTER = {"dask": 300_000_000}
-"""Of its scheduler and what watches the workers."""
+_BYTES_OF_A_CLUSTER = {"dask": 300_000_000, "ray": 700_000_000}
+"""Of its scheduler, and of what starts and watches the workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +58,5 @@ def open_workers(document: Cluster, memory_bytes: int) -> Iterator[Workers]:
         with Processes(count) as processes:
             yield Workers(processes, limits)
     else:
-        with start(count, rest) as cluster:  # a tile that cannot be cut is clustered alone, in all the memory
+        with start(on, count, rest) as cluster:  # a tile that cannot be cut is clustered alone, in all the memory
             yield Workers(cluster, limits, cluster)

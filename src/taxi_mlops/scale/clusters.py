@@ -29,20 +29,28 @@ class ClusterExecutor(Executor, Protocol):
 
 
 def connect(address: str) -> AbstractContextManager[ClusterExecutor]:
-    """Connect to a cluster that runs: `dask://HOST:PORT` or `tls://HOST:PORT`.
+    """Connect to a cluster that runs: `dask://HOST:PORT`, `tls://HOST:PORT` or `ray://HOST:PORT`.
 
     Raises ServiceError if it cannot be used, UsageError if it has other versions, and LibraryMissingError.
     """
+    if address.startswith("ray://"):
+        from taxi_mlops.scale.on_ray import ray_at
+
+        return ray_at(address)
     from taxi_mlops.scale.on_dask import dask_at
 
     return dask_at(address)
 
 
-def start(workers: int, memory_bytes: int) -> AbstractContextManager[ClusterExecutor]:
-    """Start a Dask cluster of this machine that ends with the context. memory_bytes: that a worker may use at most.
+def start(kind: str, workers: int, memory_bytes: int) -> AbstractContextManager[ClusterExecutor]:
+    """Start a cluster of this machine, `dask` or `ray`, that ends with the context. memory_bytes: of all workers.
 
     Raises ServiceError if it does not start, and LibraryMissingError.
     """
+    if kind == "ray":
+        from taxi_mlops.scale.on_ray import ray_here
+
+        return ray_here(workers, memory_bytes)
     from taxi_mlops.scale.on_dask import dask_here
 
     return dask_here(workers, memory_bytes)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _OF_DASK = ("distributed", "dask", "cloudpickle", "msgpack")
+_AHEAD = 4
+"""Tasks that are handed over for each worker, so that the scheduler need not hold all of them."""
 _START_SECONDS = 120
 _CONNECT_SECONDS = 15
 _LOOK_SECONDS = 5.0
@@ -99,7 +101,7 @@ class DaskExecutor:
             running[future] = number
             future.add_done_callback(done.put)
 
-        for number in islice(waiting, at_once):
+        for number in islice(waiting, at_once or _AHEAD * max(self.workers, 1)):
             submit(number)
         try:
             while running:

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +28,7 @@ from taxi_mlops.pipeline.place import choose_place
 from taxi_mlops.pipeline.tiled_files import write_tiled
 from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.scale import on_dask
+from taxi_mlops.scale.clusters import connect, start
 from taxi_mlops.scale.executors import WorkerDiedError
 from taxi_mlops.scale.pieces import array_pieces
 from taxi_mlops.scale.plan import make_plan
@@ -36,23 +38,27 @@ from taxi_mlops.scale.spill import Spill
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.cases import around
 
-pytest.importorskip("distributed", reason="the extra dask is not installed")
-
 EPS = 50.0
+LIBRARIES = {"dask": "distributed", "ray": "ray"}
 WORKERS = 2
 TINY = Limits(points_of_a_tile=12, chunk_rows=60, smallest_gain=1.1)
 run = builtins.eval
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with on_dask.dask_here(WORKERS, 2 * 10**9) as executor:
+@pytest.fixture(scope="module", params=LIBRARIES)
+def cluster(request):
+    pytest.importorskip(LIBRARIES[request.param], reason=f"the extra {request.param} is not installed")
+    with start(request.param, WORKERS, 2 * 10**9) as executor:
         yield executor
 
 
 def kill_a_worker(executor):
-    pids = executor._client.run(os.getpid)
-    os.kill(min(pids.values()), signal.SIGKILL)
+    if executor.name == "dask":
+        found = executor._client.run(os.getpid).values()
+    else:  # a worker is named after its task
+        names = {child.pid: child.name() for child in psutil.Process().children(recursive=True)}
+        found = [pid for pid, name in names.items() if name.startswith("ray::") and "Agent" not in name]
+    os.kill(min(found), signal.SIGKILL)
 
 
 def snake(seed, n, place=(-17.0, 180.0), step=0.5):
@@ -80,16 +86,19 @@ def assert_same(executor, latitude, longitude, min_samples, progress=lambda *_: 
 
 
 def test_workers_and_their_memory_are_known(cluster):
-    assert cluster.bytes_of_a_worker == 2 * 10**9
-    assert len(cluster.worker_names) == cluster.workers == WORKERS
+    assert cluster.bytes_of_a_worker == {"dask": 2 * 10**9, "ray": 10**9}[cluster.name]
+    assert cluster.workers == WORKERS
+    assert len(cluster.worker_names) == {"dask": WORKERS, "ray": 1}[cluster.name]  # the nodes of Ray
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 70), min_samples=st.integers(1, 8))
 def test_random_walks(cluster, seed, n, min_samples):
     assert_same(cluster, *snake(seed, n), min_samples)
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_one_worker_and_permuted_points(cluster):
     class One:
         def run(self, function, tasks, at_once=None):
@@ -154,6 +163,7 @@ def test_a_task_that_always_kills_its_worker_is_named(cluster):
     assert dict(cluster.run(math.sqrt, [4.0])) == {0: 2.0}
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_tls_with_the_certificates_of_dasks_configuration(cluster, tmp_path):
     import dask
 
@@ -162,19 +172,25 @@ def test_tls_with_the_certificates_of_dasks_configuration(cluster, tmp_path):
         (tmp_path / name).write_text(getattr(security, f"tls_{name}"))
         tls[f"distributed.comm.tls.{key}"] = str(tmp_path / name)
     address = cluster._client.scheduler.address
-    with dask.config.set(tls), on_dask.dask_at(address) as other:
+    with dask.config.set(tls), connect(address) as other:
         assert other.name == address
         assert dict(other.run(math.sqrt, [4.0])) == {0: 2.0}
     with pytest.raises(ServiceError, match=f"{address}: "):
-        on_dask.dask_at(address).__enter__()
+        connect(address).__enter__()
 
 
 def test_no_scheduler_there(monkeypatch):
     monkeypatch.setattr(on_dask, "_CONNECT_SECONDS", 0.2)
-    with pytest.raises(ServiceError, match=r"dask://127.0.0.1:9: no Dask scheduler answers there; start one with"):
-        on_dask.dask_at("dask://127.0.0.1:9").__enter__()
+    for address, problem in {
+        "dask://127.0.0.1:9": "no Dask scheduler answers there; start one with",
+        "ray://127.0.0.1:9": "no Ray cluster answers there; start one with",
+    }.items():
+        pytest.importorskip(LIBRARIES[address[: address.index(":")]])
+        with pytest.raises(ServiceError, match=f"{address}: {problem}"):
+            connect(address).__enter__()
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_zz_a_scheduler_that_dies_is_an_error(cluster):
     """The last test of this cluster."""
     scheduler = cluster._client.run_on_scheduler(os.getpid)
