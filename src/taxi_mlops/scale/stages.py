@@ -56,12 +56,15 @@ class SurveyTask:
 
 
 def survey(task: SurveyTask) -> Surveyed:
-    """Count the points of a piece."""
+    """Count the points of a piece. Raises DataError if a weight is negative: core points would be uncertain."""
     counter, rows, points = SketchCounter(task.level), 0, 0
     remarks: list[Any] = []
     extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
     for part in task.piece.points(remarks):
         rows, points = rows + part.read, points + len(part.row)
+        lightest = float(part.weight.min(initial=0.0))
+        if lightest < 0.0:
+            raise DataError(f"a weight is {lightest:g}: points in tiles cannot have negative weights")
         if len(part.row):
             counter.add(part.latitude, part.longitude, task.step)
             np.minimum(extent[:2], (part.latitude.min(), part.longitude.min()), out=extent[:2])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from haversine_dbscan.clustering import dbscan
 from taxi_mlops.arrow import as_numpy
+from taxi_mlops.errors import DataError
 from taxi_mlops.scale.executors import Inline
 from taxi_mlops.scale.pieces import array_pieces
 from taxi_mlops.scale.plan import Plan, make_plan
@@ -165,6 +166,13 @@ def test_points_on_one_place_are_a_tile():
     latitude, longitude = np.full(500, 10.0), np.full(500, 20.0)
     plan = assert_same(latitude, longitude, EPS, 100, Limits(10, 77))
     assert plan.oversize == (0,)
+
+
+def test_negative_weights_are_refused():
+    latitude, longitude = snake(5, 50, PLACES[0])
+    weight = np.where(np.arange(50) == 30, -0.5, 1.0)
+    with pytest.raises(DataError, match=r"a weight is -0\.5: points in tiles cannot have negative weights"):
+        clustered(latitude, longitude, EPS, 3, TINY, weight)
 
 
 def test_no_points():
