@@ -31,7 +31,16 @@ _AHEAD = 4
 _CONNECT_SECONDS = 15
 _OBJECT_STORE_BYTES = 100_000_000
 """Points and labels are in files; answers are small."""
-_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "60",
+    "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "60",
+}
+"""Nothing is reported to the makers of Ray, and a busy machine has time to start it."""
+_STARTS = 3
+"""Ray gives up a start that takes half a minute, as on a busy machine it may."""
+_TOKEN = Path("~/.ray/auth_token")
 _SILENCE = "RAY_DEDUP_LOGS_SKIP_REGEX"
 
 
@@ -123,6 +132,8 @@ def ray_at(on: str) -> Iterator[RayExecutor]:
     Raises ServiceError if it cannot be reached, UsageError if its nodes have other versions than this process, and
     LibraryMissingError.
     """
+    if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ or _TOKEN.expanduser().exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's client asks for this by itself only of new clusters
     ray = _ray()
     address = urlsplit(on)
     try:
@@ -165,10 +176,15 @@ def ray_here(workers: int, memory_bytes: int) -> Iterator[RayExecutor]:
 
 @contextmanager
 def _session(ray: ModuleType, name: str, **options: Any) -> Iterator[None]:  # noqa: ANN401 - Ray's own
-    try:
-        ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True, **options)
-    except Exception as error:
-        raise ServiceError(f"{name}: {' '.join(str(error).split())}") from error
+    for left in reversed(range(1 if "address" in options else _STARTS)):
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True, **options)
+        except Exception as error:
+            ray.shutdown()
+            if not left:
+                raise ServiceError(f"{name}: {' '.join(str(error).split())}") from error
+        else:
+            break
     try:
         yield
     finally:
