@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -132,8 +133,7 @@ def ray_at(on: str) -> Iterator[RayExecutor]:
     Raises ServiceError if it cannot be reached, UsageError if its nodes have other versions than this process, and
     LibraryMissingError.
     """
-    if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ or _TOKEN.expanduser().exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's client asks for this by itself only of new clusters
+    _use_token()
     ray = _ray()
     address = urlsplit(on)
     try:
@@ -145,6 +145,16 @@ def ray_at(on: str) -> Iterator[RayExecutor]:
         found = executor.on_each_node(_finder(), ("python", *PACKAGES))
         require_equal(on, {f"node {node}": versions for node, versions in found.items()})
         yield executor
+
+
+def _use_token() -> None:
+    """Send the token, if there is one, to a cluster that runs: Ray by itself does so for those that it starts only.
+
+    Ray reads this when it is imported; where it is already, the setting is the caller's.
+    """
+    found = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ or _TOKEN.expanduser().exists()
+    if found and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 @contextmanager
@@ -162,6 +172,7 @@ def ray_here(workers: int, memory_bytes: int) -> Iterator[RayExecutor]:
         with _session(
             ray,
             "ray",
+            address="local",  # a new one, even if another runs here
             num_cpus=workers,
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
@@ -176,7 +187,7 @@ def ray_here(workers: int, memory_bytes: int) -> Iterator[RayExecutor]:
 
 @contextmanager
 def _session(ray: ModuleType, name: str, **options: Any) -> Iterator[None]:  # noqa: ANN401 - Ray's own
-    for left in reversed(range(1 if "address" in options else _STARTS)):
+    for left in reversed(range(1 if name.startswith("ray://") else _STARTS)):
         try:
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True, **options)
         except Exception as error:
