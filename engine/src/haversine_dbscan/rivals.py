@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from haversine_dbscan.arrays import FloatArray, IndexArray, IntArray, LabelArray
 from haversine_dbscan.compiling import kernel
@@ -64,20 +65,25 @@ def find_rivals(
         return no_rivals()
     reverse = np.empty_like(code)
     label_points(frame, layout, cores, n_core, (highest - label).astype(np.int32), run_end, reverse, run, threads)
-    several = mark_several(code, reverse, highest)
+    marked = np.zeros(len(code) // 8 + 1, dtype=np.uint8)
+    several = mark_several(code, reverse, highest, marked)
     point, other = np.empty(_MOST * several, dtype=np.int64), np.empty(_MOST * several, dtype=np.int32)
-    count = list_rivals(frame, layout, cores, label, code, reverse, point, other) if several else 0
+    count = list_rivals(frame, layout, cores, label, code, marked, point, other) if several else 0
     return Rivals(point[:count].copy(), other[:count].copy())
 
 
 @kernel
-def mark_several(code: LabelArray, reverse: LabelArray, highest: int) -> int:
-    """Count the border points within eps of several clusters; `reverse` becomes 1 for these and 0 for others."""
+def mark_several(code: LabelArray, reverse: LabelArray, highest: int, marked: NDArray[np.uint8]) -> int:
+    """Count the border points within eps of several clusters, and mark them in `marked`, uint8 (n // 8 + 1,): bits.
+
+    Bits, since they are looked up in another order, and so few bytes stay in the processor's cache.
+    """
     count = 0
     for i in range(code.shape[0]):
         border = code[i] >= 0 and code[i] & 1 == 0
-        reverse[i] = border and (reverse[i] >> 1) != highest - (code[i] >> 1)
-        count += reverse[i]
+        if border and (reverse[i] >> 1) != highest - (code[i] >> 1):
+            marked[i >> 3] |= np.uint8(1 << (i & 7))
+            count += 1
     return count
 
 
@@ -88,7 +94,7 @@ def list_rivals(
     cores: CoreCells,
     label: LabelArray,
     code: LabelArray,
-    several: LabelArray,
+    marked: NDArray[np.uint8],
     point: IntArray,
     other: LabelArray,
 ) -> int:
@@ -102,7 +108,7 @@ def list_rivals(
         low, high = low if low > 0 else 0, high if high < rows else rows
         for i in range(start[row_cell[row]], start[row_cell[row + 1]]):
             p = order[i]
-            if several[p] == 0:
+            if marked[p >> 3] >> (p & 7) & 1 == 0:
                 continue
             first, own, here = total, code[p] >> 1, column_of(frame, x[i])
             for near in range(low, high):

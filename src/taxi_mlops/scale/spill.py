@@ -1,8 +1,9 @@
 """The folder between the stages: points by tile, and what was found in each tile.
 
-A chunk is a stretch of rows. Its points are one Arrow file, a record batch for each tile's inner and outer points, in
-the order of tiles; outer points may be in the halo of another tile. Files appear under their names once they are
-complete, so that what is there is done.
+A chunk is a stretch of rows. Its points are one Arrow file of one record batch: each tile's inner and outer points, in
+the order of tiles; outer points may be in the halo of another tile. The file is mapped into memory, so that the points
+of a tile are read alone, and a file of many tiles opens as fast as one of few. Files appear under their names once they
+are complete, so that what is there is done.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -21,9 +22,6 @@ from numpy.typing import NDArray
 from haversine_dbscan.arrays import IntArray
 from taxi_mlops.arrow import as_arrow, as_numpy
 from taxi_mlops.scale.scatter import Scattered
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _COUNTS = b"points of each tile, inner and outer"
 
@@ -100,39 +98,31 @@ def write_chunk(path: Path, points: Scattered) -> None:
     del columns["counts"]
     if not len(points.weight):
         del columns["weight"]
-    types = [pa.field(name, pa.from_numpy_dtype(values.dtype)) for name, values in columns.items()]
-    schema = pa.schema(types, metadata={_COUNTS: points.counts.astype("<i8").tobytes()})
-    offsets = np.concatenate([[0], np.cumsum(points.counts)])
-    arrays = [as_arrow(values) for values in columns.values()]
-    with complete(path) as hidden, pa.OSFile(str(hidden), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for key in np.flatnonzero(points.counts):
-            begin, n = int(offsets[key]), int(points.counts[key])
-            writer.write_batch(pa.record_batch([array.slice(begin, n) for array in arrays], schema=schema))
+    counts = {_COUNTS: points.counts.astype("<i8").tobytes()}
+    batch = pa.record_batch([as_arrow(values) for values in columns.values()], names=list(columns), metadata=counts)
+    with complete(path) as hidden, pa.OSFile(str(hidden), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """A chunk's file that is open.
 
-    counts: int64 (2 t,), of inner and outer points of each tile in turn.
+    columns: each of all its points, by name. counts: int64 (2 t,), of inner and outer points of each tile in turn.
     """
 
-    reader: pa.RecordBatchFileReader
+    columns: dict[str, NDArray[Any]]
     counts: IntArray
-    batch: IntArray
+    _begin: IntArray
 
     def points(self, key: int) -> dict[str, NDArray[Any]]:
-        """The columns that were asked for, of inner (2 × tile) or outer (2 × tile + 1) points."""
-        batch = self.reader.get_batch(int(self.batch[key]))
-        return {name: as_numpy(batch.column(name)) for name in batch.schema.names}
+        """The columns of inner (2 × tile) or outer (2 × tile + 1) points."""
+        part = slice(int(self._begin[key]), int(self._begin[key] + self.counts[key]))
+        return {name: values[part] for name, values in self.columns.items()}
 
     def keys_of(self, tile: int) -> list[int]:
         """The keys of a tile under which there are points."""
         return [key for key in (2 * tile, 2 * tile + 1) if self.counts[key]]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(self.reader.schema.names)
 
 
 @contextmanager
@@ -140,13 +130,11 @@ def open_chunk(path: Path, columns: Sequence[str]) -> Iterator[Chunk]:
     """Open a chunk's file to read some columns, if it has them. Raises OSError, and ArrowInvalid if it is damaged."""
     import pyarrow as pa
 
-    with pa.OSFile(str(path)) as file:
-        names = pa.ipc.open_file(file).schema.names
-        fields = [names.index(column) for column in columns if column in names]
-        options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
-        with pa.ipc.open_file(file, options=options) as reader:
-            counts = np.frombuffer(reader.schema.metadata[_COUNTS], dtype="<i8").astype(np.int64)
-            yield Chunk(reader, counts, np.cumsum(counts > 0) - 1)
+    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+        batch = reader.get_batch(0)
+        counts = np.frombuffer(reader.schema.metadata[_COUNTS], dtype="<i8").astype(np.int64)
+        values = {name: as_numpy(batch.column(name)) for name in columns if name in batch.schema.names}
+        yield Chunk(values, counts, np.cumsum(counts) - counts)
 
 
 def counts_of_chunks(paths: Sequence[Path], tiles: int) -> IntArray:

@@ -205,5 +205,8 @@ def label(task: LabelTask) -> None:
     }
     with complete(task.path) as hidden:
         pq.write_table(
-            pa.table(columns), hidden, column_encoding={"row": "DELTA_BINARY_PACKED"}, use_dictionary=["label"]
+            pa.table(columns),
+            hidden,
+            use_dictionary=False,
+            column_encoding=dict.fromkeys(("row", "label"), "DELTA_BINARY_PACKED"),
         )

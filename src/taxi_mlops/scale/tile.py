@@ -73,16 +73,16 @@ def cluster_tile(
     own = rivals.point < owned
     rivals = Rivals(rivals.point[own], rivals.label[own])
     # Clusters of the halo alone are none of this tile's business.
-    number = np.zeros(int(labels.max(initial=-1)) + 2, dtype=np.int64)
-    mark_used(labels, owned, rivals.label, number)
-    n_clusters = int(number.sum())
-    number = np.cumsum(number) - number
+    used = mark_used(labels, owned, rivals.label, int(labels.max(initial=-1)) + 1)
+    n_clusters = int(used.sum())
+    number: IntArray = np.cumsum(used) - used
+    code_of = np.concatenate([np.zeros(1, dtype=np.int64), 2 * (number + 1)])
     many = 2 * n_clusters + 1 >= 2**16
     codes: CodeArray = np.empty(owned, dtype=np.uint32) if many else np.empty(owned, dtype=np.uint16)
-    encode(labels, core, number, codes)
+    encode(labels, core, code_of, codes)
     wider = extended(box[None], degrees_of_distance(eps_metres))[0]
     seam = owned + find_inside(points.latitude[owned:], points.longitude[owned:], core[owned:], wider)
-    seam = seam[is_used(number)[labels[seam]]]
+    seam = seam[used[labels[seam]]]
     seam = seam[np.argsort(points.owner[seam - owned], kind="stable")]
     return TileAnswer(
         codes,
@@ -95,26 +95,22 @@ def cluster_tile(
     )
 
 
-def is_used(number: IntArray) -> BoolArray:
-    """Return bool (k,): which labels were given a number; `number` has one more entry, how many there are."""
-    return np.diff(number) > 0
-
-
 @njit(cache=True, nogil=True)
-def mark_used(labels: LabelArray, owned: int, rivals: LabelArray, used: IntArray) -> None:
-    """Set `used` to 1 for the labels of the tile's own points and of their rivals."""
+def mark_used(labels: LabelArray, owned: int, rivals: LabelArray, count: int) -> BoolArray:
+    """Return bool (count,): which labels the tile's own points and their rivals have."""
+    used = np.zeros(count + 1, dtype=np.bool_)  # the first is that of noise, so that there is no branch
     for i in range(owned):
-        if labels[i] >= 0:
-            used[labels[i]] = 1
+        used[labels[i] + 1] = True
     for label in rivals:
-        used[label] = 1
+        used[label + 1] = True
+    return used[1:]
 
 
 @njit(cache=True, nogil=True)
-def encode(labels: LabelArray, core: BoolArray, number: IntArray, codes: CodeArray) -> None:
-    """Fill in the codes of the tile's own points."""
+def encode(labels: LabelArray, core: BoolArray, code_of: IntArray, codes: CodeArray) -> None:
+    """Fill in the codes of the tile's own points. code_of: of each label, that of noise first."""
     for i in range(codes.shape[0]):
-        codes[i] = 2 * (number[labels[i]] + 1) + core[i] if labels[i] >= 0 else 0
+        codes[i] = code_of[labels[i] + 1] + core[i]
 
 
 def choose_inside(latitude: FloatArray, longitude: FloatArray, box: FloatArray) -> IntArray:
