@@ -207,8 +207,8 @@ def _planned(
 ) -> tuple[Plan, SurveyUsed, tuple[TripPiece, ...]]:
     parameters = document.parameters.to_domain()
     pieces = _pieces(trips, limits)
-    counting = limits.for_rows(trips.approximate_rows())
-    survey = survey_pieces(pieces, parameters.eps_metres, counting, executor, _progress(observer))
+    about = trips.approximate_rows()
+    survey = survey_pieces(pieces, parameters.eps_metres, limits.for_rows(about), executor, _progress(observer), about)
     settled, region, notes = settle(
         pieces, survey.remarks, trips.options.region, trips.options.find_region, trips.examine
     )

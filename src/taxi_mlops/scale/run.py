@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 Progress = Callable[[str, int, int], None]
-"""Receives a stage, how much of it is done, and how much there is: pieces, tiles or chunks."""
+"""Receives a stage, how much of it is done, and how much there is, in rows, or in tiles where these are clustered."""
 
 SAMPLE = 1 << 21
 """Points at most that a map is drawn from."""
@@ -101,16 +101,22 @@ class Survey:
 
 
 def survey_pieces(
-    pieces: Sequence[Piece], eps_metres: float, limits: Limits, executor: Executor, progress: Progress
+    pieces: Sequence[Piece], eps_metres: float, limits: Limits, executor: Executor, progress: Progress, about: int = 0
 ) -> Survey:
-    """Count the points of all pieces."""
+    """Count the points of all pieces. about: how many rows there may be, for the progress."""
     level = level_for(degrees_of_distance(eps_metres))
     counter = SketchCounter(level, limits.cells)
     tasks = [SurveyTask(piece, level, limits.step) for piece in pieces]
     found: list[Surveyed] = [NOTHING] * len(tasks)
-    for number, one in _each(executor, "survey", survey, tasks, progress):
+    done = 0
+    progress("survey", 0, about)
+    for number, one in executor.run(survey, tasks):
         counter.merge(one.sketch)
         found[number] = one._replace(sketch=NOTHING.sketch)  # together they would take more memory than is known
+        done += one.rows
+        progress("survey", done, max(about, done))
+    if done < about:
+        progress("survey", done, done)
     extents = np.array([one.extent for one in found]).reshape(-1, 4)
     box = np.concatenate([extents[:, :2].min(axis=0, initial=np.inf), extents[:, 2:].max(axis=0, initial=-np.inf)])
     rows = np.array([one.rows for one in found], dtype=np.int64)
@@ -204,7 +210,7 @@ class Tiling:
             for piece, rows, chunk in zip(self.pieces, self.rows.tolist(), first.tolist(), strict=True)
             if rows
         ]
-        return dict(sum(map(Counter, _all(self.executor, "scatter", scatter, tasks, self.progress)), Counter[str]()))
+        return dict(sum(map(Counter, self._all("scatter", scatter, tasks, lambda task: task.rows)), Counter[str]()))
 
     def cluster(self, counts: IntArray, sample_step: int) -> list[TileCounts]:
         """Cluster each tile; those larger than a worker's share alone. counts: int64 (c, 2 t), of the chunks."""
@@ -224,7 +230,7 @@ class Tiling:
                 sample_step=sample_step,
             )
             tasks.append(TileTask(where, self.min_samples, self.limits.threads))
-        return _all(self.executor, "cluster", cluster, tasks, self.progress, alone=self.plan.oversize)
+        return self._all("cluster", cluster, tasks, alone=self.plan.oversize)
 
     def join(self) -> tuple[list[Joined], int]:
         """Join the clusters of all tiles, and number them."""
@@ -247,40 +253,30 @@ class Tiling:
             )
             for chunk in range(len(rows))
         ]
-        _all(self.executor, "label", label, tasks, self.progress)
+        self._all("label", label, tasks, lambda task: task.rows)
+        for unfinished in folder.glob("*.part"):  # of processes that were killed
+            unfinished.unlink(missing_ok=True)
         return [task.path for task in tasks]
 
-
-def _all(
-    executor: Executor,
-    stage: str,
-    function: Callable[[Task], Answer],
-    tasks: Sequence[Task],
-    progress: Progress,
-    alone: Sequence[int] = (),
-) -> list[Answer]:
-    """Run all tasks, some of them one at a time; return the answers in their order."""
-    answers = dict(_each(executor, stage, function, tasks, progress, alone))
-    return [answers[number] for number in range(len(tasks))]
-
-
-def _each(
-    executor: Executor,
-    stage: str,
-    function: Callable[[Task], Answer],
-    tasks: Sequence[Task],
-    progress: Progress,
-    alone: Sequence[int] = (),
-) -> Iterator[tuple[int, Answer]]:
-    """Run all tasks, some of them one at a time; yield their numbers and answers as they are done."""
-    apart, done = set(alone), 0
-    together = [number for number in range(len(tasks)) if number not in apart]
-    progress(stage, 0, len(tasks))
-    for numbers, at_once in ((together, None), (list(alone), 1)):
-        for at, answer in executor.run(function, [tasks[number] for number in numbers], at_once):
-            yield numbers[at], answer
-            done += 1
-            progress(stage, done, len(tasks))
+    def _all(
+        self,
+        stage: str,
+        function: Callable[[Task], Answer],
+        tasks: Sequence[Task],
+        size: Callable[[Task], int] = lambda _: 1,
+        alone: Sequence[int] = (),
+    ) -> list[Answer]:
+        """Run all tasks, some alone; return the answers in their order. size: of a task, for the progress."""
+        apart, done, total = set(alone), 0, sum(map(size, tasks))
+        together = [number for number in range(len(tasks)) if number not in apart]
+        answers: dict[int, Answer] = {}
+        self.progress(stage, 0, total)
+        for numbers, at_once in ((together, None), (list(alone), 1)):
+            for at, answer in self.executor.run(function, [tasks[number] for number in numbers], at_once):
+                answers[numbers[at]] = answer
+                done += size(tasks[numbers[at]])
+                self.progress(stage, done, total)
+        return [answers[number] for number in range(len(tasks))]
 
 
 def _labels_of(code: CodeArray, joined: Joined) -> LabelArray:

@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -126,9 +127,10 @@ def test_the_counts_of_cleaning_are_those_of_memory(trips, settings, small, tmp_
     assert result["dataset"]["fingerprint"] is None
 
 
-def test_killed_at_any_moment_and_resumed(trips, expected, tmp_path):
-    """What is finished when it dies is not made again; nothing is left but the results."""
-    folder, script = tmp_path / "out", tmp_path / "small.py"
+@pytest.fixture
+def small_taxi(tmp_path):
+    """The command, with many tiles and chunks, though there are few points."""
+    script = tmp_path / "small.py"
     script.write_text(
         "import sys\n"
         "from taxi_mlops.pipeline import tiles\n"
@@ -138,6 +140,19 @@ def test_killed_at_any_moment_and_resumed(trips, expected, tmp_path):
         "from taxi_mlops.cli.main import main\n"
         "main()\n"
     )
+    return [sys.executable, str(script)]
+
+
+def wait_for(process, folder, files):
+    """Wait until there is such a file, or the process has ended."""
+    deadline = time.monotonic() + 200
+    while not any(folder.glob(files)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def test_killed_at_any_moment_and_resumed(trips, expected, small_taxi, tmp_path):
+    """What is finished when it dies is not made again; nothing is left but the results."""
+    folder = tmp_path / "out"
     work, parts = folder / "work", folder / "labels"
     stops = [
         (work, "run.json"),
@@ -148,10 +163,8 @@ def test_killed_at_any_moment_and_resumed(trips, expected, tmp_path):
     arguments = ["cluster", str(trips), *OPTIONS, "--on", "tiles", "--memory-limit", "1GB", "--output", str(folder)]
     times = {}
     for where, files in stops:
-        process = subprocess.Popen([sys.executable, script, *arguments], start_new_session=True)
-        deadline = time.monotonic() + 120
-        while not any(where.glob(files)) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
+        process = subprocess.Popen([*small_taxi, *arguments], start_new_session=True)
+        wait_for(process, where, files)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         for path, changed in times.items():
@@ -160,11 +173,25 @@ def test_killed_at_any_moment_and_resumed(trips, expected, tmp_path):
         times = {path: path.stat().st_mtime_ns for path in finished}
         arguments = ["cluster", "--resume", str(folder), "--quiet"]
     assert times
-    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([*small_taxi, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert_labels(folder, expected)
     assert not work.exists()
     assert "is complete" in run("cluster", "--resume", folder, status=2)
+
+
+@pytest.mark.parametrize("files", ["chunks/*.arrow", "tiles/*.npz"])
+def test_workers_that_are_killed_are_replaced(trips, expected, small_taxi, tmp_path, files):
+    folder = tmp_path / "out"
+    command = [*small_taxi, "cluster", str(trips), *OPTIONS, "--on", "tiles", "--threads", "2", "--output", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(process, folder / "work" / "spill", files)
+    servers = psutil.Process(process.pid).children() if process.poll() is None else []
+    for worker in [worker for server in servers for worker in server.children()]:
+        worker.kill()
+    _, said = process.communicate(timeout=250)
+    assert process.returncode == 0, said
+    assert_labels(folder, expected)
 
 
 def test_a_changed_input_is_refused(trips, settings, small, tmp_path, monkeypatch):
@@ -195,20 +222,49 @@ def test_an_input_that_changes_while_it_is_read_is_refused(trips, settings, smal
         steps.cluster_in_tiles(document(copy), PLACE, settings, Observer(), folder)
 
 
+def in_mount_namespace(tmp_path, script):
+    """Run a script that may mount file systems, where that is allowed."""
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*alone, f"mount -t tmpfs none {tmp_path}"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    return subprocess.run([*alone, script], capture_output=True, text=True, check=False, timeout=250)
+
+
 def test_a_full_disk_says_how_to_go_on(trips, tmp_path):
-    """The spill is a file system of 1 MB, in a mount namespace."""
+    """The spill is a file system of 1 MB."""
     script = (
         f"mount -t tmpfs -o size=1200k none {tmp_path} && mkdir {tmp_path}/spill && "
         + " ".join([*TAXI, "cluster", str(trips), *OPTIONS, "--on", "tiles", "--memory-limit", "1GB"])
         + f" --spill {tmp_path}/spill/here --output {tmp_path.parent}/full"
     )
-    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
-    if subprocess.run([*alone, f"mount -t tmpfs none {tmp_path}"], capture_output=True, check=False).returncode:
-        pytest.skip("no mount namespaces here")
-    done = subprocess.run([*alone, script], capture_output=True, text=True, check=False, timeout=250)
+    done = in_mount_namespace(tmp_path, script)
     assert done.returncode == 1
     assert "free some space" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_disk_that_becomes_full_while_tiles_are_clustered(trips, expected, small_taxi, tmp_path):
+    """The spill is a file system with room for the points, but not for what is found in the tiles; then it grows."""
+    disk, output = tmp_path / "disk", tmp_path / "out"
+    disk.mkdir()
+    taxi = " ".join([*small_taxi, "cluster"])
+    script = (
+        f"mount -t tmpfs -o size=1600k none {disk}\n"
+        f"{taxi} {trips} {' '.join(OPTIONS)} --on tiles --memory-limit 1GB --spill {disk}/spill --output {output}\n"
+        f"echo first $? >&2; ls {disk}/spill/tiles >&2\n"
+        f"mount -o remount,size=20m {disk}\n"
+        f"{taxi} --resume {output} --quiet\n"
+        f"echo second $? >&2; ls {disk} | wc -l >&2\n"
+    )
+    said = in_mount_namespace(tmp_path / "disk", script).stderr
+    assert (
+        "the disk is full; no finished tile is lost: free some space, then resume with: taxi cluster --resume" in said
+    )
+    assert "first 1\n" in said
+    assert ".npz" in said
+    assert said.endswith("second 0\n0\n")
+    assert "Traceback" not in said
+    assert_labels(output, expected)
 
 
 def test_a_disk_that_becomes_full_says_how_to_go_on(trips, settings, small, tmp_path, monkeypatch):

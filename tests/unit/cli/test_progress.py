@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from taxi_mlops.cli.progress import ProgressObserver
+from taxi_mlops.cli.progress import ProgressObserver, RateColumn
 from taxi_mlops.domain import Trial, TrialKind, TrialOutcome, TrialStatus
 
 
@@ -47,3 +47,28 @@ def test_a_terminal_keeps_what_failed_and_a_pipe_every_trial(terminal: bool) -> 
         warned,
     ]
     assert _said(terminal) == ([failed, warned] if terminal else everything)
+
+
+def test_loading_shows_how_fast_it_is_and_the_time_left() -> None:
+    now = 100.0
+    progress = Progress(RateColumn(), console=Console(file=io.StringIO()), disable=True, get_time=lambda: now)
+    observer = ProgressObserver(progress, progress.console)
+
+    def shown() -> str:
+        return str(progress.columns[0](progress.tasks[0]))
+
+    observer.loading("Counting the points", 0, 4_000_000)
+    assert shown() == ""
+    now = 102.0
+    observer.loading("Counting the points", 1_000_000, 4_000_000)
+    assert shown() == "500,000/s, 0:00:06 left"
+    now = 200.0
+    observer.loading("Clustering the tiles", 0, 16)
+    now = 210.0
+    observer.loading("Clustering the tiles", 4, 16)
+    assert shown() == "0.4/s, 0:00:30 left"
+    observer.loading("Reading", 1_000, None)
+    now = 220.0
+    assert shown() == "100/s"
+    observer.stage("Drawing the map")
+    assert shown() == ""
