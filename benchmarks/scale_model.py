@@ -4,8 +4,8 @@
     python benchmarks/scale_model.py predict scale_model.json
 
 `measure` runs the stages one after the other in this process, on the points of `scale_points.py`, and notes CPU seconds
-(which other work of the machine hardly changes) and bytes of each. `predict` fits `fixed + n × cost` on all sizes but
-the largest, compares the largest with what the model says of it, and prints how long 10 and 100 billion points would
+(which other work of the machine changes less) and bytes of each. `predict` fits them on all sizes but the largest,
+compares the largest with what the model says of it, and prints how long 10 and 100 billion points would
 take on 10, 100 and 1,000 workers of one core each, and what of it does not shrink with workers.
 """
 
@@ -36,6 +36,8 @@ from taxi_mlops.settings import Settings
 Answer = TypeVar("Answer")
 
 EPS, MIN_SAMPLES = 50.0, 100
+COUNTED = 1 << 22
+"""Points that the histogram is made of at most."""
 COMPILING = "0.5"
 """Millions of points of a first run, which counts for nothing."""
 WORKER_BYTES = 1_800_000_000
@@ -106,20 +108,32 @@ def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def fitted(rows: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Return the fixed seconds and the seconds a point of each stage, neither negative, by relative least squares."""
-    points = np.array([row["points"] for row in rows], dtype=float)
+def features(stage: str, points: float) -> list[float]:
+    """Return what the seconds of a stage are made of: a fixed part, the points that are counted, and all points."""
+    counted = min(points, COUNTED)
+    return [1.0, counted, points if stage in PARALLEL else 0.0]
+
+
+def fitted(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Return the cost of each feature of each stage, none of them negative, by least squares of relative errors."""
     fits = {}
     for stage in (*PARALLEL, *SERIAL):
         seconds = np.array([max(row["seconds"][stage], 1e-3) for row in rows])
-        solution, _ = nnls(np.column_stack((np.ones_like(points), points)) / seconds[:, None], np.ones_like(points))
-        fits[stage] = float(solution[0]), float(solution[1])
+        known = np.array([features(stage, row["points"]) for row in rows])
+        if stage not in ("survey", "plan"):
+            known[:, 1] = 0.0  # the histogram is theirs alone
+        fits[stage] = nnls(known / seconds[:, None], np.ones_like(seconds))[0].tolist()
     return fits
 
 
-def check(fits: dict[str, tuple[float, float]], row: dict[str, Any]) -> dict[str, Any]:
+def seconds_of(fits: dict[str, list[float]], stage: str, points: float) -> float:
+    """Return the CPU seconds of a stage."""
+    return float(np.dot(fits[stage], features(stage, points)))
+
+
+def check(fits: dict[str, list[float]], row: dict[str, Any]) -> dict[str, Any]:
     """Compare a run that the fit has not seen with what the model says of it."""
-    predicted = {stage: fixed + cost * row["points"] for stage, (fixed, cost) in fits.items()}
+    predicted = {stage: seconds_of(fits, stage, row["points"]) for stage in fits}
     total, measured = sum(predicted.values()), sum(row["seconds"].values())
     return {
         "points": row["points"],
@@ -129,9 +143,7 @@ def check(fits: dict[str, tuple[float, float]], row: dict[str, Any]) -> dict[str
     }
 
 
-def predict(
-    fits: dict[str, tuple[float, float]], known: dict[str, Any], points: float, workers: int
-) -> dict[str, float]:
+def predict(fits: dict[str, list[float]], known: dict[str, Any], points: float, workers: int) -> dict[str, float]:
     """Return seconds of each part of a clustering: what is shared by the workers, then what is not."""
     limits = Limits.of_memory(WORKER_BYTES)
     tiles = points / min(limits.points_of_a_tile, points / (TILES_PER_WORKER * workers))
@@ -140,9 +152,11 @@ def predict(
     parts = {}
     for stage in PARALLEL:
         moved = READ_BYTES[stage] + known["bytes"].get(stage, 0) / known["points"]
-        parts[stage] = points / workers * max(fits[stage][1], moved / WORKER_BYTES_PER_SECOND)
+        parts[stage] = max(seconds_of(fits, stage, points), points * moved / WORKER_BYTES_PER_SECOND) / workers
     parts["opening chunks for tiles"] = 2.0 * tiles * chunks * known["seconds_of_opening_a_chunk"] / workers
-    parts["plan and join, in one process"] = sum(fits[stage][0] + fits[stage][1] * points for stage in SERIAL)
+    parts["plan and join, in one process"] = seconds_of(fits, "plan", points) + fits["join"][0] * max(
+        points / known["points"], 1.0
+    )
     parts["numbers of clusters sent with each chunk"] = chunks * clusters * 4.0 / PARENT_BYTES_PER_SECOND
     parts["total"] = sum(parts.values())
     parts["table of counts, GB"] = chunks * tiles * 16.0 / 1e9
@@ -172,8 +186,8 @@ def main() -> None:
         return
     *seen, unseen = sorted(json.loads(arguments.runs.read_text()), key=lambda row: row["points"])
     fits = fitted(seen)
-    for stage, (fixed, cost) in fits.items():
-        print(f"{stage:8} {fixed:.3f} s + {cost * 1e9:.2f} ns a point")
+    for stage, (fixed, of_counted, of_all) in fits.items():
+        print(f"{stage:8} {fixed:.3f} s, {of_counted * 1e9:.2f} ns a counted point, {of_all * 1e9:.2f} ns a point")
     print(json.dumps(check(fits, unseen), indent=1))
     for points in (1e10, 1e11):
         for workers in (10, 100, 1000):
