@@ -21,7 +21,7 @@ def deploy() -> None:
 
 
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="compare, sweep, daily-comparison, weekly-sweep, ….")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="compare, cluster, sweep, daily-comparison, ….")],
     given: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Parameters; lists as a,b or [1, 2].")
     ] = None,

@@ -18,6 +18,7 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows import prefect_compare
@@ -27,12 +28,14 @@ from taxi_mlops.flows.prefect_environment import is_unreachable
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.pipeline import sweep as sweeping
 from taxi_mlops.pipeline.aggregate import write_trends
+from taxi_mlops.pipeline.cluster_run import cluster_into
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load
 from taxi_mlops.reports import units
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import sentence as trends_sentence
+from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.results.sweep_folder import SweepFolder
@@ -103,6 +106,27 @@ def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: b
 
     found = _retry_outages(attempt)
     return {"run_id": found.run_id, "folder": str(run.path.absolute()), "verdict": verdict(found)}
+
+
+@flow(name="clustering", persist_result=True, result_serializer="json")
+@form(Cluster)
+def clustering(given: dict[str, Any], spec: str = "", output: str = "", cache: bool = True) -> dict[str, Any]:
+    """Cluster trips once: labels, hotspots and a map.
+
+    Paths are those of the worker.
+
+    Args:
+        spec: Path of a whole clustering as TOML or YAML, in place of all fields above.
+        output: Folder of the results; a clustering in tiles that it holds is resumed. Empty: a new one.
+        cache: Use points that were prepared earlier.
+    """
+    _check_attempts()
+    check_spec_alone(clustering, flow_run.parameters)
+    asked = Cluster.from_file(Path(spec)) if spec else Cluster().with_parameters(given)
+    folder = ClusterFolder(_folder(output, "cluster"))
+    found = cluster_into(asked, folder, _settings(cache), RunLogObserver())
+    noise = f"{found.noise_ratio:.1%} of {found.dataset.points:,} points are noise"
+    return {"folder": str(folder.path.absolute()), "verdict": f"{found.n_clusters:,} clusters; {noise}"}
 
 
 @flow(name="sweep", persist_result=True, result_serializer="json")

@@ -22,6 +22,7 @@ from prefect.flows import Flow
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.errors import UsageError
 from taxi_mlops.flows import deployed
 from taxi_mlops.flows.prefect_compare import TIMED_TRIALS
@@ -71,6 +72,12 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             deployed.comparison,
             "Run every available DBSCAN on trips, prove which clusterings are equal, and rank them.",
             Specification,
+        ),
+        Deployed(
+            "cluster",
+            deployed.clustering,
+            "Cluster trips once, in memory, in tiles or on a cluster: labels, hotspots and a map.",
+            Cluster,
         ),
         Deployed(
             "sweep",

@@ -104,7 +104,7 @@ def test_deploying_again_changes_nothing(deployed):
         "aggregate-results": ("0 4 * * *", deployed.zone),
     }
     deployments = our_deployments(deployed)
-    assert deployments.keys() == before.keys() | {"compare", "sweep"}
+    assert deployments.keys() == before.keys() | {"compare", "cluster", "sweep"}
     again = deployed.taxi("deploy")
     assert again.returncode == 0, again.stderr
     assert schedules(deployed) == before
@@ -289,6 +289,18 @@ def test_two_given_the_same_run_do_no_trial_twice(deployed, ask):
         assert state["type"] == "COMPLETED" or refused, state
     keys = [outcome.trial.key for outcome in Journal.read(RunFolder(folder).journal).outcomes]
     assert len(keys) == len(set(keys)) == 6
+
+
+def test_a_clustering_in_tiles(deployed, trips):
+    folder = deployed.folder / "clustered"
+    words = (f"data={trips}", "lat=north", "lon=east", "eps=60", "min_samples=5", "on=tiles", f"output={folder}")
+    flow_run_id = deployed.started("cluster", *words)
+    state = deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]
+    assert state["type"] == "COMPLETED", state
+    result = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
+    assert (result["place"], result["place_reason"]) == ("tiles", "as --on tiles says")
+    assert (folder / "labels" / "part-00000.parquet").is_file()
+    assert not (folder / "work").exists()
 
 
 def test_trends_are_a_page_and_artifacts(deployed):
