@@ -25,6 +25,14 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With `--numprocesses auto`, one more than there are CPUs: many tests wait for servers and deadlines."""
+    from taxi_mlops.trials.machine import usable_cpus
+
+    return len(usable_cpus()) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With `--dist loadfile`, spread the tests of some files over workers, too."""
     from xdist.scheduler import LoadFileScheduling
