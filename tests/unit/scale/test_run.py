@@ -17,6 +17,7 @@ from taxi_mlops.scale.executors import Inline
 from taxi_mlops.scale.pieces import array_pieces
 from taxi_mlops.scale.plan import Plan, make_plan
 from taxi_mlops.scale.run import Limits, Tiled, Tiling, survey_pieces
+from taxi_mlops.scale.sketch import SketchCounter
 from taxi_mlops.scale.spill import Spill
 from taxi_mlops.testing.cases import around
 from taxi_mlops.trials.clusterings import canonical_labels
@@ -154,6 +155,23 @@ def test_single_precision():
 def test_a_histogram_of_some_points_is_enough(step):
     latitude, longitude = snake(9, 200, PLACES[0])
     assert_same(latitude, longitude, EPS, 5, replace(TINY, step=step))
+
+
+def test_rows_that_repeat_themselves_are_all_counted():
+    """Every second row is in one place: a histogram of every second row would miss it."""
+    counter = SketchCounter(10)
+    counter.add(np.tile([10.0, 20.0], 10_000), np.zeros(20_000), step=2)
+    sketch = counter.finish()
+    np.testing.assert_allclose(sketch.count, [10_000, 10_000], rtol=0.05)
+
+
+def test_unfinished_parts_of_a_killed_process_are_removed(tmp_path):
+    latitude, longitude = snake(12, 100, PLACES[0])
+    unfinished = tmp_path / "labels" / "part-00000.parquet.7.part"
+    unfinished.parent.mkdir()
+    unfinished.write_bytes(b"PAR1")
+    run(array_pieces(latitude, longitude, None, 100), EPS, 4, TINY, tmp_path)
+    assert [path.name for path in unfinished.parent.iterdir()] == ["part-00000.parquet"]
 
 
 def test_a_histogram_that_is_full_becomes_coarser():
