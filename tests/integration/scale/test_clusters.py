@@ -7,7 +7,8 @@ import math
 import os
 import signal
 import tempfile
-from contextlib import nullcontext
+import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,24 @@ def cluster(request):
         yield executor
 
 
-def kill_a_worker(executor):
+def workers_of(executor):
+    """The processes of the workers that live."""
     if executor.name == "dask":
-        found = executor._client.run(os.getpid).values()
-    else:  # a worker is named after its task
-        names = {child.pid: child.name() for child in psutil.Process().children(recursive=True)}
-        found = [pid for pid, name in names.items() if name.startswith("ray::") and "Agent" not in name]
-    os.kill(min(found), signal.SIGKILL)
+        return list(executor._client.run(os.getpid, on_error="ignore").values())
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            name = child.name()  # that of its task
+            if name.startswith("ray::") and "Agent" not in name and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child.pid)
+    return found
+
+
+def kill_a_worker(executor):
+    while not (found := workers_of(executor)):
+        time.sleep(0.05)  # those killed before are started again
+    with suppress(ProcessLookupError):
+        os.kill(min(found), signal.SIGKILL)
 
 
 def snake(seed, n, place=(-17.0, 180.0), step=0.5):
@@ -73,7 +85,7 @@ def assert_same(executor, latitude, longitude, min_samples, progress=lambda *_: 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pieces = array_pieces(latitude, longitude, None, 40)
-        survey = survey_pieces(pieces, EPS, TINY, executor, progress)
+        survey = survey_pieces(pieces, EPS, TINY, executor, progress, len(latitude))
         plan = make_plan(survey.sketch, survey.box, EPS, TINY.points_of_a_tile, TINY.smallest_gain)
         (folder / "labels").mkdir()
         tiling = Tiling(plan, pieces, survey.rows, min_samples, TINY, Spill(folder / "spill"), executor, progress)
@@ -113,7 +125,7 @@ def test_a_worker_killed_in_every_stage(cluster):
     killed = []
 
     def kill(stage, done, total):
-        if done and stage not in killed:
+        if 0 < done < total and stage not in killed:
             kill_a_worker(cluster)
             killed.append(stage)
 
