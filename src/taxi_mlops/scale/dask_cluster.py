@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -74,6 +75,7 @@ def main(workers: int, memory_bytes: int, folder: str) -> None:
         started = Started(cluster.scheduler_address, security.tls_client_cert, security.tls_client_key)
         print(json.dumps(asdict(started)), flush=True)  # noqa: T201 - its answer
         sys.stdin.read()
+    shutil.rmtree(folder, ignore_errors=True)  # where the process that started it was killed
 
 
 if __name__ == "__main__":
