@@ -174,7 +174,7 @@ def test_a_run_that_fails_sets_the_exit_code(deployed):
         (("sweep", "helpers=101"), r"helpers = '101': .*less than or equal to 100"),
         (("compare", "spec=x.toml", "repeats=3"), r"spec names a whole document: leave out repeats"),
         (("compare", "eps"), r"'eps' is not a parameter; write key=value"),
-        (("compares",), r"no deployment 'compares'; available: compare, sweep"),
+        (("compares",), r"no deployment 'compares'; available: compare, cluster, sweep"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_started(deployed, words, message):

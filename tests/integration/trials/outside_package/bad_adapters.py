@@ -282,7 +282,7 @@ class Babbles(Good):
     """Writes into every descriptor that is open."""
 
     def act(self, problem):
-        for descriptor in range(3, 64):
+        for descriptor in range(3, 4096):  # the number of a pipe is that of the process that started this one
             try:
                 os.write(descriptor, b"{}\nnot ours\n")
             except OSError:
