@@ -170,9 +170,11 @@ class Prefect:
         return self.start("-m", "prefect", "worker", "start", *options, **self.worker_environment)
 
     def taxi(self, *words):
-        command = [sys.executable, "-m", "taxi_mlops.cli", *map(str, words)]
+        return self.python("-m", "taxi_mlops.cli", *map(str, words))
+
+    def python(self, *words):
         return subprocess.run(
-            command,
+            [sys.executable, *words],
             check=False,
             env=self.environment,
             cwd=self.folder,

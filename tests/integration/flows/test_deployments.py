@@ -162,25 +162,33 @@ def test_a_run_that_fails_sets_the_exit_code(deployed):
     assert "cannot read the specification nowhere.toml" in finished.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("compare", "colour=3"), r"no parameter 'colour'; available: data, points"),
-        (("compare", "latitude=north"), r"no parameter 'latitude'; did you mean 'lat'\?"),
-        (("compare", "folder=x"), r"no parameter 'folder'; did you mean 'output'\?"),
-        (("compare", "repeats=-2"), r"repeats = '-2': .*greater than or equal to 0"),
-        (("compare", "bbox=1,2"), r"bbox = '1,2': .*min_lat,min_lon,max_lat,max_lon"),
-        (("sweep", "eps=10,far"), r"eps = 'far': .*number"),
-        (("sweep", "helpers=101"), r"helpers = '101': .*less than or equal to 100"),
-        (("compare", "spec=x.toml", "repeats=3"), r"spec names a whole document: leave out repeats"),
-        (("compare", "eps"), r"'eps' is not a parameter; write key=value"),
-        (("compares",), r"no deployment 'compares'; available: compare, cluster, sweep"),
-    ],
-)
-def test_a_mistake_is_one_line_before_anything_is_started(deployed, words, message):
-    finished = deployed.taxi("run", *words)
-    assert finished.returncode == 2
-    assert re.fullmatch(rf"error: .*{message}.*\n", finished.stderr)
+MISTAKES = [
+    (("compare", "colour=3"), r"no parameter 'colour'; available: data, points"),
+    (("compare", "latitude=north"), r"no parameter 'latitude'; did you mean 'lat'\?"),
+    (("compare", "folder=x"), r"no parameter 'folder'; did you mean 'output'\?"),
+    (("compare", "repeats=-2"), r"repeats = '-2': .*greater than or equal to 0"),
+    (("compare", "bbox=1,2"), r"bbox = '1,2': .*min_lat,min_lon,max_lat,max_lon"),
+    (("sweep", "eps=10,far"), r"eps = 'far': .*number"),
+    (("sweep", "helpers=101"), r"helpers = '101': .*less than or equal to 100"),
+    (("compare", "spec=x.toml", "repeats=3"), r"spec names a whole document: leave out repeats"),
+    (("compare", "eps"), r"'eps' is not a parameter; write key=value"),
+    (("compares",), r"no deployment 'compares'; available: compare, cluster, sweep"),
+]
+
+
+def test_a_mistake_is_one_line_before_anything_is_started(deployed):
+    """All are made in one process, since each would import Prefect anew."""
+    program = (
+        "import sys; from taxi_mlops.cli.main import main\n"
+        f"for words in {[words for words, _ in MISTAKES]}:\n"
+        "    sys.argv = ['taxi', 'run', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: print(end.code)\n"
+    )
+    finished = deployed.python("-c", program)
+    assert finished.stdout.split() == ["2"] * len(MISTAKES)
+    for (words, message), line in zip(MISTAKES, finished.stderr.splitlines(), strict=True):
+        assert re.fullmatch(rf"error: .*{message}.*", line), words
 
 
 def test_workers_share_a_sweep(deployed, trips):
