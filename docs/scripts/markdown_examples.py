@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from markdown_it.token import Token
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROMPT = "$ "
 RUN, NOT_RUN = "<!-- run -->", "<!-- not run:"
+_RUN_WITH = re.compile(r"<!-- run with (?P<library>\w+) -->")
 _SEPARATORS = frozenset(";&|<>()")
 
 
@@ -25,6 +27,19 @@ class Block:
     language: str
     text: str
     note: str
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the tests run it: console blocks that say so, and Python blocks that do not deny it."""
+        if self.language == "console":
+            return self.note == RUN or self.needs is not None
+        return NOT_RUN not in self.note
+
+    @property
+    def needs(self) -> str | None:
+        """The import name of a library beyond the core without which it is not run."""
+        found = _RUN_WITH.search(self.note)
+        return found["library"] if found else None
 
     @property
     def name(self) -> str:

@@ -6,21 +6,17 @@ import os
 import subprocess
 import sys
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from markdown_examples import NOT_RUN, REPOSITORY, RUN, Block, blocks, commands, pages
-
-
-def is_run(block: Block) -> bool:
-    return block.note == RUN if block.language == "console" else NOT_RUN not in block.note
-
+from markdown_examples import REPOSITORY, Block, blocks, commands, pages
 
 EXAMPLES = {
     str(page.relative_to(REPOSITORY)): found
     for page in pages()
-    if (found := [block for block in blocks(page, "console", "python") if is_run(block)])
+    if (found := [block for block in blocks(page, "console", "python") if block.is_run])
 }
 """The blocks that run, by page. README is without: its demo is a test of its own."""
 
@@ -46,6 +42,8 @@ def test_the_examples_of_a_page_run(page: str, folder: Path, monkeypatch: pytest
     program = ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", program)
     for block in EXAMPLES[page]:
+        if block.needs and find_spec(block.needs) is None:
+            pytest.skip(f"{block.name} needs {block.needs}, which is not installed")
         if block.language == "console":
             run_commands(block)
         else:

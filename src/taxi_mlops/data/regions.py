@@ -18,6 +18,8 @@ _SPREAD = 10.0
 _REACH_METRES = 100_000.0
 _SHOWN_DIGITS = Decimal("1e-6")
 """Digits of a degree: a decimetre."""
+_WIDEST_ACROSS = 180.0 - 2e-6
+"""Degrees: a box across the antimeridian is less than 180 wide, also with both edges rounded outward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def bounding_box(latitude: FloatArray, longitude: FloatArray) -> BoundingBox:
     west, east = float(longitude.min()), float(longitude.max())
     if east - west > 180.0:
         western = longitude < 0.0
-        if float(np.ptp(from_greenwich(longitude))) < 180.0:
+        if float(np.ptp(from_greenwich(longitude))) < _WIDEST_ACROSS:
             west, east = float(longitude[~western].min()), float(longitude[western].max())
     return BoundingBox(float(latitude.min()), west, float(latitude.max()), east)
 
@@ -129,7 +131,7 @@ def robust_region(latitude: FloatArray, longitude: FloatArray) -> BoundingBox | 
     middle_longitude = wrapped(middle_longitude)
     west, east = middle_longitude - reach_longitude, middle_longitude + reach_longitude
     if not (west >= -180.0 and east <= 180.0):  # over the antimeridian, or all around if it is too wide for that
-        west, east = (wrapped(west), wrapped(east)) if reach_longitude < 90.0 else (-180.0, 180.0)
+        west, east = (wrapped(west), wrapped(east)) if 2 * reach_longitude < _WIDEST_ACROSS else (-180.0, 180.0)
     return BoundingBox(
         max(-90.0, middle_latitude - reach_latitude), west, min(90.0, middle_latitude + reach_latitude), east
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taxi_mlops.data.regions import BoundingBox, bounding_box, robust_region
@@ -71,6 +71,8 @@ def test_east_and_west_exchanged_is_explained():
         min_size=1,
     )
 )
+@example([(0.0, 1e-9), (0.0, 1e-9 - 180.0)])  # 180 degrees wide as soon as it is rounded
+@example([(0.0, 1e-7), (0.0, -179.9999981)])
 def test_the_box_around_points_can_be_given_back_and_holds_them_all(rows):
     latitude, longitude = np.array(rows).T
     box = bounding_box(latitude, longitude)
