@@ -177,7 +177,7 @@ MISTAKES = [
 
 
 def test_a_mistake_is_one_line_before_anything_is_started(deployed):
-    """All are made in one process, since each would import Prefect anew."""
+    """All are made in one process, since each would import Prefect again."""
     program = (
         "import sys; from taxi_mlops.cli.main import main\n"
         f"for words in {[words for words, _ in MISTAKES]}:\n"
