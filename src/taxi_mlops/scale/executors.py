@@ -79,8 +79,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._idle:
-            self._idle.pop().end()
+        self._end_idle()
 
     def run(
         self, function: Callable[[Task], Answer], tasks: Sequence[Task], at_once: int | None = None
@@ -88,7 +87,13 @@ class Processes:
         again = list[tuple[int, Task]]()
         limit = min(at_once or self.workers, self.workers)
         yield from self._run(function, enumerate(tasks), limit, lambda number, task: again.append((number, task)))
+        if again:
+            self._end_idle()  # one that is dying, too, would seem to have died of the task
         yield from self._run(function, again, 1, _raise_died_twice)
+
+    def _end_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().end()
 
     def _run(
         self,

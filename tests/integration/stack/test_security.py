@@ -133,15 +133,20 @@ def test_an_uploaded_artifact_cannot_leave_its_folder(start_services):
         connection.close()
         return status
 
-    assert put("inside") == 200
-    # SeaweedFS takes the last one for a name below the folder; MinIO refuses it.
-    assert {name for name in OUTSIDE if put(name) < 400} <= {"//etc/outside"}
     key = SecretStr(secret_key(services.stack.folder, "mlflow"))
     given = {"object_store_access_key": "mlflow", "object_store_secret_key": key}
     store = ObjectStore(settings.model_copy(update=given))
-    stored = {entry.address.key for entry in store.entries(ObjectAddress(BUCKETS["mlflow"], ""))}
-    assert f"{place}/inside" in stored
-    assert not [name for name in stored if not posixpath.normpath(name).startswith(f"{place}/")]
+
+    def stored():
+        return {entry.address.key for entry in store.entries(ObjectAddress(BUCKETS["mlflow"], ""))}
+
+    before = stored()  # of other tests on the same services
+    assert put("inside") == 200
+    # SeaweedFS takes the last one for a name below the folder; MinIO refuses it.
+    assert {name for name in OUTSIDE if put(name) < 400} <= {"//etc/outside"}
+    added = stored() - before
+    assert f"{place}/inside" in added
+    assert not [name for name in added if not posixpath.normpath(name).startswith(f"{place}/")]
 
 
 class CommandLines:
