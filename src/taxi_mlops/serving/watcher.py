@@ -70,21 +70,21 @@ class ModelWatcher:
         if version.version == self.current.version:
             self.state = RegistryState(datetime.now(UTC))
             return
-        if version.version not in self._refused:
-            self._take(version)
-        self.state = RegistryState(datetime.now(UTC), refused=self._refused.get(version.version))
+        failure = None if version.version in self._refused else self._take(version)
+        self.state = RegistryState(datetime.now(UTC), failure, self._refused.get(version.version))
 
-    def _take(self, version: ModelVersion) -> None:
+    def _take(self, version: ModelVersion) -> str | None:
+        """Load a version and answer with it from now on. Return why that failed if the next look may have more luck."""
         try:
             loaded = self._load(version)
         except UsageError as error:  # its files are broken, and stay so
             self._refused[version.version] = f"version {version.version} is refused: {error}"
-            return
-        except TaxiError as error:  # the next look may have more luck
-            self.state = RegistryState(datetime.now(UTC), failure=str(error))
-            return
+            return None
+        except TaxiError as error:
+            return str(error)
         self.current = loaded
         self._changed(loaded)
+        return None
 
     def _load(self, version: ModelVersion) -> ServedModel:
         with tempfile.TemporaryDirectory(prefix="taxi-model-") as folder:

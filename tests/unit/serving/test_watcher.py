@@ -17,6 +17,7 @@ class Registry:
 
     def __init__(self, models: dict) -> None:
         self.models, self.champion, self.away, self.downloads = models, "1", False, 0
+        self.stuck = False
 
     def find(self, name: str, wanted: str) -> ModelVersion:
         if self.away:
@@ -25,6 +26,8 @@ class Registry:
 
     def download(self, version: ModelVersion, folder):
         self.downloads += 1
+        if self.stuck:
+            raise ServiceError("the files did not arrive")
         target = folder / "model" / "data" / DATA
         target.mkdir(parents=True)
         if (model := self.models[version.version]) is not None:
@@ -71,6 +74,17 @@ def test_without_the_registry_the_service_continues(registry):
     registry.champion = "3"
     with pytest.raises(UsageError):
         ModelWatcher(registry, "city", "champion")
+
+
+def test_a_version_that_does_not_arrive_is_said_and_asked_for_again(registry):
+    watcher = ModelWatcher(registry, "city", "champion")
+    registry.champion, registry.stuck = "2", True
+    watcher.look()
+    assert (watcher.current.version, watcher.state.failure) == ("1", "the files did not arrive")
+    assert watcher.state.refused is None
+    registry.stuck = False
+    watcher.look()
+    assert (watcher.current.version, watcher.state.failure) == ("2", None)
 
 
 def test_the_watching_thread_ends(registry):
