@@ -102,12 +102,14 @@ def _in_memory(
 
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.data.load import open_trips
+    from taxi_mlops.data.request import of_version
     from taxi_mlops.pipeline.cluster import cluster as cluster_points
     from taxi_mlops.pipeline.cluster_files import write_clusters
 
     with progress_observer(quiet) as observer:
         clusters = replace(cluster_points(document, settings, observer), place_reason=place.reason)
-        trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
+        read = of_version(document.dataset, clusters.points.provenance)
+        trips = open_trips(read, settings, observer.loading).rows() if keep_columns else None
         return write_clusters(clusters, folder, observer, kind.value, trips)
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 from structlog.contextvars import bound_contextvars
 
-from taxi_mlops.data.request import LoadRequest
+from taxi_mlops.data.request import LoadRequest, of_version
 from taxi_mlops.domain import Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
@@ -109,7 +109,8 @@ def _prepare(folder: SweepFolder, settings: Settings, observer: Observer) -> Swe
     grid = document.grid.model_copy(
         update={"sizes": tuple(sorted(sizes)), "eps_metres": document.grid.eps_metres or _around(curves, missing)}
     )
-    document = Sweep.model_validate(document.model_copy(update={"grid": grid}).model_dump())
+    dataset = of_version(document.dataset, largest.provenance)
+    document = Sweep.model_validate(document.model_copy(update={"grid": grid, "dataset": dataset}).model_dump())
     header = SweepHeader(
         sweep_id=new_id(),
         created_at=datetime.now(UTC),
