@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxi_mlops.cli.options import DocumentCommand, Json, Quiet, document_of, takes
-from taxi_mlops.cli.printing import plain_table
+from taxi_mlops.cli.printing import plain_table, print_facts
 
 if TYPE_CHECKING:
     from taxi_mlops.models.registry import Registry
@@ -60,7 +60,7 @@ def show(model: Reference, json: Json = False) -> None:
     """Show the versions of a model, or the card and the gates of one."""
     from rich.console import Console
 
-    from taxi_mlops.models.registry import CHAMPION, split_reference
+    from taxi_mlops.models.registry import CHALLENGER, CHAMPION, split_reference
     from taxi_mlops.pipeline.promote import fetch_card
     from taxi_mlops.reports.model_card import facts
     from taxi_mlops.results.documents import to_json
@@ -69,7 +69,7 @@ def show(model: Reference, json: Json = False) -> None:
     name, wanted = split_reference(model, "")
     versions = registry.versions(name)
     version = registry.find(
-        name, wanted or (CHAMPION if any(CHAMPION in one.aliases for one in versions) else "challenger")
+        name, wanted or (CHAMPION if any(CHAMPION in one.aliases for one in versions) else CHALLENGER)
     )
     card = fetch_card(version, registry)
     if json:
@@ -77,8 +77,7 @@ def show(model: Reference, json: Json = False) -> None:
         return
     console = Console(highlight=False)
     console.print(f"[bold]{name} version {version.version}[/] {', '.join(version.aliases)}")
-    for label, value in facts(card):
-        console.print(f"  {label:<22}  {value}", soft_wrap=True, markup=False)
+    print_facts(console, facts(card))
     for gate in version.gates.values():
         passed = "passed" if gate.get("passed") else "failed"
         console.print(f"  gate {gate.get('name')}: {passed}: {gate.get('reason')}", soft_wrap=True, markup=False)

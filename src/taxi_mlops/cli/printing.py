@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -28,6 +29,12 @@ def plain_table(*columns: str, right: Collection[str] = ()) -> Table:
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return table
+
+
+def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
+    """Print names with their values, one on each line."""
+    for name, value in facts:
+        console.print(f"  {name:<22}  {value}", soft_wrap=True, markup=False)
 
 
 def print_files(folder: Path, files: Iterable[tuple[Path, str]]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taxi_mlops.cli.options import Cache, Output, Quiet, Spec, document_of, folder_to_fill, settings_with, takes
-from taxi_mlops.cli.printing import print_files
+from taxi_mlops.cli.printing import print_facts, print_files
 
 if TYPE_CHECKING:
     from taxi_mlops.models.registry import ModelVersion
@@ -54,8 +54,7 @@ def _show(card: ModelCard, version: ModelVersion, folder: TrainingFolder, json: 
         return
     console = Console(highlight=False)
     console.print(f"[bold]{version.name} version {version.version}[/], registered as {', '.join(version.aliases)}")
-    for name, value in facts(card):
-        console.print(f"  {name:<22}  {value}", soft_wrap=True, markup=False)
+    print_facts(console, facts(card))
     for line in changes(card.changes) if card.changes else ():
         console.print(f"  {line}", soft_wrap=True, markup=False)
     for warning in card.warnings:

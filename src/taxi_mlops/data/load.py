@@ -41,15 +41,23 @@ _NO_POINTS = (
 )
 
 
+class RowReader(Protocol):
+    """Reads trips row by row."""
+
+    def __call__(self, columns: Sequence[str] | None = None, /) -> Iterator[pa.RecordBatch]:
+        """Yield some of the columns, or all."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedTrips:
     """Trips whose schema is known, before their rows are read.
 
     identity: returns an identifier of the content, which changes if the files do. read: reads and cleans all trips.
     refusal: why they cannot become points, which `read` would raise; or None. count_rows: reads them only to count the
-    rows. columns_read: those that the points are read from. rows: reads them again with all columns, each once; those
-    of CSV files are text, as written. crs: the system of coordinates that `read` converts from; None if they are in
-    degrees.
+    rows. columns_read: those that the points are read from. rows: reads them again with all columns, each once, or with
+    some; those of CSV files are text, as written. crs: the system of coordinates that `read` converts from; None if
+    they are in degrees.
     pieces: cuts them into pieces of about so many rows, to be read separately; None for zones.
     approximate_rows: how many there are, without reading them; compressed files may hold more. options: of cleaning.
     examine: checks the points for plausibility: notes or raises what is doubtful.
@@ -63,7 +71,7 @@ class OpenedTrips:
     identity: Callable[[], str]
     read: Callable[[], CleanedCoordinates]
     count_rows: Callable[[], int]
-    rows: Callable[[], Iterator[pa.RecordBatch]]
+    rows: RowReader
     refusal: str | None = None
     crs: str | None = None
     pieces: Callable[[int], tuple[TripPiece, ...]] | None
@@ -203,6 +211,27 @@ def open_trips(
     )
 
 
+def open_loader(
+    files: Sequence[TripFile | Table],
+    request: LoadRequest,
+    *,
+    zones: bool = False,
+    columns_may_differ: bool = False,
+    on_progress: Progress | None = None,
+) -> DataLoader:
+    """Return what reads the points that a request wants of some files. Raises DataError as `DataLoader` does."""
+    return DataLoader(
+        files,
+        request.points,
+        latitude_column=request.latitude_column,
+        longitude_column=request.longitude_column,
+        crs=request.crs,
+        zones=zones,
+        columns_may_differ=columns_may_differ,
+        on_progress=on_progress,
+    )
+
+
 def _opened(
     files: Sequence[TripFile | Table],
     uri: str,
@@ -214,15 +243,8 @@ def _opened(
     columns_may_differ: bool = False,
 ) -> OpenedTrips:
     """Find the schema of files, or of tables in memory, which have no version."""
-    loader = DataLoader(
-        files,
-        request.points,
-        latitude_column=request.latitude_column,
-        longitude_column=request.longitude_column,
-        crs=request.crs,
-        zones=zones is not None,
-        columns_may_differ=columns_may_differ,
-        on_progress=on_progress,
+    loader = open_loader(
+        files, request, zones=zones is not None, columns_may_differ=columns_may_differ, on_progress=on_progress
     )
     refusal = _NO_POINTS if isinstance(loader.place, Zone) and zones is None else None
 
@@ -277,6 +299,10 @@ def _open_city(
             if on_progress:
                 on_progress("Synthesizing", batch.first_row + len(batch), address.rows)
 
+    def rows(chosen: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        for batch in map(to_arrow, city.batches(address.rows)):
+            yield batch if chosen is None else batch.select(list(chosen))
+
     uri = str(address)
     columns = tuple(sorted(SYNTHETIC.required))
     return OpenedTrips(
@@ -288,7 +314,7 @@ def _open_city(
         identity=lambda: f"{uri} {CITY_VERSION}",
         read=lambda: _cleaned(coordinates(), options),
         count_rows=lambda: address.rows,
-        rows=lambda: map(to_arrow, city.batches(address.rows)),
+        rows=rows,
         pieces=partial(pieces_of_city, address, request.points),
         approximate_rows=lambda: address.rows,
         options=options,

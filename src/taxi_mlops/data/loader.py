@@ -109,34 +109,37 @@ class DataLoader:
             table.rows if table.rows is not None else size_of(table.stored) // _BYTES_OF_A_ROW for table in self.tables
         )
 
-    def rows(self) -> Iterator[pa.RecordBatch]:
-        """Yield all columns of the trips; those of CSV files as text, without columns whose name is there twice.
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the trips, or all; those of CSV files as text, without names that are there twice.
 
         Raises DataError if the files differ in their columns, and must not.
         """
         if self._columns_may_differ:
-            yield from self._rows_of_all_columns()
+            yield from self._rows_of_all_columns(columns)
             return
         first, *others = self.tables
         for table in others:
             if set(table.columns) != set(first.columns):
                 different = ", ".join(sorted(set(table.columns) ^ set(first.columns)))
                 raise DataError(f"{first.file} and {table.file} differ in columns ({different}): load one at a time")
-        names = [name for name in first.columns if first.columns.count(name) == 1]
+        names = columns or [name for name in first.columns if first.columns.count(name) == 1]
         for table in self.tables:
             yield from self._read(table, names, as_text=True)
 
-    def _rows_of_all_columns(self) -> Iterator[pa.RecordBatch]:
+    def _rows_of_all_columns(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """Yield rows with the columns that any table has."""
         import pyarrow as pa
 
-        schema = pa.unify_schemas([table.sample(table.columns).schema for table in self.tables])
-        for table in self.tables:
-            for batch in self._read(table, table.columns, as_text=True):
-                columns = [
-                    batch.column(field.name) if field.name in table.columns else pa.nulls(batch.num_rows, field.type)
+        there = [[name for name in table.columns if columns is None or name in columns] for table in self.tables]
+        pairs = list(zip(self.tables, there, strict=True))
+        schema = pa.unify_schemas([table.sample(names).schema for table, names in pairs])
+        for table, names in pairs:
+            for batch in self._read(table, names, as_text=True):
+                filled = [
+                    batch.column(field.name) if field.name in names else pa.nulls(batch.num_rows, field.type)
                     for field in schema
                 ]
-                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+                yield pa.RecordBatch.from_arrays(filled, schema=schema)
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""

@@ -81,8 +81,8 @@ def read_times(trips: OpenedTrips, rows: RowArray, end: TripEnd, named: str | No
     seconds = np.full(len(rows), UNKNOWN, dtype=np.int64)
     reader: Reader | None = None
     first = 0
-    for batch in trips.rows():
-        cells = batch[batch.schema.get_field_index(column)]
+    for batch in trips.rows([column]):
+        cells = batch.column(0)
         reader = reader or _reader_of(cells)
         begin, end_ = np.searchsorted(rows, (first, first + len(cells)))
         if reader is not None and end_ > begin:

@@ -88,18 +88,26 @@ class HotspotModel:
 
         latitude, longitude: degrees in range, finite, float64 (m,). Without core points the distance is infinite.
         """
-        hotspot = np.full(len(latitude), NOISE, dtype=np.int64)
+        rows, metres = self._rows_and_metres(latitude, longitude)
+        return Located(np.append(self.ids, NOISE)[rows], metres)  # of NOISE, −1: the last one
+
+    def rows_at(self, latitude: FloatArray, longitude: FloatArray) -> IdArray:
+        """Return the row of the hotspot of each point, int64 (m,), or −1. Points as for `locate`."""
+        return self._rows_and_metres(latitude, longitude)[0]
+
+    def _rows_and_metres(self, latitude: FloatArray, longitude: FloatArray) -> tuple[IdArray, FloatArray]:
+        rows = np.full(len(latitude), NOISE, dtype=np.int64)
         metres = np.full(len(latitude), np.inf)
         if not len(self.latitude):
-            return Located(hotspot, metres)
+            return rows, metres
         for first in range(0, len(latitude), _BATCH):
             batch = slice(first, first + _BATCH)
             nearest = self._nearest(latitude[batch], longitude[batch])
             hav = _haversine(latitude[batch], longitude[batch], self.latitude[nearest], self.longitude[nearest])
             inside = hav <= self._limit
-            hotspot[batch][inside] = self.ids[self.hotspot[nearest[inside]]]
+            rows[batch][inside] = self.hotspot[nearest[inside]]
             metres[batch] = 2.0 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.minimum(hav, 1.0)))
-        return Located(hotspot, metres)
+        return rows, metres
 
     def nearest(self, latitude: float, longitude: float) -> Nearest:
         """Return the hotspot of the nearest core point, however far it is; the model must have one.
@@ -130,6 +138,13 @@ class HotspotModel:
         nearest = np.empty(len(latitude), dtype=np.int64)
         nearest[order] = found
         return nearest
+
+    @cached_property
+    def geometries(self) -> NDArray[np.object_]:
+        """The outlines as geometries of shapely, (k,)."""
+        import shapely
+
+        return np.asarray(shapely.from_geojson([json.dumps(outline) for outline in self.outlines]), dtype=np.object_)
 
     @cached_property
     def _limit(self) -> float:
@@ -213,6 +228,12 @@ class HotspotModel:
         )
         if not sound:
             raise UsageError(f"{where}: a broken hotspot model: its values are out of range")
+
+
+def first_off_earth(latitude: FloatArray, longitude: FloatArray) -> int | None:
+    """Return the position of the first point whose degrees are missing or out of range; None if there is none."""
+    wrong = ~((np.abs(latitude) <= 90.0) & (np.abs(longitude) <= 180.0))
+    return int(np.argmax(wrong)) if wrong.any() else None
 
 
 def distinct_places(

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES
-from taxi_mlops.domain import NOISE, FloatArray
+from taxi_mlops.data.regions import METRES_PER_DEGREE
+from taxi_mlops.domain import FloatArray
 from taxi_mlops.errors import UsageError
 from taxi_mlops.models.hotspot_model import HotspotModel, IdArray
 from taxi_mlops.results.model_card import Difference, UnseenScore
@@ -27,7 +27,6 @@ AREA_SAMPLES = 50_000
 MAX_UNSEEN = 100_000
 _Z = 1.959963984540054
 _CURVE_POINTS = 101
-_METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180.0
 _MAX_FILE_BYTES = 256 * 1024**2
 _FIELDS = ("latitude", "longitude", "block", "area_latitude", "area_longitude")
 
@@ -102,18 +101,18 @@ def unseen_of(
 
 def _locations(latitude: FloatArray, longitude: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return uniform random locations in the cells that hold a point: rows of latitude, cut into equal widths."""
-    row = np.floor(latitude * (_METRES_PER_DEGREE / CELL_METRES))
-    width = CELL_METRES / (_METRES_PER_DEGREE * _cosine(row))
+    row = np.floor(latitude * (METRES_PER_DEGREE / CELL_METRES))
+    width = CELL_METRES / (METRES_PER_DEGREE * _cosine(row))
     cells = np.unique(np.column_stack((row, np.floor(longitude / width))), axis=0)
     drawn = cells[rng.integers(len(cells), size=AREA_SAMPLES)]
     inside = rng.random((AREA_SAMPLES, 2))
-    lat = (drawn[:, 0] + inside[:, 0]) * (CELL_METRES / _METRES_PER_DEGREE)
-    lon = (drawn[:, 1] + inside[:, 1]) * (CELL_METRES / (_METRES_PER_DEGREE * _cosine(drawn[:, 0])))
+    lat = (drawn[:, 0] + inside[:, 0]) * (CELL_METRES / METRES_PER_DEGREE)
+    lon = (drawn[:, 1] + inside[:, 1]) * (CELL_METRES / (METRES_PER_DEGREE * _cosine(drawn[:, 0])))
     return np.clip(lat, -90.0, 90.0), np.where(lon > 180.0, lon - 360.0, np.where(lon < -180.0, lon + 360.0, lon))
 
 
 def _cosine(row: FloatArray) -> FloatArray:
-    middle = np.radians((row + 0.5) * (CELL_METRES / _METRES_PER_DEGREE))
+    middle = np.radians((row + 0.5) * (CELL_METRES / METRES_PER_DEGREE))
     return np.asarray(np.maximum(np.cos(middle), 1e-3))
 
 
@@ -123,7 +122,7 @@ def values_of(model: HotspotModel, unseen: Unseen) -> Values:
     Trips outside of all hotspots get half of what they leave over, as if they were taken in random order.
     """
     k = len(model)
-    where = _rows(model, model.locate(unseen.area_latitude, unseen.area_longitude).hotspot)
+    where = model.rows_at(unseen.area_latitude, unseen.area_longitude)
     area = np.bincount(where[where >= 0], minlength=k) / len(where)
     order = np.argsort(-model.size / (area + 0.5 / len(where)), kind="stable")
     reached = np.cumsum(area[order])
@@ -131,19 +130,10 @@ def values_of(model: HotspotModel, unseen: Unseen) -> Values:
     middle[order] = reached - area[order] / 2.0
     covered = float(reached[-1]) if k else 0.0
     of_row = np.append(1.0 - middle, (1.0 - covered) / 2.0)
-    rows = _rows(model, model.locate(unseen.latitude, unseen.longitude).hotspot)
+    rows = model.rows_at(unseen.latitude, unseen.longitude)
     trips = np.bincount(rows[rows >= 0], minlength=k) / len(rows)
     found = np.cumsum(trips[order])
     return Values(of_row[rows], float(trips.sum()), covered, _curve(reached, found))
-
-
-def _rows(model: HotspotModel, ids: IdArray) -> IdArray:
-    """Return the row of each id; −1 stays, and so takes the last value of an array."""
-    if not len(model):
-        return ids
-    order = np.argsort(model.ids)
-    position = np.clip(np.searchsorted(model.ids[order], ids), 0, len(model) - 1)
-    return np.where(ids == NOISE, NOISE, order[position])
 
 
 def _curve(area: FloatArray, trips: FloatArray) -> tuple[tuple[float, float], ...]:

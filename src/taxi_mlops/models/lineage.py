@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from taxi_mlops.domain import NOISE
 from taxi_mlops.models.hotspot_model import HotspotModel, IdArray
 from taxi_mlops.results.model_card import Changes, Merger, Split
+
+if TYPE_CHECKING:
+    from shapely import Geometry
 
 LINKED = 0.5
 
@@ -95,20 +99,16 @@ def _links(old: HotspotModel, new: HotspotModel) -> list[_Link]:
         of_new, of_old = in_old.get((j, i), 0), in_new.get((i, j), 0)
         if of_new >= LINKED * places_new[j] or of_old >= LINKED * places_old[i]:
             places = (of_new + of_old) / (places_new[j] + places_old[i])
-            area = _area_similarity(old.outlines[i], new.outlines[j])
+            area = _area_similarity(old.geometries[i], new.geometries[j])
             found.append(_Link(i, j, places if area is None else (places + area) / 2.0))
     return sorted(found, key=lambda link: (-link.similarity, link.old, link.new))
 
 
 def _shared(of: HotspotModel, within: HotspotModel) -> dict[tuple[int, int], int]:
     """Return how many places of each hotspot lie in each hotspot of the other model, by their rows; zeros left out."""
-    ids = within.locate(of.latitude, of.longitude).hotspot
-    inside = ids != NOISE
-    if not inside.any():
-        return {}
-    rows = np.array([within.rows[int(one)] for one in np.unique(ids[inside])], dtype=np.int64)
-    other = rows[np.searchsorted(np.unique(ids[inside]), ids[inside])]
-    pairs, counts = np.unique(np.column_stack((of.hotspot[inside], other)), axis=0, return_counts=True)
+    rows = within.rows_at(of.latitude, of.longitude)
+    inside = rows != NOISE
+    pairs, counts = np.unique(np.column_stack((of.hotspot[inside], rows[inside])), axis=0, return_counts=True)
     return {(int(a), int(b)): int(count) for (a, b), count in zip(pairs, counts, strict=True)}
 
 
@@ -116,13 +116,11 @@ def _places(model: HotspotModel) -> IdArray:
     return np.bincount(model.hotspot, minlength=len(model))
 
 
-def _area_similarity(old: dict[str, object], new: dict[str, object]) -> float | None:
+def _area_similarity(old: Geometry, new: Geometry) -> float | None:
     """Return Dice's coefficient of two outlines' areas; None if neither has one."""
-    import json
-
     import shapely
 
-    first, second = (shapely.make_valid(shapely.from_geojson(json.dumps(outline))) for outline in (old, new))
+    first, second = shapely.make_valid(old), shapely.make_valid(new)
     total = shapely.area(first) + shapely.area(second)
     if total == 0.0:
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taxi_mlops.domain import FloatArray
-from taxi_mlops.models.hotspot_model import HotspotModel
+from taxi_mlops.models.hotspot_model import HotspotModel, first_off_earth
 from taxi_mlops.recording.mlflow_recorder import without_telemetry
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ class HotspotPredictor:
 
 def check_degrees(latitude: FloatArray, longitude: FloatArray) -> None:
     """Raise ValueError naming the first point that is not one."""
-    wrong = ~((np.abs(latitude) <= 90.0) & (np.abs(longitude) <= 180.0))
-    if wrong.any():
-        i = int(np.flatnonzero(wrong)[0])
+    i = first_off_earth(latitude, longitude)
+    if i is not None:
         raise ValueError(
             f"point {i} is latitude {latitude[i]:g}, longitude {longitude[i]:g}; latitude is from −90 to 90, "
             "longitude from −180 to 180"

@@ -16,6 +16,7 @@ from taxi_mlops.adapters.registry import load_adapter
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.load import open_trips
+from taxi_mlops.data.request import of_version
 from taxi_mlops.data.trip_times import UNKNOWN, TripTimes, read_times
 from taxi_mlops.domain import NOISE, BoolArray, Clustering, Points
 from taxi_mlops.errors import AdapterUnavailableError, ServiceError, TaxiError, UsageError
@@ -85,7 +86,7 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
         )
     observer.stage("Reading the times of the trips")
     with watch.stage("times"):
-        trips = open_trips(document.dataset, settings, observer.loading)
+        trips = open_trips(of_version(document.dataset, points.provenance), settings, observer.loading)
         times = read_times(trips, points.row, document.dataset.points, document.time_column)
     held_out = _held_out(len(points), times, document)
     seen = _part(points, ~held_out)

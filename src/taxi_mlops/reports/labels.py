@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES
 from taxi_mlops.arrow import as_numpy
+from taxi_mlops.data.regions import METRES_PER_DEGREE
 from taxi_mlops.domain import FloatArray, LabelArray
 from taxi_mlops.errors import RunFolderError
 
 _GAP_DEGREES = 0.1
-METRES_PER_DEGREE = HALF_CIRCUMFERENCE_METRES / 180.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

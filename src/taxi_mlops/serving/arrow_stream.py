@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 from taxi_mlops.arrow import as_numpy
 from taxi_mlops.domain import NOISE, FloatArray
+from taxi_mlops.models.hotspot_model import first_off_earth
 from taxi_mlops.serving.problems import ProblemError
 from taxi_mlops.serving.requests import parts_of
 from taxi_mlops.serving.served_model import ServedModel
@@ -98,9 +99,8 @@ def _check(file: IO[bytes]) -> None:
     """Read the whole stream. Raises ProblemError naming the first fault."""
     rows = 0
     for latitude, longitude in _batches(file):
-        wrong = ~((np.abs(latitude) <= 90.0) & (np.abs(longitude) <= 180.0))
-        if wrong.any():
-            i = int(np.flatnonzero(wrong)[0])
+        i = first_off_earth(latitude, longitude)
+        if i is not None:
             raise ProblemError(
                 422,
                 f"Row {rows + i} has latitude {latitude[i]:g} and longitude {longitude[i]:g}; "

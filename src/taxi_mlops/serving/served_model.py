@@ -29,9 +29,12 @@ class ServedModel:
 
     def prepare(self) -> ServedModel:
         """Build the indexes, so that no request waits for them."""
+        import shapely
+
         if len(self.model):
             self.model.locate(self.model.centre[:1, 0].copy(), self.model.centre[:1, 1].copy())
-        _ = self._features, self._geometries
+        shapely.prepare(self.model.geometries)
+        _ = self._features
         return self
 
     def located(self, latitude: FloatArray, longitude: FloatArray) -> list[dict[str, Any]]:
@@ -90,17 +93,9 @@ class ServedModel:
 
         west, south, east, north = box
         if west <= east:
-            return np.asarray(shapely.intersects(self._geometries, shapely.box(west, south, east, north)))
+            return np.asarray(shapely.intersects(self.model.geometries, shapely.box(west, south, east, north)))
         halves = shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north))
-        return np.asarray(shapely.intersects(self._geometries, halves))
-
-    @cached_property
-    def _geometries(self) -> NDArray[np.object_]:
-        import shapely
-
-        geometries = shapely.from_geojson([json.dumps(outline) for outline in self.model.outlines])
-        shapely.prepare(geometries)
-        return np.asarray(geometries, dtype=np.object_)
+        return np.asarray(shapely.intersects(self.model.geometries, halves))
 
     @cached_property
     def _features(self) -> list[str]:

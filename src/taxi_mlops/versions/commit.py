@@ -27,7 +27,7 @@ from taxi_mlops.data.delta import (
     side_file,
     storage_options,
 )
-from taxi_mlops.data.files import TripFile
+from taxi_mlops.data.load import open_loader
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.request import MONTH_PATTERN, LoadRequest
@@ -115,7 +115,7 @@ def commit(
     version = data_version(files)
     if not replace:
         _refuse_repeated(version, month, before, address)
-    loader = _loader(files, request, on_progress)
+    loader = open_loader(files, request, on_progress=on_progress)
     columns = _columns(loader, base)
     folder = TableFolder(address.location, settings)
     commit_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
@@ -183,17 +183,6 @@ def _refuse_repeated(
             )
 
 
-def _loader(files: Sequence[TripFile], request: LoadRequest, on_progress: Progress | None = None) -> DataLoader:
-    return DataLoader(
-        files,
-        request.points,
-        latitude_column=request.latitude_column,
-        longitude_column=request.longitude_column,
-        crs=request.crs,
-        on_progress=on_progress,
-    )
-
-
 def _columns(loader: DataLoader, base: DeltaTable | None) -> Columns:
     """Find the types of the columns; where the files do not have them, all rows are read once for that."""
     parsed = any(table.format == "csv" for table in loader.tables)
@@ -205,7 +194,7 @@ def _columns(loader: DataLoader, base: DeltaTable | None) -> Columns:
 def _unusable(written: Sequence[TableFile], request: LoadRequest) -> str:
     """Return why the points of the trips cannot be used, as other commands would say it; empty if they can."""
     try:
-        loader = _loader([file.path for file in written], request)
+        loader = open_loader([file.path for file in written], request)
         batches: Iterator[object] = loader.zone_numbers() if isinstance(loader.place, Zone) else loader.coordinates()
         deque(batches, maxlen=0)
     except DataError as error:

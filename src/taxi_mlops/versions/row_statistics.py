@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from taxi_mlops.arrow import as_numpy
 from taxi_mlops.data.columns import as_float64
 
 if TYPE_CHECKING:
@@ -72,13 +72,12 @@ class _Tally:
     def add(self, column: pa.Array) -> None:
         import pyarrow as pa
 
-        self._missing += column.null_count
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            self._missing += column.null_count
             return
         values = as_float64(column)
-        known = values[as_numpy(column.is_valid())] if column.null_count else values
-        finite = known[abs(known) < math.inf]  # neither NaN nor infinite
-        self._missing += known.size - finite.size
+        finite = values[np.isfinite(values)]
+        self._missing += values.size - finite.size
         if finite.size:
             self._count += finite.size
             self._sum += float(finite.sum())

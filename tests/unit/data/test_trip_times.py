@@ -28,7 +28,7 @@ def with_column(trips: OpenedTrips, cells: pa.Array, name: str = "start_time") -
         trips,
         schema=schema,
         columns=(name,),
-        rows=lambda: iter([pa.record_batch({name: cells[:1]}), pa.record_batch({name: cells[1:]})]),
+        rows=lambda _: iter([pa.record_batch({name: cells[:1]}), pa.record_batch({name: cells[1:]})]),
     )
 
 

@@ -114,6 +114,8 @@ def test_a_further_column_is_added_and_said(settings):
     assert found.statistics[1].columns["fare"].greatest == ROWS - 1
     rows = pa.Table.from_batches(open_trips(LoadRequest(source="delta:t"), settings).rows())
     assert rows["fare"].to_pylist() == [None] * ROWS + list(range(ROWS))
+    only = pa.Table.from_batches(open_trips(LoadRequest(source="delta:t"), settings).rows(["fare"]))
+    assert only.equals(rows.select(["fare"]))
 
 
 def test_the_types_of_files_stay_where_they_can(settings):
