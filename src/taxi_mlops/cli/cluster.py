@@ -63,6 +63,7 @@ def cluster(
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.clustering import Cluster
     from taxi_mlops.data.load import open_trips
+    from taxi_mlops.pipeline import cluster_run
     from taxi_mlops.pipeline.place import choose_place
     from taxi_mlops.results.cluster_result import ClusterFolder
     from taxi_mlops.results.new_folder import require_empty
@@ -71,71 +72,27 @@ def cluster(
     folder = ClusterFolder(folder_to_fill(output, resume, settings, "cluster-"))
     document = document_to_run(Cluster, given, spec, resume)
     if document is None:
-        _show(_resumed(folder, settings, quiet or json), folder, None, json)
+        with progress_observer(quiet=quiet or json) as observer:
+            result = cluster_run.resume(folder, settings, observer)
+        _show(result, folder, None, json)
         return
     require_empty(folder.path)
     with progress_observer(quiet=quiet or json) as observer:
         place = choose_place(document, open_trips(document.dataset, settings, observer.loading))
-        if place.place == "tiles" or plan:
+        in_tiles = place.place == "tiles"
+        if in_tiles or plan:
             if kind != Format.PARQUET or keep_columns:
                 raise UsageError(f"--format and --keep-columns are for points in memory, not in tiles ({place.reason})")
         elif spill:
             raise UsageError(f"--spill is for points in tiles; these are clustered in memory ({place.reason})")
     if plan:
         _show_plan(document, place, settings, quiet, json)
-    elif place.place == "tiles":
-        _show(_in_tiles(document, place, settings, folder, spill, quiet or json), folder, None, json)
-    else:
-        _show(_in_memory(document, place, settings, folder, kind, keep_columns, quiet or json), folder, kind, json)
-
-
-def _in_memory(
-    document: Cluster,
-    place: ChosenPlace,
-    settings: Settings,
-    folder: ClusterFolder,
-    kind: Format,
-    keep_columns: bool,
-    quiet: bool,
-) -> ClusterResult:
-    from dataclasses import replace
-
-    from taxi_mlops.cli.progress import progress_observer
-    from taxi_mlops.data.load import open_trips
-    from taxi_mlops.data.request import of_version
-    from taxi_mlops.pipeline.cluster import cluster as cluster_points
-    from taxi_mlops.pipeline.cluster_files import write_clusters
-
-    with progress_observer(quiet) as observer:
-        clusters = replace(cluster_points(document, settings, observer), place_reason=place.reason)
-        read = of_version(document.dataset, clusters.points.provenance)
-        trips = open_trips(read, settings, observer.loading).rows() if keep_columns else None
-        return write_clusters(clusters, folder, observer, kind.value, trips)
-
-
-def _in_tiles(
-    document: Cluster,
-    place: ChosenPlace,
-    settings: Settings,
-    folder: ClusterFolder,
-    spill: Path | None,
-    quiet: bool,
-) -> ClusterResult:
-    from taxi_mlops.cli.progress import progress_observer
-    from taxi_mlops.pipeline.tiled_files import write_tiled
-    from taxi_mlops.pipeline.tiles import cluster_in_tiles
-
-    with progress_observer(quiet) as observer:
-        return write_tiled(cluster_in_tiles(document, place, settings, observer, folder, spill), observer)
-
-
-def _resumed(folder: ClusterFolder, settings: Settings, quiet: bool) -> ClusterResult:
-    from taxi_mlops.cli.progress import progress_observer
-    from taxi_mlops.pipeline.tiled_files import write_tiled
-    from taxi_mlops.pipeline.tiles import resume_tiles
-
-    with progress_observer(quiet) as observer:
-        return write_tiled(resume_tiles(folder, settings, observer), observer)
+        return
+    with progress_observer(quiet=quiet or json) as observer:
+        result = cluster_run.cluster_at(
+            place, document, folder, settings, observer, kind=kind.value, keep_columns=keep_columns, spill=spill
+        )
+    _show(result, folder, None if in_tiles else kind, json)
 
 
 def _show_plan(document: Cluster, place: ChosenPlace, settings: Settings, quiet: bool, json: bool) -> None:

@@ -27,6 +27,7 @@ def predict(
     from taxi_mlops.cli.progress import progress_observer
     from taxi_mlops.clustering import Prediction
     from taxi_mlops.data.load import open_trips
+    from taxi_mlops.data.request import of_version
     from taxi_mlops.pipeline.predict import predict as predict_points
     from taxi_mlops.pipeline.predict import write_prediction
     from taxi_mlops.results.cluster_result import PredictionFolder
@@ -38,7 +39,8 @@ def predict(
     require_empty(folder.path)
     with progress_observer(quiet=quiet or json) as observer:
         predicted = predict_points(document, settings, observer)
-        trips = open_trips(document.dataset, settings, observer.loading).rows() if keep_columns else None
+        read = of_version(document.dataset, predicted.points.provenance)
+        trips = open_trips(read, settings, observer.loading).rows() if keep_columns else None
         result = write_prediction(predicted, document.model, folder, observer, kind.value, trips)
     _show(result, folder, kind, json)
 

@@ -1,18 +1,20 @@
-"""Cluster trips wherever they fit, and write the results into a folder; resume what is there."""
+"""Cluster trips wherever they fit, and write the results into a folder; resume what is there.
+
+What clusters tiles is imported where there are tiles: that takes a quarter of a second.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import open_trips
-from taxi_mlops.pipeline.cluster import cluster
-from taxi_mlops.pipeline.cluster_files import write_clusters
+from taxi_mlops.data.request import of_version
 from taxi_mlops.pipeline.observer import Observer
-from taxi_mlops.pipeline.place import choose_place
-from taxi_mlops.pipeline.tiled_files import write_tiled
-from taxi_mlops.pipeline.tiles import cluster_in_tiles, resume_tiles
+from taxi_mlops.pipeline.place import ChosenPlace, choose_place
 from taxi_mlops.results.cluster_result import ClusterFolder, ClusterResult
+from taxi_mlops.results.label_table import LabelFormat
 from taxi_mlops.results.tile_run import TileRunFolder
 from taxi_mlops.settings import Settings
 
@@ -23,9 +25,44 @@ def cluster_into(document: Cluster, folder: ClusterFolder, settings: Settings, o
     Raises TaxiError for an error of the user's, and RunFolderError where the folder holds anything else.
     """
     if TileRunFolder(folder).run.is_file():
-        return write_tiled(resume_tiles(folder, settings, observer), observer)
+        return resume(folder, settings, observer)
     place = choose_place(document, open_trips(document.dataset, settings, observer.loading))
+    return cluster_at(place, document, folder, settings, observer)
+
+
+def cluster_at(
+    place: ChosenPlace,
+    document: Cluster,
+    folder: ClusterFolder,
+    settings: Settings,
+    observer: Observer,
+    *,
+    kind: LabelFormat = "parquet",
+    keep_columns: bool = False,
+    spill: Path | None = None,
+) -> ClusterResult:
+    """Cluster the points where that was chosen, and write the results.
+
+    In memory, kind: parquet, csv or geojson, of the file of labels; keep_columns: write each trip's own columns, too.
+    In tiles, spill: where points wait. Raises as `cluster_into` does.
+    """
     if place.place == "tiles":
-        return write_tiled(cluster_in_tiles(document, place, settings, observer, folder), observer)
+        from taxi_mlops.pipeline.tiled_files import write_tiled
+        from taxi_mlops.pipeline.tiles import cluster_in_tiles
+
+        return write_tiled(cluster_in_tiles(document, place, settings, observer, folder, spill), observer)
+    from taxi_mlops.pipeline.cluster import cluster
+    from taxi_mlops.pipeline.cluster_files import write_clusters
+
     clusters = replace(cluster(document, settings, observer), place_reason=place.reason)
-    return write_clusters(clusters, folder, observer, "parquet")
+    read = of_version(document.dataset, clusters.points.provenance)
+    trips = open_trips(read, settings, observer.loading).rows() if keep_columns else None
+    return write_clusters(clusters, folder, observer, kind, trips)
+
+
+def resume(folder: ClusterFolder, settings: Settings, observer: Observer) -> ClusterResult:
+    """Finish a clustering in tiles. Raises RunFolderError if there is none, or another input."""
+    from taxi_mlops.pipeline.tiled_files import write_tiled
+    from taxi_mlops.pipeline.tiles import resume_tiles
+
+    return write_tiled(resume_tiles(folder, settings, observer), observer)
