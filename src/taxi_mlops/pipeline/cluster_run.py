@@ -16,6 +16,7 @@ from taxi_mlops.pipeline.place import ChosenPlace, choose_place
 from taxi_mlops.results.cluster_result import ClusterFolder, ClusterResult
 from taxi_mlops.results.label_table import LabelFormat
 from taxi_mlops.results.tile_run import TileRunFolder
+from taxi_mlops.scale.executors import start_server
 from taxi_mlops.settings import Settings
 
 
@@ -47,6 +48,8 @@ def cluster_at(
     In tiles, spill: where points wait. Raises as `cluster_into` does.
     """
     if place.place == "tiles":
+        if document.on in (None, "tiles"):
+            start_server()
         from taxi_mlops.pipeline.tiled_files import write_tiled
         from taxi_mlops.pipeline.tiles import cluster_in_tiles
 

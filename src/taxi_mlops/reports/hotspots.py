@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from taxi_mlops.domain import NOISE, FloatArray
 from taxi_mlops.reports.labels import Frame, LabelledPoints
+from taxi_mlops.trials.machine import usable_cpus
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -22,6 +24,8 @@ MAX_HOTSPOTS = 10_000
 CONCAVITY = 0.1
 """How closely outlines follow their points: 1 is the convex hull (ratio of `shapely.concave_hull`)."""
 _CELLS_PER_EPS = 4
+_SHARES_PER_CPU = 4
+"""Of the outlines: clusters take unequal times."""
 _FINEST_GRID = 2**20
 _MIN_BREADTH_METRES = 1.0
 
@@ -103,12 +107,26 @@ def _outlines(ranks: IndexArray, east: FloatArray, north: FloatArray, eps_metres
     rows = _thinned(ranks, east, north, eps_metres / _CELLS_PER_EPS)
     rows = rows[np.argsort(ranks[rows], kind="stable")]
     clouds = shapely.multipoints(np.column_stack((east[rows], north[rows])), indices=ranks[rows])
-    hulls = shapely.concave_hull(clouds, ratio=CONCAVITY)
-    outlines: GeometryArray = shapely.orient_polygons(shapely.simplify(hulls, eps_metres / 10.0))
+    outlines: GeometryArray = shapely.orient_polygons(shapely.simplify(_hulls(clouds), eps_metres / 10.0))
     thin = 2.0 * shapely.area(outlines) < _MIN_BREADTH_METRES * shapely.length(outlines)
     for i in np.flatnonzero(thin):
         outlines[i] = _flattened(shapely.get_coordinates(outlines[i]))
     return outlines
+
+
+def _hulls(clouds: GeometryArray) -> GeometryArray:
+    """Return the concave hulls, made on all CPUs: shapely releases the interpreter's lock."""
+    import shapely
+
+    shares = min(_SHARES_PER_CPU * len(usable_cpus()), len(clouds))
+    hulls = np.empty_like(clouds)
+
+    def fill_in(share: int) -> None:
+        hulls[share::shares] = shapely.concave_hull(clouds[share::shares], ratio=CONCAVITY)
+
+    with ThreadPoolExecutor(len(usable_cpus())) as pool:
+        list(pool.map(fill_in, range(shares)))
+    return hulls
 
 
 def _flattened(corners: FloatArray) -> BaseGeometry:

@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe, forkserver, get_context
 from multiprocessing.connection import Connection, wait
 from threading import Thread
 from types import ModuleType, TracebackType
@@ -21,7 +21,7 @@ from taxi_mlops.errors import TaxiError
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
-_PRELOADED = ["taxi_mlops.scale.stages"]
+_PRELOADED = ["taxi_mlops.scale.stages", "taxi_mlops.scale.preloaded"]
 _ORPHAN_SECONDS = 1.0
 
 
@@ -61,6 +61,12 @@ class Inline:
     ) -> Iterator[tuple[int, Answer]]:
         for number, task in enumerate(tasks):
             yield number, function(task)
+
+
+def start_server() -> None:
+    """Start the server that `Processes` are forked from, and return at once: what it imports takes seconds."""
+    get_context("forkserver").set_forkserver_preload(_PRELOADED)
+    forkserver.ensure_running()
 
 
 class Processes:
@@ -153,10 +159,9 @@ class _Worker:
     """A process, and this process's end of its pipe."""
 
     def __init__(self) -> None:
-        context = get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
+        start_server()
         self.connection, theirs = Pipe()
-        self._process = context.Process(target=_work, args=(theirs, os.getpid()), daemon=True)
+        self._process = get_context("forkserver").Process(target=_work, args=(theirs, os.getpid()), daemon=True)
         with _no_main_module():
             self._process.start()
         theirs.close()
