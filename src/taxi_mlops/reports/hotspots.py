@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,27 +107,30 @@ def _outlines(ranks: IndexArray, east: FloatArray, north: FloatArray, eps_metres
         return np.empty(0, dtype=np.object_)
     rows = _thinned(ranks, east, north, eps_metres / _CELLS_PER_EPS)
     rows = rows[np.argsort(ranks[rows], kind="stable")]
-    clouds = shapely.multipoints(np.column_stack((east[rows], north[rows])), indices=ranks[rows])
-    outlines: GeometryArray = shapely.orient_polygons(shapely.simplify(_hulls(clouds), eps_metres / 10.0))
+    outlines = _hulls(ranks[rows], np.column_stack((east[rows], north[rows])), eps_metres / 10.0)
     thin = 2.0 * shapely.area(outlines) < _MIN_BREADTH_METRES * shapely.length(outlines)
     for i in np.flatnonzero(thin):
         outlines[i] = _flattened(shapely.get_coordinates(outlines[i]))
     return outlines
 
 
-def _hulls(clouds: GeometryArray) -> GeometryArray:
-    """Return the concave hulls, made on all CPUs: shapely releases the interpreter's lock."""
+def _hulls(ranks: IndexArray, places: FloatArray, tolerance: float) -> GeometryArray:
+    """Return the simplified concave hull of each rank's places, (n, 2), in metres; ranks: (n,), increasing.
+
+    All CPUs take a share of the clusters at a time: shapely releases the interpreter's lock.
+    """
     import shapely
 
-    shares = min(_SHARES_PER_CPU * len(usable_cpus()), len(clouds))
-    hulls = np.empty_like(clouds)
+    def hulls_of(share: slice) -> GeometryArray:
+        clouds = shapely.multipoints(places[share], indices=ranks[share] - ranks[share.start])
+        hulls = shapely.simplify(shapely.concave_hull(clouds, ratio=CONCAVITY), tolerance)
+        return np.asarray(shapely.orient_polygons(hulls))
 
-    def fill_in(share: int) -> None:
-        hulls[share::shares] = shapely.concave_hull(clouds[share::shares], ratio=CONCAVITY)
-
-    with ThreadPoolExecutor(len(usable_cpus())) as pool:
-        list(pool.map(fill_in, range(shares)))
-    return hulls
+    cpus = len(usable_cpus())
+    cuts = np.linspace(0, len(ranks), _SHARES_PER_CPU * cpus, endpoint=False, dtype=np.int64)
+    cuts = np.unique(np.searchsorted(ranks, ranks[cuts]))  # to the first place of a cluster
+    with ThreadPoolExecutor(cpus) as pool:
+        return np.concatenate(list(pool.map(hulls_of, starmap(slice, pairwise([*cuts, len(ranks)])))))
 
 
 def _flattened(corners: FloatArray) -> BaseGeometry:
