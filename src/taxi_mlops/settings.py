@@ -40,6 +40,7 @@ class Settings(BaseSettings):
 
     cache_dir: Path = Field(default_factory=_default_cache, description="Downloads and locks. [~/.cache/taxi-mlops]")
     runs_dir: Path = Field(default=Path("runs"), description="Folder of runs that name no output folder.")
+    features_dir: Path = Field(default=Path("features"), description="Folder of the features of hotspots.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Level of a run's log.")
     tlc_base_url: HttpUrl = Field(
         default=HttpUrl("https://d37ci6vzurychx.cloudfront.net/trip-data/"),
@@ -92,7 +93,9 @@ class Settings(BaseSettings):
     points_cache: bool = Field(
         default=True, description="Cache prepared points: in Redis if its URL is set, else in the cache folder."
     )
-    redis_url: SecretStr | None = Field(default=None, description="Redis for the shared cache of points, as redis://….")
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis for the shared cache of points and the online features, as redis://…."
+    )
     points_cache_ttl_seconds: float = Field(
         default=7 * 86_400.0, gt=0, description="How long prepared points are cached."
     )

@@ -13,9 +13,8 @@ from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
 
 FASTEST: Literal["fastest"] = "fastest"
 
-ModelName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Name of the model in the registry.")
-]
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+ModelName = Annotated[str, Field(pattern=MODEL_NAME, description="Name of the model in the registry.")]
 
 
 class Train(Document):

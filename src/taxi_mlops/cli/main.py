@@ -16,6 +16,7 @@ from taxi_mlops.cli import (
     deploy,
     doctor,
     exporter,
+    features,
     lineage,
     models,
     parameters,
@@ -67,6 +68,7 @@ app.command("serve")(serve.serve)
 for _of_versions in (versions.commit, versions.log, versions.diff, versions.tag, versions.restore, versions.vacuum):
     data.app.command()(_of_versions)
 app.add_typer(models.app, name="models")
+app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
 app.add_typer(stack.app, name="stack")
 

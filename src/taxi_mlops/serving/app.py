@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from taxi_mlops import __version__
+from taxi_mlops.features.online import OnlineStore
 from taxi_mlops.serving.arrow_stream import ARROW_STREAM, answer_stream, spooled
+from taxi_mlops.serving.features import add_features
 from taxi_mlops.serving.gate import Gate
 from taxi_mlops.serving.keys import ApiKeys
 from taxi_mlops.serving.map_page import add_map_page
@@ -46,14 +49,23 @@ _FEATURES = {200: {"content": {GEOJSON: {}}}, **_PROBLEMS}
 
 
 def create_app(
-    watcher: ModelWatcher, metrics: ServiceMetrics, keys: ApiKeys | None, hosts: frozenset[str] | None
+    watcher: ModelWatcher,
+    metrics: ServiceMetrics,
+    keys: ApiKeys | None,
+    hosts: frozenset[str] | None,
+    features: Callable[[], OnlineStore] | None = None,
 ) -> Gate:
-    """Return the application. hosts: the names of this host that requests may use; None for any."""
+    """Return the application.
+
+    hosts: the names of this host that requests may use; None for any. features: opens the online store of features.
+    """
     app = FastAPI(title="Hotspots", version=__version__, docs_url=None, redoc_url=None)
     _add_errors(app)
     _add_locate(app, watcher, metrics)
     _add_hotspots(app, watcher)
     _add_states(app, watcher, metrics)
+    if features is not None:
+        add_features(app, watcher.current.name, features)
     add_map_page(app)
     return Gate(app, keys, hosts, metrics.request)
 

@@ -10,11 +10,13 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from taxi_mlops.errors import UsageError
+from taxi_mlops.features.online import open_online
 from taxi_mlops.models.registry import Registry
 from taxi_mlops.serving.app import create_app
 from taxi_mlops.serving.keys import ApiKeys
 from taxi_mlops.serving.service_metrics import ServiceMetrics
 from taxi_mlops.serving.watcher import ModelWatcher
+from taxi_mlops.settings import load_settings
 
 FINISH_SECONDS = 30
 MAX_CONNECTIONS = 1000
@@ -54,11 +56,12 @@ def serve(
     registry: Registry, name: str, wanted: str, listening: socket.socket, host: str, keys: ApiKeys | None
 ) -> None:
     """Answer requests until SIGTERM or SIGINT. Raises UsageError if there is no such version."""
+    settings = load_settings()
     metrics = ServiceMetrics(CollectorRegistry())
     watcher = ModelWatcher(registry, name, wanted, metrics.model_loaded)
     hosts = None if keys is not None else _LOOPBACK_NAMES | {host.lower()}
     config = uvicorn.Config(
-        create_app(watcher, metrics, keys, hosts),
+        create_app(watcher, metrics, keys, hosts, lambda: open_online(settings, name)),
         log_level="warning",
         access_log=False,
         server_header=False,

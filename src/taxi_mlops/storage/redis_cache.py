@@ -10,11 +10,11 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from taxi_mlops.errors import UsageError
 from taxi_mlops.monitoring.spans import client_span
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.cache_backend import CacheBackendError, CacheFullError, DamagedEntryError, EntryTooLargeError
+from taxi_mlops.storage.redis_client import redis_client
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -46,27 +46,12 @@ class RedisCache:
 
     def __init__(self, url: ServiceUrl, settings: Settings) -> None:
         """Connect lazily. Raises UsageError for a URL of another kind, ImportError if redis is not installed."""
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
         self.name = str(url)
         self._url = url
         self._timeout = settings.service_timeout_seconds
         self._ttl_seconds = max(1, round(settings.points_cache_ttl_seconds))
         self._max_bytes = settings.points_cache_max_bytes
-        tls = url.reveal().startswith("rediss://") and settings.ca_file
-        try:
-            self._redis = Redis.from_url(
-                url.reveal(),
-                socket_timeout=self._timeout,
-                socket_connect_timeout=self._timeout,
-                socket_read_size=_CHUNK_BYTES,
-                retry=Retry(NoBackoff(), 0),
-                **({"ssl_ca_certs": str(settings.ca_file)} if tls else {}),
-            )
-        except ValueError:
-            raise UsageError(f"{url} is not the URL of a Redis; it looks like redis://:password@host:6379/0") from None
+        self._redis = redis_client(url, settings, socket_read_size=_CHUNK_BYTES)
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO | None]:

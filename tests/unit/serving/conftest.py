@@ -68,11 +68,29 @@ def metrics():
 
 
 @pytest.fixture
-def application(watcher, metrics):
+def online_features():
+    """An online store in memory: features of the hotspot 5."""
+    import json
+
+    from taxi_mlops.features import definitions
+
+    names = [feature.name for feature in definitions.of_entity("hotspot")]
+    content = {
+        "at": "2016-06-01T08:00:00",
+        "version": "3",
+        "timezone": "America/Santiago",
+        "definitions": definitions.versions(),
+        "features": {**dict.fromkeys(names), "pickups_1h": 4, "pickups_mean_4h": 0.1 + 0.2},
+    }
+    return SimpleNamespace(name="memory", get={5: json.dumps(content)}.get)
+
+
+@pytest.fixture
+def application(watcher, metrics, online_features):
     """Makes the application, with keys or names of hosts."""
     from taxi_mlops.serving.app import create_app
 
-    return lambda keys=None, hosts=None: create_app(watcher, metrics, keys, hosts)
+    return lambda keys=None, hosts=None: create_app(watcher, metrics, keys, hosts, lambda: online_features)
 
 
 class Client:

@@ -1,0 +1,265 @@
+"""The features of hotspots for every hour, from trips: pure functions over data frames of Polars.
+
+A row of time T sees an event (a pickup or dropoff) if it was before T and its trip was known at T or before. All else
+follows from this rule; see docs/explanation/features.md.
+
+Times are hours since 1970 on the trips' clocks. A trip is an event of hour E with a delay d: rows from T = E + 1 + d on
+see it. Sums are of integers, so that they are exact, whatever the order of the trips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from haversine_dbscan.geodesy import great_circle_distance
+from taxi_mlops.domain import FloatArray
+from taxi_mlops.features.definitions import LONG_WINDOWS, WEEK_HOURS, WEEKS, of_entity
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+DAY = 24
+_EPOCH = datetime(1970, 1, 1)  # on the trips' own clocks
+_MICROSECONDS = 3_600_000_000
+_COUNTS = ("trips", "trip_squares")
+_LENGTHS = ("lengths", "metres", "metre_squares")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """Trips, counted by hotspot, hour and delay.
+
+    pickups, dropoffs: `hotspot`, `hour`, `delay`, `trips` and what they add to the square of the hour's trips
+    (`trip_squares`), sorted by the first three; pickups also the trips of known length (`lengths`), and the sums of
+    their `metres` and `metre_squares`. since: `at` and `hour`, the earliest hour of a pickup that rows from `at` on
+    know of. first, last: hours of pickups. has_dropoffs: whether it is known where and when trips ended.
+    """
+
+    pickups: pl.DataFrame
+    dropoffs: pl.DataFrame
+    since: pl.DataFrame
+    first: int
+    last: int
+    has_dropoffs: bool
+
+
+def hour_of(time: datetime) -> int:
+    """Return the hour that a time lies in."""
+    return (time - _EPOCH) // timedelta(hours=1)
+
+
+def time_of(hour: int) -> datetime:
+    """Return when an hour begins."""
+    return _EPOCH + timedelta(hours=hour)
+
+
+def months(start: int, stop: int) -> Iterator[tuple[str, int, int]]:
+    """Yield the months of the rows from start up to but without stop, as 2016-05, each with its own start and stop."""
+    while start < stop:
+        month = time_of(start).replace(day=1, hour=0)
+        following = hour_of((month + timedelta(days=31)).replace(day=1))
+        yield f"{month:%Y-%m}", start, min(stop, following)
+        start = following
+
+
+def count_events(trips: pl.DataFrame, *, has_dropoffs: bool) -> Events:
+    """Count trips by hotspot, hour and delay.
+
+    trips: `origin` and `destination`, ids of hotspots; `pickup`, `dropoff` and `known`, seconds since 1970; `metres`,
+    the length; all Int64, null where unknown. One pickup at least must have a time.
+    """
+    import polars as pl
+
+    metres = pl.col("metres")
+    lengths = (
+        metres.count().cast(pl.Int64).alias("lengths"),
+        metres.sum(),
+        (metres * metres).sum().alias("metre_squares"),
+    )
+    seen = trips.lazy().filter(pl.col("pickup").is_not_null()).select(hour=_hour("pickup"), at=_seen_from("pickup"))
+    since = seen.group_by("at").agg(pl.col("hour").min(), pl.col("hour").max().alias("last")).sort("at").collect()
+    return Events(
+        pickups=_cells(trips, "origin", "pickup", lengths),
+        dropoffs=_cells(trips, "destination", "dropoff"),
+        since=since.select("at", pl.col("hour").cum_min()),
+        first=int(np.min(since["hour"].to_numpy())),
+        last=int(np.max(since["last"].to_numpy())),
+        has_dropoffs=has_dropoffs,
+    )
+
+
+def hotspot_rows(events: Events, ids: NDArray[np.int64], centre: FloatArray, start: int, stop: int) -> pl.DataFrame:
+    """Return the features of each hotspot at every hour from start up to but without stop.
+
+    ids: of the hotspots, (k,). centre: latitude and longitude in degrees, (k, 2). Returns `hotspot`, `at` and a column
+    for each feature of hotspots, sorted by hotspot and time.
+    """
+    import polars as pl
+
+    order = np.argsort(ids, kind="stable")
+    hours = np.arange(start, stop, dtype=np.int64)
+    rows = pl.DataFrame(
+        {
+            "hotspot": np.repeat(ids[order], len(hours)),
+            "at": np.tile(hours, len(ids)),
+            "since": np.tile(_known_since(events.since, hours), len(ids)),
+        }
+    )
+    for end, cells in (("pickups", events.pickups), ("dropoffs", events.dropoffs)):
+        for window in (1, *LONG_WINDOWS):
+            columns = (*_COUNTS, *(_LENGTHS if end == "pickups" and window == DAY else ()))
+            changes = _changes(cells, window, columns, start, stop)
+            named = {column: f"{end}_{column}_{window}" for column in columns}
+            rows = rows.join(changes.rename(named), on=["hotspot", "at"], how="left", maintain_order="left")
+            rows = rows.with_columns(pl.col(*named.values()).fill_null(0).cum_sum().over("hotspot"))
+        for week in range(1, WEEKS + 1):
+            past = _past_week(cells, week, start, stop).rename({"trips": f"{end}_week_{week}"})
+            rows = rows.join(past, on=["hotspot", "at"], how="left", maintain_order="left")
+            rows = rows.with_columns(pl.col(f"{end}_week_{week}").fill_null(0))
+    counts = rows[f"pickups_trips_{DAY}"].to_numpy().reshape(len(ids), len(hours))
+    distance = pl.Series("distance", busier_distance(counts, centre[order]).ravel())
+    return _features(rows.with_columns(distance.fill_nan(None)), events.has_dropoffs)
+
+
+def busier_distance(counts: NDArray[np.int64], centre: FloatArray) -> FloatArray:
+    """Return the metres from each hotspot to the nearest one with a greater count at the same hour, NaN if none has.
+
+    counts: (k, hours). centre: degrees, (k, 2). Returns (k, hours). Neighbours are looked at from the nearest on, each
+    for the hours that are left: about ln k of them for each row.
+    """
+    found = np.full(counts.shape, np.nan)
+    for one, (latitude, longitude) in enumerate(centre):
+        metres = great_circle_distance(latitude, longitude, centre[:, 0], centre[:, 1])
+        left = np.arange(counts.shape[1])
+        for other in np.argsort(metres, kind="stable"):
+            busier = counts[other, left] > counts[one, left]
+            found[one, left[busier]] = metres[other]
+            left = left[~busier]
+            if not len(left):
+                break
+    return found
+
+
+def _hour(column: str) -> pl.Expr:
+    import polars as pl
+
+    return pl.col(column) // 3600
+
+
+def _seen_from(column: str) -> pl.Expr:
+    """Return the first hour whose row sees the event of this column."""
+    import polars as pl
+
+    return pl.max_horizontal(_hour(column) + 1, (pl.col("known") + 3599) // 3600)
+
+
+def _cells(trips: pl.DataFrame, hotspot: str, time: str, sums: Sequence[pl.Expr] = ()) -> pl.DataFrame:
+    import polars as pl
+
+    trips_then = pl.col("trips").cum_sum().over("hotspot", "hour")
+    return (
+        trips.lazy()
+        .filter(pl.col(hotspot).is_not_null() & pl.col(time).is_not_null())
+        .select(
+            pl.col(hotspot).alias("hotspot"),
+            _hour(time).alias("hour"),
+            (_seen_from(time) - _hour(time) - 1).alias("delay"),
+            "metres",
+        )
+        .group_by("hotspot", "hour", "delay")
+        .agg(pl.len().cast(pl.Int64).alias("trips"), *sums)
+        .sort("hotspot", "hour", "delay")
+        .with_columns(trip_squares=pl.col("trips") * (2 * trips_then - pl.col("trips")))
+        .collect()
+    )
+
+
+def _changes(cells: pl.DataFrame, window: int, columns: Sequence[str], start: int, stop: int) -> pl.DataFrame:
+    """Return by how much the sums over the last hours change at a row: `hotspot`, `at`, and the columns.
+
+    An event of hour E with delay d is in the sums of the rows from E + 1 + d to E + window.
+    """
+    import polars as pl
+
+    hour, enters = pl.col("hour"), pl.col("hour") + 1 + pl.col("delay")
+    inside = cells.filter((pl.col("delay") < window) & (hour + window >= start) & (enters < stop))
+    added = inside.select("hotspot", pl.max_horizontal(enters, pl.lit(start)).cast(pl.Int64).alias("at"), *columns)
+    removed = inside.select("hotspot", (hour + window + 1).alias("at"), *(-pl.col(column) for column in columns))
+    changes = pl.concat([added, removed.filter(pl.col("at") < stop)])
+    return changes.group_by("hotspot", "at").agg(pl.col(*columns).sum())
+
+
+def _past_week(cells: pl.DataFrame, week: int, start: int, stop: int) -> pl.DataFrame:
+    """Return the trips of the hour so many weeks before a row, as far as that row sees them."""
+    import polars as pl
+
+    hours = week * WEEK_HOURS
+    return (
+        cells.lazy()
+        .select("hotspot", (pl.col("hour") + hours).alias("at"), "delay", "trips")
+        .filter((pl.col("delay") < hours) & pl.col("at").is_between(start, stop, closed="left"))
+        .group_by("hotspot", "at")
+        .agg(pl.col("trips").sum())
+        .collect()
+    )
+
+
+def _known_since(since: pl.DataFrame, hours: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the earliest hour of a pickup that the rows of these hours know of; one that is too late if none."""
+    at, earliest = since["at"].to_numpy(), since["hour"].to_numpy()
+    place = np.searchsorted(at, hours, side="right") - 1
+    return np.where(place < 0, np.iinfo(np.int64).max, earliest[place])
+
+
+def _features(rows: pl.DataFrame, has_dropoffs: bool) -> pl.DataFrame:
+    """Return the features from the sums; null where the known trips do not reach back so far."""
+    import polars as pl
+
+    def known(hours: int, end: str = "pickups") -> pl.Expr:
+        return (pl.col("since") <= pl.col("at") - hours) & pl.lit(has_dropoffs or end == "pickups")
+
+    def total(end: str, hours: int) -> pl.Expr:
+        return pl.col(f"{end}_trips_{hours}")
+
+    made: dict[str, pl.Expr] = {}
+    for end in ("pickups", "dropoffs"):
+        made[f"{end}_1h"] = pl.when(known(1, end)).then(total(end, 1))
+        for hours in LONG_WINDOWS:
+            squares = pl.col(f"{end}_trip_squares_{hours}")
+            made[f"{end}_mean_{hours}h"] = pl.when(known(hours, end)).then(total(end, hours) / hours)
+            made[f"{end}_spread_{hours}h"] = pl.when(known(hours, end)).then(_spread(total(end, hours), squares, hours))
+        weeks = [pl.col(f"{end}_week_{week}") for week in range(1, WEEKS + 1)]
+        of_weeks, squares = pl.sum_horizontal(weeks), pl.sum_horizontal(week * week for week in weeks)
+        reached = known(WEEKS * WEEK_HOURS, end)
+        made[f"{end}_week_ago"] = pl.when(known(WEEK_HOURS, end)).then(weeks[0])
+        made[f"{end}_mean_weeks"] = pl.when(reached).then(of_weeks / WEEKS)
+        made[f"{end}_spread_weeks"] = pl.when(reached).then(_spread(of_weeks, squares, WEEKS))
+    for hours in (1, *LONG_WINDOWS):
+        balance = total("dropoffs", hours) - total("pickups", hours)
+        made[f"balance_{hours}h"] = pl.when(known(hours, "dropoffs")).then(balance)
+    lengths = pl.col(f"pickups_lengths_{DAY}")
+    mean = pl.col(f"pickups_metres_{DAY}") / lengths
+    variance = pl.col(f"pickups_metre_squares_{DAY}") / lengths - mean * mean
+    measured = known(DAY) & (lengths > 0)
+    made[f"trip_length_mean_{DAY}h"] = pl.when(measured).then(mean)
+    made[f"trip_length_spread_{DAY}h"] = pl.when(measured).then(variance.clip(lower_bound=0.0).sqrt())
+    made["busier_hotspot_distance"] = pl.when(known(DAY)).then(pl.col("distance"))
+    kinds = {"integer": pl.Int64, "number": pl.Float64}
+    return rows.select(
+        "hotspot",
+        (pl.col("at") * _MICROSECONDS).cast(pl.Datetime("us")),
+        *(made[feature.name].cast(kinds[feature.kind]).alias(feature.name) for feature in of_entity("hotspot")),
+    )
+
+
+def _spread(total: pl.Expr, squares: pl.Expr, n: int) -> pl.Expr:
+    """Return the standard deviation of n whole numbers from their sum and the sum of their squares, which are exact."""
+    import polars as pl
+
+    return (n * squares - total * total).cast(pl.Float64).sqrt() / n
