@@ -27,18 +27,16 @@ At = Annotated[datetime | None, typer.Option(formats=_TIMES, metavar="TIME", hel
 @app.command("list")
 def list_features(json: Json = False) -> None:
     """List all features with version, type, unit, entity and freshness."""
-    from rich.console import Console
-
     from taxi_mlops.features.definitions import FEATURES, Feature
 
     if json:
         print_json(tuple[Feature, ...], FEATURES)
         return
-    table = plain_table("feature", "version", "type", "unit", "of", "fresh for", "meaning", right=("version",))
+    width = max(len(one.name) for one in FEATURES)
     for one in FEATURES:
-        fresh = "" if one.freshness is None else f"{one.freshness.total_seconds() / 3600:g} h"
-        table.add_row(one.name, str(one.version), one.kind, one.unit, one.entity, fresh, one.description)
-    Console(highlight=False).print(table)
+        fresh = "" if one.freshness is None else f" · fresh for {one.freshness.total_seconds() / 3600:g} h"
+        typer.echo(f"{one.name:<{width}}  version {one.version} · {one.kind} · {one.unit} · of a {one.entity}{fresh}")
+        typer.echo(f"    {one.description}")
 
 
 @app.command("build")
