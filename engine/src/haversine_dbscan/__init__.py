@@ -4,7 +4,8 @@
 predictions. The way of the points: `frame` (geometry) and `resolution` → `layout` (sorted into cells) → `counting`
 (core points) → `connecting` (clusters) → `labelling`, put together by `steps` on `threads`. What no frame covers
 (poles, antimeridian, the whole world) goes the same way in several `zones` that `worldwide` joins, and through
-`pairwise` where eps is a good part of the earth. `rivals` lists what those need to know who join the clusters of
+`pairwise` where eps is a good part of the earth. `neighbours` counts the points within eps of each, from which the
+clusters of every min_samples follow. `rivals` lists what those need to know who join the clusters of
 parts. `reaching` asks the same cells for the equivalence check. `geodesy`
 and `haversine` measure.
 """
@@ -17,12 +18,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from haversine_dbscan.clustering import dbscan, dbscan_plane
     from haversine_dbscan.estimator import GridDBSCAN
+    from haversine_dbscan.neighbours import Neighbourhoods, count_neighbours
 
-__all__ = ["GridDBSCAN", "__version__", "dbscan", "dbscan_plane"]
+__all__ = ["GridDBSCAN", "Neighbourhoods", "__version__", "count_neighbours", "dbscan", "dbscan_plane"]
 
 __version__: str
 
-_LAZY = {"GridDBSCAN": "estimator", "dbscan": "clustering", "dbscan_plane": "clustering"}
+_LAZY = {
+    "GridDBSCAN": "estimator",
+    "Neighbourhoods": "neighbours",
+    "count_neighbours": "neighbours",
+    "dbscan": "clustering",
+    "dbscan_plane": "clustering",
+}
 """Names of this package, by the module that is imported when they are first used."""
 _EXTRA = "haversine-dbscan[scikit-learn]"
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from haversine_dbscan.arrays import BoolArray, FloatArray, LabelArray
+from haversine_dbscan.arrays import BoolArray, FloatArray, IndexArray, LabelArray
 from haversine_dbscan.cores import gather_core_points
 from haversine_dbscan.frame import Extent, Frame, UnframedError, plane_frame, sphere_frame
 from haversine_dbscan.geodesy import SMALLEST_EPS_METRES
 from haversine_dbscan.inputs import as_floats, as_weights
 from haversine_dbscan.labelling import decode_labels, number_clusters
-from haversine_dbscan.layout import lay_out
+from haversine_dbscan.layout import Layout, lay_out
 from haversine_dbscan.pairwise import cluster_pairwise
 from haversine_dbscan.resolution import COARSE, choose_resolution
 from haversine_dbscan.rivals import Rivals, find_rivals, joined
@@ -82,10 +82,10 @@ def _dbscan(
         raise ValueError(f"eps must be at least {SMALLEST_EPS_METRES} metres, got {eps_metres!r}")
     latitude, longitude = as_floats("latitude", latitude), as_floats("longitude", longitude)
     weight = None if weight is None else as_weights(weight)
-    _check_shapes(latitude, longitude, weight)
+    check_shapes(latitude, longitude, weight)
     threads = worthwhile_threads(threads, len(latitude))
     with workers(threads) as run:
-        extent = _extent(longitude, latitude, ("longitude", "latitude"), run, threads)
+        extent = bounds_of(longitude, latitude, ("longitude", "latitude"), run, threads)
         check_degrees(extent)
         try:
             coarse = sphere_frame(extent, eps_metres, COARSE)
@@ -130,10 +130,10 @@ def dbscan_plane(
         raise ValueError(f"eps must be a positive number, got {eps!r}")
     x, y = as_floats("x", x), as_floats("y", y)
     weight = None if weight is None else as_weights(weight)
-    _check_shapes(x, y, weight)
+    check_shapes(x, y, weight)
     threads = worthwhile_threads(threads, len(x))
     with workers(threads) as run:
-        extent = _extent(x, y, ("x", "y"), run, threads)
+        extent = bounds_of(x, y, ("x", "y"), run, threads)
         eps = float(eps)
         coarse = plane_frame(extent, eps, COARSE)
         resolution = choose_resolution(x, y, coarse.width, coarse.height, min_samples)
@@ -141,7 +141,8 @@ def dbscan_plane(
         return _cluster(x, y, frame, min_samples, weight, run, threads)
 
 
-def _check_shapes(first: FloatArray, second: FloatArray, weight: FloatArray | None) -> None:
+def check_shapes(first: FloatArray, second: FloatArray, weight: FloatArray | None) -> None:
+    """Raise ValueError where coordinates and weights are not (n,), all of one length."""
     for array in (first, second) if weight is None else (first, second, weight):
         if array.ndim != 1 or array.shape != first.shape:
             raise ValueError(f"coordinates and weights must be of one length, got {first.shape} and {array.shape}")
@@ -155,7 +156,7 @@ def check_degrees(extent: Extent) -> None:
                 raise ValueError(f"{name} must be in [-{bound:g}, {bound:g}] degrees, got {value:g}")
 
 
-def _extent(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, threads: int) -> Extent:
+def bounds_of(x: FloatArray, y: FloatArray, names: tuple[str, str], run: Run, threads: int) -> Extent:
     """Return the bounding box of the points. Raises ValueError where a coordinate is not finite."""
     if len(x) == 0:
         return Extent(0.0, 0.0, 0.0, 0.0)
@@ -187,13 +188,30 @@ def _cluster(
     threads: int,
     rivals: list[Rivals] | None = None,
 ) -> tuple[LabelArray, BoolArray]:
-    n = len(x)
-    core = np.zeros(n, dtype=np.bool_)
-    code = np.empty(n, dtype=np.int32)
-    if n == 0:
-        return code, core
+    core = np.zeros(len(x), dtype=np.bool_)
+    if len(x) == 0:
+        return np.empty(0, dtype=np.int32), core
     layout, frame = lay_out(x, y, frame, run, threads)
     n_core = find_core(frame, layout, weight, min_samples, core, run, threads)
+    return cluster_core_points(frame, layout, core, n_core, run, threads, rivals)
+
+
+def cluster_core_points(
+    frame: Frame,
+    layout: Layout,
+    core: BoolArray,
+    n_core: IndexArray,
+    run: Run,
+    threads: int,
+    rivals: list[Rivals] | None = None,
+) -> tuple[LabelArray, BoolArray]:
+    """Return labels and core flags of laid out points whose core points are known, both in the original order.
+
+    core: bool (n,), of the sorted points, looked at only in cells where some points are core and some are not; it is
+    written to. n_core: (C,), how many points of each cell are core. The points of the layout are reordered in place.
+    """
+    n = len(core)
+    code = np.empty(n, dtype=np.int32)
     cores = gather_core_points(layout, core, n_core, run, threads)
     root, run_end = connect_cells(frame, layout, cores, run, threads)
     label = number_clusters(root, cores.first)

@@ -100,6 +100,19 @@ def find_core_points_pairwise(
 
 
 @kernel
+def weigh_pairwise(
+    latitude: FloatArray, longitude: FloatArray, weight: FloatArray, limit: float, totals: FloatArray, part: Range
+) -> None:
+    """Fill in the weights of all points within a haversine of each point of a range, added up."""
+    for i in range(part[0], part[1]):
+        total = 0.0
+        for j in range(latitude.shape[0]):
+            if _apart(latitude, longitude, i, j) <= limit:
+                total += weight[j]
+        totals[i] = total
+
+
+@kernel
 def connect_pairwise(
     latitude: FloatArray,
     longitude: FloatArray,

@@ -12,6 +12,7 @@ from haversine_dbscan.clustering import dbscan_with_rivals
 from haversine_dbscan.compiling import KERNELS
 from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from haversine_dbscan.nearest import NearestCore
+from haversine_dbscan.neighbours import count_neighbours
 from haversine_dbscan.reaching import has_neighbour_of_label
 
 _CASES = ((500.0, -70.66), (1_000_000.0, 180.0), (3_000_000.0, 180.0))
@@ -44,6 +45,8 @@ def warm() -> Warmed:
         latitude, longitude = np.zeros(len(along)), (along + 180.0) % 360.0 - 180.0
         labels, core, _ = dbscan_with_rivals(latitude, longitude, eps, _MIN_SAMPLES)
         dbscan_with_rivals(latitude, longitude, eps, _MIN_SAMPLES, np.ones(len(along)))
+        count_neighbours(latitude, longitude, eps)
+        count_neighbours(latitude, longitude, eps, np.ones(len(along)))
         has_neighbour_of_label(latitude, longitude, labels, eps, latitude, longitude, labels)
         model = NearestCore(longitude[core], latitude[core], labels[core], eps, spherical=True)
         model.predict(longitude, latitude, 1)

@@ -10,6 +10,7 @@ from numba import config
 from haversine_dbscan.clustering import dbscan, dbscan_plane
 from haversine_dbscan.geodesy import great_circle_distance
 from haversine_dbscan.nearest import NearestCore
+from haversine_dbscan.neighbours import Neighbourhoods
 from haversine_dbscan.reaching import has_neighbour_of_label
 from taxi_mlops.testing.oracle import brute_force_dbscan
 
@@ -29,6 +30,11 @@ for place in places:
             labels, core = dbscan(latitude, longitude, eps, 5, weight, threads=2)
             np.testing.assert_array_equal(core, truth.core_mask)
             np.testing.assert_array_equal(labels, truth.labels)
+            near = Neighbourhoods(latitude, longitude, eps, weight)
+            away_from = great_circle_distance(latitude[:, None], longitude[:, None], latitude, longitude)
+            weighs = np.ones(60) if weight is None else weight
+            np.testing.assert_array_equal(near.counts, (away_from <= eps) @ weighs)
+            np.testing.assert_array_equal(near.cluster(5)[0], truth.labels)
             checked += 1
         x, y = longitude[core], latitude[core]
         predicted = NearestCore(x, y, labels[core], eps, spherical=True).predict(longitude, latitude, 2)
