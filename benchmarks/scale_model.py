@@ -47,8 +47,6 @@ READ_BYTES = {"survey": 16.0, "scatter": 16.0, "cluster": 24.0, "label": 6.0}
 """Of each point: two columns twice; coordinates once and positions twice; positions and codes."""
 WORKER_BYTES_PER_SECOND = 200e6
 """Assumed: what each worker's share of disk, network or object store moves."""
-PARENT_BYTES_PER_SECOND = 1e9
-"""Assumed: what the process that hands out the tasks sends."""
 TILES_PER_WORKER = 4
 
 
@@ -84,8 +82,8 @@ def measure(points: int, source: Path, scratch: Path) -> dict[str, Any]:
     chunks = [spill.chunk(number) for number in range(len(tiling.chunk_rows))]
     counts = counts_of_chunks(chunks, len(plan.tiles))
     timed("cluster", lambda: tiling.cluster(counts, max(points >> 21, 1)), spill.path)
-    joined, clusters = timed("join", tiling.join)
-    timed("label", lambda: tiling.label(counts, joined, labels), labels)
+    _, clusters = timed("join", tiling.join)
+    timed("label", lambda: tiling.label(counts, labels), labels)
     began = time.process_time()
     for _ in range(200):
         with open_chunk(chunks[0], ("position",)):
@@ -157,7 +155,7 @@ def predict(fits: dict[str, list[float]], known: dict[str, Any], points: float, 
     parts["plan and join, in one process"] = seconds_of(fits, "plan", points) + fits["join"][0] * max(
         points / known["points"], 1.0
     )
-    parts["numbers of clusters sent with each chunk"] = chunks * clusters * 4.0 / PARENT_BYTES_PER_SECOND
+    parts["numbers of clusters read with each chunk"] = chunks * clusters * 4.0 / WORKER_BYTES_PER_SECOND / workers
     parts["total"] = sum(parts.values())
     parts["table of counts, GB"] = chunks * tiles * 16.0 / 1e9
     return parts

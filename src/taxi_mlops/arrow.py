@@ -34,3 +34,13 @@ def as_numpy(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     if pa.types.is_boolean(column.type):
         return np.from_dlpack(column.cast(pa.uint8())).view(np.bool_)
     return np.from_dlpack(column)
+
+
+def as_float64(column: pa.Array) -> NDArray[np.float64]:
+    """Return n numbers, NaN for null; without a copy if they are float64 and none is null."""
+    import pyarrow as pa
+
+    column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are not degrees anyway
+    stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
+    values: NDArray[np.float64] = as_numpy(stored)
+    return np.where(as_numpy(column.is_null()), np.nan, values) if column.null_count else values

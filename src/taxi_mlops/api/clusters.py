@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Unpack, get_args, get_type_hints, overload
 
 import numpy as np
 
+from taxi_mlops.api.collections import cluster_collection, is_collection
 from taxi_mlops.api.documents import document_for
 from taxi_mlops.api.keywords import in_keywords, plain_values, takes_keywords
 from taxi_mlops.api.libraries import require
@@ -44,8 +45,10 @@ from taxi_mlops.results.new_folder import folder_of_now
 from taxi_mlops.settings import load_settings
 
 if TYPE_CHECKING:
+    import dask.dataframe as dd
     import geopandas as gpd
     import pandas as pd
+    import ray.data
 
 _STREET_MAPS = ("geopandas", "folium", "mapclassify", "matplotlib")
 _HOTSPOT_COLUMNS = (
@@ -191,14 +194,32 @@ class Clusters:
         return hotspots_of(self._points, self.eps)
 
 
+@overload
+def cluster(  # type: ignore[overload-overlap]  # any object is trips
+    trips: dd.DataFrame, /, **parameters: Unpack[ClusterParameters]
+) -> dd.DataFrame: ...
+
+
+@overload
+def cluster(  # type: ignore[overload-overlap]  # any object is trips
+    trips: ray.data.Dataset, /, **parameters: Unpack[ClusterParameters]
+) -> ray.data.Dataset: ...
+
+
+@overload
+def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) -> Clusters | TiledClusters: ...
+
+
 @takes_keywords(Cluster, ClusterParameters)
-def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) -> Clusters | TiledClusters:
+def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) -> Any:
     """Cluster trips once, in this process, or in tiles on disk if they do not fit into memory.
 
     Parameters
     ----------
-    trips : Trips, or whatever `load` takes, default: a synthetic city of 20,000 trips
-        What to cluster. Parameters that choose points are given here only where the trips are not loaded yet.
+    trips : Trips, whatever `load` takes, or a Dask DataFrame or Ray Dataset, default: a synthetic city of 20,000 trips
+        What to cluster. Parameters that choose points are given here only where the trips are not loaded yet. A
+        collection of Dask or Ray is clustered on its own cluster; it takes `eps`, `min_samples`, `lat`, `lon`,
+        `points` and `threads` (of each task, 1 by default).
 
     Returns
     -------
@@ -206,6 +227,11 @@ def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) ->
         Labels, hotspots, and what predicts.
     TiledClusters
         In tiles: labels and hotspots, in a new folder of `runs`.
+    dask.dataframe.DataFrame
+        Of a Dask DataFrame: the same rows and partitions with `label`, int32, and `core`, bool. Nothing is computed
+        before the frame is. Rows without coordinates are noise; nothing is cleaned.
+    ray.data.Dataset
+        Of a Ray Dataset: the same, clustered at once.
 
     Raises
     ------
@@ -224,6 +250,8 @@ def cluster(trips: object = None, /, **parameters: Unpack[ClusterParameters]) ->
     >>> hotspots.predict([[-33.45, -70.6601], [-33.6, -70.6]])
     array([ 0, -1], dtype=int32)
     """
+    if is_collection(trips):
+        return cluster_collection(trips, parameters)
     document, load = document_for(Cluster(), trips, parameters)
     settings = load_settings()
     with watched() as observer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taxi_mlops.arrow import as_numpy
+from taxi_mlops.arrow import as_float64, as_numpy
 from taxi_mlops.data.schemas import Polyline
 from taxi_mlops.data.validator import DataValidator
 from taxi_mlops.domain import FloatArray
@@ -105,16 +105,6 @@ def without_missing(column: pa.Array) -> pa.Array:
     trimmed = pc.utf8_trim_whitespace(pc.utf8_ltrim(column, _BYTE_ORDER_MARK))
     missing = pc.is_in(trimmed, value_set=pa.array(MISSING_TEXTS, trimmed.type))
     return pc.if_else(missing, pa.scalar(None, trimmed.type), trimmed)
-
-
-def as_float64(column: pa.Array) -> FloatArray:
-    """Return n numbers, NaN for null; without a copy if they are float64 and none is null."""
-    import pyarrow as pa
-
-    column = column.cast(pa.float64(), safe=False)  # integers beyond 2**53 are rounded: they are not degrees anyway
-    stored = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
-    values: FloatArray = as_numpy(stored)
-    return np.where(as_numpy(column.is_null()), np.nan, values) if column.null_count else values
 
 
 def _parse(cell: object) -> float | None:

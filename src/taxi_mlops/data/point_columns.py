@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_mlops.arrow import as_arrow, as_numpy
-from taxi_mlops.data.columns import as_float64, is_text, plain, without_missing
+from taxi_mlops.arrow import as_arrow, as_float64, as_numpy
+from taxi_mlops.data.columns import is_text, plain, without_missing
 from taxi_mlops.data.schemas import PointColumn, PointForm
 from taxi_mlops.data.validator import DataValidator
 from taxi_mlops.domain import BoolArray, FloatArray

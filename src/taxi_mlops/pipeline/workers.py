@@ -10,14 +10,9 @@ from taxi_mlops.clustering import Cluster
 from taxi_mlops.errors import UsageError
 from taxi_mlops.pipeline.resolve import threads_to_use
 from taxi_mlops.reports.units import memory
-from taxi_mlops.scale.clusters import ClusterExecutor, connect, start
+from taxi_mlops.scale.clusters import MIN_BYTES_OF_A_WORKER, ClusterExecutor, bytes_for_workers, connect, start
 from taxi_mlops.scale.executors import Executor, Processes
 from taxi_mlops.scale.run import Limits
-
-_BYTES_OF_THIS_PROCESS = 400_000_000
-_MIN_BYTES_OF_A_WORKER = 500_000_000
-_BYTES_OF_A_CLUSTER = {"dask": 300_000_000, "ray": 700_000_000}
-"""Of its scheduler, and of what starts and watches the workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +32,22 @@ def open_workers(document: Cluster, memory_bytes: int) -> Iterator[Workers]:
     `connect` and `start` do.
     """
     on = document.on or "tiles"
-    rest = memory_bytes - _BYTES_OF_THIS_PROCESS - _BYTES_OF_A_CLUSTER.get(on, 0)
+    rest = bytes_for_workers(on, memory_bytes)
     if "://" in on:
         with connect(on) as cluster:
             share = cluster.bytes_of_a_worker or rest // cluster.workers
-            if share < _MIN_BYTES_OF_A_WORKER:
+            if share < MIN_BYTES_OF_A_WORKER:
                 raise UsageError(
                     f"{on}: a worker has {memory(share)} for each of its threads, and needs "
-                    f"{memory(_MIN_BYTES_OF_A_WORKER)}; start workers with fewer threads or more memory"
+                    f"{memory(MIN_BYTES_OF_A_WORKER)}; start workers with fewer threads or more memory"
                 )
             yield Workers(cluster, Limits.of_memory(share), cluster)
         return
-    if rest < _MIN_BYTES_OF_A_WORKER:
+    if rest < MIN_BYTES_OF_A_WORKER:
         where = "" if on == "tiles" else f" on {on}"
-        least = memory(memory_bytes - rest + _MIN_BYTES_OF_A_WORKER)
+        least = memory(memory_bytes - rest + MIN_BYTES_OF_A_WORKER)
         raise UsageError(f"--memory-limit {memory(memory_bytes)}: tiles{where} need {least} or more")
-    count = max(min(threads_to_use(document.threads), rest // _MIN_BYTES_OF_A_WORKER), 1)
+    count = max(min(threads_to_use(document.threads), rest // MIN_BYTES_OF_A_WORKER), 1)
     limits = Limits.of_memory(rest // count)
     if on == "tiles":
         with Processes(count) as processes:

@@ -9,6 +9,16 @@ from typing import Protocol
 
 from taxi_mlops.scale.executors import Executor
 
+MIN_BYTES_OF_A_WORKER = 500_000_000
+_BYTES_OF_THIS_PROCESS = 400_000_000
+_BYTES_OF_A_CLUSTER = {"dask": 300_000_000, "ray": 700_000_000}
+"""Of its scheduler, and of what starts and watches the workers."""
+
+
+def bytes_for_workers(kind: str, memory_bytes: int) -> int:
+    """Return what all workers may use if all processes of this machine may use so much. kind: tiles, dask or ray."""
+    return memory_bytes - _BYTES_OF_THIS_PROCESS - _BYTES_OF_A_CLUSTER.get(kind, 0)
+
 
 class ClusterExecutor(Executor, Protocol):
     """Runs tasks on the workers of a cluster, which may be other machines."""

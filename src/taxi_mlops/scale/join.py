@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -61,12 +62,12 @@ class InconsistentTilesError(Exception):
 
 
 def join(
-    seams: Iterable[Seam], codes: Callable[[int], CodeArray], *, by_point: bool = False
+    seams: Iterable[Seam], codes: Callable[[int, IntArray], CodeArray], *, by_point: bool = False
 ) -> tuple[list[Joined], int]:
     """Join the clusters of all tiles; return their numbers, tile by tile, and how many clusters there are.
 
-    seams: of tile 0, 1, …; each is looked at once. codes: returns those of a tile. by_point: number clusters by their
-    first points, and not by their first core points, which still decide on border points.
+    seams: of tile 0, 1, …; each is looked at once. codes: returns those of some points of a tile. by_point:
+    number clusters by their first points, and not by their first core points, which still decide on border points.
 
     Raises InconsistentTilesError. O(s + k log k) for s points in seams and k clusters.
     """
@@ -90,7 +91,7 @@ def join(
     if (first == NEVER).any():
         raise InconsistentTilesError("a cluster has no core point in any tile")
     numbers = np.split(_ranks(first)[cluster], offset[1:-1])
-    claims = [_claims(codes(tile), numbers[tile], seam) for tile, seam in enumerate(kept)]
+    claims = [_claims(partial(codes, tile), numbers[tile], seam) for tile, seam in enumerate(kept)]
     final = np.arange(count, dtype=np.int32)
     if by_point:
         first = np.full(count, NEVER)
@@ -108,12 +109,12 @@ def _ranks(values: IntArray) -> LabelArray:
     return ranks
 
 
-def _pairs(tile: int, seam: Seam, codes: Callable[[int], CodeArray]) -> Iterable[IntArray]:
+def _pairs(tile: int, seam: Seam, codes: Callable[[int, IntArray], CodeArray]) -> Iterable[IntArray]:
     """Yield the pairs of clusters that share core points, int64 (p, 4): tile and label here, and those there."""
     starts = np.flatnonzero(np.diff(seam.owner, prepend=-1))
     for begin, end in pairwise([*starts, len(seam.owner)]):
         owner = int(seam.owner[begin])
-        code = codes(owner)[seam.point[begin:end]]
+        code = codes(owner, seam.point[begin:end])
         if not (code & 1).all():
             raise InconsistentTilesError(f"a core point of one tile is none in tile {owner}, its own")
         pair = seam.label[begin:end].astype(np.int64) << 32 | ((code >> 1).astype(np.int64) - 1)
@@ -121,9 +122,9 @@ def _pairs(tile: int, seam: Seam, codes: Callable[[int], CodeArray]) -> Iterable
         yield np.column_stack((np.full_like(pair, tile), pair >> 32, np.full_like(pair, owner), pair & 0xFFFFFFFF))
 
 
-def _claims(codes: CodeArray, number: LabelArray, seam: Seam) -> _Claims:
+def _claims(codes: Callable[[IntArray], CodeArray], number: LabelArray, seam: Seam) -> _Claims:
     point, at = np.unique(seam.rival_point, return_inverse=True)
-    own = number[(codes[point] >> 1).astype(np.int64) - 1]
+    own = number[(codes(point) >> 1).astype(np.int64) - 1]
     first = own.copy()
     np.minimum.at(first, at, number[seam.rival_label])
     return _Claims(point, seam.rival_row, own, first)

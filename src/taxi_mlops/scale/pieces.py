@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -57,6 +58,24 @@ class ArrayPiece:
             longitude = np.asarray(self.longitude[part], dtype=np.float64)
             weight = none if self.weight is None else np.asarray(self.weight[part], dtype=np.float64)
             yield Rows(np.arange(begin, begin + len(latitude)), latitude, longitude, weight, len(latitude))
+
+
+@dataclass(frozen=True, slots=True)
+class MappedPiece:
+    """Points `begin` to `end` of the files `latitude.npy`, `longitude.npy` and, if there is one, `weight.npy`."""
+
+    folder: Path
+    begin: int
+    end: int
+
+    def points(self, remarks: list[Any]) -> Iterator[Rows]:
+        latitude, longitude = self._mapped("latitude"), self._mapped("longitude")
+        weight = self._mapped("weight") if (self.folder / "weight.npy").exists() else None
+        return ArrayPiece(latitude, longitude, weight).points(remarks)
+
+    def _mapped(self, name: str) -> FloatArray:
+        values: FloatArray = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return values[self.begin : self.end]
 
 
 def array_pieces(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from haversine_dbscan.arrays import FloatArray, IntArray, LabelArray
+from haversine_dbscan.clustering import dbscan_with_rivals
 from haversine_dbscan.geodesy import degrees_of_distance
 from taxi_mlops.scale.executors import Executor
 from taxi_mlops.scale.join import Joined, join
@@ -38,8 +39,8 @@ from taxi_mlops.scale.stages import (
     scatter,
     survey,
 )
-from taxi_mlops.scale.tile import CodeArray
-from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_sample, load_seam
+from taxi_mlops.scale.tile import CodeArray, Engine
+from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_sample, load_seam, save_joined
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -151,6 +152,7 @@ class Tiling:
     """All that the stages after the survey share.
 
     rows: of each piece, int64 (p,). by_point: number clusters by their first points, not by their first core points.
+    engine: of each tile.
     """
 
     plan: Plan
@@ -162,6 +164,7 @@ class Tiling:
     executor: Executor
     progress: Progress
     by_point: bool = False
+    engine: Engine = dbscan_with_rivals
 
     def run(self, folder: Path) -> Tiled:
         """Do it all, but for what is done already; the labels go to a folder as Parquet files."""
@@ -172,7 +175,7 @@ class Tiling:
         sample_step = max(-(-points // SAMPLE), 1)
         tiles = self.cluster(counts, sample_step)
         joined, n_clusters = self.join()
-        parts = self.label(counts, joined, folder)
+        parts = self.label(counts, folder)
         samples = [load_sample(self.spill, tile) for tile in range(len(tiles))]
         labels = [_labels_of(sample.code, one) for sample, one in zip(samples, joined, strict=True)]
         return Tiled(
@@ -219,7 +222,6 @@ class Tiling:
         tasks = []
         for tile, near in enumerate(neighbours_of(boxes, self.plan.eps_metres)):
             where = TileInput(
-                spill=self.spill,
                 tile=tile,
                 box=boxes[tile],
                 neighbours=tuple(np.flatnonzero(near).tolist()),
@@ -229,30 +231,37 @@ class Tiling:
                 eps_metres=self.plan.eps_metres,
                 sample_step=sample_step,
             )
-            tasks.append(TileTask(where, self.min_samples, self.limits.threads))
+            tasks.append(TileTask(where, self.spill, self.min_samples, self.limits.threads, self.engine))
         return self._all("cluster", cluster, tasks, alone=self.plan.oversize)
 
     def join(self) -> tuple[list[Joined], int]:
-        """Join the clusters of all tiles, and number them."""
+        """Join the clusters of all tiles, and number them; the numbers are written to the spill folder, too."""
         seams = (load_seam(self.spill, tile) for tile in range(len(self.plan.tiles)))
-        return join(seams, lambda tile: load_codes(self.spill, tile), by_point=self.by_point)
+        joined, n_clusters = join(
+            seams, lambda tile, points: load_codes(self.spill, tile)[points], by_point=self.by_point
+        )
+        save_joined(self.spill, joined)
+        return joined, n_clusters
 
-    def label(self, counts: IntArray, joined: Sequence[Joined], folder: Path) -> list[Path]:
-        """Write the labels in the order of rows, a Parquet file a chunk; return the files."""
+    def label(self, counts: IntArray, folder: Path) -> list[Path]:
+        """Write the labels in the order of rows, a Parquet file a chunk; return the files. The clusters are joined."""
         rows = self.chunk_rows
-        first_row, before = np.cumsum(rows) - rows, np.cumsum(counts, axis=0) - counts
-        tasks = [
-            LabelTask(
-                chunk=chunk,
-                first_row=int(first_row[chunk]),
-                rows=int(rows[chunk]),
-                before=before[chunk].reshape(-1, 2).sum(axis=1),
-                joined=tuple(joined),
-                spill=self.spill,
-                path=folder / f"part-{chunk:05}.parquet",
+        first_row, points = np.cumsum(rows) - rows, counts[:, ::2] + counts[:, 1::2]
+        before, tasks = np.zeros(len(self.plan.tiles), dtype=np.int64), []
+        for chunk, of_tiles in enumerate(points):
+            tiles = np.flatnonzero(of_tiles)
+            tasks.append(
+                LabelTask(
+                    chunk=chunk,
+                    first_row=int(first_row[chunk]),
+                    rows=int(rows[chunk]),
+                    tiles=tiles,
+                    before=before[tiles],
+                    spill=self.spill,
+                    path=folder / f"part-{chunk:05}.parquet",
+                )
             )
-            for chunk in range(len(rows))
-        ]
+            before += of_tiles
         self._all("label", label, tasks, lambda task: task.rows)
         for unfinished in folder.glob("*.part"):  # of processes that were killed
             unfinished.unlink(missing_ok=True)

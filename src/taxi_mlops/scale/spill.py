@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import numpy as np
@@ -35,6 +35,10 @@ class Spill:
     def chunk(self, number: int) -> Path:
         return self.path / "chunks" / f"{number:06}.arrow"
 
+    def open(self, number: int, columns: Sequence[str]) -> AbstractContextManager[Chunk]:
+        """Open a chunk, as `Chunks` does."""
+        return open_chunk(self.chunk(number), columns)
+
     def piece(self, first_chunk: int) -> Path:
         """Of a piece whose chunks, from this one on, are all there: the counts of its source."""
         return self.path / "chunks" / f"{first_chunk:06}.json"
@@ -47,9 +51,13 @@ class Spill:
         """All else that was found in a tile. It is written last."""
         return self.path / "tiles" / f"{tile:06}.npz"
 
+    def joined(self, name: str) -> Path:
+        """Of an array of the joined clusters, of all tiles one after the other."""
+        return self.path / f"joined.{name}.npy"
+
     def make(self) -> None:
         """Make the folders, and remove what an earlier process left unfinished in them."""
-        for folder in ("chunks", "tiles"):
+        for folder in (".", "chunks", "tiles"):
             (self.path / folder).mkdir(parents=True, exist_ok=True)
             for unfinished in (self.path / folder).glob("*.part"):
                 unfinished.unlink(missing_ok=True)
@@ -78,6 +86,12 @@ def complete(path: Path) -> Iterator[Path]:
         hidden.unlink(missing_ok=True)
 
 
+def save_array(path: Path, values: NDArray[Any]) -> None:
+    """Write an array that can be mapped. Raises OSError."""
+    with complete(path) as hidden, hidden.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
+
+
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write arrays by name. Raises OSError."""
     with complete(path) as hidden, hidden.open("wb") as file:
@@ -94,10 +108,7 @@ def write_chunk(path: Path, points: Scattered) -> None:
     """Write the points of a chunk. Raises OSError."""
     import pyarrow as pa
 
-    columns: dict[str, NDArray[Any]] = points._asdict()
-    del columns["counts"]
-    if not len(points.weight):
-        del columns["weight"]
+    columns = Chunk.of(points).columns
     counts = {_COUNTS: points.counts.astype("<i8").tobytes()}
     batch = pa.record_batch([as_arrow(values) for values in columns.values()], names=list(columns), metadata=counts)
     with complete(path) as hidden, pa.OSFile(str(hidden), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
@@ -106,7 +117,7 @@ def write_chunk(path: Path, points: Scattered) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """A chunk's file that is open.
+    """Points of a chunk by tile: in its file, which is open, or in memory.
 
     columns: each of all its points, by name. counts: int64 (2 t,), of inner and outer points of each tile in turn.
     """
@@ -114,6 +125,15 @@ class Chunk:
     columns: dict[str, NDArray[Any]]
     counts: IntArray
     _begin: IntArray
+
+    @classmethod
+    def of(cls, points: Scattered) -> Self:
+        """Return sorted points as a chunk in memory."""
+        columns: dict[str, NDArray[Any]] = points._asdict()
+        del columns["counts"]
+        if not len(points.weight):
+            del columns["weight"]
+        return cls(columns, points.counts, np.cumsum(points.counts) - points.counts)
 
     def points(self, key: int) -> dict[str, NDArray[Any]]:
         """The columns of inner (2 × tile) or outer (2 × tile + 1) points."""
@@ -123,6 +143,24 @@ class Chunk:
     def keys_of(self, tile: int) -> list[int]:
         """The keys of a tile under which there are points."""
         return [key for key in (2 * tile, 2 * tile + 1) if self.counts[key]]
+
+    def part(self, keys: Sequence[int]) -> Self:
+        """Return a copy that has no points but those under some keys; `counts` stays that of all."""
+        begin = np.zeros_like(self._begin)
+        begin[keys] = np.cumsum(self.counts[keys]) - self.counts[keys]
+        points = [self.points(key) for key in keys]
+        columns = {
+            name: np.concatenate([values[:0], *[one[name] for one in points]]) for name, values in self.columns.items()
+        }
+        return type(self)(columns, self.counts, begin)
+
+
+class Chunks(Protocol):
+    """Chunks by their numbers, in files or in memory."""
+
+    def open(self, number: int, columns: Sequence[str]) -> AbstractContextManager[Chunk]:
+        """Open a chunk to read some columns, if it has them."""
+        ...
 
 
 @contextmanager

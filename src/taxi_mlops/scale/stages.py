@@ -16,17 +16,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from haversine_dbscan.arrays import FloatArray, IntArray
+from haversine_dbscan.clustering import dbscan_with_rivals
 from taxi_mlops.arrow import as_arrow
 from taxi_mlops.errors import DataError
-from taxi_mlops.scale.join import Joined
 from taxi_mlops.scale.labels import Labels
 from taxi_mlops.scale.pieces import Piece, Rows
 from taxi_mlops.scale.plan import Finder
 from taxi_mlops.scale.scatter import Batch, Scatterer
 from taxi_mlops.scale.sketch import Sketch, SketchCounter
-from taxi_mlops.scale.spill import Spill, complete, open_chunk, write_chunk
-from taxi_mlops.scale.tile import cluster_tile
-from taxi_mlops.scale.tile_files import TileCounts, TileInput, load_codes, load_counts, read_tile, write_answer
+from taxi_mlops.scale.spill import Spill, complete, write_chunk
+from taxi_mlops.scale.tile import Engine, cluster_tile
+from taxi_mlops.scale.tile_files import (
+    JoinedClusters,
+    TileCounts,
+    TileInput,
+    load_codes,
+    load_counts,
+    read_tile,
+    write_answer,
+)
 
 
 class Surveyed(NamedTuple):
@@ -142,8 +150,10 @@ class TileTask:
     """A tile to cluster."""
 
     input: TileInput
+    spill: Spill
     min_samples: float
     threads: int
+    engine: Engine = dbscan_with_rivals
 
     def __str__(self) -> str:
         where = self.input
@@ -152,26 +162,27 @@ class TileTask:
 
 def cluster(task: TileTask) -> TileCounts:
     """Cluster a tile, and write what was found. Raises OSError, and MemoryError."""
-    tile = task.input
-    if tile.spill.tile(tile.tile).exists():
-        return load_counts(tile.spill, tile.tile)
-    points = read_tile(tile)
-    answer = cluster_tile(points, tile.box, tile.eps_metres, task.min_samples, task.threads)
-    return write_answer(tile, points, answer)
+    tile, spill = task.input, task.spill
+    if spill.tile(tile.tile).exists():
+        return load_counts(spill, tile.tile)
+    points = read_tile(tile, spill)
+    answer = cluster_tile(points, tile.box, tile.eps_metres, task.min_samples, task.threads, task.engine)
+    return write_answer(spill, tile, points, answer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelTask:
     """A chunk whose labels are to be written.
 
-    first_row, rows: of the chunk. before: int64 (t,), points of each tile in the chunks before it.
+    first_row, rows: of the chunk. tiles: int64 (s,), of which it has points. before: int64 (s,), points of each of them
+    in the chunks before it.
     """
 
     chunk: int
     first_row: int
     rows: int
+    tiles: IntArray
     before: IntArray
-    joined: tuple[Joined, ...]
     spill: Spill
     path: Path
 
@@ -186,14 +197,11 @@ def label(task: LabelTask) -> None:
 
     if task.path.exists():
         return
-    labels = Labels(task.rows)
-    with open_chunk(task.spill.chunk(task.chunk), ("position",)) as chunk:
-        for tile, joined in enumerate(task.joined):
-            begin, keys = int(task.before[tile]), chunk.keys_of(tile)
-            if not keys:
-                continue
-            codes = load_codes(task.spill, tile)
-            for key in keys:
+    labels, clusters = Labels(task.rows), JoinedClusters(task.spill)
+    with task.spill.open(task.chunk, ("position",)) as chunk:
+        for tile, first in zip(task.tiles.tolist(), task.before.tolist(), strict=True):
+            codes, joined, begin = load_codes(task.spill, tile), clusters.of(tile), first
+            for key in chunk.keys_of(tile):
                 position = chunk.points(key)["position"]
                 labels.take(codes[begin : begin + len(position)], begin, position, joined)
                 begin += len(position)

@@ -9,7 +9,7 @@ but none is wrong; weights must not be negative for that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numba import njit
@@ -20,6 +20,22 @@ from haversine_dbscan.clustering import dbscan_with_rivals
 from haversine_dbscan.geodesy import degrees_of_distance
 from haversine_dbscan.rivals import Rivals
 from taxi_mlops.scale.boxes import extended, is_inside
+
+
+class Engine(Protocol):
+    """Clusters the n points that a tile sees, as `dbscan_with_rivals`."""
+
+    def __call__(
+        self,
+        latitude: FloatArray,
+        longitude: FloatArray,
+        eps_metres: float,
+        min_samples: float,
+        weight: FloatArray | None,
+        threads: int,
+        /,
+    ) -> tuple[LabelArray, BoolArray, Rivals]: ...
+
 
 CodeArray = NDArray[np.uint16] | NDArray[np.uint32]
 NEVER = np.iinfo(np.int64).max
@@ -63,13 +79,16 @@ class TileAnswer(NamedTuple):
 
 
 def cluster_tile(
-    points: TilePoints, box: FloatArray, eps_metres: float, min_samples: float, threads: int
+    points: TilePoints,
+    box: FloatArray,
+    eps_metres: float,
+    min_samples: float,
+    threads: int,
+    engine: Engine = dbscan_with_rivals,
 ) -> TileAnswer:
-    """Cluster what a tile sees. box: (4,), all that it owns is inside. Time and memory as of `dbscan`."""
+    """Cluster what a tile sees. box: (4,), all that it owns is inside. Time and memory as of the engine."""
     owned = points.owned
-    labels, core, rivals = dbscan_with_rivals(
-        points.latitude, points.longitude, eps_metres, min_samples, points.weight, threads
-    )
+    labels, core, rivals = engine(points.latitude, points.longitude, eps_metres, min_samples, points.weight, threads)
     own = rivals.point < owned
     rivals = Rivals(rivals.point[own], rivals.label[own])
     # Clusters of the halo alone are none of this tile's business.

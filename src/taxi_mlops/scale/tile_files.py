@@ -1,17 +1,20 @@
-"""What a tile reads from the spill folder, and what it leaves there."""
+"""What a tile reads from chunks, and what it leaves in the spill folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from haversine_dbscan.arrays import FloatArray, IntArray
 from haversine_dbscan.geodesy import degrees_of_distance
 from taxi_mlops.scale.boxes import extended
-from taxi_mlops.scale.join import Seam
-from taxi_mlops.scale.spill import Spill, complete, load_arrays, open_chunk, save_arrays
+from taxi_mlops.scale.join import Joined, Seam
+from taxi_mlops.scale.spill import Chunks, Spill, load_arrays, save_array, save_arrays
 from taxi_mlops.scale.tile import NEVER, CodeArray, TileAnswer, TilePoints, choose_inside, lower_first
 
 _MAPPED_BYTES = 1 << 16
@@ -19,13 +22,12 @@ _MAPPED_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileInput:
-    """Where the points of a tile are.
+    """Which points a tile needs.
 
     box: (4,). neighbours: tiles whose outer points may be in its halo. owned: its own points. outer: outer points of
     the neighbours. first_row: of each chunk, int64 (c,). sample_step: every so many of its own points are for the map.
     """
 
-    spill: Spill
     tile: int
     box: FloatArray
     neighbours: tuple[int, ...]
@@ -45,7 +47,7 @@ class TileCounts(NamedTuple):
     size: IntArray
 
 
-def read_tile(task: TileInput) -> TilePoints:
+def read_tile(task: TileInput, chunks: Chunks) -> TilePoints:
     """Read the points that a tile sees. Raises OSError, and ArrowInvalid where a file is damaged.
 
     Memory for all outer points of the neighbours is reserved; what is not in the halo is never touched.
@@ -57,7 +59,7 @@ def read_tile(task: TileInput) -> TilePoints:
     before = np.zeros(len(task.neighbours), dtype=np.int64)
     own, halo = 0, 0
     for number in range(len(task.first_row)):
-        with open_chunk(task.spill.chunk(number), ("latitude", "longitude", "weight")) as chunk:
+        with chunks.open(number, ("latitude", "longitude", "weight")) as chunk:
             if "weight" in chunk.columns and weight is None:
                 weight = np.empty(len(latitude))
             for key in chunk.keys_of(task.tile):
@@ -84,25 +86,16 @@ def read_tile(task: TileInput) -> TilePoints:
     return TilePoints(latitude[:n], longitude[:n], None if weight is None else weight[:n], owner[:halo], index[:halo])
 
 
-def write_answer(task: TileInput, points: TilePoints, answer: TileAnswer) -> TileCounts:
+def write_answer(spill: Spill, task: TileInput, points: TilePoints, answer: TileAnswer) -> TileCounts:
     """Write what was found in a tile; all is there once the second file is. Raises OSError."""
-    codes_path = task.spill.codes(task.tile)
-    with complete(codes_path) as hidden, hidden.open("wb") as file:
-        np.save(file, answer.codes)
+    save_array(spill.codes(task.tile), answer.codes)
     size = np.bincount(answer.codes >> 1, minlength=answer.n_clusters + 1)
     counts = TileCounts(int(size[0]), int(np.count_nonzero(answer.codes & 1)), len(points.owner), size[1:])
     sampled = slice(0, points.owned, task.sample_step)
-    rows = _rows(task, answer)
+    seam = seam_of(task, spill, answer)
     save_arrays(
-        task.spill.tile(task.tile),
-        first_core=rows.first_core,
-        first_point=rows.first_point,
-        rival_row=rows.of_rivals,
-        owner=answer.seam_owner,
-        point=answer.seam_index,
-        label=answer.seam_label,
-        rival_point=answer.rival_point,
-        rival_label=answer.rival_label,
+        spill.tile(task.tile),
+        **seam._asdict(),
         size=counts.size,
         counts=np.array([counts.noise, counts.core, counts.halo]),
         sample_latitude=points.latitude[sampled],
@@ -112,35 +105,35 @@ def write_answer(task: TileInput, points: TilePoints, answer: TileAnswer) -> Til
     return counts
 
 
-class _Rows(NamedTuple):
-    """Rows of a tile's own points: the first core point, and the first point that has no rivals, of each cluster.
-
-    int64 (k,); `NEVER` if there is none. of_rivals: of the border points with rivals, int64 (u,), in their order.
-    """
-
-    first_core: IntArray
-    first_point: IntArray
-    of_rivals: IntArray
-
-
-def _rows(task: TileInput, answer: TileAnswer) -> _Rows:
+def seam_of(task: TileInput, chunks: Chunks, answer: TileAnswer) -> Seam:
+    """Return what the tile says of its clusters to those that join them."""
     rivals = np.unique(answer.rival_point)
     codes = answer.codes
     if len(rivals):
         codes = codes.copy()
         codes[rivals] = 0
-    rows = _Rows(np.full(answer.n_clusters, NEVER), np.full(answer.n_clusters, NEVER), np.empty_like(rivals))
+    first_core, first_point = np.full(answer.n_clusters, NEVER), np.full(answer.n_clusters, NEVER)
+    rival_row = np.empty_like(rivals)
     begin = 0
     for number, row in enumerate(task.first_row.tolist()):
-        with open_chunk(task.spill.chunk(number), ("position",)) as chunk:
+        with chunks.open(number, ("position",)) as chunk:
             for key in chunk.keys_of(task.tile):
                 position = chunk.points(key)["position"]
                 end = begin + len(position)
-                lower_first(codes[begin:end], position, row, rows.first_core, rows.first_point)
+                lower_first(codes[begin:end], position, row, first_core, first_point)
                 here = slice(*np.searchsorted(rivals, (begin, end)))
-                rows.of_rivals[here] = row + position[rivals[here] - begin]
+                rival_row[here] = row + position[rivals[here] - begin]
                 begin = end
-    return rows
+    return Seam(
+        first_core=first_core,
+        first_point=first_point,
+        owner=answer.seam_owner,
+        point=answer.seam_index,
+        label=answer.seam_label,
+        rival_point=answer.rival_point,
+        rival_label=answer.rival_label,
+        rival_row=rival_row,
+    )
 
 
 def load_seam(spill: Spill, tile: int) -> Seam:
@@ -172,6 +165,35 @@ def load_sample(spill: Spill, tile: int) -> TileSample:
 
 def load_codes(spill: Spill, tile: int) -> CodeArray:
     """Open the codes of a tile's own points; of large files what is looked at is read."""
-    path = spill.codes(tile)
-    codes: CodeArray = np.load(path, mmap_mode="r" if path.stat().st_size > _MAPPED_BYTES else None, allow_pickle=False)
-    return codes
+    return _mapped(spill.codes(tile))
+
+
+def save_joined(spill: Spill, joined: Sequence[Joined]) -> None:
+    """Write the joined clusters of all tiles, so that each chunk reads those of the tiles that it has points of."""
+    for name in Joined._fields:
+        save_array(spill.joined(name), np.concatenate([getattr(one, name) for one in joined]))
+    ends = np.cumsum([(len(one.number), len(one.moved_point)) for one in joined], axis=0, dtype=np.int64)
+    save_array(spill.joined("ends"), ends)
+
+
+class JoinedClusters:
+    """The joined clusters of all tiles, mapped from their files."""
+
+    def __init__(self, spill: Spill) -> None:
+        self._columns = [_mapped(spill.joined(name)) for name in Joined._fields]
+        self._ends = _mapped(spill.joined("ends"))
+
+    def of(self, tile: int) -> Joined:
+        """Return those of a tile."""
+        begin = self._ends[tile - 1] if tile else np.zeros(2, dtype=np.int64)
+        number, moved = (slice(*bounds) for bounds in zip(begin.tolist(), self._ends[tile].tolist(), strict=True))
+        columns = [values[number if at == 0 else moved] for at, values in enumerate(self._columns)]
+        return Joined(*columns)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """Open an array; of large files what is looked at is read."""
+    values: NDArray[Any] = np.load(
+        path, mmap_mode="r" if path.stat().st_size > _MAPPED_BYTES else None, allow_pickle=False
+    )
+    return values

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from taxi_mlops.data.columns import as_float64
+from taxi_mlops.arrow import as_float64
 
 if TYPE_CHECKING:
     import pyarrow as pa
