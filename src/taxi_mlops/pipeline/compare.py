@@ -13,39 +13,33 @@ from datetime import UTC, datetime
 from functools import partial
 
 from taxi_mlops.data.request import of_version
-from taxi_mlops.domain import MAIN, Points, Resources, Trial, TrialOutcome, TrialStatus, Workload
+from taxi_mlops.domain import MAIN, Points, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.files import write_atomically
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
-from taxi_mlops.monitoring.spans import current_traceparent
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load, cached_points
 from taxi_mlops.pipeline.quality import assess
 from taxi_mlops.pipeline.resolve import Resolved, resolve
 from taxi_mlops.pipeline.step_runner import DIRECT, Step, StepRunner
 from taxi_mlops.pipeline.telemetry import monitored_after_run, monitored_run
+from taxi_mlops.pipeline.trial_runs import run_trials
 from taxi_mlops.pipeline.verdicts import Answers, answers_of, judge, write_labels
 from taxi_mlops.pipeline.workloads import wanted_points, write_further
 from taxi_mlops.results.assembly import Verdicts, assemble, of_workload, with_further
 from taxi_mlops.results.comparison import Comparison, read_comparison
 from taxi_mlops.results.documents import to_json
-from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
+from taxi_mlops.results.journal import Journal, RunHeader
 from taxi_mlops.results.run_folder import RunFolder, new_id
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO, Specification
 from taxi_mlops.trials.host_lock import host_lock, untimed_work
 from taxi_mlops.trials.machine import changed_since, describe_machine, usable_cpus
 from taxi_mlops.trials.processes import sweep_orphans
-from taxi_mlops.trials.runner import run_trial
-from taxi_mlops.trials.schedule import plan_trials
-from taxi_mlops.trials.templates import Templates
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
-
-_ANSWER_BYTES_PER_POINT = 2 * 5
-"""Bytes of an answer for each point: label and core mark, twice while the answer is checked."""
 
 
 def compare(
@@ -129,7 +123,7 @@ def _run(
             monitor.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
             with _on_host(journal, settings, monitor, runner):
-                _run_trials(journal, folder, monitor, runner)
+                run_trials(journal, folder, monitor, runner)
             with untimed_work(settings, on_wait=monitor.stage):
                 comparison = _evaluate(journal, resolved, workload, folder, monitor, runner)
         except TaxiError as error:
@@ -233,87 +227,6 @@ def _check_same_machine(journal: Journal, resolved: Resolved) -> None:
                 f"{journal.path.parent} was begun with {info.name} {outcome.adapter_version}, and {info.version} is "
                 "installed now; start a new run"
             )
-
-
-def _run_trials(journal: Journal, folder: RunFolder, observer: Observer, runner: StepRunner) -> None:
-    """Run the trials that are not in the journal yet, each as a step."""
-    plan = journal.header.specification.trials
-    trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
-    due = dict.fromkeys(trial.adapter for trial in trials if not journal.holds(trial))
-    with Templates(journal.header.run_id, on_refusal=_log_refusal) as templates:
-        templates.start(tuple(due), _resources(journal.header))
-        for number, trial in enumerate(trials, start=1):
-            if not journal.holds(trial):
-                action = partial(_run_one, trial, number, len(trials), journal, folder, observer, templates)
-                runner.step(observer, Step.TRIAL, action, f"trial {trial.key}")
-
-
-def _log_refusal(adapter: str, reason: str) -> None:
-    get_logger().info("template_refused", adapter=adapter, reason=reason)
-
-
-def _run_one(
-    trial: Trial,
-    number: int,
-    total: int,
-    journal: Journal,
-    folder: RunFolder,
-    observer: Observer,
-    templates: Templates,
-) -> TrialOutcome:
-    """Run a trial and append its outcome to the journal; skip it if one of its adapter has failed already."""
-    header = journal.header
-    observer.trial_started(trial, number, total)
-    folder.ensure_free_space(_ANSWER_BYTES_PER_POINT * header.n_points)
-    outcome = _settled(trial, header, journal.outcomes) or run_trial(
-        trial,
-        run_id=header.run_id,
-        workload=folder.workload(trial.workload),
-        resources=_resources(header),
-        scratch=folder.scratch,
-        labels=folder.answers,
-        traceparent=current_traceparent(),
-        templates=templates,
-    )
-    if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
-        folder.ensure_free_space(said=str(outcome.cause))  # if there is none, the disk failed, not the adapter
-    journal.append(TrialRecord(finished_at=datetime.now(UTC), outcome=outcome))
-    get_logger().info(
-        "trial_finished",
-        trial=trial.key,
-        status=outcome.status.value,
-        cause=outcome.cause,
-        fit_seconds=outcome.fit_seconds,
-        total_seconds=outcome.total_seconds,
-    )
-    observer.trial_finished(outcome)
-    return outcome
-
-
-def _resources(header: RunHeader) -> Resources:
-    plan = header.specification.trials
-    return Resources(
-        threads=header.threads,
-        cpus=usable_cpus()[: header.threads],
-        memory_limit_bytes=plan.memory_limit,
-        timeout_seconds=plan.timeout_seconds,
-    )
-
-
-def _settled(trial: Trial, header: RunHeader, outcomes: tuple[TrialOutcome, ...]) -> TrialOutcome | None:
-    """Return a skipped outcome if a trial of the same adapter on the workload has failed already, else None.
-
-    An adapter that exceeded its time or memory limit on fewer points is not run on more.
-    """
-    smaller = header.smaller_than(trial.workload)
-    for earlier in outcomes:
-        if earlier.trial.adapter != trial.adapter or earlier.status is TrialStatus.OK:
-            continue
-        too_much = earlier.status in (TrialStatus.TIMEOUT, TrialStatus.OUT_OF_MEMORY)
-        if earlier.trial.workload == trial.workload or (too_much and earlier.trial.workload in smaller):
-            cause = f"not run: trial {earlier.trial.key} ended {earlier.status}"
-            return TrialOutcome(trial=trial, status=TrialStatus.SKIPPED, cause=cause)
-    return None
 
 
 def _evaluate(
