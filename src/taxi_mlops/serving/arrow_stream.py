@@ -32,6 +32,8 @@ MAX_BYTES = 2 * 1024**3
 BODY_SECONDS = 600.0
 MAX_MESSAGE_BYTES = 64 * 1024**2
 _IN_MEMORY = 8 * 1024**2
+_WRITTEN_AT_ONCE = 1024**2
+"""Parts of a body have 64 KiB: to wait for a thread with each would take longer than to write it."""
 _COLUMNS = ("latitude", "longitude")
 _HEADER, _COMPRESSION = 2, 3
 """Numbers of fields in the tables Message and RecordBatch of Arrow's Message.fbs."""
@@ -42,8 +44,13 @@ async def spooled(request: Request) -> IO[bytes]:
     """Write the body to a temporary file and check the whole stream. Raises ProblemError if anything is wrong."""
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by `answer_stream`
     try:
+        waiting = bytearray()
         async for part in parts_of(request, MAX_BYTES, BODY_SECONDS):
-            await run_in_threadpool(file.write, part)
+            waiting += part
+            if len(waiting) >= _WRITTEN_AT_ONCE:
+                await run_in_threadpool(file.write, waiting)
+                waiting = bytearray()
+        file.write(waiting)
         await run_in_threadpool(_check, file)
     except BaseException:
         file.close()

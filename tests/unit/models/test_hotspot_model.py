@@ -93,9 +93,9 @@ def test_each_place_of_a_hotspot_is_kept_once():
 def test_many_points_are_located_as_few_are(model_of):
     rng = np.random.default_rng(0)
     model = model_of(rng.uniform(-180, 180, 500).tolist(), eps=50_000.0)
-    latitude, longitude = rng.uniform(-1, 1, 2500), rng.uniform(-180, 180, 2500)
+    latitude, longitude = rng.uniform(-1, 1, 20_000), rng.uniform(-180, 180, 20_000)
     many = model.locate(latitude, longitude)
-    few = [model.locate(latitude[i : i + 500], longitude[i : i + 500]) for i in range(0, 2500, 500)]
+    few = [model.locate(latitude[i : i + 2500], longitude[i : i + 2500]) for i in range(0, 20_000, 2500)]
     assert many.hotspot.tolist() == np.concatenate([one.hotspot for one in few]).tolist()
     assert many.metres.tolist() == np.concatenate([one.metres for one in few]).tolist()
 
