@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from taxi_mlops.api.comparison import compare
     from taxi_mlops.api.models import train
     from taxi_mlops.api.trips import load
+    from taxi_mlops.api.tuning import tune
 
-__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "load", "train"]
+__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "load", "train", "tune"]
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ _LAZY = {
     "compare": "taxi_mlops.api.comparison",
     "load": "taxi_mlops.api.trips",
     "train": "taxi_mlops.api.models",
+    "tune": "taxi_mlops.api.tuning",
 }
 """Names of this module, by the module that is imported when they are first used."""
 

@@ -1,20 +1,29 @@
-"""The training and the promotion of a hotspot model as validated documents."""
+"""The tuning, the training and the promotion of a hotspot model as validated documents."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from taxi_mlops.clustering import Threads
 from taxi_mlops.data.request import ColumnParameters, LoadRequest
-from taxi_mlops.parameters import Named, Without
-from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
+from taxi_mlops.parameters import COMMA_SEPARATED, Named, Without
+from taxi_mlops.specification import AdapterName, ClusteringParameters, Document, Metres, MinSamples
 
 FASTEST: Literal["fastest"] = "fastest"
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 ModelName = Annotated[str, Field(pattern=MODEL_NAME, description="Name of the model in the registry.")]
+
+
+TimeColumn = Annotated[
+    str | None,
+    Field(description="Column of the time of each trip."),
+    Named("time", "COLUMN", "found by its name"),
+]
 
 
 class Train(Document):
@@ -29,9 +38,7 @@ class Train(Document):
     )
     threads: Threads = None
     name: Annotated[ModelName, Named("name", "NAME")] = "hotspots"
-    time_column: Annotated[str | None, Named("time", "COLUMN", "found by its name")] = Field(
-        default=None, description="Column of the time of each trip."
-    )
+    time_column: TimeColumn = None
     holdout: Annotated[float, Named("holdout", "SHARE")] = Field(
         default=0.2,
         ge=0.0,
@@ -52,6 +59,101 @@ class TrainParameters(ColumnParameters, total=False):
     adapter: str
     threads: int | None
     name: str
+    time: str | None
+    holdout: float
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def _seconds(value: object) -> object:
+    """Convert a time such as 10m to seconds; leave every other value to pydantic."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", value) if isinstance(value, str) else None
+    return value if found is None else float(found[1]) * _UNITS[found[2] or ""]
+
+
+Seconds = Annotated[
+    float,
+    Field(gt=0),
+    BeforeValidator(_seconds),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+]
+
+
+def _ordered(bounds: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    if bounds and bounds[0] > bounds[-1]:
+        raise PydanticCustomError("range", "Input should be LOW,HIGH: two numbers, the lower one first")
+    return bounds
+
+
+_Two = Field(min_length=2, max_length=2)
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Objective = Literal["unseen", "stability", "noise"]
+"""What is optimised: of the first two higher is better, of the share of noise lower."""
+SamplerName = Literal["tpe", "nsga2", "random"]
+
+
+class Tune(Document):
+    """A search for the eps and the min_samples of a hotspot model, judged as `taxi train` judges it."""
+
+    schema_version: Literal[1] = 1
+    dataset: Annotated[LoadRequest, Without("zones")] = Field(default_factory=LoadRequest)
+    objectives: Annotated[tuple[Objective, ...], COMMA_SEPARATED, Named("objective", "A,B,…")] = Field(
+        default=("unseen", "stability"),
+        min_length=1,
+        description="What is optimised, the most important first: unseen (score on unseen trips), stability (under "
+        "resampling), noise (its share, as little as possible).",
+    )
+    noise: Annotated[tuple[Share, ...], _Two, AfterValidator(_ordered), COMMA_SEPARATED, Named("noise", "LOW,HIGH")] = (
+        Field(default=(0.0, 0.5), description="Bounds of the share of noise; outside, parameters are not taken.")
+    )
+    trials: Annotated[int, Named("trials", "N")] = Field(
+        default=200, ge=1, le=100_000, description="Pairs of eps and min_samples to try."
+    )
+    timeout_seconds: Annotated[Seconds | None, Named("timeout", "TIME", "none")] = Field(
+        default=None, description="Time after which no further trial starts, as 90s, 10m or 1h."
+    )
+    eps_metres: Annotated[
+        tuple[Metres, ...] | None,
+        AfterValidator(_ordered),
+        COMMA_SEPARATED,
+        Named("eps", "LOW,HIGH", "from the distances between the points"),
+    ] = Field(default=None, min_length=2, max_length=2, description="Range of eps in metres.")
+    min_samples: Annotated[
+        tuple[MinSamples, ...] | None,
+        AfterValidator(_ordered),
+        COMMA_SEPARATED,
+        Named("min_samples", "LOW,HIGH", "from the number of points"),
+    ] = Field(default=None, min_length=2, max_length=2, description="Range of min_samples.")
+    sampler: Annotated[SamplerName, Named("sampler", "tpe|nsga2|random")] = Field(
+        default="tpe", description="Optuna's sampler: tree-structured Parzen estimator, NSGA-II, or random."
+    )
+    threads: Threads = None
+    time_column: TimeColumn = None
+    holdout: Annotated[float, Named("holdout", "SHARE")] = Field(
+        default=0.2,
+        gt=0.0,
+        le=0.5,
+        description="Share of the trips that tuning leaves to `taxi train`, and of the others that trials are judged "
+        "on: the last by time, else random.",
+    )
+
+
+class TuneParameters(ColumnParameters, total=False):
+    """The parameters of a tuning as keywords, for type checkers and editors; a test keeps them complete."""
+
+    month: str | None
+    bbox: tuple[float, float, float, float] | str | None
+    sample: int | None
+    seed: int
+    objective: tuple[Objective, ...] | str
+    noise: tuple[float, ...] | str
+    trials: int
+    timeout: float | str | None
+    eps: tuple[float, ...] | str | None
+    min_samples: tuple[int, ...] | str | None
+    sampler: SamplerName
+    threads: int | None
     time: str | None
     holdout: float
 

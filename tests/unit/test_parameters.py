@@ -22,7 +22,7 @@ from taxi_mlops.flows.forms import form, values_from_text
 from taxi_mlops.parameters import parameters_of, with_signature
 from taxi_mlops.specification import ComparisonParameters, Specification
 from taxi_mlops.sweep import Sweep
-from taxi_mlops.training import Train, TrainParameters
+from taxi_mlops.training import Train, TrainParameters, Tune, TuneParameters
 
 DOCUMENTS = {"compare": Specification, "sweep": Sweep}
 
@@ -55,6 +55,15 @@ IN_SWEEP = {
     "eps": ("50,100.5", (50.0, 100.5), "50,-1"),
     "min_samples": ("5,10", (5, 10), "5,0"),
     "sizes": ('[1000, "all"]', (1000, "all"), "some"),
+}
+IN_TUNE = {
+    "objective": ("noise,unseen", ("noise", "unseen"), "beauty"),
+    "noise": ("0.1,0.4", (0.1, 0.4), "0.4,0.1"),
+    "trials": ("20", 20, 0),
+    "timeout": ("10m", 600.0, "soon"),
+    "eps": ("20,500", (20.0, 500.0), "500,20"),
+    "min_samples": ("5,200", (5, 200), "5"),
+    "sampler": ("random", "random", "luck"),
 }
 EVERY = [
     pytest.param(
@@ -196,6 +205,7 @@ def test_errors_of_a_flow_name_fields_of_its_form():
         (ComparisonParameters, Specification, ["data"]),
         (ClusterParameters, Cluster, ["data"]),
         (TrainParameters, Train, ["data"]),
+        (TuneParameters, Tune, ["data"]),
         (PredictionParameters, Prediction, ["data", "model", "bbox"]),  # rows outside of a box would seem to be noise
     ],
 )
@@ -205,11 +215,23 @@ def test_python_has_every_parameter_as_a_keyword_argument_of_its_type(keywords, 
     assert set(types) == set(parameters)
     values = {**VALUES, **IN_COMPARE, "adapter": ("sklearn", "sklearn", "../x"), "on": ("tiles", "tiles", "nowhere")}
     values |= {"name": ("city", "city", "a b"), "time": ("at", "at", 3), "holdout": ("0.1", 0.1, 2)}
+    if document is Tune:
+        values |= IN_TUNE
     for name, parameter in parameters.items():
         text, value, _ = values[name]
         for one in (value, parameter.default):
             TypeAdapter(types[name]).validate_python(one, strict=True)
         assert document().with_parameters({name: value}) == document().with_parameters({name: text})
+
+
+@pytest.mark.parametrize("name", IN_TUNE)
+def test_the_command_line_and_python_give_a_tuning_the_same_values(name):
+    text, value, wrong = IN_TUNE[name]
+    (place,) = parameters_of(Tune)[name].places
+    assert value_at(Tune().with_parameters({name: text}), place) == value
+    assert value_at(Tune().with_parameters({name: value}), place) == value
+    with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')} = "):
+        Tune().with_parameters({name: wrong}, flag)
 
 
 def test_every_parameter_says_what_it_is():

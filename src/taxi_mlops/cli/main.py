@@ -31,6 +31,7 @@ from taxi_mlops.cli import (
     stack,
     sweep,
     train,
+    tune,
     versions,
 )
 from taxi_mlops.cli.options import DocumentCommand
@@ -50,6 +51,7 @@ app.command("compare", cls=DocumentCommand)(compare.compare)
 app.command("cluster", cls=DocumentCommand)(cluster.cluster)
 app.command("predict", cls=DocumentCommand)(predict.predict)
 app.command("sweep", cls=DocumentCommand)(sweep.sweep)
+app.command("tune", cls=DocumentCommand)(tune.tune)
 app.command("train", cls=DocumentCommand)(train.train)
 app.command("adapters")(adapters.adapters)
 app.add_typer(runs.app, name="runs")

@@ -19,6 +19,8 @@ class Document(StrEnum):
     JOURNAL = "journal"
     SWEEP = "sweep"
     SWEEP_RESULT = "sweep-result"
+    TUNE = "tune"
+    TUNING_RESULT = "tuning-result"
     TRAIN = "train"
     MODEL_CARD = "model-card"
 
@@ -40,9 +42,10 @@ def json_schema(document: Document) -> dict[str, Any]:
     from taxi_mlops.results.journal import RECORD
     from taxi_mlops.results.model_card import ModelCard
     from taxi_mlops.results.sweep_result import SweepResult
+    from taxi_mlops.results.tuning import TuningResult
     from taxi_mlops.specification import Specification
     from taxi_mlops.sweep import Sweep
-    from taxi_mlops.training import Train
+    from taxi_mlops.training import Train, Tune
 
     match document:
         case Document.COMPARISON:
@@ -59,6 +62,10 @@ def json_schema(document: Document) -> dict[str, Any]:
             schema = RECORD.json_schema(mode="serialization")
         case Document.SWEEP:
             schema = Sweep.model_json_schema()
+        case Document.TUNE:
+            schema = Tune.model_json_schema()
+        case Document.TUNING_RESULT:
+            schema = TuningResult.model_json_schema(mode="serialization")
         case Document.TRAIN:
             schema = Train.model_json_schema()
         case Document.MODEL_CARD:

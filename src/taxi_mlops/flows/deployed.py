@@ -27,6 +27,7 @@ from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
 from taxi_mlops.flows.prefect_environment import is_unreachable
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.pipeline import sweep as sweeping
+from taxi_mlops.pipeline import tune as tuning_steps
 from taxi_mlops.pipeline.aggregate import write_trends
 from taxi_mlops.pipeline.cluster_run import cluster_into
 from taxi_mlops.pipeline.observer import Observer
@@ -35,14 +36,17 @@ from taxi_mlops.reports import units
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import sentence as trends_sentence
+from taxi_mlops.reports.tuning_page import sentence as tuning_sentence
 from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.results.sweep_folder import SweepFolder
+from taxi_mlops.results.tuning import TuningFolder
 from taxi_mlops.runs.listing import RunFilter
 from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep
+from taxi_mlops.training import Tune
 
 R = TypeVar("R")
 
@@ -161,6 +165,34 @@ def sweep(
     result = _retry_outages(lambda: sweeping.resume(into, settings, observer, _run_cell))
     _retry_outages(lambda: show_sweep(result, into))
     return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
+
+
+@flow(name="tuning", persist_result=True, result_serializer="json")
+@form(Tune)
+def tuning(given: dict[str, Any], spec: str = "", output: str = "", cache: bool = True) -> dict[str, Any]:
+    """Search for the eps and min_samples of a hotspot model with Optuna.
+
+    Paths are those of the worker.
+
+    Args:
+        spec: Path of a whole tuning as TOML or YAML, in place of all fields above.
+        output: Folder of the results; a tuning that it holds is resumed. Empty: a new one.
+        cache: Use points that were prepared earlier.
+    """
+    _check_attempts()
+    folder, settings, observer = TuningFolder(_folder(output, "tune")), _settings(cache), RunLogObserver()
+    if folder.document.is_file():
+        found = tuning_steps.resume(folder, settings, observer)
+    else:
+        check_spec_alone(tuning, flow_run.parameters)
+        asked = Tune.from_file(Path(spec)) if spec else Tune().with_parameters(given)
+        found = tuning_steps.tune(asked, folder, settings, observer)
+    return {
+        "tuning_id": found.header.tuning_id,
+        "folder": str(folder.path.absolute()),
+        "verdict": tuning_sentence(found),
+        "command": found.command or "",
+    }
 
 
 @flow(name="aggregate-results", persist_result=True, result_serializer="json")

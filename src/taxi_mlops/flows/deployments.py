@@ -31,6 +31,7 @@ from taxi_mlops.settings import Settings
 from taxi_mlops.specification import Document, Specification
 from taxi_mlops.storage.objects import TRIPS_BUCKET
 from taxi_mlops.sweep import Sweep
+from taxi_mlops.training import Tune
 
 TAG = "taxi"
 HEARTBEAT_SECONDS = 30
@@ -84,6 +85,12 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             deployed.sweep,
             "A comparison for every eps, min_samples and size of a grid: heat maps, the front of quality and time.",
             Sweep,
+        ),
+        Deployed(
+            "tune",
+            deployed.tuning,
+            "Search for the eps and min_samples of a hotspot model: score on unseen trips, stability, noise in bounds.",
+            Tune,
         ),
         Deployed(
             "daily-comparison",

@@ -28,6 +28,7 @@ MAX_UNSEEN = 100_000
 _Z = 1.959963984540054
 _CURVE_POINTS = 101
 _MAX_FILE_BYTES = 256 * 1024**2
+Rows = NDArray[np.int64] | NDArray[np.int32]
 _FIELDS = ("latitude", "longitude", "block", "area_latitude", "area_longitude")
 
 
@@ -121,16 +122,25 @@ def values_of(model: HotspotModel, unseen: Unseen) -> Values:
 
     Trips outside of all hotspots get half of what they leave over, as if they were taken in random order.
     """
-    k = len(model)
     where = model.rows_at(unseen.area_latitude, unseen.area_longitude)
+    rows = model.rows_at(unseen.latitude, unseen.longitude)
+    return values_of_rows(where, rows, model.size)
+
+
+def values_of_rows(where: Rows, rows: Rows, size: IdArray) -> Values:
+    """Return what `values_of` does, of hotspots that are numbered from 0.
+
+    where, rows: of each location and of each trip its hotspot, or −1. size: int64 (k,), trips that the hotspots were
+    made from.
+    """
+    k = len(size)
     area = np.bincount(where[where >= 0], minlength=k) / len(where)
-    order = np.argsort(-model.size / (area + 0.5 / len(where)), kind="stable")
+    order = np.argsort(-size / (area + 0.5 / len(where)), kind="stable")
     reached = np.cumsum(area[order])
     middle = np.empty(k)
     middle[order] = reached - area[order] / 2.0
     covered = float(reached[-1]) if k else 0.0
     of_row = np.append(1.0 - middle, (1.0 - covered) / 2.0)
-    rows = model.rows_at(unseen.latitude, unseen.longitude)
     trips = np.bincount(rows[rows >= 0], minlength=k) / len(rows)
     found = np.cumsum(trips[order])
     return Values(of_row[rows], float(trips.sum()), covered, _curve(reached, found))

@@ -14,21 +14,19 @@ from numpy.typing import NDArray
 
 from taxi_mlops.adapters.registry import load_adapter
 from taxi_mlops.clustering import Cluster
-from taxi_mlops.data.fingerprint import fingerprint
-from taxi_mlops.data.load import open_trips
-from taxi_mlops.data.request import of_version
-from taxi_mlops.data.trip_times import UNKNOWN, TripTimes, read_times
+from taxi_mlops.data.trip_times import UNKNOWN, TripTimes
 from taxi_mlops.domain import NOISE, BoolArray, Clustering, Points
 from taxi_mlops.errors import AdapterUnavailableError, ServiceError, TaxiError, UsageError
 from taxi_mlops.evaluation.equivalence import check_equivalence
 from taxi_mlops.files import write_atomically
 from taxi_mlops.models.hotspot_model import HOURS, HotspotModel, distinct_places
-from taxi_mlops.models.judging import Unseen, difference, score_of, unseen_of, values_of
+from taxi_mlops.models.judging import Unseen, difference, score_of, values_of
 from taxi_mlops.models.lineage import Lineage, trace
 from taxi_mlops.models.mlflow_model import load_mlflow_model, save_mlflow_model
 from taxi_mlops.models.registry import CHAMPION, ModelVersion, Registry
 from taxi_mlops.pipeline.cluster import Clusters, Stopwatch, cluster
 from taxi_mlops.pipeline.cluster_files import labelled_points
+from taxi_mlops.pipeline.held_out import held_out, part_of, times_of, unseen_trips
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import cached_points
 from taxi_mlops.reports.geojson import to_geojson
@@ -80,16 +78,11 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
     earlier = registry.versions(document.name)  # first, so that a registry that is away costs no computation
     with watch.stage("load"):
         points = cached_points(document.dataset, settings, observer)
-    if points.row is None:
-        raise UsageError(
-            "a hotspot model needs the points of trips, and these are zones with the number of their trips"
-        )
     observer.stage("Reading the times of the trips")
     with watch.stage("times"):
-        trips = open_trips(of_version(document.dataset, points.provenance), settings, observer.loading)
-        times = read_times(trips, points.row, document.dataset.points, document.time_column)
-    held_out = _held_out(len(points), times, document)
-    seen = _part(points, ~held_out)
+        times = times_of(points, document.dataset, document.time_column, settings, observer)
+    held = held_out(len(points), times, document.holdout, document.dataset.seed)
+    seen = part_of(points, ~held)
     adapter, reason = _adapter(document, seen, settings)
     clustering = Cluster(parameters=document.parameters, adapter=adapter, threads=document.threads)
     clusters = cluster(clustering, settings, observer, lambda *_: seen)
@@ -101,12 +94,12 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
     observer.stage("Numbering the hotspots")
     with watch.stage("hotspots"):
         hotspots = hotspots_of(labelled_points(clusters), clusters.parameters.eps_metres)
-        model = _model(clusters, hotspots, None if times is None else times.seconds[~held_out])
+        model = _model(clusters, hotspots, None if times is None else times.seconds[~held])
         champion, lineage, next_id = _numbered(model, earlier, registry)
         model = replace(model, ids=model.ids + 1 if lineage is None else lineage.ids)
     observer.stage("Judging the model on unseen trips")
     with watch.stage("judge"):
-        unseen = _unseen(points, held_out, times, document.dataset.seed)
+        unseen = unseen_trips(points, held, times, document.dataset.seed)
         values = None if unseen is None else values_of(model, unseen)
         against = None
         if unseen is not None and values is not None and champion is not None:
@@ -127,7 +120,7 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
         n_places=len(model.latitude),
         n_noise=int(np.count_nonzero(clusters.clustering.labels == NOISE)),
         next_id=max(next_id, int(model.ids.max(initial=0)) + 1),
-        held_out=_describe_held_out(held_out, times),
+        held_out=_describe_held_out(held, times),
         unseen=None if unseen is None or values is None else score_of(values, unseen),
         against_champion=against,
         changes=None if lineage is None else lineage.changes,
@@ -177,7 +170,7 @@ def prove(clusters: Clusters, settings: Settings) -> Proof | None:
     if len(points) > MAX_PROOF_POINTS:
         chosen = np.zeros(len(points), dtype=np.bool_)
         chosen[np.random.default_rng(0).choice(len(points), MAX_PROOF_POINTS, replace=False)] = True
-        points = _part(points, chosen)
+        points = part_of(points, chosen)
         candidate = _clustered(clusters.adapter.name, points, clusters, settings)
     else:
         candidate = clusters.clustering
@@ -228,29 +221,6 @@ def _usable(name: str) -> bool:
         return load_adapter(name).info.exact
     except AdapterUnavailableError:
         return False
-
-
-def _held_out(n: int, times: TripTimes | None, document: Train) -> BoolArray:
-    """Return bool (n,): the last trips by time, or random ones without; those of unknown time are not."""
-    held = np.zeros(n, dtype=np.bool_)
-    wanted = round(n * document.holdout)
-    if wanted == 0:
-        return held
-    if times is None:
-        held[np.random.default_rng(document.dataset.seed).choice(n, wanted, replace=False)] = True
-        return held
-    known = np.sort(times.seconds[times.seconds != UNKNOWN])
-    held[:] = times.seconds > known[max(len(known) - wanted - 1, 0)]
-    return held
-
-
-def _part(points: Points, chosen: BoolArray) -> Points:
-    if chosen.all():
-        return points
-    latitude, longitude = points.latitude[chosen], points.longitude[chosen]
-    row = None if points.row is None else points.row[chosen]
-    provenance = replace(points.provenance, rows_used=len(latitude))
-    return Points(latitude, longitude, None, fingerprint(latitude, longitude, None), provenance, row)
 
 
 def _model(clusters: Clusters, hotspots: Hotspots, seconds: NDArray[np.int64] | None) -> HotspotModel:
@@ -306,19 +276,6 @@ def load_version(version: ModelVersion, registry: Registry) -> HotspotModel:
     """Download a version and read its model. Raises ServiceError, and UsageError for a broken one."""
     with tempfile.TemporaryDirectory(prefix="taxi-model-") as folder:
         return load_mlflow_model(registry.download(version, Path(folder)))
-
-
-def _unseen(points: Points, held_out: BoolArray, times: TripTimes | None, seed: int) -> Unseen | None:
-    if not held_out.any():
-        return None
-    latitude, longitude = points.latitude, points.longitude
-    return unseen_of(
-        latitude[held_out],
-        longitude[held_out],
-        None if times is None else times.seconds[held_out],
-        (latitude[~held_out], longitude[~held_out]),
-        seed,
-    )
 
 
 def _describe_held_out(held_out: BoolArray, times: TripTimes | None) -> HeldOut | None:

@@ -104,7 +104,7 @@ def test_deploying_again_changes_nothing(deployed):
         "aggregate-results": ("0 4 * * *", deployed.zone),
     }
     deployments = our_deployments(deployed)
-    assert deployments.keys() == before.keys() | {"compare", "cluster", "sweep"}
+    assert deployments.keys() == before.keys() | {"compare", "cluster", "sweep", "tune"}
     again = deployed.taxi("deploy")
     assert again.returncode == 0, again.stderr
     assert schedules(deployed) == before
