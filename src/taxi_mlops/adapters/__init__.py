@@ -3,7 +3,7 @@
 `registry` lists and loads them; `trials` runs them in processes of their own.
 """
 
-from taxi_mlops.adapters.base import Adapter, Closes, ImportsAhead
+from taxi_mlops.adapters.base import Adapter, Closes, ImportsAhead, RunsByDefault
 from taxi_mlops.adapters.registry import AdapterListing, list_adapters, load_adapter
 
-__all__ = ["Adapter", "AdapterListing", "Closes", "ImportsAhead", "list_adapters", "load_adapter"]
+__all__ = ["Adapter", "AdapterListing", "Closes", "ImportsAhead", "RunsByDefault", "list_adapters", "load_adapter"]

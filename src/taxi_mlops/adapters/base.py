@@ -57,6 +57,13 @@ class Closes(Protocol):
 
 
 @runtime_checkable
+class RunsByDefault(Protocol):
+    """An adapter that says whether a comparison runs it that names no adapters; the others are run."""
+
+    by_default: ClassVar[bool]
+
+
+@runtime_checkable
 class ImportsAhead(Protocol):
     """An adapter whose trials may be forked from a process that has imported its libraries.
 

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from itertools import groupby
 
-from taxi_mlops.adapters.base import Adapter
+from taxi_mlops.adapters.base import Adapter, RunsByDefault
 from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.errors import AdapterUnavailableError
 
@@ -22,7 +22,8 @@ class AdapterListing:
     """One row of the list of adapters.
 
     reason: why it is not available, None if it is. install: the command that installs its library, None if the adapter
-    itself cannot be loaded. info: None if the library is missing.
+    itself cannot be loaded. info: None if the library is missing. by_default: whether a comparison runs it that names
+    no adapters.
     """
 
     name: str
@@ -30,6 +31,7 @@ class AdapterListing:
     reason: str | None
     install: str | None
     info: AdapterInfo | None
+    by_default: bool = True
 
 
 def list_adapters() -> tuple[AdapterListing, ...]:
@@ -68,14 +70,14 @@ def _listing(name: str, entries: tuple[EntryPoint, ...]) -> AdapterListing:
         adapter = _construct(name, entries)
     except AdapterUnavailableError as error:
         return AdapterListing(name, available=False, reason=str(error), install=None, info=None)
-    reason = _missing_library(adapter)
-    if reason is not None:
-        return AdapterListing(name, available=False, reason=reason, install=adapter.install, info=None)
-    try:
-        info = adapter.info
-    except Exception as error:  # noqa: BLE001 - whatever somebody else's package raises is the reason to show
-        return AdapterListing(name, available=False, reason=_one_line(error), install=adapter.install, info=None)
-    return AdapterListing(name, available=True, reason=None, install=adapter.install, info=info)
+    reason, info = _missing_library(adapter), None
+    if reason is None:
+        try:
+            info = adapter.info
+        except Exception as error:  # noqa: BLE001 - whatever somebody else's package raises is the reason to show
+            reason = _one_line(error)
+    by_default = adapter.by_default if isinstance(adapter, RunsByDefault) else True
+    return AdapterListing(name, reason is None, reason, adapter.install, info, by_default)
 
 
 def _construct(name: str, entries: tuple[EntryPoint, ...]) -> Adapter:

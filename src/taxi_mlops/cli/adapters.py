@@ -38,6 +38,9 @@ def adapters(json: Json = False) -> None:
     for listing in listings:
         if listing.info is not None and listing.info.note:
             console.print(f"\n[bold]{listing.name}[/]: {escape(listing.info.note)}.")
+    named = [listing.name for listing in listings if not listing.by_default]
+    if named:
+        console.print(f"\nA comparison runs {', '.join(named)} only if --adapters names them.")
 
 
 def _yes_or_no(value: bool) -> str:

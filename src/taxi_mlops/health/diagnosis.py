@@ -143,7 +143,7 @@ def _folder(name: str, folder: Path, variable: str) -> Finding:
 
 
 def _adapters() -> Finding:
-    listings = list_adapters()
+    listings = [listing for listing in list_adapters() if listing.by_default]
     missing = [listing.name for listing in listings if not listing.available]
     return Finding(
         name="adapters",

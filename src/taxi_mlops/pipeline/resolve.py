@@ -39,10 +39,11 @@ def resolve(specification: Specification) -> Resolved:
     """
     plan = specification.trials
     listings = {listing.name: listing for listing in list_adapters()}
-    asked = plan.adapters or tuple(listing.name for listing in listings.values() if listing.available)
+    usual = [listing for listing in listings.values() if listing.by_default]
+    asked = plan.adapters or tuple(listing.name for listing in usual if listing.available)
     infos = {name: _info(name, listings) for name in (*asked, *([plan.reference] if plan.reference else ()))}
     reference = plan.reference or _first_reference(infos)
-    missing = () if plan.adapters else _missing(listings.values())
+    missing = () if plan.adapters else _missing(usual)
     chosen = plan.model_copy(
         update={
             "adapters": tuple(infos),

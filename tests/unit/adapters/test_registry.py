@@ -8,7 +8,10 @@ from taxi_mlops.adapters.registry import AdapterListing, list_adapters, load_ada
 from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.errors import AdapterUnavailableError
 
-OURS = ("dbscan", "grid", "hdbscan", "sklearn", "sklearn-njobs", "sklearn-parallel", "sklearnex")
+OURS = (
+    *("dbscan", "grid", "grid-dask", "grid-ray", "grid-tiles", "hdbscan", "sklearn", "sklearn-dask", "sklearn-njobs"),
+    *("sklearn-parallel", "sklearnex"),
+)
 
 SUBCLASS = """
 from taxi_mlops.adapters.sklearn import SklearnAdapter
@@ -36,6 +39,11 @@ def test_sklearn_is_always_available() -> None:
     assert listing("sklearn") == AdapterListing(
         "sklearn", available=True, reason=None, install="pip install scikit-learn", info=SklearnAdapter().info
     )
+
+
+def test_those_that_start_a_cluster_run_only_if_they_are_named() -> None:
+    named = [row.name for row in list_adapters() if not row.by_default]
+    assert named == ["grid-dask", "grid-ray", "grid-tiles", "sklearn-dask"]
 
 
 def test_load_constructs_the_adapter() -> None:
