@@ -103,28 +103,54 @@ def hotspot_rows(events: Events, ids: NDArray[np.int64], centre: FloatArray, sta
     import polars as pl
 
     order = np.argsort(ids, kind="stable")
-    hours = np.arange(start, stop, dtype=np.int64)
-    rows = pl.DataFrame(
-        {
-            "hotspot": np.repeat(ids[order], len(hours)),
-            "at": np.tile(hours, len(ids)),
-            "since": np.tile(_known_since(events.since, hours), len(ids)),
-        }
-    )
+    grid = _Grid(ids[order], start, stop)
+    sums: dict[str, NDArray[np.int64]] = {}
     for end, cells in (("pickups", events.pickups), ("dropoffs", events.dropoffs)):
         for window in (1, *LONG_WINDOWS):
             columns = (*_COUNTS, *(_LENGTHS if end == "pickups" and window == DAY else ()))
-            changes = _changes(cells, window, columns, start, stop)
-            named = {column: f"{end}_{column}_{window}" for column in columns}
-            rows = rows.join(changes.rename(named), on=["hotspot", "at"], how="left", maintain_order="left")
-            rows = rows.with_columns(pl.col(*named.values()).fill_null(0).cum_sum().over("hotspot"))
+            changes = grid.placed(_changes(cells, window, columns, start, stop))
+            sums |= {f"{end}_{column}_{window}": np.cumsum(changes[column], axis=1) for column in columns}
         for week in range(1, WEEKS + 1):
-            past = _past_week(cells, week, start, stop).rename({"trips": f"{end}_week_{week}"})
-            rows = rows.join(past, on=["hotspot", "at"], how="left", maintain_order="left")
-            rows = rows.with_columns(pl.col(f"{end}_week_{week}").fill_null(0))
-    counts = rows[f"pickups_trips_{DAY}"].to_numpy().reshape(len(ids), len(hours))
-    distance = pl.Series("distance", busier_distance(counts, centre[order]).ravel())
-    return _features(rows.with_columns(distance.fill_nan(None)), events.has_dropoffs)
+            sums[f"{end}_week_{week}"] = grid.placed(_past_week(cells, week, start, stop))["trips"]
+    known_since = np.broadcast_to(_known_since(events.since, grid.hours), grid.shape)
+    distance = busier_distance(sums[f"pickups_trips_{DAY}"], centre[order])
+    rows = pl.DataFrame(
+        {
+            "hotspot": np.repeat(grid.ids, len(grid.hours)),
+            "at": np.tile(grid.hours, len(ids)),
+            "since": known_since.ravel(),
+            "distance": pl.Series(distance.ravel()).fill_nan(None),
+            **{name: values.ravel() for name, values in sums.items()},
+        }
+    )
+    return _features(rows, events.has_dropoffs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """All rows of hotspots, whose ids are ascending, and of the hours from start up to but without stop."""
+
+    ids: NDArray[np.int64]
+    start: int
+    stop: int
+
+    @property
+    def hours(self) -> NDArray[np.int64]:
+        """The hours of the rows of each hotspot."""
+        return np.arange(self.start, self.stop, dtype=np.int64)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The number of hotspots and of hours."""
+        return len(self.ids), self.stop - self.start
+
+    def placed(self, values: pl.DataFrame) -> dict[str, NDArray[np.int64]]:
+        """Return each column but `hotspot` and `at`, which say where a value is in the grid; the rest is 0."""
+        place = (np.searchsorted(self.ids, values["hotspot"].to_numpy()), values["at"].to_numpy() - self.start)
+        found = {name: np.zeros(self.shape, dtype=np.int64) for name in values.columns if name not in ("hotspot", "at")}
+        for name, dense in found.items():
+            dense[place] = values[name].to_numpy()
+        return found
 
 
 def busier_distance(counts: NDArray[np.int64], centre: FloatArray) -> FloatArray:
