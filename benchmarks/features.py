@@ -78,14 +78,15 @@ def model_of(trips: Path) -> HotspotModel:
 
 
 def build_here(trips: Path, folder: Path) -> None:
-    """Build, and print the seconds, the rows and the peak of this process's memory as JSON."""
+    """Build, and print the seconds, those of CPU since this process began, the rows and the peak of memory as JSON."""
     version = Version(NAME, "1", model_of(trips))
     options = BuildOptions(columns=TripTimeColumns(known_at="arrived"))
     started = time.perf_counter()
     built = build(str(trips), version, Settings(features_dir=folder), options)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "rows": built.rows, "peak": peak}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "rows": built.rows, "peak": used.ru_maxrss * 1024}))
 
 
 def read_online(settings: Settings, reads: int) -> None:
@@ -122,7 +123,7 @@ def main() -> None:
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout)
         print(
             f"build    {given.rows:,} trips, {found['rows']:,} rows of {HOTSPOTS:,} hotspots: "
-            f"{found['seconds']:.1f} s, peak {found['peak'] / 1e9:.2f} GB"
+            f"{found['seconds']:.1f} s, {found['cpu']:.1f} s of CPU, peak {found['peak'] / 1e9:.2f} GB"
         )
         settings = Settings(features_dir=store, redis_url=None)
         read_online(settings, given.reads)

@@ -2,8 +2,8 @@
 
     python benchmarks/features_forecast.py TRIPS [--train-until 2014-05-01] [--eps 30] [--min-samples 100]
 
-TRIPS: any trips with times. The hotspots are clusters of the pickups before `--train-until`. A trip is known when it has
-ended. Rows of every hotspot and hour from the seventh week on are forecast week by week: gradient boosting
+TRIPS: any trips with times. The hotspots are clusters of the pickups before `--train-until`. A trip is known when it
+has ended. Rows of every hotspot and hour from the seventh week on are forecast week by week: gradient boosting
 (scikit-learn, Poisson loss, its defaults) is fitted to all weeks before, and never to the week that it forecasts. The
 error of a forecast is the absolute difference to all trips that began in the hour.
 
