@@ -27,7 +27,12 @@ def up(
         bool, typer.Option("--native", help="As processes of this machine; containers: make stack-up.")
     ] = False,
     folder: Folder = DEFAULT,
-    services: Annotated[str, typer.Option(metavar="A,B,…", help="Only these, and what they need. [default: all]")] = "",
+    services: Annotated[
+        str, typer.Option(metavar="A,B,…", help="Only these, and what they need. [default: all but dask]")
+    ] = "",
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Workers of dask. [default: one for each CPU]")
+    ] = None,
 ) -> None:
     """Start the services, wait until each answers, and write DIR/settings.toml. Running services stay as they are."""
     from taxi_mlops.errors import UsageError
@@ -35,7 +40,7 @@ def up(
     if not native:
         raise UsageError("use --native for processes of this machine; for containers: make stack-up")
     stack = _stack(folder)
-    stack.up([name for name in services.split(",") if name], typer.echo)
+    stack.up([name for name in services.split(",") if name], typer.echo, workers=workers)
     typer.echo(f"settings: export TAXI_SETTINGS={stack.folder.settings_file}")
 
 

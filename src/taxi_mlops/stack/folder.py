@@ -11,6 +11,8 @@ from pathlib import Path
 
 import tomli_w
 
+from taxi_mlops.trials.machine import usable_cpus
+
 _PRIVATE = 0o600
 _SECRET_BYTES = 16  # MinIO accepts at most 40 characters
 _HEADER = "# Written by `taxi stack up`: the settings of this stack. TAXI_SETTINGS=<this file> taxi …\n"
@@ -72,6 +74,14 @@ class StackFolder:
         path = self._secrets / name
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
+    def secret_file(self, name: str) -> Path:
+        """Return the file of a secret that a program reads by itself; it need not exist."""
+        return self._secrets / name
+
+    def write_secret(self, name: str, text: str) -> None:
+        """Keep a secret that was made elsewhere."""
+        write_private(self._secrets / name, text)
+
     def port(self, service: str, name: str = "main") -> int:
         """Return a port of the service on loopback: a free one the first time, then the same."""
         key = f"{service}/{name}"
@@ -103,6 +113,15 @@ class StackFolder:
 
     def write_services(self, names: tuple[str, ...]) -> None:
         write_private(self.path / "services.json", json.dumps(names))
+
+    @property
+    def workers(self) -> int:
+        """How many workers Dask and Ray have: as many as was said last, or one for each CPU of this machine."""
+        path = self.path / "workers.json"
+        return int(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else len(usable_cpus())
+
+    def write_workers(self, count: int) -> None:
+        write_private(self.path / "workers.json", json.dumps(count))
 
     def _ports(self) -> dict[str, int]:
         path = self.path / "ports.json"

@@ -55,11 +55,17 @@ class Stack:
         return cls(StackFolder(path))
 
     def up(
-        self, names: Sequence[str] = (), notify: Callable[[str], None] = lambda _: None, *, launcher: Sequence[str] = ()
+        self,
+        names: Sequence[str] = (),
+        notify: Callable[[str], None] = lambda _: None,
+        *,
+        launcher: Sequence[str] = (),
+        workers: int | None = None,
     ) -> None:
         """Start these services, their dependencies, and those that this folder had before; wait for each.
 
-        names: none for all whose programs are installed. notify: called with a line for each service, started or left
+        names: none for all that are started by default and whose programs are installed. workers: of Dask and Ray, from
+        their next start on. notify: called with a line for each service, started or left
         out. launcher: see `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError if one is not
         installed or does not start.
         """
@@ -69,6 +75,8 @@ class Stack:
             services = _in_order((*(names or _startable(notify)), *self.folder.services()))
             if reasons := missing([service.name for service in services]):
                 raise ServiceError("; ".join(reasons))
+            if workers is not None:
+                self.folder.write_workers(workers)
             self.folder.write_services(tuple(service.name for service in services))
             supervisor = Supervisor(self.folder)
             if not supervisor.alive:
@@ -203,10 +211,11 @@ class Stack:
 
 def _startable(notify: Callable[[str], None]) -> tuple[str, ...]:
     """Return the services whose programs, and those of their dependencies, are installed; report the others."""
-    left_out = {service.name: reasons for service in SERVICES if (reasons := missing([service.name]))}
+    usual = [service for service in SERVICES if service.by_default]
+    left_out = {service.name: reasons for service in usual if (reasons := missing([service.name]))}
     for name, reasons in left_out.items():
         notify(f"{name} is left out: {'; '.join(reasons)}")
-    return tuple(service.name for service in SERVICES if service.name not in left_out)
+    return tuple(service.name for service in usual if service.name not in left_out)
 
 
 def missing(names: Sequence[str]) -> tuple[str, ...]:

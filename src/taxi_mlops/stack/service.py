@@ -34,6 +34,8 @@ class Service(ABC):
 
     name: ClassVar[str]
     depends_on: ClassVar[tuple[str, ...]] = ()
+    by_default: ClassVar[bool] = True
+    """Whether it is started where no services are named."""
     start_seconds: ClassVar[float] = 60.0
     """How long a start may take on a slow machine."""
 

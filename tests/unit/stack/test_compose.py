@@ -187,7 +187,7 @@ def test_workers_can_be_several_and_each_is_scraped(services):
     worker = services["prefect-worker"]
     assert "container_name" not in worker
     assert not worker.get("ports")
-    [job] = found_by_dns()
+    [job] = [job for job in found_by_dns() if job["job_name"] == "prefect-worker"]
     assert job["dns_sd_configs"] == [{"names": ["prefect-worker"], "type": "A", "port": 9465}]
     assert "0.0.0.0:9465" in worker["command"]
     assert set(worker["networks"]) & set(services["prometheus"]["networks"])

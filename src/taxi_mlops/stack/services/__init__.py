@@ -2,6 +2,7 @@
 
 from taxi_mlops.stack.service import Service
 from taxi_mlops.stack.services.alertmanager import Alertmanager
+from taxi_mlops.stack.services.dask import DaskScheduler, DaskWorkers
 from taxi_mlops.stack.services.exporters import (
     NodeExporter,
     PlatformExporter,
@@ -35,5 +36,7 @@ SERVICES: tuple[Service, ...] = (
     PostgresExporter(),
     RedisExporter(),
     PlatformExporter(),
+    DaskScheduler(),
+    DaskWorkers(),
     Prometheus(),
 )

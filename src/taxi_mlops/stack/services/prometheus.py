@@ -10,6 +10,7 @@ import yaml
 from taxi_mlops.stack.configuration import configuration, deploy_folder
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.service import HttpService, InstalledService, Program
+from taxi_mlops.stack.services.dask import DaskWorkers, worker_addresses
 from taxi_mlops.stack.services.object_store import MINIO, ObjectStore
 
 TARGETS = {
@@ -24,9 +25,11 @@ TARGETS = {
     "redis-exporter": {"job": "redis"},
     "loki": {"job": "loki"},
     "jaeger": {"job": "jaeger"},
+    "dask-scheduler": {"job": "dask"},
+    "dask": {"job": "dask"},
 }
 """As in deploy/prometheus/targets/services.yml, by the services' names here; also the worker, found by DNS there."""
-_PORTS = {"jaeger": "metrics", "mlflow": "metrics", "prefect-worker": "metrics"}
+_PORTS = {"dask-scheduler": "dashboard", "jaeger": "metrics", "mlflow": "metrics", "prefect-worker": "metrics"}
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
 
@@ -72,7 +75,7 @@ def _targets(stack: StackFolder) -> dict[str, str]:
     """Return the files of targets: the services of this stack."""
     there = set(stack.services())
     services: list[dict[str, object]] = [
-        {"targets": [_listens_at(stack, name)], "labels": labels} for name, labels in TARGETS.items() if name in there
+        {"targets": _all_listen_at(stack, name), "labels": labels} for name, labels in TARGETS.items() if name in there
     ]
     if ObjectStore.name in there:
         services.append(_object_store(stack))
@@ -87,6 +90,10 @@ def _object_store(stack: StackFolder) -> dict[str, object]:
         path = {"__metrics_path__": "/minio/v2/metrics/cluster"}
         return {"targets": [_listens_at(stack, ObjectStore.name)], "labels": {"job": "object-store", **path}}
     return {"targets": [stack.listens_at(ObjectStore.name, "metrics")], "labels": {"job": "object-store"}}
+
+
+def _all_listen_at(stack: StackFolder, name: str) -> list[str]:
+    return worker_addresses(stack) if name == DaskWorkers.name else [_listens_at(stack, name)]
 
 
 def _listens_at(stack: StackFolder, name: str) -> str:

@@ -1,0 +1,97 @@
+"""A Dask cluster of the stack: only who has its key may use it, only from this machine."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.scale.clusters import connect
+from taxi_mlops.stack.services.dask import DaskScheduler, DaskWorkers, worker_addresses
+from taxi_mlops.stack.services.prometheus import Prometheus
+
+dask = pytest.importorskip("dask", reason="the extra dask is not installed")
+WORKERS = 2
+
+
+@pytest.fixture
+def cluster(own_services):
+    services = own_services()
+    services.stack.folder.make()
+    services.stack.folder.write_workers(WORKERS)
+    services.up("dask")
+    return services
+
+
+def listening(stack):
+    """The addresses at which processes of the stack listen."""
+    found = set()
+    for status in stack.status():
+        for process in (psutil.Process(status.pid), *psutil.Process(status.pid).children(recursive=True)):
+            found |= {one.laddr.ip for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    return found
+
+
+def test_workers_compute_for_those_who_have_the_key(cluster):
+    stack = cluster.stack
+    scheduler, workers = stack.status()
+    assert (scheduler.name, workers.name) == ("dask-scheduler", "dask")
+    assert (scheduler.up, workers.up) == (True, True)
+    assert workers.address.startswith("tls://127.0.0.1:")
+    assert "Dask" in httpx.get(f"{scheduler.address}/status", timeout=30).text
+    configuration = yaml.safe_load((stack.folder.data("dask-scheduler") / "dask.yaml").read_text())
+    for address in (scheduler.address, f"http://{worker_addresses(stack.folder)[1]}"):
+        assert "dask_" in httpx.get(f"{address}/metrics", timeout=30).text
+    tls = configuration["distributed"]["comm"]["tls"]
+    client = {f"distributed.comm.tls.client.{key}": value for key, value in tls["client"].items()}
+    with (
+        dask.config.set({"distributed.comm.tls.ca-file": tls["ca-file"], **client}),
+        connect(workers.address) as executor,
+    ):
+        assert executor.workers == WORKERS
+        assert dict(executor.run(math.sqrt, [4.0, 9.0])) == {0: 2.0, 1: 3.0}
+    with pytest.raises(ServiceError, match=workers.address):
+        connect(workers.address).__enter__()
+    assert listening(stack) == {"127.0.0.1"}
+    command_lines = " ".join(psutil.Process(workers.pid).cmdline())
+    assert "PRIVATE KEY" not in command_lines
+    assert stack.folder.secret_file("dask_key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_worker_that_dies_is_started_again(cluster, wait_until):
+    stack = cluster.stack
+    (_, status) = stack.status()
+
+    def workers():
+        found = psutil.Process(status.pid).children()
+        return {one.pid for one in found if "spawn_main" in " ".join(one.cmdline())}
+
+    before = workers()
+    assert len(before) == WORKERS
+    os.kill(min(before), 9)
+    wait_until(lambda: len(workers() - {min(before)}) == WORKERS, "there are two workers again", within_seconds=60)
+    wait_until(lambda: stack.status()[1].up, "both answer", within_seconds=60)
+
+
+def test_targets_are_the_scheduler_and_each_worker(tmp_path):
+    from taxi_mlops.stack.folder import StackFolder
+
+    folder = StackFolder(tmp_path / "stack")
+    folder.make()
+    folder.write_workers(3)
+    folder.write_services(("dask-scheduler", "dask"))
+    files = Prometheus().program(folder).files if not Prometheus().missing() else {}
+    if not files:
+        pytest.skip("prometheus is not installed")
+    targets = yaml.safe_load(files["targets/services.yml"])
+    assert [(len(one["targets"]), one["labels"]) for one in targets] == [(1, {"job": "dask"}), (3, {"job": "dask"})]
+
+
+def test_neither_is_started_unless_it_is_named():
+    assert not DaskScheduler.by_default
+    assert not DaskWorkers.by_default
