@@ -432,6 +432,60 @@ MODELS = Page(
             "none",
             (("sum by (instance) (increase(taxi_served_model_loads_total[1d]))", "{{instance}}"),),
         ),
+        Panel(
+            "Share of the challenger",
+            "Share of the keys that get the challenger of an A/B test; 0 without one, or after a guard rail.",
+            "percentunit",
+            (("taxi_ab_share_ratio", "{{instance}}"),),
+        ),
+        Panel(
+            "Hit rates in the A/B test",
+            "Share of the last hour's outcomes in a hotspot of the version that answered. `taxi ab status` decides.",
+            "percentunit",
+            (
+                (
+                    'sum by (arm) (increase(taxi_ab_outcomes_total{result="hit"}[1h])) '
+                    "/ sum by (arm) (increase(taxi_ab_outcomes_total[1h]))",
+                    "{{arm}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Time to locate in the A/B test",
+            "9 of 10 requests with a key are located within it.",
+            "s",
+            (
+                (
+                    "histogram_quantile(0.9, sum by (le, arm) (rate(taxi_ab_answer_seconds_bucket[5m])))",
+                    "{{arm}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Agreement of the shadow answers",
+            "Share of the last hour's points for which the challenger named the same hotspot as the champion.",
+            "percentunit",
+            (
+                (
+                    'sum(increase(taxi_ab_shadow_points_total{agreement="same"}[1h])) '
+                    "/ sum(increase(taxi_ab_shadow_points_total[1h]))",
+                    "same hotspot",
+                ),
+            ),
+        ),
+        Panel(
+            "Failures of the A/B test",
+            "Of the last hour: what was not stored, errors of the challenger, and guard rails that were hit.",
+            "none",
+            (
+                ("sum(increase(taxi_ab_answers_dropped_total[1h]))", "answers dropped"),
+                ("sum(increase(taxi_ab_outcomes_unmatched_total[1h]))", "outcomes without an answer"),
+                ("sum(increase(taxi_ab_store_failures_total[1h]))", "database"),
+                ("sum(increase(taxi_ab_challenger_errors_total[1h]))", "errors of the challenger"),
+                ("sum(increase(taxi_ab_guard_rails_total[1h]))", "guard rails"),
+                ("sum(increase(taxi_ab_shadow_left_out_total[1h]))", "shadow answers left out"),
+            ),
+        ),
     ),
     by_deployment=False,
 )

@@ -8,7 +8,7 @@ from taxi_mlops.clustering import Cluster, Prediction
 from taxi_mlops.parameters import Parameter, Section, parameters_of
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Sweep
-from taxi_mlops.training import Promotion, Train, Tune
+from taxi_mlops.training import AbStart, Promotion, Train, Tune
 
 _HEAD = """\
 # Parameters
@@ -31,6 +31,7 @@ _DOCUMENTS: tuple[tuple[str, type[Section]], ...] = (
     ("A tuning", Tune),
     ("A training", Train),
     ("A promotion", Promotion),
+    ("An A/B test", AbStart),
 )
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 

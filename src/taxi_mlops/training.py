@@ -1,4 +1,4 @@
-"""The tuning, the training and the promotion of a hotspot model as validated documents."""
+"""The tuning, the training, the promotion and the A/B test of a hotspot model as validated documents."""
 
 from __future__ import annotations
 
@@ -178,4 +178,48 @@ class Promotion(Document):
     )
     max_vanished: Annotated[float, Named("max_vanished", "SHARE")] = Field(
         default=0.2, ge=0.0, le=1.0, description="Share of the champion's hotspots that may vanish."
+    )
+
+
+def _read_share(value: object) -> object:
+    """Read 20% as 0.2."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            return float(value.strip()[:-1]) / 100.0
+        except ValueError:
+            return value
+    return value
+
+
+PercentOrShare = Annotated[float, BeforeValidator(_read_share)]
+"""A share of 1, also written as 20%."""
+
+
+class AbStart(Document):
+    """An A/B test of a challenger against the champion."""
+
+    schema_version: Literal[1] = 1
+    name: Annotated[ModelName, Named("name", "NAME")] = "hotspots"
+    challenger: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[a-z0-9_-]{1,64})?$"),
+        Named("challenger", "NAME@VERSION", "NAME@challenger"),
+    ] = Field(default=None, description="Version to test, by number or alias.")
+    share: Annotated[PercentOrShare, Named("share", "SHARE")] = Field(
+        default=0.2, ge=0.01, le=0.5, description="Share of the keys that get the challenger, as 0.2 or 20%."
+    )
+    max_errors: Annotated[PercentOrShare, Named("max_errors", "SHARE")] = Field(
+        default=0.01, ge=0.0, le=1.0, description="Guard rail: share of the challenger's answers that may fail."
+    )
+    max_slowdown: Annotated[float, Named("max_slowdown", "TIMES")] = Field(
+        default=3.0,
+        ge=1.0,
+        le=1000.0,
+        description="Guard rail: 90th percentile of the challenger's time, as a multiple of the champion's.",
+    )
+    max_noise: Annotated[PercentOrShare, Named("max_noise", "SHARE")] = Field(
+        default=0.2,
+        ge=0.0,
+        le=1.0,
+        description="Guard rail: how many more of the challenger's points may be outside of hotspots.",
     )

@@ -9,6 +9,7 @@ import typer
 
 from taxi_mlops import __version__
 from taxi_mlops.cli import (
+    ab,
     adapters,
     cluster,
     compare,
@@ -22,6 +23,7 @@ from taxi_mlops.cli import (
     parameters,
     predict,
     record,
+    replay,
     report,
     runs,
     schema,
@@ -67,9 +69,11 @@ app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("exporter")(exporter.exporter)
 app.command("serve")(serve.serve)
+app.command("replay", cls=DocumentCommand)(replay.replay)
 for _of_versions in (versions.commit, versions.log, versions.diff, versions.tag, versions.restore, versions.vacuum):
     data.app.command()(_of_versions)
 app.add_typer(models.app, name="models")
+app.add_typer(ab.app, name="ab")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
 app.add_typer(stack.app, name="stack")

@@ -33,17 +33,21 @@ def serve(
         from taxi_mlops.serving import run
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed; install it with: {INSTALL}") from None
+    from taxi_mlops.models.ab_store import AbStore
     from taxi_mlops.models.registry import CHAMPION, open_registry, split_reference
+    from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
 
     name, wanted = split_reference(model, CHAMPION)
     accepted = run.required_keys(host, keys)
-    registry = open_registry(load_settings())
+    settings = load_settings()
+    registry, experiments = open_registry(settings), experiments_url(settings)
+    store = None if experiments is None else AbStore(experiments)
     registry.find(name, wanted)  # before the port is taken
     listening = run.listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"{name}@{wanted} at http://{shown}:{listening.getsockname()[1]}/", err=True)
-    run.serve(registry, name, wanted, listening, host, accepted)
+    run.serve(registry, name, wanted, listening, host, accepted, store)
 
 
 def _add_key(keys: Path | None, name: str) -> None:

@@ -225,12 +225,79 @@ SERVED_LOADS = Metric(
     "Versions that were loaded and put into use.",
     source=Source.SERVICE,
 )
+AB_SHARE = Metric(
+    "taxi_ab_share_ratio",
+    Kind.GAUGE,
+    "Share of the keys that get the challenger; 0 without an A/B test, and when a guard rail stopped it.",
+    source=Source.SERVICE,
+)
+AB_ANSWER_SECONDS = Metric(
+    "taxi_ab_answer_seconds",
+    Kind.HISTOGRAM,
+    "Seconds that locating the points of a request with a key took.",
+    ("arm",),
+    Source.SERVICE,
+    (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+)
+AB_CHALLENGER_ERRORS = Metric(
+    "taxi_ab_challenger_errors_total",
+    Kind.COUNTER,
+    "Requests that the challenger failed to answer; the champion answered them.",
+    source=Source.SERVICE,
+)
+AB_OUTCOMES = Metric(
+    "taxi_ab_outcomes_total",
+    Kind.COUNTER,
+    "Outcomes that were stored, by whether they were inside a hotspot of the version that answered.",
+    ("arm", "result"),
+    Source.SERVICE,
+)
+AB_OUTCOMES_UNMATCHED = Metric(
+    "taxi_ab_outcomes_unmatched_total",
+    Kind.COUNTER,
+    "Outcomes of answers that are not known, which are not stored.",
+    source=Source.SERVICE,
+)
+AB_ANSWERS_DROPPED = Metric(
+    "taxi_ab_answers_dropped_total",
+    Kind.COUNTER,
+    "Answers that were not stored, since too many waited for the database.",
+    source=Source.SERVICE,
+)
+AB_STORE_FAILURES = Metric(
+    "taxi_ab_store_failures_total",
+    Kind.COUNTER,
+    "Attempts to store answers or outcomes that failed.",
+    source=Source.SERVICE,
+)
+AB_GUARD_RAILS = Metric(
+    "taxi_ab_guard_rails_total",
+    Kind.COUNTER,
+    "Guard rails that stopped the challenger.",
+    ("rail",),
+    Source.SERVICE,
+)
+AB_SHADOW_POINTS = Metric(
+    "taxi_ab_shadow_points_total",
+    Kind.COUNTER,
+    "Points that the challenger answered too, by whether it named the same hotspot as the champion.",
+    ("agreement",),
+    Source.SERVICE,
+)
+AB_SHADOW_LEFT_OUT = Metric(
+    "taxi_ab_shadow_left_out_total",
+    Kind.COUNTER,
+    "Points that the challenger was to answer too, and did not, since too many waited.",
+    source=Source.SERVICE,
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
 LABELS = {
     "adapter": "the name of an adapter that an installed package declares, else `other`",
+    "agreement": "same, other or failed",
     "answer": "inside or outside",
+    "arm": "champion or challenger",
     "code": "the status of an HTTP response",
     "deployment": "up to 40 of a-z, 0-9 and -, as `TAXI_DEPLOYMENT`; at Prefect also `other`; `none` without one",
     "exact": "true or false",
@@ -242,6 +309,7 @@ LABELS = {
     "outcome": "completed or failed",
     "pool": "the work pool of the settings",
     "python": "the version of Python",
+    "rail": "errors, latency or noise",
     "recorder": "store, mlflow or pushgateway",
     "result": "hit or miss",
     "route": "a path of the service with its parameters by name, else `none`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -17,20 +18,24 @@ from starlette.routing import Route
 
 from taxi_mlops import __version__
 from taxi_mlops.features.online import OnlineStore
+from taxi_mlops.serving.ab_traffic import AbTraffic, Arm
 from taxi_mlops.serving.arrow_stream import ARROW_STREAM, answer_stream, spooled
 from taxi_mlops.serving.features import add_features
 from taxi_mlops.serving.gate import Gate
 from taxi_mlops.serving.keys import ApiKeys
 from taxi_mlops.serving.map_page import add_map_page
+from taxi_mlops.serving.outcomes import add_outcomes
 from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError, problem, sentence
 from taxi_mlops.serving.requests import (
+    LOCATE,
     LocateAnswer,
     NearestAnswer,
+    Point,
     Readiness,
     body_of,
     box_of,
     locate_schema,
-    points_of,
+    read,
 )
 from taxi_mlops.serving.served_model import ServedModel
 from taxi_mlops.serving.service_metrics import ServiceMetrics
@@ -54,23 +59,26 @@ def create_app(
     keys: ApiKeys | None,
     hosts: frozenset[str] | None,
     features: Callable[[], OnlineStore] | None = None,
+    traffic: AbTraffic | None = None,
 ) -> Gate:
     """Return the application.
 
     hosts: the names of this host that requests may use; None for any. features: opens the online store of features.
+    traffic: of A/B tests; None without a database.
     """
     app = FastAPI(title="Hotspots", version=__version__, docs_url=None, redoc_url=None)
     _add_errors(app)
-    _add_locate(app, watcher, metrics)
+    _add_locate(app, watcher, metrics, traffic)
     _add_hotspots(app, watcher)
-    _add_states(app, watcher, metrics)
+    add_outcomes(app, watcher, metrics, traffic)
+    _add_states(app, watcher, metrics, traffic)
     if features is not None:
         add_features(app, watcher.current.name, features)
     add_map_page(app)
     return Gate(app, keys, hosts, metrics.request)
 
 
-def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) -> None:
+def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, traffic: AbTraffic | None) -> None:
     content = {JSON: {"schema": locate_schema()}, ARROW_STREAM: {"schema": {"type": "string", "format": "binary"}}}
     body = {"requestBody": {"required": True, "content": content}}
     answers = {200: {"model": LocateAnswer, "content": {ARROW_STREAM: {}}}, **_PROBLEMS}
@@ -94,21 +102,59 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) ->
             )
         if kind != JSON:
             raise ProblemError(415, f"Content-Type must be {JSON} or {ARROW_STREAM} (got {kind[:80]!r}).")
-        points = points_of(await body_of(request))
-        if len(points) <= _INLINE_POINTS:
-            found = _located(served, points)
+        given = read(LOCATE, await body_of(request))
+        points = given["points"]
+        arm = traffic.assign(given["key"], served) if traffic is not None and "key" in given else None
+        if traffic is not None and arm is not None:
+            found, inside, more = await _answered_in_test(traffic, arm, served, points)
         else:
-            found = await run_in_threadpool(_located, served, points)
-        inside = sum(one["hotspot"] is not None for one in found)
+            begun = time.perf_counter()
+            found = await _found(served, points)
+            inside, more = _inside(found), {"version": served.version}
+            if traffic is not None:
+                traffic.compare(served, points, found, time.perf_counter() - begun)
         metrics.located(inside, len(found) - inside)
-        return _json({"model": served.name, "version": served.version, "points": found})
+        return _json({"model": served.name, **more, "points": found})
 
     # FastAPI describes it, and Starlette calls it: resolving its dependencies would cost more than locating a point.
     direct = Route("/v1/locate", locate, methods=["POST"])
     app.router.routes.insert(0, direct)
 
 
-def _located(served: ServedModel, points: list[Any]) -> list[dict[str, Any]]:
+async def _answered_in_test(
+    traffic: AbTraffic, arm: Arm, champion: ServedModel, points: list[Point]
+) -> tuple[list[dict[str, Any]], int, dict[str, str]]:
+    """Return what the version of an A/B test found, how many points are inside, and the version and id of the answer.
+
+    Where the challenger fails, the champion answers, without an id: no outcome counts for it.
+    """
+    begun = time.perf_counter()
+    try:
+        found = await _found(arm.served, points)
+    except Exception:
+        if not arm.is_challenger:
+            raise
+        traffic.note_failure(arm)
+        found = await _found(champion, points)
+        return found, _inside(found), {"version": champion.version}
+    seconds, inside = time.perf_counter() - begun, _inside(found)
+    number = traffic.note(arm, seconds, len(points), inside)
+    if not arm.is_challenger:
+        traffic.compare(champion, points, found, seconds)
+    return found, inside, {"version": arm.served.version, "answer": number}
+
+
+async def _found(served: ServedModel, points: list[Point]) -> list[dict[str, Any]]:
+    if len(points) <= _INLINE_POINTS:
+        return _located(served, points)
+    return await run_in_threadpool(_located, served, points)
+
+
+def _inside(found: list[dict[str, Any]]) -> int:
+    return sum(one["hotspot"] is not None for one in found)
+
+
+def _located(served: ServedModel, points: list[Point]) -> list[dict[str, Any]]:
     if len(points) == 1:
         return [served.located_one(points[0]["latitude"], points[0]["longitude"])]
     latitude = np.array([point["latitude"] for point in points], dtype=np.float64)
@@ -155,7 +201,7 @@ def _add_hotspots(app: FastAPI, watcher: ModelWatcher) -> None:
         return Response(found, media_type=GEOJSON)
 
 
-def _add_states(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) -> None:
+def _add_states(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, traffic: AbTraffic | None) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         """Answer while the process runs."""
@@ -166,6 +212,7 @@ def _add_states(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics) ->
         """Say which version answers, and whether the registry can be read."""
         served, state = watcher.current, watcher.state
         said = {"registry": state.failure or "ok", "refused": state.refused}
+        said["ab_test"] = None if traffic is None else traffic.said(served)
         return _json({"status": "ready", "model": served.name, "version": served.version, **said})
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -1,4 +1,4 @@
-"""The map page at `/`: its files come from the service itself, and its policy lets nothing else in."""
+"""The map page at `/`, and that of the A/B test at `/ab`: their files come from the service itself alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from starlette.responses import Response
 STATIC = Path(__file__).parent / "static"
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/ab": ("ab.html", "text/html; charset=utf-8"),
+    "/static/ab.js": ("ab.js", "text/javascript; charset=utf-8"),
     "/static/map.css": ("map.css", "text/css; charset=utf-8"),
     "/static/map.js": ("map.js", "text/javascript; charset=utf-8"),
 }
@@ -24,7 +26,7 @@ POLICY = (
 
 
 def add_map_page(app: FastAPI) -> None:
-    """Answer with the files of the page."""
+    """Answer with the files of the pages."""
     for path, (name, media_type) in FILES.items():
         app.add_api_route(path, _answering(name, media_type), include_in_schema=False)
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, NotRequired, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from typing_extensions import TypedDict
 
 from taxi_mlops.serving.problems import ProblemError, sentence
 from taxi_mlops.serving.served_model import Box
 
+T = TypeVar("T")
+
 MAX_POINTS = 10_000
+MAX_OUTCOMES = 1000
 MAX_JSON_BYTES = 2_000_000
 BODY_SECONDS = 30.0
 
 Latitude = Annotated[float, Field(ge=-90.0, le=90.0, allow_inf_nan=False, description="Degrees.")]
 Longitude = Annotated[float, Field(ge=-180.0, le=180.0, allow_inf_nan=False, description="Degrees.")]
+Key = Annotated[str, Field(min_length=1, max_length=200, description="Whom an A/B test gives the same version always.")]
+Time = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC), description="RFC 3339."),
+]
 
 
 class Point(TypedDict):
@@ -36,6 +45,7 @@ class LocateRequest(TypedDict):
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
 
     points: Annotated[list[Point], Field(min_length=1, max_length=MAX_POINTS)]
+    key: NotRequired[Key]
 
 
 class LocatedPoint(BaseModel):
@@ -51,6 +61,36 @@ class LocateAnswer(BaseModel):
     model: str
     version: str
     points: list[LocatedPoint]
+    answer: str | None = Field(default=None, description="Id for outcomes; left out unless an A/B test has the key.")
+
+
+class OutcomeGiven(TypedDict):
+    """A pickup that really happened, with the answer that it belongs to: by its id, or the newest of a key."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+
+    id: Annotated[str, Field(pattern="^[!-~]{1,200}$", description="The caller's own; sent again, it counts once.")]
+    latitude: Latitude
+    longitude: Longitude
+    time: Time
+    answer: NotRequired[Annotated[str, Field(pattern="^[0-9a-f]{32}$")]]
+    key: NotRequired[Key]
+
+
+class OutcomesRequest(TypedDict):
+    """Outcomes to store."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+
+    outcomes: Annotated[list[OutcomeGiven], Field(min_length=1, max_length=MAX_OUTCOMES)]
+
+
+class OutcomesAnswer(BaseModel):
+    """What became of the outcomes."""
+
+    stored: int = Field(description="Now stored.")
+    repeated: int = Field(description="Stored before, by the same id.")
+    unmatched: list[str] = Field(description="Ids of those whose answer is not known; they are not stored.")
 
 
 class NearestAnswer(LocatedPoint):
@@ -69,15 +109,26 @@ class Readiness(BaseModel):
     version: str
     registry: str = Field(description="ok, or why it cannot be read; the service then answers with what it has.")
     refused: str | None = Field(description="A newer version that could not be loaded, and why.")
+    ab_test: str | None = Field(description="What the running A/B test does, or why it is not taken part in.")
 
 
 LOCATE = TypeAdapter(LocateRequest)
+OUTCOMES = TypeAdapter(OutcomesRequest)
 
 
 def locate_schema() -> dict[str, Any]:
     """Return the JSON schema of a request, without references."""
     schema = LOCATE.json_schema()
     schema["properties"]["points"]["items"] = schema.pop("$defs")["Point"]
+    return schema
+
+
+def outcomes_schema() -> dict[str, Any]:
+    """Return the JSON schema of a request with outcomes, without references."""
+    schema = OUTCOMES.json_schema()
+    outcome = schema.pop("$defs")["OutcomeGiven"]
+    outcome["oneOf"] = [{"required": ["answer"]}, {"required": ["key"]}]
+    schema["properties"]["outcomes"]["items"] = outcome
     return schema
 
 
@@ -105,10 +156,10 @@ async def body_of(request: Request) -> bytes:
     return b"".join([part async for part in parts_of(request, MAX_JSON_BYTES, BODY_SECONDS)])
 
 
-def points_of(body: bytes) -> list[Point]:
-    """Return the points of a request. Raises ProblemError naming what is wrong with it."""
+def read(adapter: TypeAdapter[T], body: bytes) -> T:
+    """Return a request. Raises ProblemError naming what is wrong with it."""
     try:
-        return LOCATE.validate_json(body)["points"]
+        return adapter.validate_json(body)
     except ValidationError as error:
         raise ProblemError(422, sentence(list(error.errors(include_url=False, include_context=False)))) from None
 

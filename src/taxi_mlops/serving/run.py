@@ -11,14 +11,17 @@ from prometheus_client import CollectorRegistry
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.features.online import open_online
+from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.registry import Registry
+from taxi_mlops.serving.ab_traffic import AbTraffic, Load
 from taxi_mlops.serving.app import create_app
 from taxi_mlops.serving.keys import ApiKeys
 from taxi_mlops.serving.service_metrics import ServiceMetrics
-from taxi_mlops.serving.watcher import ModelWatcher
+from taxi_mlops.serving.watcher import ModelWatcher, load_served
 from taxi_mlops.settings import load_settings
 
 FINISH_SECONDS = 30
+STOP_SECONDS = 5.0
 MAX_CONNECTIONS = 1000
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -53,15 +56,22 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    registry: Registry, name: str, wanted: str, listening: socket.socket, host: str, keys: ApiKeys | None
+    registry: Registry,
+    name: str,
+    wanted: str,
+    listening: socket.socket,
+    host: str,
+    keys: ApiKeys | None,
+    store: AbStore | None,
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT. Raises UsageError if there is no such version."""
+    """Answer requests until SIGTERM or SIGINT. store: of A/B tests. Raises UsageError if there is no such version."""
     settings = load_settings()
     metrics = ServiceMetrics(CollectorRegistry())
     watcher = ModelWatcher(registry, name, wanted, metrics.model_loaded)
+    traffic = None if store is None else AbTraffic(store, name, _loading(registry, name), metrics)
     hosts = None if keys is not None else _LOOPBACK_NAMES | {host.lower()}
     config = uvicorn.Config(
-        create_app(watcher, metrics, keys, hosts, lambda: open_online(settings, name)),
+        create_app(watcher, metrics, keys, hosts, lambda: open_online(settings, name), traffic),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -69,9 +79,16 @@ def serve(
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
-    watching = watcher.watch()
+    watchers: list[ModelWatcher | AbTraffic] = [watcher] if traffic is None else [watcher, traffic]
+    threads = [one.watch() for one in watchers]
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        watcher.stop()
-        watching.join(timeout=5.0)
+        for one in watchers:
+            one.stop()
+        for thread in threads:
+            thread.join(timeout=STOP_SECONDS)
+
+
+def _loading(registry: Registry, name: str) -> Load:
+    return lambda version: load_served(registry, registry.find(name, version))

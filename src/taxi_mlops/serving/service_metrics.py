@@ -6,11 +6,14 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from taxi_mlops.models.ab_test import Stored
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
 from taxi_mlops.serving.served_model import ServedModel
 
 M = TypeVar("M", Counter, Gauge)
+ARMS = ("champion", "challenger")
+RAILS = ("errors", "latency", "noise")
 
 
 class ServiceMetrics:
@@ -21,17 +24,24 @@ class ServiceMetrics:
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=registry)
         self._requests = _made(Counter, catalogue.SERVED_REQUESTS, registry)
-        self._seconds = Histogram(
-            catalogue.SERVED_SECONDS.name,
-            catalogue.SERVED_SECONDS.help,
-            catalogue.SERVED_SECONDS.labels,
-            registry=registry,
-            buckets=catalogue.SERVED_SECONDS.buckets,
-        )
+        self._seconds = _histogram(catalogue.SERVED_SECONDS, registry)
         self._points = _made(Counter, catalogue.SERVED_POINTS, registry)
         self._inside, self._outside = self._points.labels("inside"), self._points.labels("outside")
         self._model = _made(Gauge, catalogue.SERVED_MODEL, registry)
         self._swaps = _made(Counter, catalogue.SERVED_LOADS, registry)
+        self.ab_share = _made(Gauge, catalogue.AB_SHARE, registry)
+        self.ab_challenger_errors = _made(Counter, catalogue.AB_CHALLENGER_ERRORS, registry)
+        self.ab_outcomes = _made(Counter, catalogue.AB_OUTCOMES, registry)
+        self.ab_outcomes_unmatched = _made(Counter, catalogue.AB_OUTCOMES_UNMATCHED, registry)
+        self.ab_answers_dropped = _made(Counter, catalogue.AB_ANSWERS_DROPPED, registry)
+        self.ab_store_failures = _made(Counter, catalogue.AB_STORE_FAILURES, registry)
+        self.ab_guard_rails = _made(Counter, catalogue.AB_GUARD_RAILS, registry)
+        for rail in RAILS:  # from 0 on, or the first would be no increase
+            self.ab_guard_rails.labels(rail)
+        self.ab_shadow_points = _made(Counter, catalogue.AB_SHADOW_POINTS, registry)
+        self.ab_shadow_left_out = _made(Counter, catalogue.AB_SHADOW_LEFT_OUT, registry)
+        seconds = _histogram(catalogue.AB_ANSWER_SECONDS, registry)
+        self._ab_seconds = tuple(seconds.labels(arm) for arm in ARMS)
 
     def request(self, route: str, method: str, code: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -55,6 +65,21 @@ class ServiceMetrics:
         self._model.clear()
         self._model.labels(model.name, model.version).set(len(model.model))
         self._swaps.inc()
+
+    def ab_answered(self, challenger: bool, seconds: float) -> None:
+        """Note how long a version took for the points of a request with a key."""
+        self._ab_seconds[challenger].observe(seconds)
+
+    def ab_outcomes_stored(self, stored: Stored) -> None:
+        """Count outcomes by version and hit."""
+        for result, counts in (("hit", stored.hits), ("miss", stored.misses)):
+            for arm, count in zip(ARMS, counts, strict=True):
+                self.ab_outcomes.labels(arm, result).inc(count)
+        self.ab_outcomes_unmatched.inc(len(stored.unmatched))
+
+
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
+    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
 
 
 def _made(kind: type[M], metric: Metric, registry: CollectorRegistry) -> M:

@@ -17,6 +17,13 @@ from taxi_mlops.serving.served_model import ServedModel
 INTERVAL_SECONDS = 2.0
 
 
+def load_served(registry: Registry, version: ModelVersion) -> ServedModel:
+    """Download a version and make it ready. Raises UsageError if its files are broken, and ServiceError."""
+    with tempfile.TemporaryDirectory(prefix="taxi-model-") as folder:
+        model = load_mlflow_model(registry.download(version, Path(folder)))
+    return ServedModel(version.name, version.version, model).prepare()
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryState:
     """What the last look at the registry gave.
@@ -47,7 +54,7 @@ class ModelWatcher:
         self._changed, self._interval = changed, interval
         self._stopped = threading.Event()
         self._refused: dict[str, str] = {}
-        self.current = self._load(registry.find(name, wanted))
+        self.current = load_served(registry, registry.find(name, wanted))
         self.state = RegistryState(datetime.now(UTC))
         changed(self.current)
 
@@ -76,7 +83,7 @@ class ModelWatcher:
     def _take(self, version: ModelVersion) -> str | None:
         """Load a version and answer with it from now on. Return why that failed if the next look may have more luck."""
         try:
-            loaded = self._load(version)
+            loaded = load_served(self._registry, version)
         except UsageError as error:  # its files are broken, and stay so
             self._refused[version.version] = f"version {version.version} is refused: {error}"
             return None
@@ -85,11 +92,6 @@ class ModelWatcher:
         self.current = loaded
         self._changed(loaded)
         return None
-
-    def _load(self, version: ModelVersion) -> ServedModel:
-        with tempfile.TemporaryDirectory(prefix="taxi-model-") as folder:
-            model = load_mlflow_model(self._registry.download(version, Path(folder)))
-        return ServedModel(version.name, version.version, model).prepare()
 
     def _loop(self) -> None:
         while not self._stopped.wait(self._interval):

@@ -1,4 +1,4 @@
-"""Tables of the experiment store: comparisons, their workloads, adapters, trials and values, and the data sets.
+"""Tables of the experiment store: comparisons, their workloads, adapters, trials, values and data sets; A/B tests.
 
 Seconds are wall-clock seconds unless named otherwise. Times are UTC. The schema changes by migrations only.
 """
@@ -200,3 +200,73 @@ class ValueRow(Base):
     workload: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[float]
+
+
+class AbTestRow(Base):
+    """An A/B test of two versions of a hotspot model. `running_model` is its model while it runs, for one at a time.
+
+    Areas are the shares of the judged area that the hotspots of a version cover. Seconds of shadow answers are sums.
+    """
+
+    __tablename__ = "ab_tests"
+    __table_args__ = (UniqueConstraint("running_model"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    model: Mapped[str]
+    running_model: Mapped[str | None]
+    champion: Mapped[str]
+    challenger: Mapped[str]
+    share: Mapped[float]
+    shadow: Mapped[bool]
+    salt: Mapped[str]
+    champion_area: Mapped[float]
+    challenger_area: Mapped[float]
+    max_errors: Mapped[float]
+    max_slowdown: Mapped[float]
+    max_noise: Mapped[float]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    decision: Mapped[str | None]
+    reason: Mapped[str | None]
+    guard_rail: Mapped[str | None]
+    shadow_requests: Mapped[int]
+    shadow_points: Mapped[int]
+    shadow_agreed: Mapped[int]
+    shadow_seconds: Mapped[float]
+    shadow_champion_seconds: Mapped[float]
+
+
+class AbAnswerRow(Base):
+    """An answer of the service during an A/B test. `subject` is the keyed hash of the caller's key."""
+
+    __tablename__ = "ab_answers"
+    __table_args__ = (Index(None, "test_id", "subject"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    test_id: Mapped[int] = mapped_column(Integer, ForeignKey("ab_tests.id", ondelete="CASCADE"))
+    subject: Mapped[str]
+    challenger: Mapped[bool]
+    answered_at: Mapped[datetime]
+    points: Mapped[int]
+    inside: Mapped[int]
+    seconds: Mapped[float]
+
+
+class AbOutcomeRow(Base):
+    """What really happened, in the order of arrival. `id` is the caller's; `counted` for the first of each subject."""
+
+    __tablename__ = "ab_outcomes"
+    __table_args__ = (UniqueConstraint("test_id", "id"), Index(None, "test_id", "subject"))
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    test_id: Mapped[int] = mapped_column(Integer, ForeignKey("ab_tests.id", ondelete="CASCADE"))
+    id: Mapped[str]
+    answer_id: Mapped[str]
+    subject: Mapped[str]
+    challenger: Mapped[bool]
+    latitude: Mapped[float]
+    longitude: Mapped[float]
+    happened_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    hit: Mapped[bool]
+    counted: Mapped[bool]

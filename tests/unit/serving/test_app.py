@@ -236,7 +236,7 @@ def test_a_model_without_hotspots_answers(client, watcher, model_at):
 
 def test_readiness_says_what_the_registry_does(client, watcher):
     assert client.get("/healthz").json() == {"status": "ok"}
-    ready = {"status": "ready", "model": "city", "version": "3", "registry": "ok", "refused": None}
+    ready = {"status": "ready", "model": "city", "version": "3", "registry": "ok", "refused": None, "ab_test": None}
     assert client.get("/readyz").json() == ready
     watcher.state = RegistryState(datetime.now(UTC), "it is away", "version 4 is refused")
     assert client.get("/readyz").json() == {**ready, "registry": "it is away", "refused": "version 4 is refused"}

@@ -1,0 +1,357 @@
+"""A/B tests, their answers and outcomes in the experiment store's database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from taxi_mlops.domain import BoolArray, FloatArray
+from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.models.ab_test import AbTest, Answer, Limits, Outcome, ShadowCounts, Stored
+from taxi_mlops.service_urls import ServiceUrl
+from taxi_mlops.storage.database import Database
+from taxi_mlops.storage.experiments import AbAnswerRow, AbOutcomeRow, AbTestRow
+
+Hit = Callable[[bool, FloatArray, FloatArray], BoolArray]
+"""Returns whether places are in hotspots of the challenger (True) or champion: latitude, longitude float64 (n,)."""
+_LOOKED_UP = 500
+"""Ids in one query; SQLite allows 999 variables in old versions."""
+
+
+class ConflictingOutcomeError(TaxiError):
+    """An id was used before for another outcome."""
+
+
+class TestRunningError(UsageError):
+    """The model has a running test already."""
+
+    __test__ = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a test has collected. challenger, hit: bool (n,), of the counted outcomes in order of arrival.
+
+    keys, answers, noise: of champion and challenger, the keys and answers, and the share of points outside of hotspots.
+    repeated: outcomes that are not counted, since their key had one.
+    """
+
+    challenger: BoolArray
+    hit: BoolArray
+    keys: tuple[int, int]
+    answers: tuple[int, int]
+    noise: tuple[float | None, float | None]
+    repeated: int
+
+
+class AbStore:
+    """Reads and writes A/B tests. The database is created and migrated when it is first written.
+
+    Every method raises ServiceError if the database cannot be used.
+    """
+
+    def __init__(self, url: ServiceUrl) -> None:
+        """Take the URL of the experiment store. Raises UsageError for one of an unknown kind."""
+        self._database = Database(url)
+        self._is_current = False
+
+    def start(
+        self,
+        model: str,
+        versions: tuple[str, str],
+        share: float,
+        salt: str,
+        limits: Limits,
+        areas: tuple[float, float],
+        shadow: bool = False,
+    ) -> AbTest:
+        """Store a new test. versions, areas: of champion and challenger. Raises TestRunningError if one is running."""
+        row = AbTestRow(
+            model=model,
+            running_model=model,
+            champion=versions[0],
+            challenger=versions[1],
+            share=share,
+            salt=salt,
+            champion_area=areas[0],
+            challenger_area=areas[1],
+            max_errors=limits.errors,
+            max_slowdown=limits.slowdown,
+            max_noise=limits.noise,
+            started_at=datetime.now(UTC),
+            shadow=shadow,
+            shadow_requests=0,
+            shadow_points=0,
+            shadow_agreed=0,
+            shadow_seconds=0.0,
+            shadow_champion_seconds=0.0,
+        )
+        self._prepare()
+        try:
+            with self._database.transaction() as connection, Session(connection) as session:
+                if session.scalars(_running(model)).one_or_none() is None:
+                    session.add(row)
+                    session.commit()
+                    return _test(row)
+        except IntegrityError:  # pragma: no cover - writers wait for each other
+            pass
+        raise TestRunningError(f"model {model!r} has a running A/B test; end it first: taxi ab stop --name {model}")
+
+    def running(self, model: str) -> AbTest | None:
+        """Return the running test of a model; None if there is none."""
+        return self._found(_running(model))
+
+    def latest(self, model: str) -> AbTest | None:
+        """Return the newest test of a model, running or not; None if there is none."""
+        return self._found(select(AbTestRow).where(AbTestRow.model == model).order_by(AbTestRow.id.desc()).limit(1))
+
+    def _found(self, query: Any) -> AbTest | None:  # noqa: ANN401 - a query for rows of tests
+        if not self._database.exists:
+            return None
+        self._prepare()
+        with self._database.errors(), self._database.engine.connect() as connection, Session(connection) as session:
+            row = session.scalars(query).one_or_none()
+            return None if row is None else _test(row)
+
+    def end(self, test: AbTest, decision: str, reason: str) -> bool:
+        """End a test, and return whether it was running."""
+        ended = {"running_model": None, "ended_at": datetime.now(UTC), "decision": decision, "reason": reason}
+        with self._database.transaction() as connection:
+            done = connection.execute(
+                update(AbTestRow).where(AbTestRow.id == test.id, AbTestRow.running_model.is_not(None)).values(**ended)
+            )
+            return done.rowcount == 1
+
+    def note_guard_rail(self, test: AbTest, reason: str) -> None:
+        """Store that a guard rail was hit: the challenger gets no more requests, in any process. The first stays."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                update(AbTestRow)
+                .where(AbTestRow.id == test.id, AbTestRow.guard_rail.is_(None))
+                .values(guard_rail=reason)
+            )
+
+    def add_shadow(self, counts: Mapping[int, ShadowCounts]) -> None:
+        """Add counts of shadow answers to those of tests, by their ids, all in one transaction."""
+        if not counts:
+            return
+        row = AbTestRow
+        with self._database.transaction() as connection:
+            for test_id, more in counts.items():
+                connection.execute(
+                    update(row)
+                    .where(row.id == test_id)
+                    .values(
+                        shadow_requests=row.shadow_requests + more.requests,
+                        shadow_points=row.shadow_points + more.points,
+                        shadow_agreed=row.shadow_agreed + more.agreed,
+                        shadow_seconds=row.shadow_seconds + more.seconds,
+                        shadow_champion_seconds=row.shadow_champion_seconds + more.champion_seconds,
+                    )
+                )
+
+    def add_answers(self, answers: Sequence[Answer]) -> None:
+        """Store answers; those that are there already, from an attempt that was cut off, stay as they are."""
+        if answers:
+            with self._database.transaction() as connection:
+                insert = _inserts(connection)(AbAnswerRow).on_conflict_do_nothing()
+                connection.execute(insert, [asdict(answer) for answer in answers])
+
+    def add_outcomes(self, test: AbTest, outcomes: Sequence[Outcome], hit: Hit) -> Stored:
+        """Store outcomes, all in one transaction, each with the answer that it belongs to.
+
+        Of each subject the first counts. Raises ConflictingOutcomeError, and stores none, if an id was used before for
+        another outcome.
+        """
+        with self._database.transaction() as connection:
+            known = _known(connection, test, [one.id for one in outcomes])
+            fresh: dict[str, Outcome] = {}
+            for one in outcomes:
+                before = known.get(one.id) or (_content(fresh[one.id]) if one.id in fresh else None)
+                if before is None:
+                    fresh[one.id] = one
+                elif before != _content(one):
+                    raise ConflictingOutcomeError(f"the id {one.id!r} was used before for another outcome")
+            answers = _answers(connection, test, list(fresh.values()))
+            matched = [
+                (one, answers[one.answer or one.subject or ""])
+                for one in fresh.values()
+                if (one.answer or one.subject or "") in answers
+            ]
+            hits = _hits(matched, hit)
+            subjects = _subjects_with_outcomes(connection, test, {answer.subject for _, answer in matched})
+            rows = []
+            now = datetime.now(UTC)
+            for (one, answer), is_hit in zip(matched, hits, strict=True):
+                rows.append(
+                    {
+                        "test_id": test.id,
+                        "id": one.id,
+                        "answer_id": answer.id,
+                        "subject": answer.subject,
+                        "challenger": answer.challenger,
+                        "latitude": one.latitude,
+                        "longitude": one.longitude,
+                        "happened_at": one.happened_at,
+                        "received_at": now,
+                        "hit": is_hit,
+                        "counted": answer.subject not in subjects,
+                    }
+                )
+                subjects.add(answer.subject)
+            if rows:
+                connection.execute(_inserts(connection)(AbOutcomeRow), rows)
+        unmatched = tuple(sorted(set(fresh) - {one.id for one, _ in matched}))
+        counted = [
+            [sum(1 for row in rows if row["challenger"] is arm and row["hit"] is was) for arm in (False, True)]
+            for was in (True, False)
+        ]
+        return Stored(
+            len(rows),
+            len(outcomes) - len(fresh),
+            unmatched,
+            (counted[0][0], counted[0][1]),
+            (counted[1][0], counted[1][1]),
+        )
+
+    def evidence(self, test: AbTest) -> Evidence:
+        """Return what a test has collected so far."""
+        outcomes = (
+            select(AbOutcomeRow.challenger, AbOutcomeRow.hit)
+            .where(AbOutcomeRow.test_id == test.id, AbOutcomeRow.counted)
+            .order_by(AbOutcomeRow.number)
+        )
+        all_outcomes = select(func.count()).where(AbOutcomeRow.test_id == test.id)
+        answers = (
+            select(
+                AbAnswerRow.challenger,
+                func.count(),
+                func.count(AbAnswerRow.subject.distinct()),
+                func.sum(AbAnswerRow.points),
+                func.sum(AbAnswerRow.inside),
+            )
+            .where(AbAnswerRow.test_id == test.id)
+            .group_by(AbAnswerRow.challenger)
+        )
+        with self._database.errors(), self._database.engine.connect() as connection:
+            rows = connection.execute(outcomes).all()
+            total = connection.execute(all_outcomes).scalar_one()
+            arms = {bool(row[0]): row for row in connection.execute(answers)}
+        found = np.array(rows, dtype=np.bool_).reshape(len(rows), 2)
+
+        def of(arm: bool, column: int) -> int:
+            return int(arms[arm][column]) if arm in arms else 0
+
+        noise = [None if not of(arm, 3) else 1.0 - of(arm, 4) / of(arm, 3) for arm in (False, True)]
+        return Evidence(
+            found[:, 0].copy(),
+            found[:, 1].copy(),
+            (of(False, 2), of(True, 2)),
+            (of(False, 1), of(True, 1)),
+            (noise[0], noise[1]),
+            total - len(rows),
+        )
+
+    def _prepare(self) -> None:
+        if not self._is_current:
+            self._database.upgrade()
+            self._is_current = True
+
+
+def _running(model: str) -> Any:  # noqa: ANN401 - a query for rows of tests
+    return select(AbTestRow).where(AbTestRow.running_model == model)
+
+
+def _inserts(connection: Connection) -> Any:  # noqa: ANN401 - the insert of either dialect
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _test(row: AbTestRow) -> AbTest:
+    return AbTest(
+        id=row.id,
+        model=row.model,
+        champion=row.champion,
+        challenger=row.challenger,
+        share=row.share,
+        salt=row.salt,
+        champion_area=row.champion_area,
+        challenger_area=row.challenger_area,
+        limits=Limits(row.max_errors, row.max_slowdown, row.max_noise),
+        started_at=row.started_at,
+        shadow=row.shadow,
+        shadow_counts=ShadowCounts(
+            row.shadow_requests, row.shadow_points, row.shadow_agreed, row.shadow_seconds, row.shadow_champion_seconds
+        ),
+        ended_at=row.ended_at,
+        decision=row.decision,
+        reason=row.reason,
+        guard_rail=row.guard_rail,
+    )
+
+
+def _parts(values: Sequence[str]) -> list[Sequence[str]]:
+    return [values[first : first + _LOOKED_UP] for first in range(0, len(values), _LOOKED_UP)]
+
+
+def _content(outcome: Outcome) -> tuple[float, float, datetime]:
+    return outcome.latitude, outcome.longitude, outcome.happened_at.astimezone(UTC)
+
+
+def _known(connection: Connection, test: AbTest, ids: Sequence[str]) -> dict[str, tuple[float, float, datetime]]:
+    """Return the content of the outcomes of these ids that are stored."""
+    row = AbOutcomeRow
+    found: dict[str, tuple[float, float, datetime]] = {}
+    for part in _parts(ids):
+        query = select(row.id, row.latitude, row.longitude, row.happened_at)
+        for one in connection.execute(query.where(row.test_id == test.id, row.id.in_(part))):
+            found[one.id] = one.latitude, one.longitude, one.happened_at
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    id: str
+    subject: str
+    challenger: bool
+
+
+def _answers(connection: Connection, test: AbTest, outcomes: Sequence[Outcome]) -> dict[str, _Matched]:
+    """Return the answers that outcomes belong to, by answer id and by subject; of a subject the newest."""
+    row = AbAnswerRow
+    found: dict[str, _Matched] = {}
+    for column, wanted in (
+        (row.id, {one.answer for one in outcomes if one.answer is not None}),
+        (row.subject, {one.subject for one in outcomes if one.subject is not None}),
+    ):
+        for part in _parts(sorted(wanted)):
+            query = select(row.id, row.subject, row.challenger).where(row.test_id == test.id, column.in_(part))
+            for one in connection.execute(query.order_by(row.answered_at)):
+                found[one.id if column is row.id else one.subject] = _Matched(one.id, one.subject, one.challenger)
+    return found
+
+
+def _hits(matched: Sequence[tuple[Outcome, _Matched]], hit: Hit) -> list[bool]:
+    found = np.zeros(len(matched), dtype=np.bool_)
+    for arm in (False, True):
+        rows = [i for i, (_, answer) in enumerate(matched) if answer.challenger is arm]
+        if rows:
+            places = np.array([(matched[i][0].latitude, matched[i][0].longitude) for i in rows])
+            found[rows] = hit(arm, places[:, 0].copy(), places[:, 1].copy())
+    return [bool(one) for one in found]
+
+
+def _subjects_with_outcomes(connection: Connection, test: AbTest, subjects: set[str]) -> set[str]:
+    row = AbOutcomeRow
+    found: set[str] = set()
+    for part in _parts(sorted(subjects)):
+        query = select(row.subject).where(row.test_id == test.id, row.subject.in_(part))
+        found.update(connection.scalars(query))
+    return found
