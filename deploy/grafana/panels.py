@@ -256,6 +256,19 @@ DATA = Page(
             Form.BARS,
         ),
         Panel(
+            "Age of features",
+            "Alert FeaturesStale fires after three hours.",
+            "s",
+            (("time() - max by (model) (taxi_features_last_timestamp_seconds)", "{{model}}"),),
+            Form.BARS,
+        ),
+        Panel(
+            "Size of features",
+            "Of all months, on disk.",
+            "bytes",
+            (("max by (model) (taxi_features_bytes)", "{{model}}"),),
+        ),
+        Panel(
             "Cache of points",
             "Comparisons per day whose points were in the cache (hit), or not (miss).",
             "none",

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 DOCUMENT = "features.json"
 ONLINE = "online.db"
 _LOCK = "lock"
+_MOST_STORES = 100
 _FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}\.parquet$")]
 
 
@@ -67,6 +69,18 @@ class Contents(BaseModel):
     trips: Part
     notes: tuple[str, ...]
 
+    @property
+    def last_moment(self) -> datetime:
+        """The time of the last rows, with the time zone."""
+        return self.last.replace(tzinfo=ZoneInfo(self.timezone))
+
+
+def stores(settings: Settings) -> Iterator[FeatureStore]:
+    """Yield the stores of the features folder, at most 100."""
+    for path in sorted(settings.features_dir.glob(f"*/{DOCUMENT}"))[:_MOST_STORES]:
+        if re.fullmatch(MODEL_NAME, path.parent.name):
+            yield FeatureStore(settings, path.parent.name)
+
 
 class FeatureStore:
     """The features of one model in a folder."""
@@ -97,6 +111,11 @@ class FeatureStore:
         if contents.features != definitions.versions():
             raise UsageError(f"{path}: the features have other definitions by now; build again")
         return contents
+
+    def size(self, contents: Contents) -> int:
+        """Return the bytes of the files that are valid; one that is removed meanwhile counts as nothing."""
+        paths = (self.folder / name for name in self._files(contents))
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     @contextmanager
     def building(self) -> Iterator[None]:

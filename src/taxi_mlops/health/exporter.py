@@ -1,4 +1,4 @@
-"""Export metrics of the platform between runs: Prefect, services, certificates, the backlog of recordings."""
+"""Export metrics of the platform between runs: Prefect, services, certificates, features, recordings that wait."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from taxi_mlops import __version__
 from taxi_mlops.errors import TaxiError
+from taxi_mlops.features.store import stores
 from taxi_mlops.health.prefect_state import STATES, PrefectState, prefect_state
 from taxi_mlops.health.service_probes import addresses, probe
 from taxi_mlops.monitoring import catalogue
@@ -38,6 +39,7 @@ class PlatformCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _family(catalogue.EXPORTER_BUILD, {(__version__, platform.python_version()): 1.0})
         yield _family(catalogue.BACKLOG, {(name,): float(count) for name, count in self._backlog().items()})
+        yield from self._features()
         yield from self._services()
         state = self._prefect()
         if state is not None:
@@ -51,6 +53,18 @@ class PlatformCollector(Collector):
             except TaxiError:  # `taxi runs` shows a broken file
                 continue
         return waiting
+
+    def _features(self) -> Iterator[GaugeMetricFamily]:
+        last, size = dict[Any, float | None](), dict[Any, float | None]()
+        for store in stores(self._settings):
+            try:
+                contents = store.contents()
+                last[(store.model,)] = contents.last_moment.timestamp()
+                size[(store.model,)] = float(store.size(contents))
+            except (TaxiError, OSError):  # the commands that read it say what is wrong
+                continue
+        yield _family(catalogue.FEATURES_LAST, last)
+        yield _family(catalogue.FEATURES_BYTES, size)
 
     def _services(self) -> Iterator[GaugeMetricFamily]:
         named = addresses(self._settings)

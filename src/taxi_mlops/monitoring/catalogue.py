@@ -190,6 +190,16 @@ CERTIFICATE = Metric(
     ("service",),
     Source.EXPORTER,
 )
+FEATURES_LAST = Metric(
+    "taxi_features_last_timestamp_seconds",
+    Kind.GAUGE,
+    "Time of the last features that were built.",
+    ("model",),
+    Source.EXPORTER,
+)
+FEATURES_BYTES = Metric(
+    "taxi_features_bytes", Kind.GAUGE, "Size of the features that were built.", ("model",), Source.EXPORTER
+)
 SERVED_REQUESTS = Metric(
     "taxi_served_requests_total",
     Kind.COUNTER,
@@ -304,7 +314,7 @@ LABELS = {
     "kind": "memory or timing",
     "method": "a method of HTTP, else `other`",
     "mlflow_page": "the path of MLflow's page, made of the ids that MLflow gave; of the last run alone",
-    "model": "the model that `taxi serve` was started with",
+    "model": "the model that `taxi serve` was started with; of features, up to 100 folders of `TAXI_FEATURES_DIR`",
     "model_version": "the version that answers; an earlier one is removed",
     "outcome": "completed or failed",
     "pool": "the work pool of the settings",

@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from pydantic import HttpUrl, SecretStr
 
+from taxi_mlops.features.definitions import versions
+from taxi_mlops.features.store import Contents, Part
 from taxi_mlops.health.exporter import platform_registry, serve
 from taxi_mlops.health.service_probes import Probe, addresses, probe
 from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.store import StoreRecorder
+from taxi_mlops.results.documents import to_json
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.sample_runs import make_run
@@ -108,13 +111,40 @@ def test_services_that_are_files_are_not_asked(tmp_path: Path) -> None:
     assert addresses(settings) == {"redis": "redis://:x@host:1/2"}
 
 
+def write_features(folder: Path) -> None:
+    """Write a store of one month: 10 bytes of hotspots and 5 of trips."""
+    parts = {name: Part(file=f"{name}.parquet", source="trips.csv", data_version="v") for name in ("hotspots", "trips")}
+    contents = Contents(
+        model="city",
+        model_version="3",
+        features=versions(),
+        known_at="the pickup (time)",
+        timezone="America/Santiago",
+        since=None,
+        first=datetime.datetime(2016, 6, 1, 1),
+        last=datetime.datetime(2016, 6, 1, 8),
+        has_dropoffs=False,
+        months={"2016-06": parts["hotspots"]},
+        trips=parts["trips"],
+        notes=(),
+    )
+    folder.mkdir(parents=True)
+    (folder / "features.json").write_text(to_json(contents), encoding="utf-8")
+    for name, size in (("hotspots", 10), ("trips", 5)):
+        (folder / f"{name}.parquet").write_bytes(bytes(size))
+
+
 def test_what_waits_and_what_answers_is_served_at_loopback(tmp_path: Path, listening: str, nobody: str) -> None:
     run = make_run(tmp_path / "runs" / "one")
     note(run, StoreRecorder(ServiceUrl("sqlite:///x.db")), "cannot be reached")
     (tmp_path / "runs" / "two").mkdir()
     (tmp_path / "runs" / "two" / "recordings.json").write_text("{", encoding="utf-8")
+    write_features(tmp_path / "features" / "city")
+    (tmp_path / "features" / "broken").mkdir()
+    (tmp_path / "features" / "broken" / "features.json").write_text("{", encoding="utf-8")
     settings = Settings(
         runs_dir=tmp_path / "runs",
+        features_dir=tmp_path / "features",
         mlflow_uri=SecretStr("off"),
         pushgateway_url=HttpUrl(f"http://{listening}"),
         prefect_api_url=HttpUrl(f"http://{nobody}/api"),
@@ -127,6 +157,8 @@ def test_what_waits_and_what_answers_is_served_at_loopback(tmp_path: Path, liste
         server.shutdown()
         server.server_close()
     for line in (
+        'taxi_features_last_timestamp_seconds{model="city"} 1.4647824e+09',  # 8:00 in Santiago
+        'taxi_features_bytes{model="city"} 15.0',
         'taxi_recorder_backlog_runs{recorder="store"} 1.0',
         'taxi_recorder_backlog_runs{recorder="mlflow"} 0.0',
         'taxi_service_up{service="pushgateway"} 1.0',
