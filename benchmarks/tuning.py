@@ -137,27 +137,25 @@ def search_all(document: Tune, settings: Settings) -> dict[str, Found]:
 
 
 def compare(arguments: argparse.Namespace, settings: Settings) -> None:
-    """Print a table for each value."""
-    results: dict[str, list[dict[str, Found]]] = {}
+    """Print two rows of a table for each file of trips."""
+    print(f"{arguments.trials} trials, {arguments.seeds} seeds, samples of {arguments.sample:,}\n")
+    print("| trips | value | taxi tune | " + " | ".join(f"more than {other}" for other in (RANDOM, GRID, SWEEP)) + " |")
+    print("| --- |" + " --- |" * 5, flush=True)
     for name, parameters in SETS.items():
-        results[name] = []
+        runs = []
         for seed in range(arguments.seeds):
             given = {**parameters, "data": str(arguments.data / parameters["data"]), "trials": arguments.trials}
             document = Tune().with_parameters({**given, "seed": seed, "sample": arguments.sample})
-            results[name].append(search_all(document, settings))
-        print(f"{name}: done, {time.process_time():.0f} CPU seconds so far", flush=True)
-    for value, title in (("best", "best unseen-trip score"), ("area", "area under the front")):
-        print(f"\n{title}, {arguments.trials} trials, {arguments.seeds} seeds\n")
-        print("| trips | taxi tune | " + " | ".join(f"more than {other}" for other in (RANDOM, GRID, SWEEP)) + " |")
-        print("| --- |" + " --- |" * 4)
-        for name, runs in results.items():
+            runs.append(search_all(document, settings))
+        for value, title in (("best", "best score"), ("area", "area under the front")):
             tuned = np.array([getattr(run[TUNED], value) for run in runs])
             cells = [f"{tuned.mean():.4f}"]
             for other in (RANDOM, GRID, SWEEP):
                 differences = tuned - np.array([getattr(run[other], value) for run in runs])
                 low, high = student_interval(differences, CONFIDENCE)
                 cells.append(f"{differences.mean():+.4f} [{low:+.4f}, {high:+.4f}]")
-            print(f"| {name} | " + " | ".join(cells) + " |")
+            print(f"| {name} | {title} | " + " | ".join(cells) + " |", flush=True)
+    print(f"\n{time.process_time():.0f} CPU seconds")
 
 
 def speed(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -113,6 +113,10 @@ def divide(document: Tune, settings: Settings, observer: Observer) -> Divided:
     times = times_of(points, request, document.time_column, settings, observer)
     left = held_out(len(points), times, share, seed)
     unseen = held_out(len(points), times, share, seed, of=~left)
+    if times is not None and not (left.any() and unseen.any()):  # nearly all trips have the same time
+        times = None
+        left = held_out(len(points), times, share, seed)
+        unseen = held_out(len(points), times, share, seed, of=~left)
     fitted = ~(left | unseen)
     judged = unseen_trips(points, unseen, times, seed, seen=fitted)
     if judged is None or np.count_nonzero(fitted) < LEAST_TRIPS:
@@ -140,6 +144,7 @@ def _begin(document: Tune, divided: Divided, folder: TuningFolder, observer: Obs
         dataset=Dataset.of(points.provenance, points.fingerprint, len(points), weighted=False),
         eps_metres=space.eps_metres,
         min_samples=space.min_samples,
+        start=space.start,
         left_for_training=len(points) - len(seen),
         unseen=int(np.count_nonzero(divided.unseen)),
         fitted=len(divided.trips),
@@ -162,7 +167,7 @@ class _Ran:
 
 def _run(header: TuningHeader, divided: Divided, folder: TuningFolder, settings: Settings, observer: Observer) -> _Ran:
     """Run the trials that are missing in the journal."""
-    document, space = header.document, Space(header.eps_metres, header.min_samples)
+    document, space = header.document, Space(header.eps_metres, header.min_samples, header.start)
     trials = read_trials(folder.journal)
     study = open_study(settings, f"taxi-{header.tuning_id}")
     copy = _Copy(study, document, space, observer)

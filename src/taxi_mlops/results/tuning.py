@@ -77,6 +77,7 @@ class TuningHeader(ResultDocument):
     dataset: Dataset
     eps_metres: tuple[float, float] = Field(description="Range of eps.")
     min_samples: tuple[int, int] = Field(description="Range of min_samples.")
+    start: tuple[tuple[float, int], ...] = Field(description="Pairs of eps and min_samples that are tried first.")
     left_for_training: int = Field(description="Trips that tuning never looks at, for `taxi train` to judge on.")
     unseen: int = Field(description="Trips that trials are judged on.")
     fitted: int = Field(description="Points that trials cluster.")

@@ -45,6 +45,9 @@ class Search:
                 pruner=pruner if len(document.objectives) == 1 else optuna.pruners.NopPruner(),
             )
             self._study.add_trials([frozen(trial, document, space) for trial in earlier])
+            if document.sampler == "tpe":
+                for eps, min_samples in space.start[len(earlier) : document.trials]:
+                    self._study.enqueue_trial({"eps": eps, "min_samples": min_samples})
         self._asked: Trial | None = None
 
     def ask(self) -> tuple[float, int]:

@@ -56,6 +56,7 @@ def result_of(*trials, **parameters):
         ),
         eps_metres=(10.0, 1000.0),
         min_samples=(5, 50),
+        start=((100.0, 5),),
         left_for_training=200,
         unseen=160,
         fitted=640,

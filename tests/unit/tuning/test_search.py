@@ -39,6 +39,16 @@ def test_the_same_seed_asks_the_same(trial_of):
     assert run(Search(Tune(), SPACE, []), trial_of, 15) != once
 
 
+def test_pairs_that_the_points_suggest_are_tried_first(trial_of):
+    space = Space(SPACE.eps_metres, SPACE.min_samples, ((50.0, 5), (80.0, 20), (200.0, 100)))
+    trials = run(Search(Tune(), space, []), trial_of, 4)
+    assert [(one.eps_metres, one.min_samples) for one in trials[:3]] == list(space.start)
+    later = run(Search(Tune(), space, trials[:2]), trial_of, 1, first=2)
+    assert (later[0].eps_metres, later[0].min_samples) == (200.0, 100)
+    at_random = run(Search(Tune().with_parameters({"sampler": "random"}), space, []), trial_of, 1)
+    assert (at_random[0].eps_metres, at_random[0].min_samples) != space.start[0]
+
+
 def test_a_search_takes_up_a_journal(trial_of):
     document = Tune()
     earlier = run(Search(document, SPACE, []), trial_of, 20)

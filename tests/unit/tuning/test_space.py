@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from haversine_dbscan import count_neighbours
 from taxi_mlops.training import Tune
 from taxi_mlops.tuning.space import Space, space_of
 
@@ -14,7 +15,9 @@ def city(n=4000):
 
 def test_ranges_that_are_given_are_kept():
     document = Tune().with_parameters({"eps": "20,500", "min_samples": "5,80"})
-    assert space_of(document, *city(100)) == Space((20.0, 500.0), (5, 80))
+    space = space_of(document, *city(100))
+    assert (space.eps_metres, space.min_samples) == ((20.0, 500.0), (5, 80))
+    assert all(20.0 <= eps <= 500.0 and 5 <= min_samples <= 80 for eps, min_samples in space.start)
 
 
 def test_min_samples_goes_up_to_half_a_percent_of_the_points():
@@ -32,7 +35,16 @@ def test_eps_goes_from_close_neighbours_to_the_farthest():
 
 def test_points_on_one_place_have_a_range_too():
     space = space_of(Tune(), np.full(100, -33.45), np.full(100, -70.66))
-    assert space == Space((1.0, 4.0), (5, 20))
+    assert (space.eps_metres, space.min_samples) == ((1.0, 4.0), (5, 20))
+
+
+def test_the_first_pairs_have_neighbours_for_a_share_of_the_points():
+    latitude, longitude = city()
+    start = space_of(Tune(), latitude, longitude).start
+    assert [min_samples for _, min_samples in start] == 2 * [5, 7, 10, 14, 20]
+    for number, (eps, min_samples) in enumerate(start):
+        enough = np.mean(count_neighbours(latitude, longitude, eps) >= min_samples)
+        assert enough == pytest.approx(0.7 if number < 5 else 0.9, abs=0.03)
 
 
 def test_eps_is_rounded_within_the_range():
