@@ -29,7 +29,9 @@ from taxi_mlops.serving.shadow import Answered, Shadow
 
 INTERVAL_SECONDS = 1.0
 STATUS_SECONDS = 5.0
-"""How long a status that was read is given again."""
+"""How long a status that was read is given again, at least."""
+STATUS_COST = 20.0
+"""And at least so many times as long as reading it took: many outcomes must not slow the requests."""
 MAX_WRITES = 8
 """Requests with outcomes that wait for the database; more are refused, and may be sent again."""
 
@@ -76,7 +78,7 @@ class AbTraffic:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ab-writer")
         self._places = threading.BoundedSemaphore(MAX_WRITES)
         self._reading = threading.Lock()
-        self._read: tuple[float, AbStatus | None] = (-math.inf, None)
+        self._known: tuple[float, AbStatus | None] = (-math.inf, None)  # when to read it again, and the status
         self.current: RunningTest | None = None
         self.problem: str | None = None
 
@@ -153,18 +155,20 @@ class AbTraffic:
         return test.guard_rail or f"version {test.challenger} gets {test.share:.0%} of the keys"
 
     def status(self) -> AbStatus | None:
-        """Return the state of the newest test, at most seconds old; None if there was none.
+        """Return the state of the newest test, which may be some seconds old; None if there was none.
 
         Raises BusyError if others wait for it too long, and ServiceError.
         """
         if not self._reading.acquire(timeout=STATUS_SECONDS):
             raise BusyError("the database is slow")
         try:
-            if time.monotonic() - self._read[0] > STATUS_SECONDS:
+            begun = time.monotonic()
+            if begun >= self._known[0]:
                 test = self._store.latest(self._model)
                 found = None if test is None else status_of(test, self._store.evidence(test))
-                self._read = time.monotonic(), found
-            return self._read[1]
+                ended = time.monotonic()
+                self._known = ended + max(STATUS_SECONDS, STATUS_COST * (ended - begun)), found
+            return self._known[1]
         finally:
             self._reading.release()
 

@@ -358,6 +358,7 @@ def test_no_request_of_the_described_interface_fails_the_service_during_a_test(
 
 def test_the_state_of_the_test_is_given(service, traffic, start, watcher, metrics, client_of, monkeypatch):
     monkeypatch.setattr("taxi_mlops.serving.ab_traffic.STATUS_SECONDS", 0.0)
+    monkeypatch.setattr("taxi_mlops.serving.ab_traffic.STATUS_COST", 0.0)
     missing = service.get("/v1/ab")
     assert (missing.status_code, missing.json()["detail"]) == (404, "There has been no A/B test of city.")
     assert client_of(create_app(watcher, metrics, None, None)).get("/v1/ab").status_code == 404
