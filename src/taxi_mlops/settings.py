@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(default_factory=_default_cache, description="Downloads and locks. [~/.cache/taxi-mlops]")
     runs_dir: Path = Field(default=Path("runs"), description="Folder of runs that name no output folder.")
     features_dir: Path = Field(default=Path("features"), description="Folder of the features of hotspots.")
+    features_trips: str | None = Field(
+        default=None, description="Trips of the hourly features, as DATA of the commands; none without them."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Level of a run's log.")
     tlc_base_url: HttpUrl = Field(
         default=HttpUrl("https://d37ci6vzurychx.cloudfront.net/trip-data/"),

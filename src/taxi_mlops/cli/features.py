@@ -75,16 +75,11 @@ def build(
     """Compute the features of a model's hotspots for every hour from trips, and store them."""
     _require_polars()
     from taxi_mlops.cli.progress import progress_observer
-    from taxi_mlops.features import BuildOptions, TripTimeColumns, Version
-    from taxi_mlops.features import build as build_features
-    from taxi_mlops.models.registry import CHAMPION, open_registry, split_reference
-    from taxi_mlops.pipeline.train import load_version
+    from taxi_mlops.features import BuildOptions, TripTimeColumns
+    from taxi_mlops.pipeline.features import build_features
     from taxi_mlops.settings import load_settings
 
     settings = load_settings()
-    name, wanted = split_reference(model, CHAMPION)
-    registry = open_registry(settings)
-    found = registry.find(name, wanted)
     options = BuildOptions(
         columns=TripTimeColumns(time, dropoff_time, known_at),
         timezone=_zone(timezone or settings.schedule_timezone),
@@ -93,14 +88,13 @@ def build(
         backfill=backfill,
     )
     with progress_observer(quiet) as observer:
-        version = Version(name, found.version, load_version(found, registry))
-        built = build_features(data, version, settings, options, observer.loading)
+        built = build_features(data, model, settings, options, observer.loading)
     contents = built.contents
     for note in contents.notes:
         warn(f"Note: {note}")
     typer.echo(
-        f"{name}@{contents.model_version}: {built.rows:,} rows of {built.hotspots:,} hotspots from {built.trips:,} "
-        f"trips, {built.months[0]} to {built.months[-1]}; trips are known at {contents.known_at}"
+        f"{contents.model}@{contents.model_version}: {built.rows:,} rows of {built.hotspots:,} hotspots from "
+        f"{built.trips:,} trips, {built.months[0]} to {built.months[-1]}; trips are known at {contents.known_at}"
     )
 
 

@@ -21,6 +21,7 @@ from pydantic import Field
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.features import BuildOptions, TripTimeColumns
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows.forms import form
 from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
@@ -30,6 +31,7 @@ from taxi_mlops.pipeline import sweep as sweeping
 from taxi_mlops.pipeline import tune as tuning_steps
 from taxi_mlops.pipeline.aggregate import write_trends
 from taxi_mlops.pipeline.cluster_run import cluster_into
+from taxi_mlops.pipeline.features import build_and_materialize
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load
 from taxi_mlops.reports import units
@@ -211,6 +213,35 @@ def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, outpu
     trends = write_trends(settings, RunFilter(adapter=adapter or None, data=data or None, since=since), page)
     _retry_outages(lambda: show_trends(trends, page))
     return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
+
+
+@flow(name="materialize-features", persist_result=True, result_serializer="json")
+def materialize_features(
+    data: str = "",
+    model: str = "hotspots@champion",
+    time: str = "",
+    dropoff_time: str = "",
+    known_at: str = "",
+) -> dict[str, Any]:
+    """Compute the features of a model's hotspots from trips, and copy the last to the online store.
+
+    Args:
+        data: Trips, as the commands take them. Empty: what `TAXI_FEATURES_TRIPS` names.
+        model: The model, and its version or alias.
+        time: Column of pickup times. Empty: found by its name.
+        dropoff_time: Column of dropoff times. Empty: found by its name.
+        known_at: When each trip became known: a column, or commit. Empty: its end.
+    """
+    _check_attempts()
+    settings = load_settings()
+    source = data or settings.features_trips
+    if not source:
+        raise UsageError("name the trips in data, or for all runs in the setting TAXI_FEATURES_TRIPS")
+    columns = TripTimeColumns(time or None, dropoff_time or None, known_at or None)
+    options = BuildOptions(columns=columns, timezone=settings.schedule_timezone)
+    built, done = build_and_materialize(source, model, settings, options, RunLogObserver())
+    said = f"{done.hotspots:,} hotspots of {done.model}@{done.version} at {done.at.isoformat()}"
+    return {"folder": str((settings.features_dir / done.model).absolute()), "rows": built.rows, "verdict": said}
 
 
 def _schedule_helpers(helpers: int, folder: SweepFolder) -> None:

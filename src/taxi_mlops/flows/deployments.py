@@ -117,6 +117,12 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             cron="0 4 * * *",
             tags=("scheduled",),
         ),
+        Deployed(
+            "materialize-features",
+            deployed.materialize_features,
+            "Features of a model's hotspots, ten minutes after every hour if `TAXI_FEATURES_TRIPS` names the trips.",
+            cron="10 * * * *" if settings.features_trips else None,
+        ),
     )
 
 

@@ -104,7 +104,7 @@ def test_deploying_again_changes_nothing(deployed):
         "aggregate-results": ("0 4 * * *", deployed.zone),
     }
     deployments = our_deployments(deployed)
-    assert deployments.keys() == before.keys() | {"compare", "cluster", "sweep", "tune"}
+    assert deployments.keys() == before.keys() | {"compare", "cluster", "sweep", "tune", "materialize-features"}
     again = deployed.taxi("deploy")
     assert again.returncode == 0, again.stderr
     assert schedules(deployed) == before
@@ -309,6 +309,14 @@ def test_a_clustering_in_tiles(deployed, trips):
     assert (result["place"], result["place_reason"]) == ("tiles", "as --on tiles says")
     assert (folder / "labels" / "part-00000.parquet").is_file()
     assert not (folder / "work").exists()
+
+
+def test_features_need_trips_and_the_registry(deployed):
+    """Workers of these tests have no MLflow; what the run does is tested with a registry (test_features.py)."""
+    for words, said in (((), "TAXI_FEATURES_TRIPS"), (("data=synthetic:rows=100",), "turned off by the settings")):
+        flow_run_id = deployed.started("materialize-features", *words)
+        state = deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]
+        assert (state["type"], said in state["message"]) == ("FAILED", True), state
 
 
 def test_trends_are_a_page_and_artifacts(deployed):

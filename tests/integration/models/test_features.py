@@ -47,6 +47,30 @@ def test_features_are_built_materialized_and_read(registry, register_copy, taxi,
     assert "hour_of_week" in taxi("get", "--entity", "trip=7", "--model", "featured")
 
 
+def test_features_are_built_and_materialized_in_one_go(registry, register_copy, settings, tmp_path):
+    from taxi_mlops.features import BuildOptions, online_values, open_online
+    from taxi_mlops.pipeline.features import build_and_materialize
+    from taxi_mlops.pipeline.observer import Observer
+
+    class Stages(Observer):
+        def __init__(self):
+            self.said = []
+
+        def stage(self, text):
+            self.said.append(text)
+
+        def warning(self, text):
+            self.said.append(text)
+
+    registry.crown(register_copy("hourly"), None)
+    here, observer = settings.model_copy(update={"features_dir": tmp_path / "features"}), Stages()
+    built, done = build_and_materialize("synthetic:rows=4000,seed=1", "hourly", here, BuildOptions(), observer)
+    assert (done.at, done.version, done.model) == (built.contents.last, "1", "hourly")
+    found = online_values(open_online(here, "hourly"), "hourly", 1, now=done.at)
+    assert (found.at, found.stale) == (done.at, False)
+    assert [said.partition(" ")[0] for said in observer.said] == ["Computing", "No", "Copying"]
+
+
 def test_what_is_wrong_with_a_command_is_said(taxi, settings):
     assert "pickups_mean_24h" in taxi("list")
     assert {one["name"] for one in json.loads(taxi("list", "--json"))} >= {"pickups_1h", "hour_of_week"}
