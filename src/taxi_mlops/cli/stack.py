@@ -28,10 +28,10 @@ def up(
     ] = False,
     folder: Folder = DEFAULT,
     services: Annotated[
-        str, typer.Option(metavar="A,B,…", help="Only these, and what they need. [default: all but dask]")
+        str, typer.Option(metavar="A,B,…", help="Only these, and what they need. [default: all but dask and ray]")
     ] = "",
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Workers of dask. [default: one for each CPU]")
+        int | None, typer.Option(min=1, metavar="N", help="Workers of dask and ray. [default: one for each CPU]")
     ] = None,
 ) -> None:
     """Start the services, wait until each answers, and write DIR/settings.toml. Running services stay as they are."""
@@ -75,6 +75,9 @@ def status(folder: Folder = DEFAULT, json: Json = False) -> None:
         if not console.is_terminal:
             console.width = 200  # in a pipe, one line for each service
         console.print(table if found else f"no stack in {folder}")
+        for each in found:
+            if each.dashboard:
+                console.print(f"dashboard of {each.name}: {each.dashboard}")
     if not found or any(not each.up for each in found):
         raise typer.Exit(1)
 

@@ -30,7 +30,11 @@ _RETRY_SECONDS = 5.0
 
 
 class ServiceStatus(BaseModel):
-    """The state of a service. Seconds: of one probe. Bytes: the memory of all its processes."""
+    """The state of a service.
+
+    dashboard: where its pages are, if not at its address. Seconds: of one probe. Bytes: the memory of all its
+    processes.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,6 +42,7 @@ class ServiceStatus(BaseModel):
     up: bool
     version: str
     address: str
+    dashboard: str | None
     latency_seconds: float | None
     memory_bytes: int | None
     pid: int | None
@@ -171,6 +176,7 @@ class Stack:
             up=problem is None,
             version=service.missing() or service.version(self.folder),
             address=service.address(self.folder),
+            dashboard=service.dashboard(self.folder),
             latency_seconds=latency,
             memory_bytes=_memory(pid) if pid else None,
             pid=pid,

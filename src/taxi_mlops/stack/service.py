@@ -59,6 +59,10 @@ class Service(ABC):
         """Return the address, without any secret."""
         return stack.listens_at(self.name)
 
+    def dashboard(self, stack: StackFolder) -> str | None:  # noqa: ARG002 - for those that have one
+        """Return the address of its pages, if that is another."""
+        return None
+
     def prepare(self, stack: StackFolder) -> None:  # noqa: B027 - most need nothing
         """Create what the first start needs. Called before every start; repeating it changes nothing."""
 

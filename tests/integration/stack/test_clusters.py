@@ -1,9 +1,11 @@
-"""A Dask cluster of the stack: only who has its key may use it, only from this machine."""
+"""The clusters of the stack: only who has their key or token may use them; Dask only from this machine."""
 
 from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 
 import httpx
 import psutil
@@ -14,6 +16,7 @@ from taxi_mlops.errors import ServiceError
 from taxi_mlops.scale.clusters import connect
 from taxi_mlops.stack.services.dask import DaskScheduler, DaskWorkers, worker_addresses
 from taxi_mlops.stack.services.prometheus import Prometheus
+from taxi_mlops.stack.services.ray import Ray
 
 dask = pytest.importorskip("dask", reason="the extra dask is not installed")
 WORKERS = 2
@@ -43,9 +46,10 @@ def test_workers_compute_for_those_who_have_the_key(cluster):
     assert (scheduler.name, workers.name) == ("dask-scheduler", "dask")
     assert (scheduler.up, workers.up) == (True, True)
     assert workers.address.startswith("tls://127.0.0.1:")
-    assert "Dask" in httpx.get(f"{scheduler.address}/status", timeout=30).text
+    assert scheduler.address == workers.address
+    assert "Dask" in httpx.get(f"{scheduler.dashboard}/status", timeout=30).text
     configuration = yaml.safe_load((stack.folder.data("dask-scheduler") / "dask.yaml").read_text())
-    for address in (scheduler.address, f"http://{worker_addresses(stack.folder)[1]}"):
+    for address in (scheduler.dashboard, f"http://{worker_addresses(stack.folder)[1]}"):
         assert "dask_" in httpx.get(f"{address}/metrics", timeout=30).text
     tls = configuration["distributed"]["comm"]["tls"]
     client = {f"distributed.comm.tls.client.{key}": value for key, value in tls["client"].items()}
@@ -78,20 +82,72 @@ def test_a_worker_that_dies_is_started_again(cluster, wait_until):
     wait_until(lambda: stack.status()[1].up, "both answer", within_seconds=60)
 
 
+SQUARE_ROOT = """
+import math, sys
+from taxi_mlops.errors import ServiceError
+from taxi_mlops.scale.clusters import connect
+
+try:
+    with connect(sys.argv[1]) as executor:
+        print(executor.workers, dict(executor.run(math.sqrt, [4.0, 9.0])))
+except ServiceError:
+    print("refused")
+"""
+
+
+@pytest.mark.timeout(800)
+def test_ray_computes_for_those_who_have_the_token(own_services, tmp_path):
+    """In processes of their own, since Ray reads its token when it is imported."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    services = own_services()
+    stack = services.stack
+    stack.folder.make()
+    stack.folder.write_workers(WORKERS)
+    services.up("ray")
+    [status] = stack.status()
+    assert status.up
+    assert status.address.startswith("ray://127.0.0.1:")
+    assert httpx.get(f"{status.dashboard}/api/version", timeout=30).status_code == 401
+    assert "ray_" in httpx.get(f"http://{stack.folder.listens_at('ray', 'metrics')}/metrics", timeout=30).text
+    wrong = tmp_path / "token"
+    wrong.write_text("0" * 32)
+    said = {}
+    for token in (stack.folder.secret_file("ray_token"), wrong):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        environment["RAY_AUTH_TOKEN_PATH"] = str(token)
+        if token is wrong:  # Ray tries again and again
+            environment |= {"RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "5", "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "5"}
+        called = subprocess.run(
+            [sys.executable, "-c", SQUARE_ROOT, status.address],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=True,
+        )
+        said[token] = called.stdout.splitlines()[-1]
+    assert list(said.values()) == [f"{WORKERS} {{0: 2.0, 1: 3.0}}", "refused"]
+    stack.down()
+    left = [one for one in psutil.process_iter(["cmdline"]) if stack.folder.identifier[:12] in str(one.info["cmdline"])]
+    assert left == []
+
+
 def test_targets_are_the_scheduler_and_each_worker(tmp_path):
     from taxi_mlops.stack.folder import StackFolder
 
     folder = StackFolder(tmp_path / "stack")
     folder.make()
     folder.write_workers(3)
-    folder.write_services(("dask-scheduler", "dask"))
+    folder.write_services(("dask-scheduler", "dask", "ray"))
     files = Prometheus().program(folder).files if not Prometheus().missing() else {}
     if not files:
         pytest.skip("prometheus is not installed")
     targets = yaml.safe_load(files["targets/services.yml"])
-    assert [(len(one["targets"]), one["labels"]) for one in targets] == [(1, {"job": "dask"}), (3, {"job": "dask"})]
+    found = [(len(one["targets"]), one["labels"]["job"]) for one in targets]
+    assert found == [(1, "dask"), (3, "dask"), (1, "ray")]
 
 
-def test_neither_is_started_unless_it_is_named():
+def test_none_is_started_unless_it_is_named():
     assert not DaskScheduler.by_default
     assert not DaskWorkers.by_default
+    assert not Ray.by_default

@@ -18,6 +18,7 @@ from taxi_mlops.stack.services.postgresql import Postgresql
 from taxi_mlops.stack.services.prefect import PrefectServer, PrefectWorker
 from taxi_mlops.stack.services.prometheus import Prometheus
 from taxi_mlops.stack.services.pushgateway import Pushgateway
+from taxi_mlops.stack.services.ray import Ray
 from taxi_mlops.stack.services.redis import Redis
 
 SERVICES: tuple[Service, ...] = (
@@ -38,5 +39,6 @@ SERVICES: tuple[Service, ...] = (
     PlatformExporter(),
     DaskScheduler(),
     DaskWorkers(),
+    Ray(),
     Prometheus(),
 )

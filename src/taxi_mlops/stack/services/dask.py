@@ -12,7 +12,7 @@ import yaml
 
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import get
-from taxi_mlops.stack.service import HttpService, Program, Service
+from taxi_mlops.stack.service import Program, Service
 
 _CERTIFICATE, _KEY = "dask_certificate.pem", "dask_key.pem"
 _NEW_CERTIFICATE_SECONDS = 180 * 86_400.0
@@ -32,14 +32,19 @@ class _DaskService(Service):
         return version("distributed")
 
 
-class DaskScheduler(_DaskService, HttpService):
-    """Its address is that of its dashboard; `dask.yaml` in its folder has what clients need."""
+class DaskScheduler(_DaskService):
+    """Its address is the one for clients; `dask.yaml` in its folder has what they need."""
 
     name = "dask-scheduler"
-    health = "/health"
 
     def address(self, stack: StackFolder) -> str:
+        return f"tls://{stack.listens_at(self.name)}"
+
+    def dashboard(self, stack: StackFolder) -> str:
         return f"http://{stack.listens_at(self.name, 'dashboard')}"
+
+    def probe(self, stack: StackFolder) -> None:
+        get(f"{self.dashboard(stack)}/health")
 
     def prepare(self, stack: StackFolder) -> None:
         """Make a key that scheduler, workers and clients share: who has it may run code."""

@@ -27,9 +27,13 @@ TARGETS = {
     "jaeger": {"job": "jaeger"},
     "dask-scheduler": {"job": "dask"},
     "dask": {"job": "dask"},
+    "ray": {"job": "ray"},
 }
 """As in deploy/prometheus/targets/services.yml, by the services' names here; also the worker, found by DNS there."""
-_PORTS = {"dask-scheduler": "dashboard", "jaeger": "metrics", "mlflow": "metrics", "prefect-worker": "metrics"}
+_PORTS = {
+    "dask-scheduler": "dashboard",
+    **dict.fromkeys(("jaeger", "mlflow", "prefect-worker", "ray"), "metrics"),
+}
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
 
