@@ -24,7 +24,7 @@ from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.features import BuildOptions, TripTimeColumns
 from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows.forms import form
-from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
+from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends, show_tuning
 from taxi_mlops.flows.prefect_environment import is_unreachable
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.pipeline import sweep as sweeping
@@ -189,6 +189,7 @@ def tuning(given: dict[str, Any], spec: str = "", output: str = "", cache: bool 
         check_spec_alone(tuning, flow_run.parameters)
         asked = Tune.from_file(Path(spec)) if spec else Tune().with_parameters(given)
         found = tuning_steps.tune(asked, folder, settings, observer)
+    _retry_outages(lambda: show_tuning(found, folder))
     return {
         "tuning_id": found.header.tuning_id,
         "folder": str(folder.path.absolute()),

@@ -12,11 +12,14 @@ from taxi_mlops.reports.sweep_page import INDICES, sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import markdown as trends_markdown
 from taxi_mlops.reports.trends import rows as trend_rows
+from taxi_mlops.reports.tuning_page import by_first, value_text
+from taxi_mlops.reports.tuning_page import sentence as tuning_sentence
 from taxi_mlops.reports.units import seconds
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.results.sweep_folder import SweepFolder
 from taxi_mlops.results.sweep_result import SweepResult
+from taxi_mlops.results.tuning import TuningFolder, TuningResult
 from taxi_mlops.runs.trends import Trends
 
 
@@ -49,6 +52,25 @@ def show_sweep(result: SweepResult, folder: SweepFolder) -> None:
     ]
     create_table_artifact(best, key="best", description=f"{sentence(result)} {result.rule}")
     _link("sweep-report", folder.report, "Heat maps and the front, on the host that ran the last cell.")
+
+
+def show_tuning(result: TuningResult, folder: TuningFolder) -> None:
+    """Show the front, the best first, the command that follows from it, and a link to the page."""
+    front = [
+        {
+            "eps, metres": trial.eps_metres,
+            "min_samples": trial.min_samples,
+            "unseen-trip score": value_text(trial.unseen),
+            "stability": value_text(trial.stability),
+            "noise": f"{trial.noise_ratio:.1%}",
+            "clusters": trial.n_clusters,
+        }
+        for trial in by_first(result)
+    ]
+    create_table_artifact(front, key="front", description=f"{tuning_sentence(result)} {result.rule}")
+    if result.command is not None:
+        create_markdown_artifact(f"```\n{result.command}\n```", key="train", description="Trains with the best pair.")
+    _link("tuning-report", folder.page, "History, front and map of the best, on the host that ran it.")
 
 
 def show_trends(trends: Trends, page: Path) -> None:

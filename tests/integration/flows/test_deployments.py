@@ -319,6 +319,19 @@ def test_features_need_trips_and_the_registry(deployed):
         assert (state["type"], said in state["message"]) == ("FAILED", True), state
 
 
+def test_a_tuning(deployed, trips):
+    pytest.importorskip("optuna", reason="Optuna is in the extra tune")
+    folder = deployed.folder / "tuned"
+    words = (f"data={trips}", "lat=north", "lon=east", "trials=3", "noise=0,1", f"output={folder}")
+    flow_run_id = deployed.started("tune", *words)
+    state = deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]
+    assert state["type"] == "COMPLETED", state
+    assert len(json.loads((folder / "tune.json").read_text(encoding="utf-8"))["trials"]) == 3
+    shown = {one["key"]: one for one in deployed.ask("artifacts") if one["flow_run_id"] == flow_run_id}
+    assert shown.keys() >= {"front", "train", "tuning-report"}
+    assert "taxi train" in shown["train"]["data"]
+
+
 def test_trends_are_a_page_and_artifacts(deployed):
     flow_run_id = deployed.started("aggregate-results")
     assert deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]["type"] == "COMPLETED"
