@@ -38,6 +38,8 @@ def replay(
     from taxi_mlops.pipeline.replay import read_trips
     from taxi_mlops.pipeline.replay import replay as play
 
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"--url {url}: an address begins with http:// or https://")
     request = LoadRequest().with_parameters(given, flag, _WITHOUT)
     token = None if key_file is None else _key(key_file)
     with progress_observer(quiet) as observer:

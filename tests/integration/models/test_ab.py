@@ -239,5 +239,7 @@ def test_a_replay_without_a_service_is_said(settings, monkeypatch):
     run = CliRunner()
     with pytest.raises(ServiceError, match=r"no service answers at http://127\.0\.0\.1:1"):
         run.invoke(app, ["replay", "synthetic:rows=100", "--url", "http://127.0.0.1:1", "-q"], catch_exceptions=False)
+    with pytest.raises(UsageError, match="--url localhost: an address begins with http://"):
+        run.invoke(app, ["replay", "synthetic:rows=100", "--url", "localhost"], catch_exceptions=False)
     with pytest.raises(UsageError, match="cannot read the API key"):
         run.invoke(app, ["replay", "synthetic:rows=100", "--key-file", "nowhere"], catch_exceptions=False)
