@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(default_factory=_default_cache, description="Downloads and locks. [~/.cache/taxi-mlops]")
     runs_dir: Path = Field(default=Path("runs"), description="Folder of runs that name no output folder.")
     features_dir: Path = Field(default=Path("features"), description="Folder of the features of hotspots.")
+    trips_table: str | None = Field(
+        default=None, description="Delta table of the monthly commit: folder or s3://bucket/key; none without it."
+    )
+    monthly_trips: str | None = Field(
+        default=None, description="Trips of the monthly commit; `{month}` in it becomes the month before, as 2016-06."
+    )
     features_trips: str | None = Field(
         default=None, description="Trips of the hourly features, as DATA of the commands; none without them."
     )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from prefect import flow, get_run_logger, tags
 from prefect.deployments import run_deployment
@@ -49,6 +50,7 @@ from taxi_mlops.settings import Settings, load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep
 from taxi_mlops.training import Tune
+from taxi_mlops.versions import AlreadyCommittedError, commit
 
 R = TypeVar("R")
 
@@ -214,6 +216,35 @@ def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, outpu
     trends = write_trends(settings, RunFilter(adapter=adapter or None, data=data or None, since=since), page)
     _retry_outages(lambda: show_trends(trends, page))
     return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
+
+
+@flow(name="commit-month", persist_result=True, result_serializer="json")
+def commit_month(data: str = "", table: str = "", month: str = "", accept: bool = False) -> dict[str, Any]:
+    """Add the trips of a month to a Delta table as a new version.
+
+    Args:
+        data: Trips, as the commands take them; {month} in it becomes the month. Empty: `TAXI_MONTHLY_TRIPS`.
+        table: Folder or s3://bucket/key of the table. Empty: `TAXI_TRIPS_TABLE`.
+        month: The month of all these trips, as 2016-06. Empty: the month before the present one.
+        accept: Also if the rows are not as those before.
+    """
+    _check_attempts()
+    settings = load_settings()
+    source, target = data or settings.monthly_trips, table or settings.trips_table
+    if not source or not target:
+        raise UsageError("name data and table, or for all runs the settings TAXI_MONTHLY_TRIPS and TAXI_TRIPS_TABLE")
+    present = datetime.now(ZoneInfo(settings.schedule_timezone)).replace(day=1)
+    of_month = month or f"{present - timedelta(days=1):%Y-%m}"
+    observer = RunLogObserver()
+    observer.stage(f"Committing {of_month} to {target}")
+    try:
+        files = source.replace("{month}", of_month)
+        version = commit([files], target, settings, month=of_month, accept=accept, message="commit-month").version
+    except AlreadyCommittedError as error:
+        if (flow_run.run_count or 1) == 1:
+            raise
+        version = error.version  # by this run, before its process was killed
+    return {"table": target, "version": version, "verdict": f"version {version} has the trips of {of_month}"}
 
 
 @flow(name="materialize-features", persist_result=True, result_serializer="json")

@@ -118,6 +118,12 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             tags=("scheduled",),
         ),
         Deployed(
+            "commit-month",
+            deployed.commit_month,
+            "The trips of the month before, as a version of a table: on the second, if the settings name both.",
+            cron="0 1 2 * *" if settings.trips_table and settings.monthly_trips else None,
+        ),
+        Deployed(
             "materialize-features",
             deployed.materialize_features,
             "Features of a model's hotspots, ten minutes after every hour if `TAXI_FEATURES_TRIPS` names the trips.",

@@ -3,12 +3,13 @@
 Versions as sources of other commands are in `taxi_mlops.data.delta`.
 """
 
-from taxi_mlops.versions.commit import Commit, commit
+from taxi_mlops.versions.commit import AlreadyCommittedError, Commit, commit
 from taxi_mlops.versions.difference import Difference, difference
 from taxi_mlops.versions.history import Version, history, restore, tag
 from taxi_mlops.versions.vacuum import Vacuumed, vacuum
 
 __all__ = [
+    "AlreadyCommittedError",
     "Commit",
     "Difference",
     "Vacuumed",

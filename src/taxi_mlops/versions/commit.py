@@ -66,6 +66,14 @@ class CommitRecord(BaseModel):
     statistics: RowStatistics
 
 
+class AlreadyCommittedError(DataError):
+    """The same files were committed to this month before. version: of that commit."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """A commit that stands. version: the number that it made.
@@ -177,9 +185,10 @@ def _refuse_repeated(
 ) -> None:
     for number, record in before:
         if record.data_version == version and record.month == month:
-            raise DataError(
+            raise AlreadyCommittedError(
                 f"{record.source}: was committed as version {number} of {address}; "
-                "--replace puts it in place of what is there"
+                "--replace puts it in place of what is there",
+                number,
             )
 
 

@@ -17,16 +17,19 @@ import psutil
 import pytest
 
 from taxi_mlops.data.objects import ObjectStore
+from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.domain import TrialStatus
 from taxi_mlops.flows import prefect_environment
 from taxi_mlops.parameters import parameters_of
 from taxi_mlops.results.journal import Journal
 from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.settings import Settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.stack.services.postgresql import database_password
 from taxi_mlops.stack.services.prefect import PrefectServer
 from taxi_mlops.stack.services.redis import DOCKET, MESSAGES, redis_url
 from taxi_mlops.sweep import Sweep
+from taxi_mlops.versions import history
 
 pytestmark = pytest.mark.skipif(not prefect_environment.is_installed(), reason="Prefect is not installed")
 
@@ -104,7 +107,14 @@ def test_deploying_again_changes_nothing(deployed):
         "aggregate-results": ("0 4 * * *", deployed.zone),
     }
     deployments = our_deployments(deployed)
-    assert deployments.keys() == before.keys() | {"compare", "cluster", "sweep", "tune", "materialize-features"}
+    assert deployments.keys() == before.keys() | {
+        "compare",
+        "cluster",
+        "sweep",
+        "tune",
+        "commit-month",
+        "materialize-features",
+    }
     again = deployed.taxi("deploy")
     assert again.returncode == 0, again.stderr
     assert schedules(deployed) == before
@@ -309,6 +319,18 @@ def test_a_clustering_in_tiles(deployed, trips):
     assert (result["place"], result["place_reason"]) == ("tiles", "as --on tiles says")
     assert (folder / "labels" / "part-00000.parquet").is_file()
     assert not (folder / "work").exists()
+
+
+def test_the_trips_of_a_month_are_committed(deployed):
+    pytest.importorskip("deltalake", reason="deltalake is in the extra delta")
+    table = deployed.folder / "table"
+    write_parquet(deployed.folder / "2024-01.parquet", 500)
+    words = (f"data={deployed.folder}/{{month}}.parquet", f"table={table}", "month=2024-01")
+    for expected, said in (("COMPLETED", ""), ("FAILED", "was committed as version 0")):
+        state = deployed.wait_until(deployed.started("commit-month", *words), "COMPLETED", "FAILED", "CRASHED")["state"]
+        assert (state["type"], said in (state["message"] or "")) == (expected, True), state
+    (version,) = history(str(table), Settings())
+    assert (version.month, version.rows, version.message) == ("2024-01", 500, "commit-month")
 
 
 def test_features_need_trips_and_the_registry(deployed):
