@@ -27,6 +27,7 @@ from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows.forms import form
 from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends, show_tuning
 from taxi_mlops.flows.prefect_environment import is_unreachable
+from taxi_mlops.flows.prefect_progress import ProgressBar
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.pipeline import sweep as sweeping
 from taxi_mlops.pipeline import tune as tuning_steps
@@ -91,6 +92,17 @@ class RunLogObserver(Observer):
         self._log.warning(text)
 
 
+class ClusteringObserver(RunLogObserver):
+    """Shows also how far the clustering is, as an artifact of the flow run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar = ProgressBar()
+
+    def loading(self, what: str, done: int, total: int | None) -> None:
+        self._bar.show(what, done, total)
+
+
 @flow(name="comparison", persist_result=True, result_serializer="json")
 @form(Specification)
 def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: bool = True) -> dict[str, Any]:
@@ -132,7 +144,7 @@ def clustering(given: dict[str, Any], spec: str = "", output: str = "", cache: b
     check_spec_alone(clustering, flow_run.parameters)
     asked = Cluster.from_file(Path(spec)) if spec else Cluster().with_parameters(given)
     folder = ClusterFolder(_folder(output, "cluster"))
-    found = cluster_into(asked, folder, _settings(cache), RunLogObserver())
+    found = cluster_into(asked, folder, _settings(cache), ClusteringObserver())
     noise = f"{found.noise_ratio:.1%} of {found.dataset.points:,} points are noise"
     return {"folder": str(folder.path.absolute()), "verdict": f"{found.n_clusters:,} clusters; {noise}"}
 

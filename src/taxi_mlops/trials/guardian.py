@@ -23,7 +23,7 @@ from functools import partial
 
 from taxi_mlops.trials import confinement
 
-LEFTOVER_GRACE_SECONDS = 1.0
+LEFTOVER_GRACE_SECONDS = 3.0
 """How long helper processes (resource trackers, idle workers) have to end by themselves after the child."""
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
