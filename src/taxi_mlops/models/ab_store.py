@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from taxi_mlops.domain import BoolArray, FloatArray
@@ -22,6 +22,8 @@ from taxi_mlops.storage.experiments import AbAnswerRow, AbOutcomeRow, AbTestRow
 
 Hit = Callable[[bool, FloatArray, FloatArray], BoolArray]
 """Returns whether places are in hotspots of the challenger (True) or champion: latitude, longitude float64 (n,)."""
+_Content = tuple[float, float, datetime]
+"""Latitude, longitude and time of an outcome: what must not differ under one id."""
 _LOOKED_UP = 500
 """Ids in one query; SQLite allows 999 variables in old versions."""
 
@@ -95,15 +97,14 @@ class AbStore:
             shadow_champion_seconds=0.0,
         )
         self._prepare()
-        try:
-            with self._database.transaction() as connection, Session(connection) as session:
-                if session.scalars(_running(model)).one_or_none() is None:
-                    session.add(row)
-                    session.commit()
-                    return _test(row)
-        except IntegrityError:  # pragma: no cover - writers wait for each other
-            pass
-        raise TestRunningError(f"model {model!r} has a running A/B test; end it first: taxi ab stop --name {model}")
+        with self._database.transaction() as connection, Session(connection) as session:
+            if session.scalars(_running(model)).one_or_none() is not None:
+                raise TestRunningError(
+                    f"model {model!r} has a running A/B test; end it first: taxi ab stop --name {model}"
+                )
+            session.add(row)
+            session.commit()
+            return _test(row)
 
     def running(self, model: str) -> AbTest | None:
         """Return the running test of a model; None if there is none."""
@@ -172,54 +173,20 @@ class AbStore:
         another outcome.
         """
         with self._database.transaction() as connection:
-            known = _known(connection, test, [one.id for one in outcomes])
-            fresh: dict[str, Outcome] = {}
-            for one in outcomes:
-                before = known.get(one.id) or (_content(fresh[one.id]) if one.id in fresh else None)
-                if before is None:
-                    fresh[one.id] = one
-                elif before != _content(one):
-                    raise ConflictingOutcomeError(f"the id {one.id!r} was used before for another outcome")
-            answers = _answers(connection, test, list(fresh.values()))
-            matched = [
-                (one, answers[one.answer or one.subject or ""])
-                for one in fresh.values()
-                if (one.answer or one.subject or "") in answers
-            ]
-            hits = _hits(matched, hit)
-            subjects = _subjects_with_outcomes(connection, test, {answer.subject for _, answer in matched})
-            rows = []
-            now = datetime.now(UTC)
-            for (one, answer), is_hit in zip(matched, hits, strict=True):
-                rows.append(
-                    {
-                        "test_id": test.id,
-                        "id": one.id,
-                        "answer_id": answer.id,
-                        "subject": answer.subject,
-                        "challenger": answer.challenger,
-                        "latitude": one.latitude,
-                        "longitude": one.longitude,
-                        "happened_at": one.happened_at,
-                        "received_at": now,
-                        "hit": is_hit,
-                        "counted": answer.subject not in subjects,
-                    }
-                )
-                subjects.add(answer.subject)
+            fresh = _fresh(outcomes, _known(connection, test, [one.id for one in outcomes]))
+            answers = _answers(connection, test, fresh)
+            matched = [(one, answers[_reference(one)]) for one in fresh if _reference(one) in answers]
+            earlier = _subjects_with_outcomes(connection, test, {answer.subject for _, answer in matched})
+            rows = _rows(test, matched, _hits(matched, hit), earlier)
             if rows:
                 connection.execute(_inserts(connection)(AbOutcomeRow), rows)
-        unmatched = tuple(sorted(set(fresh) - {one.id for one, _ in matched}))
-        counted = [
-            [sum(1 for row in rows if row["challenger"] is arm and row["hit"] is was) for arm in (False, True)]
-            for was in (True, False)
-        ]
+        counts = Counter((row["hit"], row["challenger"]) for row in rows)
         return Stored(
-            len(rows),
-            len(outcomes) - len(fresh),
-            unmatched,
-            (counted[0][0], counted[0][1]),
-            (counted[1][0], counted[1][1]),
+            stored=len(rows),
+            repeated=len(outcomes) - len(fresh),
+            unmatched=tuple(sorted(one.id for one in fresh if _reference(one) not in answers)),
+            hits=(counts[True, False], counts[True, True]),
+            misses=(counts[False, False], counts[False, True]),
         )
 
     def evidence(self, test: AbTest) -> Evidence:
@@ -301,14 +268,57 @@ def _parts(values: Sequence[str]) -> list[Sequence[str]]:
     return [values[first : first + _LOOKED_UP] for first in range(0, len(values), _LOOKED_UP)]
 
 
-def _content(outcome: Outcome) -> tuple[float, float, datetime]:
+def _content(outcome: Outcome) -> _Content:
     return outcome.latitude, outcome.longitude, outcome.happened_at.astimezone(UTC)
 
 
-def _known(connection: Connection, test: AbTest, ids: Sequence[str]) -> dict[str, tuple[float, float, datetime]]:
+def _reference(outcome: Outcome) -> str:
+    """Return the id of the answer, or the subject, that an outcome belongs to."""
+    return outcome.answer or outcome.subject or ""
+
+
+def _fresh(outcomes: Sequence[Outcome], known: Mapping[str, _Content]) -> list[Outcome]:
+    """Return the outcomes that are not known, each once. Raises ConflictingOutcomeError."""
+    contents, fresh = dict(known), []
+    for one in outcomes:
+        if one.id not in contents:
+            contents[one.id] = _content(one)
+            fresh.append(one)
+        elif contents[one.id] != _content(one):
+            raise ConflictingOutcomeError(f"the id {one.id!r} was used before for another outcome")
+    return fresh
+
+
+def _rows(
+    test: AbTest, matched: Sequence[tuple[Outcome, _Matched]], hits: Sequence[bool], earlier: set[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of outcomes; of each subject the first counts. earlier: subjects that have outcomes."""
+    now, subjects = datetime.now(UTC), set(earlier)
+    rows: list[dict[str, Any]] = []
+    for (one, answer), is_hit in zip(matched, hits, strict=True):
+        rows.append(
+            {
+                "test_id": test.id,
+                "id": one.id,
+                "answer_id": answer.id,
+                "subject": answer.subject,
+                "challenger": answer.challenger,
+                "latitude": one.latitude,
+                "longitude": one.longitude,
+                "happened_at": one.happened_at,
+                "received_at": now,
+                "hit": is_hit,
+                "counted": answer.subject not in subjects,
+            }
+        )
+        subjects.add(answer.subject)
+    return rows
+
+
+def _known(connection: Connection, test: AbTest, ids: Sequence[str]) -> dict[str, _Content]:
     """Return the content of the outcomes of these ids that are stored."""
     row = AbOutcomeRow
-    found: dict[str, tuple[float, float, datetime]] = {}
+    found: dict[str, _Content] = {}
     for part in _parts(ids):
         query = select(row.id, row.latitude, row.longitude, row.happened_at)
         for one in connection.execute(query.where(row.test_id == test.id, row.id.in_(part))):
