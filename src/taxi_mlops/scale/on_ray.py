@@ -9,12 +9,14 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+
+import psutil
 
 from taxi_mlops.errors import LibraryMissingError, ServiceError
 from taxi_mlops.scale.executors import Answer, Task, WorkerDiedError
@@ -30,6 +32,7 @@ _RETRIES = 2
 _AHEAD = 4
 """Tasks that are handed over for each worker; Ray's queues are kept short, as its manual advises."""
 _CONNECT_SECONDS = 15
+_END_SECONDS = 2.0
 _OBJECT_STORE_BYTES = 100_000_000
 """Points and labels are in files; answers are small."""
 _SETTINGS = {
@@ -168,6 +171,7 @@ def ray_here(workers: int, memory_bytes: int) -> Iterator[RayExecutor]:
         yield RayExecutor(ray, "ray")
         return
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    started: list[psutil.Process] = []
     try:
         with _session(
             ray,
@@ -180,9 +184,32 @@ def ray_here(workers: int, memory_bytes: int) -> Iterator[RayExecutor]:
             _temp_dir=folder,
             _node_ip_address="127.0.0.1",
         ):
-            yield RayExecutor(ray, "ray")
+            try:
+                yield RayExecutor(ray, "ray")
+            finally:
+                started = _processes_of_ray(folder)
     finally:
+        _end(started)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _processes_of_ray(folder: str) -> list[psutil.Process]:
+    """Return the processes that Ray has started for this one: they name its folder, or have a title of Ray's."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if folder in command or command.startswith("ray::"):
+                found.append(process)
+    return found
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    """Kill those that do not end by themselves: Ray's agents otherwise see seconds later that their node is gone."""
+    _, left = psutil.wait_procs(processes, timeout=_END_SECONDS)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextmanager

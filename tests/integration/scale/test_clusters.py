@@ -6,6 +6,8 @@ import builtins
 import math
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import nullcontext, suppress
@@ -209,3 +211,29 @@ def test_zz_a_scheduler_that_dies_is_an_error(cluster):
     answers = cluster.run(run, ["0", f"__import__('os').kill({scheduler}, 9) or __import__('time').sleep(60)"])
     with pytest.raises(ServiceError, match="dask: the connection to the Dask scheduler was lost"):
         list(answers)
+
+
+LEFT_BY_RAY = """
+import math
+from pathlib import Path
+
+import psutil
+
+from taxi_mlops.scale import on_ray
+
+with on_ray.ray_here(1, 10**9) as executor:
+    assert dict(executor.run(math.sqrt, [4.0])) == {0: 2.0}
+    folder = Path(executor._ray._private.worker._global_node.get_session_dir_path()).parent
+    processes = on_ray._processes_of_ray(str(folder))
+running = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+print(len(processes) > 3, running, folder.exists())
+"""
+
+
+def test_a_ray_cluster_leaves_no_process_and_no_folder():
+    """In a process of its own, since this one may have a session."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    called = subprocess.run(
+        [sys.executable, "-c", LEFT_BY_RAY], capture_output=True, text=True, timeout=250, check=False
+    )
+    assert called.stdout == "True [] False\n", called.stderr
