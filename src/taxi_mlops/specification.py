@@ -74,6 +74,8 @@ class ClusteringParameters(Section):
 
 AdapterName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
+AdapterFile = Annotated[str, Field(max_length=4096, pattern=r"\.toml$|^[a-z0-9][a-z0-9-]*$")]
+
 
 ALL: Literal["all"] = "all"
 
@@ -163,6 +165,9 @@ class TrialPlan(Section):
     adapters: Annotated[tuple[AdapterName, ...] | None, COMMA_SEPARATED, Named("adapters", "A,B,…", "all")] = Field(
         default=None, min_length=1, description="Adapters to compare."
     )
+    adapter_file: Annotated[tuple[AdapterFile, ...], COMMA_SEPARATED, Named("adapter_file", "FILE,…", "none")] = Field(
+        default=(), max_length=20, description="Programs in other languages: TOML files, or names that are shipped."
+    )
     reference: Annotated[AdapterName | None, Named("reference", "NAME", "sklearn, or the first exact one")] = Field(
         default=None, description="Adapter whose clustering the others are compared with."
     )
@@ -217,6 +222,7 @@ class ComparisonParameters(DatasetParameters, total=False):
     min_samples: int
     sizes: Sequence[int | Literal["all"]] | str
     adapters: Sequence[str] | str | None
+    adapter_file: Sequence[str] | str
     reference: str | None
     repeats: int
     timeout: float

@@ -38,6 +38,7 @@ VALUES = {
     "bbox": ("-34,-71.5,-33,-70", (-34.0, -71.5, -33.0, -70.0), "-33,-71,-34,-70"),
     "sample": ("2000", 2000, 0),
     "adapters": ("grid, sklearn", ("grid", "sklearn"), "grid,../x"),
+    "adapter_file": ("turf,mine.toml", ("turf", "mine.toml"), "mine.exe"),
     "reference": ("grid", "grid", "../x"),
     "repeats": ("0", 0, 1001),
     "timeout": ("0.5", 0.5, 0),

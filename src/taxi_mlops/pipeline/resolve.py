@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from pydantic import ByteSize
 
+from taxi_mlops.adapters.programs import program_listings, program_paths
 from taxi_mlops.adapters.registry import AdapterListing, list_adapters
 from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.errors import AdapterUnavailableError, UsageError
 from taxi_mlops.results.journal import UnavailableAdapter
+from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.trials.machine import usable_cpus
 
@@ -40,19 +43,28 @@ def resolve(specification: Specification) -> Resolved:
     plan = specification.trials
     listings = {listing.name: listing for listing in list_adapters()}
     usual = [listing for listing in listings.values() if listing.by_default]
-    asked = plan.adapters or tuple(listing.name for listing in usual if listing.available)
+    programs = program_paths(plan.adapter_file, load_settings().cache_dir)
+    listings |= program_listings(programs)
+    named = plan.adapters or tuple(listing.name for listing in usual if listing.available)
+    asked = (*named, *programs)
     infos = {name: _info(name, listings) for name in (*asked, *([plan.reference] if plan.reference else ()))}
     reference = plan.reference or _first_reference(infos)
     missing = () if plan.adapters else _missing(usual)
     chosen = plan.model_copy(
         update={
             "adapters": tuple(infos),
+            "adapter_file": tuple(map(_absolute, plan.adapter_file)),
             "reference": reference,
             "threads": threads_to_use(plan.threads),
             "memory_limit": plan.memory_limit or ByteSize(psutil.virtual_memory().total * SHARE_OF_MEMORY),
         }
     )
     return Resolved(specification.model_copy(update={"trials": chosen}), infos, missing)
+
+
+def _absolute(reference: str) -> str:
+    """Return a path that is right in every folder; the name of a shipped program stays a name."""
+    return str(Path(reference).expanduser().resolve()) if reference.endswith(".toml") else reference
 
 
 def _info(name: str, listings: Mapping[str, AdapterListing]) -> AdapterInfo:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
+from taxi_mlops.adapters.programs import program_paths
 from taxi_mlops.domain import Resources, Trial, TrialOutcome, TrialStatus
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.spans import current_traceparent
@@ -12,6 +15,7 @@ from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.step_runner import Step, StepRunner
 from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
 from taxi_mlops.results.run_folder import RunFolder
+from taxi_mlops.settings import load_settings
 from taxi_mlops.trials.machine import usable_cpus
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
@@ -25,12 +29,13 @@ def run_trials(journal: Journal, folder: RunFolder, observer: Observer, runner: 
     """Run the trials that are not in the journal yet, each as a step."""
     plan = journal.header.specification.trials
     trials = plan_trials(plan.adapters or (), plan.repeats, plan.seed, journal.header.workloads)
-    due = dict.fromkeys(trial.adapter for trial in trials if not journal.holds(trial))
+    programs = program_paths(plan.adapter_file, load_settings().cache_dir)
+    due = dict.fromkeys(trial.adapter for trial in trials if not journal.holds(trial) and trial.adapter not in programs)
     with Templates(journal.header.run_id, on_refusal=_log_refusal) as templates:
         templates.start(tuple(due), _resources(journal.header))
         for number, trial in enumerate(trials, start=1):
             if not journal.holds(trial):
-                action = partial(_run_one, trial, number, len(trials), journal, folder, observer, templates)
+                action = partial(_run_one, trial, number, len(trials), journal, folder, observer, templates, programs)
                 runner.step(observer, Step.TRIAL, action, f"trial {trial.key}")
 
 
@@ -46,6 +51,7 @@ def _run_one(
     folder: RunFolder,
     observer: Observer,
     templates: Templates,
+    programs: Mapping[str, Path],
 ) -> TrialOutcome:
     """Run a trial and append its outcome to the journal; skip it if one of its adapter has failed already."""
     header = journal.header
@@ -59,7 +65,8 @@ def _run_one(
         scratch=folder.scratch,
         labels=folder.answers,
         traceparent=current_traceparent(),
-        templates=templates,
+        templates=None if trial.adapter in programs else templates,
+        adapter_file=programs.get(trial.adapter),
     )
     if outcome.status not in (TrialStatus.OK, TrialStatus.SKIPPED):
         folder.ensure_free_space(said=str(outcome.cause))  # if there is none, the disk failed, not the adapter

@@ -94,9 +94,17 @@ def confine(resources: Resources) -> None:
         confinement.limit_memory(resources.memory_limit_bytes)
 
 
-def load(name: str) -> tuple[Adapter, AdapterInfo]:
-    """Construct an adapter. Raises AdapterUnavailableError or ImportError if its library is missing."""
-    adapter = load_adapter(name)
+def load(name: str, file: Path | None = None) -> tuple[Adapter, AdapterInfo]:
+    """Construct an adapter. Raises AdapterUnavailableError or ImportError if its library is missing.
+
+    file: the TOML file of a program, None for an adapter of an installed package.
+    """
+    if file is None:
+        adapter = load_adapter(name)
+    else:
+        from taxi_mlops.adapters.programs import load_program
+
+        adapter = load_program(file)
     return adapter, adapter.info
 
 
@@ -112,7 +120,10 @@ def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) 
     workload = open_workload(request.workload)
     points, parameters, resources = workload.points, workload.parameters, request.resources
     try:
-        adapter, info = (inheritance.adapter, inheritance.info) if inheritance else load(request.adapter)
+        if inheritance is not None:
+            adapter, info = inheritance.adapter, inheritance.info
+        else:
+            adapter, info = load(request.adapter, request.adapter_file)
     except (AdapterUnavailableError, ImportError) as error:
         reporter.send(status=TrialStatus.SKIPPED, cause=shorten(str(error)))
         return

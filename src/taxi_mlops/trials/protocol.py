@@ -26,6 +26,7 @@ class Request:
     """What the child is to do. Paths are absolute. traceparent: of the trial's span, as in its environment.
 
     restarted: whether a child of the same trial has warmed up before, so that its compiled code is on disk.
+    adapter_file: the TOML file of the adapter, if it is a program.
     """
 
     adapter: str
@@ -35,9 +36,12 @@ class Request:
     resources: Resources
     traceparent: str | None = None
     restarted: bool = False
+    adapter_file: Path | None = None
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self) | {"workload": str(self.workload), "scratch": str(self.scratch)})
+        file = None if self.adapter_file is None else str(self.adapter_file)
+        paths = {"workload": str(self.workload), "scratch": str(self.scratch), "adapter_file": file}
+        return json.dumps(asdict(self) | paths)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -50,6 +54,7 @@ class Request:
             resources=resources_from(values["resources"]),
             traceparent=values["traceparent"],
             restarted=values["restarted"],
+            adapter_file=None if values["adapter_file"] is None else Path(values["adapter_file"]),
         )
 
 

@@ -31,18 +31,27 @@ def run_trial(
     labels: Path,
     traceparent: str | None = None,
     templates: Templates | None = None,
+    adapter_file: Path | None = None,
 ) -> TrialOutcome:
     """Run one trial in a process of its own and return its outcome, whatever that is.
 
     run_id: by which `sweep_orphans` finds processes. workload: a folder of `write_workload`. scratch: a folder for what
     the trial writes, which is removed. labels: the folder of `open_clustering`, in which a valid answer is stored.
     traceparent: of the trial's span, or None. templates: of the run, from which the process may be forked; None for a
-    fresh one.
+    fresh one. adapter_file: of a program, None for an adapter of an installed package.
     No process of the trial is running when this returns or raises (KeyboardInterrupt included).
     """
     scratch.mkdir(parents=True, exist_ok=True)
     own_scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch.resolve()))
-    request = Request(trial.adapter, trial.kind, workload.resolve(), own_scratch, resources, traceparent)
+    request = Request(
+        trial.adapter,
+        trial.kind,
+        workload.resolve(),
+        own_scratch,
+        resources,
+        traceparent,
+        adapter_file=adapter_file,
+    )
     try:
         ending = supervise(request, run_id, templates)
         outcome = _outcome(trial, ending)

@@ -1,0 +1,124 @@
+"""Programs in other languages: as trials that are limited like all others, and those that come with the package."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+
+from taxi_mlops.adapters.program import ProgramAdapter
+from taxi_mlops.adapters.programs import install_program, is_installed, load_program, program_path
+from taxi_mlops.domain import NOISE, Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
+from taxi_mlops.errors import TaxiError
+from taxi_mlops.testing.cases import around, make_points
+from taxi_mlops.testing.conformance import AdapterConformance
+from taxi_mlops.trials.processes import marked_processes
+from taxi_mlops.trials.runner import run_trial
+from taxi_mlops.trials.workload_folder import write_workload
+
+FAKE = Path(__file__).parents[2] / "unit" / "adapters" / "fake_program.py"
+RUN_ID = "20261129T000000Z-0f0f0f"
+
+
+@pytest.fixture
+def trial(tmp_path: Path):
+    """Run a trial of the fake program that fails in some way, on twenty points."""
+    write_workload(around(np.arange(20) * 40.0, np.zeros(20)), Parameters(50.0, 3), tmp_path / "workload")
+
+    def run(way: str, kind: TrialKind = TrialKind.TIMING, seconds: float = 60.0, **values: object) -> TrialOutcome:
+        file = tmp_path / "fake.toml"
+        described = {"name": "fake", "summary": "a fake", "install": "get it", "exact": True}
+        file.write_text(tomli_w.dumps(described | {"command": [sys.executable, str(FAKE), way]} | values))
+        outcome = run_trial(
+            Trial("fake", kind, 1),
+            run_id=RUN_ID,
+            workload=tmp_path / "workload",
+            resources=Resources(threads=1, timeout_seconds=seconds),
+            scratch=tmp_path / "scratch",
+            labels=tmp_path / "labels",
+            adapter_file=file,
+        )
+        assert not marked_processes(f"{RUN_ID}/"), "the program has outlived its trial"
+        assert not list((tmp_path / "scratch").iterdir()), "files of the trial are left"
+        return outcome
+
+    return run
+
+
+def test_a_program_is_timed_and_its_memory_is_that_of_both_processes(trial) -> None:
+    timed = trial("right")
+    assert (timed.status, timed.adapter_version, timed.n_clusters, timed.n_noise) == (TrialStatus.OK, "1.5", 1, 0)
+    assert timed.fit_seconds is not None
+    assert timed.prepare_seconds is not None
+    assert timed.about == {"points": 20}
+    measured = trial("right", TrialKind.MEMORY)
+    assert measured.labels_digest == timed.labels_digest
+    assert measured.peak_memory_bytes is not None
+
+
+def test_a_crash_keeps_what_the_program_printed(trial) -> None:
+    outcome = trial("crash")
+    assert outcome.status is TrialStatus.ERROR
+    assert "exited with code 3" in str(outcome.cause)
+    assert "a word about the crash" in outcome.stderr_tail
+
+
+def test_a_program_that_hangs_is_killed_at_the_limit_of_its_trial(trial) -> None:
+    assert trial("hang", seconds=10.0).status in (TrialStatus.TIMEOUT, TrialStatus.ERROR)
+
+
+def test_other_failures_are_outcomes_too(trial) -> None:
+    assert trial("short").status is TrialStatus.INVALID
+    assert trial("killed").status is TrialStatus.OUT_OF_MEMORY
+    missing = trial("right", command=["no-such-program"])
+    assert missing.status is TrialStatus.SKIPPED
+    assert missing.cause == "program no-such-program is not installed; install it with: get it"
+
+
+def installed(name: str, cache: Path, *tools: str) -> ProgramAdapter:
+    """Install a program that comes with the package; skip where its tools or the registry are absent."""
+    absent = [tool for tool in tools if shutil.which(tool) is None]
+    if absent:
+        pytest.skip(f"{' and '.join(absent)} is not installed")
+    try:
+        install_program(name, cache)
+    except TaxiError as error:
+        pytest.skip(f"{name} cannot be built here: {error}")
+    assert is_installed(name, cache)
+    return load_program(program_path(name, cache))
+
+
+class TestTurf(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.adapter = installed("turf", tmp_path_factory.mktemp("turf"), "node", "npm")
+
+    def _labels(self, latitude: list[float], longitude: list[float], eps: float) -> list[int]:
+        problem = self.adapter.prepare(make_points(latitude, longitude), Parameters(eps, 2), Resources(1))
+        return self.adapter.fit(problem).labels.tolist()
+
+    def test_it_is_turf_of_the_lock_file(self) -> None:
+        assert self.adapter.info.version == "7.2.0"
+
+    def test_it_finds_no_neighbours_across_the_antimeridian(self) -> None:
+        assert self._labels([10.0, 10.0], [180.0, 180.0], 50.0) == [0, 0]
+        assert self._labels([10.0, 10.0], [180.0, -180.0], 50.0) == [NOISE, NOISE]
+
+    def test_its_box_is_too_narrow_at_the_equator(self) -> None:
+        """They are 4,978 km apart."""
+        assert self._labels([10.0, 10.0], [0.0, 45.5], 5_000_000.0) == [NOISE, NOISE]
+
+
+class TestCommonsMath(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.adapter = installed("commons-math", tmp_path_factory.mktemp("commons-math"), "java", "javac", "mvn")
+
+    def test_its_version_is_that_of_its_jar(self) -> None:
+        assert self.adapter.info.version == "3.6.1"
