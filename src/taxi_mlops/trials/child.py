@@ -138,6 +138,8 @@ def _run(request: Request, reporter: Reporter, inheritance: Inheritance | None) 
     began = time.monotonic()
     adapter.warm_up(adapter.prepare(warm_up_points(points, parameters), parameters, resources))
     if not timed and not request.restarted and time.monotonic() - began > SLOW_WARM_UP_SECONDS:
+        if isinstance(adapter, Closes):
+            adapter.close()  # what it started would outlive this program, and its memory would count
         _restart(request, reporter)
     reporter.send(phase="prepare", **({"ready_at": time.monotonic()} if timed else {}))
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from taxi_mlops.domain import Parameters, Points, Provenance
+from taxi_mlops.domain import AdapterInfo, Parameters, Points, Provenance, Resources, TrialKind, Workload
 from taxi_mlops.trials import child
+from taxi_mlops.trials.protocol import Request
 
 
 def points(n: int) -> Points:
@@ -70,3 +71,40 @@ def test_what_an_implementation_says_of_itself_becomes_plain_and_bounded():
     assert {key: plain[key] for key in "abcdf"} == {"a": 3, "b": 0.5, "c": "inf", "d": "[1, 2]", "f": True}
     assert len(plain["e"]) == 1000
     assert len(child._plain({str(number): number for number in range(1000)})) == child.MAX_ABOUT_LENGTH
+
+
+def test_what_a_slow_warm_up_started_is_closed_before_the_program_is_replaced(tmp_path, monkeypatch):
+    events = []
+
+    class Adapter:
+        def unsupported(self, workload):
+            return None
+
+        def prepare(self, points, parameters, resources):
+            return None
+
+        def warm_up(self, problem):
+            events.append("warm-up")
+
+        def close(self):
+            events.append("closed")
+
+    class Reporter:
+        def send(self, **facts):
+            pass
+
+    class ReplacedError(Exception):
+        pass
+
+    def replace_program(*_):
+        events.append("replaced")
+        raise ReplacedError
+
+    info = AdapterInfo("slow", "1", "", exact=True, weighted=True, parallel=True, homepage="")
+    monkeypatch.setattr(child, "SLOW_WARM_UP_SECONDS", -1.0)
+    monkeypatch.setattr(child, "open_workload", lambda _: Workload(points(100), Parameters(50.0, 10)))
+    monkeypatch.setattr(child, "_restart", replace_program)
+    request = Request("slow", TrialKind.MEMORY, tmp_path, tmp_path, Resources(threads=1))
+    with pytest.raises(ReplacedError):
+        child._run(request, Reporter(), child.Inheritance(Adapter(), info, (), 0))
+    assert events == ["warm-up", "closed", "replaced"]
