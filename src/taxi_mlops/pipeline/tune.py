@@ -370,6 +370,7 @@ def _warnings(header: TuningHeader, trials: tuple[TuningTrial, ...], best: int |
         ("min_samples", found.min_samples, header.min_samples),
     ):
         if value in ends and ends[0] < ends[1]:
-            yield f"The best {name}, {value:g}, is at the end of its range; a wider one (--{name.replace('_', '-')}) may have a better."
+            option = f"--{name.replace('_', '-')}"
+            yield f"The best {name}, {value:g}, is at the end of its range; a wider one ({option}) may have a better."
     if header.time_column is None:
         yield "The trips have no time that was found, so trials are judged on random ones (--time)."
