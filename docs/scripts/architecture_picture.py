@@ -4,7 +4,7 @@
 
 An arrow points from a package to one that it imports. An import that follows from others (a imports b, b imports c, a
 imports c) is left out. Packages that import each other stand in one box. Modules of one file are left out, but for the
-domain; so is `testing`, which nothing imports. The engine is a distribution of its own.
+domain; so is `testing`, which one command alone imports. The engine is a distribution of its own.
 """
 
 from __future__ import annotations

@@ -115,8 +115,8 @@ def test_a_program_that_does_not_answer_is_ended(program) -> None:
     adapter, began = program("hang"), time.monotonic()
     assert adapter.info.version
     before = psutil.Process().children()
-    with pytest.raises(ProgramError, match=r"did not answer 'fit' within 0\.5 s"):
-        cluster(adapter, seconds=0.5)
+    with pytest.raises(ProgramError, match=r"did not answer '(prepare|fit)' within 2 s"):
+        cluster(adapter, seconds=2.0)
     assert not [child for child in before if child.is_running() and str(FAKE) in " ".join(child.cmdline())]
     assert time.monotonic() - began < 60
 
