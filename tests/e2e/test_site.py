@@ -82,7 +82,4 @@ def test_search_works_without_a_server(open_page, site):
     page = open_page((site / "index.html").as_uri(), DESK).page
     page.get_by_role("textbox", name="Search").fill("antimeridian")
     page.keyboard.press("Enter")
-    results = page.locator("#search-results li a")
-    results.first.wait_for()
-    found = {Path(address.split("?")[0]).stem for address in results.evaluate_all("found => found.map((a) => a.href)")}
-    assert "engine" in {name.split(".html")[0] for name in found}
+    page.locator("#search-results li a[href*='explanation/engine.html']").first.wait_for()

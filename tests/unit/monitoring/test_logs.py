@@ -15,6 +15,15 @@ from taxi_mlops.monitoring.logs import LOGGER, get_logger, redirected, run_logs
 REPOSITORY = Path(__file__).parents[3]
 
 
+@pytest.fixture
+def prefect_loggers(monkeypatch: pytest.MonkeyPatch) -> tuple[logging.Logger, logging.Logger]:
+    """Prefect's loggers `prefect` and `prefect.flow_runs` without the handlers that they have once it was imported."""
+    loggers = logging.getLogger("prefect"), logging.getLogger("prefect.flow_runs")
+    for logger in loggers:
+        monkeypatch.setattr(logger, "handlers", [])
+    return loggers
+
+
 def test_every_event_is_documented() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "src" / "taxi_mlops").rglob("*.py")]
     calls = r"\b(?:get_logger\(\)|log)\.(?:debug|info|warning|error)\(\s*\"(\w+)\""
@@ -86,8 +95,10 @@ def test_libraries_and_warnings_write_to_the_log_of_the_run_alone(
 
 
 @pytest.mark.parametrize("passes_on", [True, False])
-def test_what_prefect_says_is_written_once_however_its_loggers_are_configured(tmp_path: Path, passes_on: bool) -> None:
-    path, parent, child = tmp_path / "log.jsonl", logging.getLogger("prefect"), logging.getLogger("prefect.flow_runs")
+def test_what_prefect_says_is_written_once_however_its_loggers_are_configured(
+    tmp_path: Path, prefect_loggers: tuple[logging.Logger, logging.Logger], passes_on: bool
+) -> None:
+    path, (parent, child) = tmp_path / "log.jsonl", prefect_loggers
     before = parent.level, parent.propagate, child.propagate
     parent.setLevel("INFO")
     parent.propagate, child.propagate = False, passes_on
@@ -99,8 +110,10 @@ def test_what_prefect_says_is_written_once_however_its_loggers_are_configured(tm
     assert [json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines()] == ["a task ended"]
 
 
-def test_what_prefect_logs_is_in_the_log_of_the_run_too(tmp_path: Path) -> None:
-    path, flow_runs = tmp_path / "log.jsonl", logging.getLogger("prefect.flow_runs")
+def test_what_prefect_logs_is_in_the_log_of_the_run_too(
+    tmp_path: Path, prefect_loggers: tuple[logging.Logger, logging.Logger]
+) -> None:
+    path, (_, flow_runs) = tmp_path / "log.jsonl", prefect_loggers
     level = flow_runs.level
     flow_runs.setLevel(logging.INFO)
     try:
