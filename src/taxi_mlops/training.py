@@ -15,7 +15,9 @@ from taxi_mlops.specification import AdapterName, ClusteringParameters, Document
 
 FASTEST: Literal["fastest"] = "fastest"
 
-MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_NAME, _VERSION = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "[a-z0-9_-]{1,64}"
+MODEL_NAME = f"^{_NAME}$"
+_MODEL_REFERENCE = f"^{_NAME}(@{_VERSION})?$"
 ModelName = Annotated[str, Field(pattern=MODEL_NAME, description="Name of the model in the registry.")]
 
 
@@ -164,10 +166,10 @@ class Promotion(Document):
     schema_version: Literal[1] = 1
     model: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[a-z0-9_-]{1,64})?$"),
+        Field(pattern=_MODEL_REFERENCE),
         Named("model", "NAME[@VERSION]", positional=True),
     ] = Field(default="hotspots@challenger", description="Name of the model, and its version by number or alias.")
-    against: Annotated[str, Field(pattern="^[a-z0-9_-]{1,64}$"), Named("against", "VERSION")] = Field(
+    against: Annotated[str, Field(pattern=f"^{_VERSION}$"), Named("against", "VERSION")] = Field(
         default="champion", description="Version to compare with."
     )
     margin: Annotated[float, Named("margin", "SCORE")] = Field(
@@ -202,7 +204,7 @@ class AbStart(Document):
     name: Annotated[ModelName, Named("name", "NAME")] = "hotspots"
     challenger: Annotated[
         str | None,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[a-z0-9_-]{1,64})?$"),
+        Field(pattern=_MODEL_REFERENCE),
         Named("challenger", "NAME@VERSION", "NAME@challenger"),
     ] = Field(default=None, description="Version to test, by number or alias.")
     share: Annotated[PercentOrShare, Named("share", "SHARE")] = Field(
