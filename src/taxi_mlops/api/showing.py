@@ -27,6 +27,11 @@ class Page:
     def __init__(self, html: str) -> None:
         self.html = html
 
+    @classmethod
+    def read(cls, path: Path) -> Page:
+        """Return the page of a file."""
+        return cls(path.read_text(encoding="utf-8"))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page to a file, to be opened in a browser."""
         Path(path).write_text(self.html, encoding="utf-8")

@@ -72,4 +72,4 @@ class TiledClusters:
         return text_of(render(self.result))
 
     def _repr_html_(self) -> str:
-        return Page(self._files.page.read_text(encoding="utf-8"))._repr_html_()
+        return Page.read(self._files.page)._repr_html_()

@@ -60,7 +60,7 @@ class Tuning:
     def _repr_html_(self) -> str:
         from taxi_mlops.api.showing import Page
 
-        return Page(self._page.read_text(encoding="utf-8"))._repr_html_()
+        return Page.read(self._page)._repr_html_()
 
 
 @takes_keywords(Tune, TuneParameters)
