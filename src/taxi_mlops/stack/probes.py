@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from taxi_mlops.errors import ServiceError
@@ -20,6 +21,15 @@ def get(url: str, *, user: tuple[str, str] | None = None, timeout: float = TIMEO
     if not answer.is_success:
         raise ServiceError(f"{url} answers {answer.status_code} {answer.reason_phrase}")
     return answer.text
+
+
+def connect(address: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    """Connect to HOST:PORT and close the connection. Raises ServiceError if nothing listens there."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout).close()
+    except OSError as error:
+        raise ServiceError(f"{address}: {error.strerror or error}") from None
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ from taxi_mlops.scale.clusters import connect
 try:
     with connect(sys.argv[1]) as executor:
         print(executor.workers, dict(executor.run(math.sqrt, [4.0, 9.0])))
-except ServiceError:
+except ServiceError as error:
+    print(error)
     print("refused")
 """
 
@@ -126,6 +127,7 @@ def test_ray_computes_for_those_who_have_the_token(own_services, tmp_path):
             check=True,
         )
         said[token] = called.stdout.splitlines()[-1]
+        print(called.stdout)  # shown if the test fails
     assert list(said.values()) == [f"{WORKERS} {{0: 2.0, 1: 3.0}}", "refused"]
     stack.down()
     left = [one for one in psutil.process_iter(["cmdline"]) if stack.folder.identifier[:12] in str(one.info["cmdline"])]
