@@ -277,6 +277,64 @@ DATA = Page(
     ),
 )
 
+TILES = Page(
+    "taxi-tiles",
+    "Clusterings in tiles",
+    "The last clustering in tiles of each deployment: size, stages and result.",
+    (
+        Panel(
+            "Seconds of each stage",
+            "Of the last clustering in tiles.",
+            "s",
+            ((f"max by (stage) (taxi_tiles_stage_seconds{WHERE})", "{{stage}}"),),
+            Form.BARS,
+        ),
+        Panel(
+            "Time since the last clustering",
+            "In tiles, and complete.",
+            "s",
+            ((f"time() - max by (deployment) (taxi_tiles_ended_timestamp_seconds{WHERE})", "{{deployment}}"),),
+            Form.BARS,
+        ),
+        Panel(
+            "Rows and points",
+            "Rows that were read, and points that cleaning left.",
+            "none",
+            (
+                (f"max by (deployment) (taxi_tiles_rows{WHERE})", "{{deployment}} rows"),
+                (f"max by (deployment) (taxi_tiles_points{WHERE})", "{{deployment}} points"),
+            ),
+        ),
+        Panel(
+            "Tiles and workers",
+            "Tiles that the points were cut into, and workers that clustered them.",
+            "none",
+            (
+                (f"max by (deployment) (taxi_tiles{WHERE})", "{{deployment}} tiles"),
+                (f"max by (deployment) (taxi_tiles_workers{WHERE})", "{{deployment}} workers"),
+            ),
+        ),
+        Panel(
+            "Clusters",
+            "Clusters that were found.",
+            "none",
+            ((f"max by (deployment) (taxi_tiles_clusters{WHERE})", "{{deployment}}"),),
+        ),
+        Panel(
+            "Noise",
+            "Share of the points.",
+            "percentunit",
+            ((f"max by (deployment) (taxi_tiles_noise_ratio{WHERE})", "{{deployment}}"),),
+        ),
+        Panel(
+            "Disk space of waiting points",
+            "Removed when the clustering is complete.",
+            "bytes",
+            ((f"max by (deployment) (taxi_tiles_spill_bytes{WHERE})", "{{deployment}}"),),
+        ),
+    ),
+)
+
 _DISK = 'fstype!~"tmpfs|overlay|squashfs|ramfs"'
 SYSTEM = Page(
     "taxi-system",
@@ -503,4 +561,4 @@ MODELS = Page(
     by_deployment=False,
 )
 
-PAGES = (COMPARISONS, RUNS, DATA, SYSTEM, MODELS)
+PAGES = (COMPARISONS, RUNS, DATA, TILES, SYSTEM, MODELS)

@@ -33,6 +33,8 @@ class Source(StrEnum):
 
     RUN = "each run"
     """Its file `metrics.prom`, and the Pushgateway."""
+    TILES = "each clustering in tiles"
+    """Its file `metrics.prom`, and the Pushgateway."""
     EXPORTER = "taxi exporter"
     """Scraped."""
     SERVICE = "taxi serve"
@@ -118,6 +120,34 @@ LAST_RUN = Metric(
 )
 RECORDER_FAILURES = Metric(
     "taxi_recorder_failures_total", Kind.COUNTER, "Runs that a recorder failed to record.", ("recorder",)
+)
+
+TILES_STAGE_SECONDS = Metric(
+    "taxi_tiles_stage_seconds",
+    Kind.GAUGE,
+    "Wall-clock seconds of each stage of the last clustering in tiles.",
+    ("stage",),
+    Source.TILES,
+)
+TILES_ROWS = Metric("taxi_tiles_rows", Kind.GAUGE, "Rows that the last clustering in tiles read.", source=Source.TILES)
+TILES_POINTS = Metric(
+    "taxi_tiles_points", Kind.GAUGE, "Points that the last clustering in tiles clustered.", source=Source.TILES
+)
+TILES = Metric("taxi_tiles", Kind.GAUGE, "Tiles of the last clustering in tiles.", source=Source.TILES)
+TILES_CLUSTERS = Metric(
+    "taxi_tiles_clusters", Kind.GAUGE, "Clusters that the last clustering in tiles found.", source=Source.TILES
+)
+TILES_NOISE = Metric(
+    "taxi_tiles_noise_ratio", Kind.GAUGE, "Share of noise in the last clustering in tiles.", source=Source.TILES
+)
+TILES_SPILL = Metric(
+    "taxi_tiles_spill_bytes", Kind.GAUGE, "Bytes on disk that the points waited in.", source=Source.TILES
+)
+TILES_WORKERS = Metric(
+    "taxi_tiles_workers", Kind.GAUGE, "Workers of the last clustering in tiles.", source=Source.TILES
+)
+TILES_ENDED = Metric(
+    "taxi_tiles_ended_timestamp_seconds", Kind.GAUGE, "When the last clustering in tiles ended.", source=Source.TILES
 )
 
 EXPORTER_BUILD = Metric(
@@ -326,6 +356,7 @@ LABELS = {
     "rule": "the name of a rule of cleaning",
     "run_id": "made of time and chance; of the last run alone",
     "service": "the name of a service of the settings",
+    "stage": "plan, scatter, cluster, join or label",
     "state": "a type of state of Prefect's",
     "status": "ok, timeout, out_of_memory, crashed, error, invalid or skipped; of workers: online or offline",
     "trace_id": "made of the run id; of the last run alone",

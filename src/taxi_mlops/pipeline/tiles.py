@@ -25,9 +25,11 @@ from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.domain import AdapterInfo, FloatArray, Provenance
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.files import write_atomically
+from taxi_mlops.monitoring import catalogue
 from taxi_mlops.pipeline.cluster import Stopwatch
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.place import GRID, ChosenPlace, memory_limit
+from taxi_mlops.pipeline.tiles_telemetry import monitored_tiles
 from taxi_mlops.pipeline.workers import Workers, open_workers
 from taxi_mlops.reports.units import memory
 from taxi_mlops.results.cluster_result import ClusterFolder
@@ -110,7 +112,7 @@ def cluster_in_tiles(
         except OSError as error:
             raise RunFolderError(f"cannot use {folder.path} as output folder: {error.strerror}") from None
         try:
-            return _clustered(run, trips, workers, run_folder, observer)
+            return _clustered(run, trips, workers, run_folder, settings, observer)
         except NotSharedError:
             Spill(files).remove()
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -127,21 +129,25 @@ def resume_tiles(folder: ClusterFolder, settings: Settings, observer: Observer) 
     if trips.identity() != run.identity:
         raise DataError(f"{trips.uri} was changed since {folder.path} was begun; start again in a new folder")
     with open_workers(run.document, memory_limit(run.document)) as workers:
-        return _clustered(run, trips, workers, run_folder, observer)
+        return _clustered(run, trips, workers, run_folder, settings, observer)
 
 
 def _clustered(
-    run: TileRun, trips: OpenedTrips, workers: Workers, folder: TileRunFolder, observer: Observer
+    run: TileRun, trips: OpenedTrips, workers: Workers, folder: TileRunFolder, settings: Settings, observer: Observer
 ) -> TiledClusters:
     watch, spill, executor = Stopwatch(), Spill(Path(run.spill)), workers.executor
-    with folder.locked(), _failures_named(folder):
+    with (
+        folder.locked(),
+        _failures_named(folder),
+        monitored_tiles(run, folder.results, settings, observer) as telemetry,
+    ):
         limits = Limits(run.points_of_a_tile, run.chunk_rows)
         parts = folder.results.parts.absolute()
         parts.mkdir(exist_ok=True)
         spill.make()
         if workers.cluster:
             workers.cluster.require_shared([parts, spill.path])
-        with watch.stage("plan"):
+        with watch.stage("plan"), telemetry.step("plan"):
             plan, survey, pieces = _saved_plan(run, trips, limits, executor, folder, observer)
         rows = np.array(survey.rows, dtype=np.int64)
         tiling = Tiling(
@@ -154,6 +160,7 @@ def _clustered(
             executor,
             _progress(observer),
             by_point=True,  # as answers in memory are numbered
+            step=telemetry.step,
         )
         with watch.stage("fit"):
             tiled = tiling.run(parts)
@@ -163,7 +170,19 @@ def _clustered(
             counts = ", ".join(f"{count:,} {rule}" for rule, count in tiled.dropped.items())
             raise DataError(f"{trips.uri}: cleaning left none of {rows.sum():,} rows ({counts or 'no rows'})")
         provenance = _provenance(trips, tiled, int(rows.sum()), survey.notes)
-        return TiledClusters(folder.results, run, plan, tiled, provenance, executor.workers, spill.bytes, watch)
+        found = TiledClusters(folder.results, run, plan, tiled, provenance, executor.workers, spill.bytes, watch)
+        telemetry.clustered(
+            {
+                catalogue.TILES_ROWS: provenance.rows_read,
+                catalogue.TILES_POINTS: tiled.points,
+                catalogue.TILES: len(plan.tiles),
+                catalogue.TILES_CLUSTERS: tiled.n_clusters,
+                catalogue.TILES_NOISE: tiled.n_noise / tiled.points,
+                catalogue.TILES_SPILL: found.spill_bytes,
+                catalogue.TILES_WORKERS: found.workers,
+            }
+        )
+        return found
 
 
 def finish(clusters: TiledClusters) -> None:

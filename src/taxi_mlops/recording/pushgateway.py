@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from taxi_mlops.adapters.registry import declared_names
-from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.metrics import MetricsCollector
-from taxi_mlops.monitoring.spans import client_span
-from taxi_mlops.monitoring.time_budget import DeadlineExceededError, time_budget_or
+from taxi_mlops.monitoring.time_budget import time_budget_or
 from taxi_mlops.monitoring.totals import TotalsCollector, count
 from taxi_mlops.monitoring.tracing import trace_id_of
 from taxi_mlops.recording.base import RecordedRun
+from taxi_mlops.recording.gateway import JOB, Pushgateway
 from taxi_mlops.recording.recordings import Recordings, RecordingState
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.service_urls import ServiceUrl
 
-if TYPE_CHECKING:
-    import urllib3
-
 PUSHGATEWAY = "pushgateway"
-JOB = "taxi-mlops"
-KEEP_SECONDS = 30 * 86_400.0
-"""A group without a push for so long is removed: its host or deployment is gone."""
-
-_ATTEMPTS = 2
-_PAUSE_SECONDS = 0.1
-_SHARE = 0.5
-"""Of the run's time budget; the rest is for spans and log records."""
 
 
 class PushgatewayRecorder:
@@ -57,73 +40,16 @@ class PushgatewayRecorder:
         ca_file: Path | None,
     ) -> None:
         self.target = str(url)
-        self._url = url
+        self._gateway = Pushgateway(url, ca_file)
         self._totals_file = totals_folder / f"{deployment}@{host}.json"
         self._group = {"job": JOB, "deployment": deployment, "host": host}
         self._timeout_seconds = timeout_seconds
-        self._ca_file = ca_file
 
     def record(self, run: RecordedRun) -> None:
         registry = CollectorRegistry()
         registry.register(TotalsCollector(count(self._totals_file, run.run_id, run.content, metrics_of(run))))
         text = generate_latest(registry)
-        budget = time_budget_or(self._timeout_seconds)
-        with client_span("PUT pushgateway", {"http.request.method": "PUT", "url.full": self.target}):
-            try:
-                budget.call(lambda: self._push(text, budget.left * _SHARE), _SHARE)
-            except DeadlineExceededError as error:
-                raise ServiceError(f"{self.target}: {error}") from None
-
-    def _push(self, text: bytes, seconds: float) -> None:
-        """Push the group and remove old ones; retry on failure."""
-        import urllib3
-
-        deadline = time.monotonic() + seconds
-        user_info = urlsplit(self._base).netloc.rpartition("@")[0]
-        headers = urllib3.make_headers(basic_auth=unquote(user_info)) if user_info else {}
-        ca_file = str(self._ca_file) if self._ca_file else None
-        for attempt in range(1, _ATTEMPTS + 1):
-            left = max(deadline - time.monotonic(), 0.01) / (_ATTEMPTS + 1 - attempt)
-            try:
-                with urllib3.PoolManager(headers=headers, timeout=left, retries=False, ca_certs=ca_file) as pool:
-                    pushed = {**headers, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-                    _ask(pool, "PUT", self._group_url(self._group), body=text, headers=pushed)
-                    self._remove_old(pool)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if attempt == _ATTEMPTS:
-                    said = " ".join(str(error).split()) or type(error).__name__
-                    raise ServiceError(f"{self.target}: {self._url.scrub(said)}") from None
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                return
-
-    def _remove_old(self, pool: urllib3.PoolManager) -> None:
-        for group in _ask(pool, "GET", f"{self._base}/api/v1/metrics").json()["data"]:
-            if group["labels"].get("job") == JOB and time.time() - _pushed_at(group) > KEEP_SECONDS:
-                _ask(pool, "DELETE", self._group_url(group["labels"]))
-
-    @property
-    def _base(self) -> str:
-        return self._url.reveal().rstrip("/")
-
-    def _group_url(self, labels: Mapping[str, str]) -> str:
-        # `job` comes first in the URL of a group.
-        ordered = {"job": labels["job"], **labels}
-        return f"{self._base}/metrics/" + "/".join(f"{name}/{quote(value, safe='')}" for name, value in ordered.items())
-
-
-def _ask(pool: urllib3.PoolManager, method: str, url: str, **content: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
-    """Send a request. Raises HTTPError if it is refused."""
-    from urllib3.exceptions import HTTPError
-
-    answer = pool.request(method, url, **content)
-    if answer.status >= 400:
-        raise HTTPError(f"answers {answer.status} to {method}")
-    return answer
-
-
-def _pushed_at(group: Mapping[str, Any]) -> float:
-    return float(group["push_time_seconds"]["metrics"][0]["value"])
+        self._gateway.push(self._group, text, time_budget_or(self._timeout_seconds))
 
 
 def metrics_of(run: RecordedRun) -> CollectorRegistry:

@@ -138,6 +138,16 @@ class ClusterFolder:
         return self.path / "work"
 
     @property
+    def trace(self) -> Path:
+        """The spans of a clustering in tiles, one a line, as OTLP JSON."""
+        return self.path / "trace.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics of a clustering in tiles in Prometheus' text format."""
+        return self.path / "metrics.prom"
+
+    @property
     def model(self) -> Path:
         """Core points and their clusters, for `taxi predict`."""
         return self.path / self.MODEL

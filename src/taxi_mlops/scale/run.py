@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -152,7 +153,7 @@ class Tiling:
     """All that the stages after the survey share.
 
     rows: of each piece, int64 (p,). by_point: number clusters by their first points, not by their first core points.
-    engine: of each tile.
+    engine: of each tile. step: entered for each stage, with its name.
     """
 
     plan: Plan
@@ -165,17 +166,22 @@ class Tiling:
     progress: Progress
     by_point: bool = False
     engine: Engine = dbscan_with_rivals
+    step: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     def run(self, folder: Path) -> Tiled:
         """Do it all, but for what is done already; the labels go to a folder as Parquet files."""
-        dropped = self.scatter()
+        with self.step("scatter"):
+            dropped = self.scatter()
         chunks = [self.spill.chunk(number) for number in range(len(self.chunk_rows))]
         counts = counts_of_chunks(chunks, len(self.plan.tiles))
         points = int(counts.sum())
         sample_step = max(-(-points // SAMPLE), 1)
-        tiles = self.cluster(counts, sample_step)
-        joined, n_clusters = self.join()
-        parts = self.label(counts, folder)
+        with self.step("cluster"):
+            tiles = self.cluster(counts, sample_step)
+        with self.step("join"):
+            joined, n_clusters = self.join()
+        with self.step("label"):
+            parts = self.label(counts, folder)
         samples = [load_sample(self.spill, tile) for tile in range(len(tiles))]
         labels = [_labels_of(sample.code, one) for sample, one in zip(samples, joined, strict=True)]
         return Tiled(

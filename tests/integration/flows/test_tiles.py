@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import open_trips
@@ -96,7 +98,9 @@ def test_labels_counts_and_files(trips, expected, settings, small, tmp_path):
         "clusters.html",
         "hotspots.geojson",
         "labels",
+        "metrics.prom",
         "plan.json",
+        "trace.jsonl",
     ]
     assert [path.name for path in sorted(folder.parts.iterdir())] == [f"part-{n:05}.parquet" for n in range(7)]
     label = np.asarray(expected["label"])
@@ -116,6 +120,42 @@ def test_labels_counts_and_files(trips, expected, settings, small, tmp_path):
         "Clustering the tiles",
         "Writing the labels",
     ]
+
+
+def test_each_stage_is_measured_and_traced(trips, settings, small, tmp_path):
+    folder = ClusterFolder(tmp_path / "out")
+    clusters = steps.cluster_in_tiles(document(trips), PLACE, settings, Observer(), folder)
+    families = {family.name: family.samples for family in text_string_to_metric_families(folder.metrics.read_text())}
+    seconds = {sample.labels["stage"]: sample.value for sample in families["taxi_tiles_stage_seconds"]}
+    assert set(seconds) == {"plan", "scatter", "cluster", "join", "label"}
+    assert 0.0 < sum(seconds.values()) <= clusters.watch.seconds["plan"] + clusters.watch.seconds["fit"]
+    values = {name: samples[0].value for name, samples in families.items()}
+    assert values["taxi_tiles_rows"] == 60_000
+    assert values["taxi_tiles_points"] == clusters.tiled.points
+    assert values["taxi_tiles"] == len(clusters.plan.tiles)
+    assert values["taxi_tiles_clusters"] == clusters.tiled.n_clusters
+    assert values["taxi_tiles_noise_ratio"] == clusters.tiled.n_noise / clusters.tiled.points
+    lines = [json.loads(line) for line in folder.trace.read_text().splitlines()]
+    spans = [span for line in lines for part in line["resourceSpans"][0]["scopeSpans"] for span in part["spans"]]
+    assert [span["name"] for span in spans] == [*(f"cluster.{stage}" for stage in seconds), "cluster"]
+    root = spans[-1]
+    assert {span["traceId"] for span in spans} == {root["traceId"]}
+    assert {span["parentSpanId"] for span in spans[:-1]} == {root["spanId"]}
+
+
+def test_services_that_are_away_cost_a_warning(trips, settings, small, tmp_path):
+    with socket.socket() as taken:  # and nothing listens there
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        away = settings.model_copy(update={"pushgateway_url": url, "otlp_endpoint": url})
+        warnings = []
+        observer = Observer()
+        observer.warning = warnings.append
+        folder = ClusterFolder(tmp_path / "out")
+        write_tiled(steps.cluster_in_tiles(document(trips), PLACE, away, observer, folder), observer)
+        assert folder.result.is_file()
+        assert len(warnings) == 2
+        assert all("not sent" in warning for warning in warnings)
 
 
 def test_the_counts_of_cleaning_are_those_of_memory(trips, settings, small, tmp_path):

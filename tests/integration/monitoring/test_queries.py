@@ -15,11 +15,14 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from taxi_mlops.clustering import Cluster
 from taxi_mlops.monitoring.tracing import trace_id_of
+from taxi_mlops.pipeline.cluster_run import cluster_into
 from taxi_mlops.pipeline.compare import compare
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.record import configured_recorders
 from taxi_mlops.recording.recordings import Recordings
+from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.specification import Specification
 from taxi_mlops.testing.sample_runs import make_run
@@ -99,6 +102,10 @@ def run(services, tmp_path_factory, ask, wait_until):
     run = RunFolder(folder / "run")
     compare(specification, run, settings, Observer())
     pushgateway.record(make_run(folder / "after", "20260103T030405Z-000002"))
+    trips = folder / "trips.csv"
+    trips.write_text("latitude,longitude\n" + "".join(f"41.9,{-87.6 + 1e-4 * n}\n" for n in range(100)))
+    document = Cluster().with_parameters({"data": str(trips), "eps": 50, "min_samples": 3, "on": "tiles", "threads": 1})
+    cluster_into(document, ClusterFolder(folder / "tiles"), settings, Observer())
     wait_until(lambda: counted(3), "all pushes are scraped")
     return run
 

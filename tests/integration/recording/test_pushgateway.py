@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring.time_budget import run_time_budget
 from taxi_mlops.monitoring.totals import Totals
+from taxi_mlops.recording import gateway as gateways
 from taxi_mlops.recording import pushgateway
 from taxi_mlops.recording.pushgateway import PushgatewayRecorder
 from taxi_mlops.service_urls import ServiceUrl
@@ -170,7 +171,7 @@ def test_hosts_do_not_overwrite_each_other_and_old_groups_go(make_recorder, scra
     for host in ("gone", "here"):
         make_recorder(host).record(run)
         assert scraped("taxi_runs_total", host=host, outcome="completed") == 1
-    monkeypatch.setattr(pushgateway, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(gateways, "KEEP_SECONDS", 0.0)
     # What was pushed just now is older than that too, and is there again with the next push.
     make_recorder("here").record(run)
     assert scraped("taxi_runs_total", host="gone", outcome="completed") is None

@@ -12,7 +12,10 @@ import pytest
 from taxi_mlops.monitoring.catalogue import FIT_BUCKETS_SECONDS, LABELS, METRICS, Kind, Metric, updated
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
-UNITS = ("_seconds", "_bytes", "_ratio", "_per_second", "_points", "_rank", "_clusters", "_runs", "_workers", "_up")
+UNITS = (
+    *("_seconds", "_bytes", "_ratio", "_per_second", "_points", "_rank", "_clusters", "_runs", "_workers", "_up"),
+    *("_rows", "_tiles"),
+)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
