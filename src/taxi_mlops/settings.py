@@ -114,6 +114,15 @@ class Settings(BaseSettings):
         description="Largest entry of the cache of points; in the cache folder, all entries together.",
     )
 
+    serve_requests_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        description="Requests a second that `taxi serve` answers to a key, or an address without one; none: no limit.",
+    )
+    serve_traces_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the requests to `taxi serve` that are traced, with a collector."
+    )
+
     pushgateway_url: HttpUrl | None = Field(default=None, description="Prometheus Pushgateway that runs push to.")
     deployment: str = Field(
         default="none",

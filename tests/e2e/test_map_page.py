@@ -94,3 +94,19 @@ def test_the_page_is_accessible(open_page, address):
     watched.page.get_by_text("city, version 1: 2 hotspots").wait_for()
     found = axe.Axe().run(watched.page)
     assert [violation["id"] for violation in found.response["violations"]] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_interface_is_a_page_that_loads_nothing_from_elsewhere(open_page, address, width):
+    watched = open_page(f"{address}docs", width)
+    page = watched.page
+    page.get_by_role("heading", name="Hotspots").wait_for()
+    shown = page.locator(".opblock-summary-path").all_inner_texts()
+    assert {"/v1/locate", "/v1/hotspots", "/v1/tiles/{z}/{x}/{y}.mvt"} <= {path.replace("\u200b", "") for path in shown}
+    page.locator(".opblock-summary", has_text="/healthz").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table", has_text='"status": "ok"').wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert watched.complaints == []
+    assert all(request.startswith((address, "data:")) for request in watched.requests)

@@ -24,11 +24,17 @@ def serve(
     new_key: Annotated[
         str | None, typer.Option(metavar="NAME", help="Add a key to the file, print it once, and stop.")
     ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(metavar="ROLE", help="Of the new key: read, or admin to store outcomes. [read]"),
+    ] = None,
 ) -> None:
     """Answer requests with a hotspot model, until interrupted; a new champion is taken up within seconds."""
     if new_key is not None:
-        _add_key(keys, new_key)
+        _add_key(keys, new_key, role or "read")
         return
+    if role is not None:
+        raise UsageError("--role is of a new key: --new-key NAME --role ROLE --keys FILE")
     try:
         from taxi_mlops.serving import run
     except ModuleNotFoundError as error:
@@ -50,10 +56,12 @@ def serve(
     run.serve(registry, name, wanted, listening, host, accepted, store)
 
 
-def _add_key(keys: Path | None, name: str) -> None:
-    from taxi_mlops.serving.keys import add_key
+def _add_key(keys: Path | None, name: str, role: str) -> None:
+    from taxi_mlops.serving.keys import Role, add_key
 
     if keys is None:
         raise UsageError("--new-key needs the file of keys: --keys FILE")
-    typer.echo(add_key(keys, name))
+    if role not in tuple(Role):
+        raise UsageError(f"--role {role}: a key has the role {' or '.join(Role)}")
+    typer.echo(add_key(keys, name, Role(role)))
     typer.echo(f"The key {name}: it is not stored and not shown again; {keys} has its hash.", err=True)

@@ -51,10 +51,11 @@ def _records(path: Path, offset: int, run_id: str) -> Iterator[ReadableLogRecord
     with path.open(encoding="utf-8") as file:
         file.seek(offset)
         for line in file:
-            yield ReadableLogRecord(_record(json.loads(line)), resource, scope)
+            yield ReadableLogRecord(log_record(json.loads(line)), resource, scope)
 
 
-def _record(event: dict[str, Any]) -> LogRecord:
+def log_record(event: dict[str, Any]) -> LogRecord:
+    """Return the record of a line of a log."""
     level = str(event.get("level", "info"))
     at = datetime.fromisoformat(event["timestamp"])
     attributes = {name: _plain(value) for name, value in event.items() if name not in _ELSEWHERE and value is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -92,6 +92,47 @@ def run_logs(path: Path, run_id: str, level: str, verbose: bool, secrets: Collec
         stack.enter_context(_warnings_logged())
         stack.enter_context(structlog.contextvars.bound_contextvars(run_id=run_id))
         yield
+
+
+@contextmanager
+def service_logs(
+    level: str, secrets: Collection[str] = (), send: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Write log records of a service to standard error: JSON lines, or readable ones on a terminal.
+
+    send: gets each record too, as a line of JSON.
+    """
+    masked = SecretFilter(secrets)
+    is_terminal = sys.stderr.isatty()
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(
+        _formatter(masked, structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer())
+    )
+    handlers: list[logging.Handler] = [console]
+    if send is not None:
+        handlers.append(_Sender(send))
+        handlers[1].setFormatter(_formatter(masked, structlog.processors.JSONRenderer()))
+    logger = logging.getLogger(LOGGER)
+    with ExitStack() as stack:
+        stack.callback(_restore, logger, logger.handlers, logger.propagate, logger.level)
+        logger.handlers, logger.propagate = handlers, False
+        logger.setLevel(level.upper())
+        stack.enter_context(_warnings_logged())
+        yield
+
+
+class _Sender(logging.Handler):
+    """Hands each record on, formatted."""
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._send(self.format(record))
+        except Exception:  # noqa: BLE001 - as logging's own handlers
+            self.handleError(record)
 
 
 def _passes_on(logger: logging.Logger) -> bool:

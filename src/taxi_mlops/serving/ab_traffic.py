@@ -19,6 +19,7 @@ from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.models.ab_status import status_of
 from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.ab_test import AbTest, Answer, Outcome, Stored
+from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.results.ab_status import AbStatus
 from taxi_mlops.serving.answer_log import AnswerLog
 from taxi_mlops.serving.guard_rails import GuardRails, Hit
@@ -120,6 +121,7 @@ class AbTraffic:
         if hit is None or self.current is not running:
             return
         self._metrics.ab_guard_rails.labels(hit.rail).inc()
+        get_logger().error("ab_guard_rail_hit", rail=hit.rail, reason=hit.reason)
         self._unreported = hit
         self.current = replace(running, test=replace(running.test, guard_rail=hit.reason))
         self._metrics.ab_share.set(0.0)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import FastAPI, Path, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -18,14 +19,16 @@ from starlette.routing import Route
 
 from taxi_mlops import __version__
 from taxi_mlops.features.online import OnlineStore
+from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.serving.ab_traffic import AbTraffic, Arm
-from taxi_mlops.serving.arrow_stream import ARROW_STREAM, answer_stream, spooled
+from taxi_mlops.serving.bulk import READERS, answer, answered_type, spooled
 from taxi_mlops.serving.features import add_features
 from taxi_mlops.serving.gate import Gate
 from taxi_mlops.serving.keys import ApiKeys
-from taxi_mlops.serving.map_page import add_map_page
 from taxi_mlops.serving.outcomes import add_outcomes
+from taxi_mlops.serving.pages import DESCRIPTION, add_pages
 from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError, problem, sentence
+from taxi_mlops.serving.rate_limit import RateLimit
 from taxi_mlops.serving.requests import (
     LOCATE,
     LocateAnswer,
@@ -39,6 +42,7 @@ from taxi_mlops.serving.requests import (
 )
 from taxi_mlops.serving.served_model import ServedModel
 from taxi_mlops.serving.service_metrics import ServiceMetrics
+from taxi_mlops.serving.tile_routes import add_tiles
 from taxi_mlops.serving.watcher import ModelWatcher
 
 GEOJSON = "application/geo+json"
@@ -48,7 +52,7 @@ _INLINE_POINTS = 500
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": what, "content": {MEDIA_TYPE: {}}}
-    for status, what in ((401, "No key"), (413, "Too large"), (422, "A value is wrong"))
+    for status, what in ((401, "No key"), (413, "Too large"), (422, "A value is wrong"), (429, "Too many requests"))
 }
 _FEATURES = {200: {"content": {GEOJSON: {}}}, **_PROBLEMS}
 
@@ -60,48 +64,53 @@ def create_app(
     hosts: frozenset[str] | None,
     features: Callable[[], OnlineStore] | None = None,
     traffic: AbTraffic | None = None,
+    limit: RateLimit | None = None,
 ) -> Gate:
     """Return the application.
 
     hosts: the names of this host that requests may use; None for any. features: opens the online store of features.
-    traffic: of A/B tests; None without a database.
+    traffic: of A/B tests; None without a database. limit: of requests; None for none.
     """
-    app = FastAPI(title="Hotspots", version=__version__, docs_url=None, redoc_url=None)
+    bearer = [] if keys is None else [Security(HTTPBearer(auto_error=False))]  # the gate checks it
+    app = FastAPI(
+        title="Hotspots",
+        version=__version__,
+        openapi_url=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=bearer,
+    )
     _add_errors(app)
     _add_locate(app, watcher, metrics, traffic)
     _add_hotspots(app, watcher)
+    add_tiles(app, watcher)
     add_outcomes(app, watcher, metrics, traffic)
     _add_states(app, watcher, metrics, traffic)
     if features is not None:
         add_features(app, watcher.current.name, features)
-    add_map_page(app)
-    return Gate(app, keys, hosts, metrics.request)
+    add_pages(app)
+    return Gate(app, keys, hosts, metrics.request, limit)
 
 
 def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, traffic: AbTraffic | None) -> None:
-    content = {JSON: {"schema": locate_schema()}, ARROW_STREAM: {"schema": {"type": "string", "format": "binary"}}}
-    body = {"requestBody": {"required": True, "content": content}}
-    answers = {200: {"model": LocateAnswer, "content": {ARROW_STREAM: {}}}, **_PROBLEMS}
+    binary = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in READERS}
+    body = {"requestBody": {"required": True, "content": {JSON: {"schema": locate_schema()}, **binary}}}
+    answers = {200: {"model": LocateAnswer, "content": dict(binary)}, **_PROBLEMS}
     answers |= {
         code: {"description": what, "content": {MEDIA_TYPE: {}}}
-        for code, what in ((400, "Cut off"), (415, "Other type"))
+        for code, what in ((400, "Cut off"), (406, "Other types are accepted"), (415, "Other type"))
     }
 
     @app.post("/v1/locate", response_model=LocateAnswer, responses=answers, openapi_extra=body)
     async def locate(request: Request) -> Response:
-        """Find the hotspot of each of 1 to 10,000 points of JSON, or of millions in an Arrow IPC stream."""
+        """Find the hotspot of each of 1 to 10,000 points of JSON, or of millions in Arrow IPC or Parquet."""
         request.scope["route"] = direct  # for the metrics, as FastAPI notes it
         served = watcher.current
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == ARROW_STREAM:
-            file = await spooled(request)
-            return StreamingResponse(
-                answer_stream(file, served, metrics),
-                media_type=ARROW_STREAM,
-                headers={"X-Model-Version": served.version},
-            )
+        if kind in READERS:
+            return await _answered_in_bulk(request, kind, served, metrics)
         if kind != JSON:
-            raise ProblemError(415, f"Content-Type must be {JSON} or {ARROW_STREAM} (got {kind[:80]!r}).")
+            raise ProblemError(415, f"Content-Type must be {JSON}, {' or '.join(READERS)} (got {kind[:80]!r}).")
         given = read(LOCATE, await body_of(request))
         points = given["points"]
         arm = traffic.assign(given["key"], served) if traffic is not None and "key" in given else None
@@ -119,6 +128,17 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, tr
     # FastAPI describes it, and Starlette calls it: resolving its dependencies would cost more than locating a point.
     direct = Route("/v1/locate", locate, methods=["POST"])
     app.router.routes.insert(0, direct)
+
+
+async def _answered_in_bulk(request: Request, kind: str, served: ServedModel, metrics: ServiceMetrics) -> Response:
+    answered = answered_type(request.headers.get("accept", ""), kind)
+    batches = READERS[kind]
+    file = await spooled(request, batches)
+    return StreamingResponse(
+        answer(file, batches, answered, served, metrics),
+        media_type=answered,
+        headers={"X-Model-Version": served.version},
+    )
 
 
 async def _answered_in_test(
@@ -231,7 +251,9 @@ def _add_errors(app: FastAPI) -> None:
         return problem(422, sentence(list(error.errors())))
 
     @app.exception_handler(Exception)
-    async def failed(_: Request, __: Exception) -> Response:
+    async def failed(request: Request, error: Exception) -> Response:
+        route = getattr(request.scope.get("route"), "path", None)
+        get_logger().error("request_failed", route=route, exc_info=error)
         return problem(500, "The service failed to answer; its log says why.")
 
     @app.exception_handler(HTTPException)

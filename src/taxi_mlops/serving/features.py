@@ -21,6 +21,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "No key"),
         (404, "No features of this hotspot"),
         (422, "A value is wrong"),
+        (429, "Too many requests"),
         (503, "The online store does not answer"),
     )
 }

@@ -28,10 +28,12 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": what, "content": {MEDIA_TYPE: {}}}
     for status, what in (
         (401, "No key"),
+        (403, "The key has not the role admin"),
         (409, "No test, or an id was used for another outcome"),
         (413, "Too large"),
         (415, "Other type"),
         (422, "A value is wrong"),
+        (429, "Too many requests"),
         (503, "The database is away or slow: send it again"),
     )
 }
@@ -72,7 +74,7 @@ def add_outcomes(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, t
 
 
 def _add_status(app: FastAPI, watcher: ModelWatcher, traffic: AbTraffic | None) -> None:
-    problems: dict[int | str, dict[str, Any]] = {code: _PROBLEMS[code] for code in (401, 503)}
+    problems: dict[int | str, dict[str, Any]] = {code: _PROBLEMS[code] for code in (401, 429, 503)}
     problems[404] = {"description": "There was no A/B test", "content": {MEDIA_TYPE: {}}}
 
     @app.get("/v1/ab", response_model=AbStatus, responses=problems)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.features.online import open_online
@@ -16,7 +17,9 @@ from taxi_mlops.models.registry import Registry
 from taxi_mlops.serving.ab_traffic import AbTraffic, Load
 from taxi_mlops.serving.app import create_app
 from taxi_mlops.serving.keys import ApiKeys
+from taxi_mlops.serving.rate_limit import RateLimit
 from taxi_mlops.serving.service_metrics import ServiceMetrics
+from taxi_mlops.serving.traced import Traced, service_telemetry
 from taxi_mlops.serving.watcher import ModelWatcher, load_served
 from taxi_mlops.settings import load_settings
 
@@ -66,12 +69,23 @@ def serve(
 ) -> None:
     """Answer requests until SIGTERM or SIGINT. store: of A/B tests. Raises UsageError if there is no such version."""
     settings = load_settings()
-    metrics = ServiceMetrics(CollectorRegistry())
-    watcher = ModelWatcher(registry, name, wanted, metrics.model_loaded)
-    traffic = None if store is None else AbTraffic(store, name, _loading(registry, name), metrics)
-    hosts = None if keys is not None else _LOOPBACK_NAMES | {host.lower()}
+    with service_telemetry(settings) as tracer:
+        metrics = ServiceMetrics(CollectorRegistry())
+        watcher = ModelWatcher(registry, name, wanted, metrics.model_loaded)
+        traffic = None if store is None else AbTraffic(store, name, _loading(registry, name), metrics)
+        hosts = None if keys is not None else _LOOPBACK_NAMES | {host.lower()}
+        rate = settings.serve_requests_per_second
+        limit = None if rate is None else RateLimit(rate)
+        app: ASGIApp = create_app(watcher, metrics, keys, hosts, lambda: open_online(settings, name), traffic, limit)
+        if tracer is not None:
+            app = Traced(app, tracer, settings.serve_traces_ratio)
+        _run(app, listening, [watcher] if traffic is None else [watcher, traffic])
+
+
+def _run(app: ASGIApp, listening: socket.socket, watchers: list[ModelWatcher | AbTraffic]) -> None:
     config = uvicorn.Config(
-        create_app(watcher, metrics, keys, hosts, lambda: open_online(settings, name), traffic),
+        app,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -79,7 +93,6 @@ def serve(
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
-    watchers: list[ModelWatcher | AbTraffic] = [watcher] if traffic is None else [watcher, traffic]
     threads = [one.watch() for one in watchers]
     try:
         uvicorn.Server(config).run(sockets=[listening])

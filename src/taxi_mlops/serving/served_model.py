@@ -11,6 +11,7 @@ import numpy as np
 
 from taxi_mlops.domain import NOISE, FloatArray
 from taxi_mlops.models.hotspot_model import HotspotModel, Nearest
+from taxi_mlops.serving.tiles import Tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,6 +88,11 @@ class ServedModel:
             f'{{"type": "FeatureCollection", "model": {json.dumps(self.name)}, '
             f'"version": {json.dumps(self.version)}, "features": [{",".join(features)}]}}'
         )
+
+    @cached_property
+    def tiles(self) -> Tiles:
+        """The vector tiles of the hotspots; what they need is computed for the first of them."""
+        return Tiles(self.model)
 
     def _touches(self, box: Box) -> NDArray[np.bool_]:
         import shapely

@@ -12,6 +12,7 @@ from pathlib import Path
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.models.mlflow_model import load_mlflow_model
 from taxi_mlops.models.registry import ModelVersion, Registry
+from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.serving.served_model import ServedModel
 
 INTERVAL_SECONDS = 2.0
@@ -69,6 +70,14 @@ class ModelWatcher:
 
     def look(self) -> None:
         """Look at the registry once. A version that cannot be loaded leaves the present one in place."""
+        before = self.state
+        self._look()
+        if self.state.failure is not None and before.failure is None:
+            get_logger().warning("registry_unreachable", reason=self.state.failure, version=self.current.version)
+        elif self.state.failure is None and before.failure is not None:
+            get_logger().info("registry_reachable")
+
+    def _look(self) -> None:
         try:
             version = self._registry.find(self._name, self._wanted)
         except TaxiError as error:
@@ -86,11 +95,13 @@ class ModelWatcher:
             loaded = load_served(self._registry, version)
         except UsageError as error:  # its files are broken, and stay so
             self._refused[version.version] = f"version {version.version} is refused: {error}"
+            get_logger().error("model_refused", version=version.version, reason=str(error))
             return None
         except TaxiError as error:
             return str(error)
         self.current = loaded
         self._changed(loaded)
+        get_logger().info("model_loaded", model=loaded.name, version=loaded.version, hotspots=len(loaded.model))
         return None
 
     def _loop(self) -> None:

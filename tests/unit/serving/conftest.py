@@ -87,10 +87,12 @@ def online_features():
 
 @pytest.fixture
 def application(watcher, metrics, online_features):
-    """Makes the application, with keys or names of hosts."""
+    """Makes the application, with keys, names of hosts, or a limit of requests."""
     from taxi_mlops.serving.app import create_app
 
-    return lambda keys=None, hosts=None: create_app(watcher, metrics, keys, hosts, lambda: online_features)
+    return lambda keys=None, hosts=None, limit=None: create_app(
+        watcher, metrics, keys, hosts, lambda: online_features, limit=limit
+    )
 
 
 class Client:

@@ -5,21 +5,20 @@ import pytest
 pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
 
 from taxi_mlops.errors import UsageError
-from taxi_mlops.serving.keys import ApiKeys, add_key
+from taxi_mlops.serving.keys import ApiKeys, Key, Role, add_key
 from taxi_mlops.serving.run import is_loopback, required_keys
 
 
 def test_a_key_is_stored_as_its_hash_for_its_owner_alone(tmp_path):
     path = tmp_path / "keys"
-    one, two = add_key(path, "lab"), add_key(path, "office")
+    one, two = add_key(path, "lab"), add_key(path, "office", Role.ADMIN)
     assert path.stat().st_mode & 0o777 == 0o600
     assert one not in path.read_text(encoding="ascii")
     keys = ApiKeys.read(path)
-    assert keys.digests.keys() == {"lab", "office"}
-    assert keys.accepts(one)
-    assert keys.accepts(two)
-    assert not keys.accepts(one[:-1])
-    assert not keys.accepts("")
+    assert keys.find(one) == Key("lab", Role.READ)
+    assert keys.find(two) == Key("office", Role.ADMIN)
+    assert keys.find(one[:-1]) is None
+    assert keys.find("") is None
     with pytest.raises(UsageError, match="has a key 'lab' already"):
         add_key(path, "lab")
     with pytest.raises(UsageError, match="--new-key"):
@@ -45,7 +44,7 @@ def test_an_address_that_others_reach_needs_keys(tmp_path):
     with pytest.raises(UsageError, match="can be reached from elsewhere"):
         required_keys("0.0.0.0", None)
     add_key(tmp_path / "keys", "lab")
-    assert required_keys("0.0.0.0", tmp_path / "keys").digests.keys() == {"lab"}
+    assert [key.name for key in required_keys("0.0.0.0", tmp_path / "keys").by_digest.values()] == ["lab"]
 
 
 def test_requests_without_a_key_are_refused_but_for_health(application, client_of, tmp_path):
@@ -58,3 +57,31 @@ def test_requests_without_a_key_are_refused_but_for_health(application, client_o
     assert client.get("/v1/hotspots", headers={"Authorization": b"Bearer \xff"}).status_code == 401
     assert client.get("/v1/hotspots", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+    assert client.get("/openapi.json").status_code == 200
+
+
+def test_a_line_without_a_role_is_a_key_to_read(tmp_path):
+    token = add_key(tmp_path / "keys", "lab", Role.ADMIN)
+    line = (tmp_path / "keys").read_text(encoding="ascii")
+    (tmp_path / "keys").write_text(line.replace(" admin", ""), encoding="ascii")
+    assert ApiKeys.read(tmp_path / "keys").find(token) == Key("lab", Role.READ)
+
+
+def test_only_admins_store_outcomes(application, client_of, tmp_path):
+    path = tmp_path / "keys"
+    one, two = add_key(path, "lab"), add_key(path, "office", Role.ADMIN)
+    client = client_of(application(keys=ApiKeys.read(path)))
+    refused = client.post("/v1/outcomes", json={}, headers={"Authorization": f"Bearer {one}"})
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == "The key lab has the role read; this needs the role admin."
+    accepted = client.post("/v1/outcomes", json={}, headers={"Authorization": f"Bearer {two}"})
+    assert accepted.status_code == 422  # it is read
+    assert client.post("/v1/outcomes", json={}).status_code == 401
+
+
+def test_keys_are_described(application, client_of, tmp_path):
+    add_key(tmp_path / "keys", "lab")
+    with_keys = client_of(application(keys=ApiKeys.read(tmp_path / "keys"))).get("/openapi.json").json()
+    assert with_keys["components"]["securitySchemes"] == {"HTTPBearer": {"type": "http", "scheme": "bearer"}}
+    assert with_keys["paths"]["/v1/hotspots"]["get"]["security"] == [{"HTTPBearer": []}]
+    assert "security" not in client_of(application()).get("/openapi.json").json()["paths"]["/v1/hotspots"]["get"]
