@@ -16,7 +16,12 @@ from taxi_mlops.data.fingerprint import fingerprint
 from taxi_mlops.data.loader import DataLoader
 from taxi_mlops.data.pieces import TripPiece, pieces_of_city, pieces_of_tables
 from taxi_mlops.data.plausibility import check_plausibility
-from taxi_mlops.data.preprocessor import CleanedCoordinates, CleaningOptions, TaxiTripPreprocessor
+from taxi_mlops.data.preprocessor import (
+    CleanedCoordinates,
+    CleaningOptions,
+    TaxiTripPreprocessor,
+    notes_on_unread,
+)
 from taxi_mlops.data.progress import Progress
 from taxi_mlops.data.regions import BoundingBox
 from taxi_mlops.data.request import LoadRequest
@@ -183,7 +188,7 @@ def load_table(table: Table, request: LoadRequest, *, find_region: bool = True) 
     """
     if request.zones:
         raise DataError(f"{table.file}: --zones needs a file of trips; save the rows as Parquet and load that")
-    options = CleaningOptions(BoundingBox(*request.bbox) if request.bbox else None, find_region)
+    options = CleaningOptions(_box(request), find_region)
     return sampled(_prepared(_opened((table,), str(table.file), request, options)), request)
 
 
@@ -194,7 +199,7 @@ def open_trips(
 
     find_region: whether, without a box in the request, a region is found in the data, and points outside are dropped.
     """
-    options = CleaningOptions(BoundingBox(*request.bbox) if request.bbox else None, find_region)
+    options = CleaningOptions(_box(request), find_region)
     if request.source is None:
         return _open_city(CityAddress(request.synthetic_rows, request.seed), request, options, on_progress)
     if request.source.startswith(f"{SCHEME}:"):
@@ -228,8 +233,13 @@ def open_loader(
         crs=request.crs,
         zones=zones,
         columns_may_differ=columns_may_differ,
+        box=_box(request),
         on_progress=on_progress,
     )
+
+
+def _box(request: LoadRequest) -> BoundingBox | None:
+    return BoundingBox(*request.bbox) if request.bbox else None
 
 
 def _opened(
@@ -260,7 +270,8 @@ def _opened(
         if refusal is not None:
             raise DataError(f"{uri}: {refusal}")
         if zones is None:
-            return examine(_cleaned(loader.coordinates(), options))
+            cleaned = examine(_cleaned(loader.coordinates(), options))
+            return replace(cleaned, notes=(*cleaned.notes, *notes_on_unread(loader.rows_unread)))
         from taxi_mlops.data.zones import count_by_zone, read_zones
 
         return count_by_zone(loader.zone_numbers(), read_zones(zones), options.region)

@@ -14,10 +14,12 @@ import numpy as np
 from taxi_mlops.data.columns import numbers, polyline_ends, without_missing
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.crs import is_projected, system, title, to_degrees
-from taxi_mlops.data.files import TripFile, size_of
+from taxi_mlops.data.files import TripFile, explained, size_of
 from taxi_mlops.data.plausibility import Middle, advice_on_range, longitude_is_first
 from taxi_mlops.data.point_columns import form_of, points_of
 from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.regions import BoundingBox
+from taxi_mlops.data.row_groups import GroupRun, runs_of
 from taxi_mlops.data.schema_choice import choose_schema
 from taxi_mlops.data.schemas import Coordinates, Place, PointColumn, Polyline, TripSchema, Zone, quoted
 from taxi_mlops.data.tables import Table, open_table, record_batches
@@ -38,6 +40,7 @@ class DataLoader:
     """Reads one end of the trips in some files, or tables, of one schema: only the columns that it needs, in batches.
 
     columns_may_differ: columns that some files lack are missing there, as where a table got a column later.
+    box: outside of which no points are wanted: row groups that lie elsewhere need not be read.
 
     The constructor reads the headers only, and raises DataError if a file cannot be read, its schema is unknown, or
     differs from that of the first file. The iterators raise DataError if a file is unusable: see `tables` for files and
@@ -54,9 +57,12 @@ class DataLoader:
         crs: str | None = None,
         zones: bool = False,
         columns_may_differ: bool = False,
+        box: BoundingBox | None = None,
         on_progress: Progress | None = None,
     ) -> None:
         self._columns_may_differ = columns_may_differ
+        self._box = box
+        self.rows_unread = 0
         self.tables = tuple(file if isinstance(file, Table) else open_table(file) for file in files)
         if not (latitude_column or longitude_column):
             for table in self.tables:
@@ -142,20 +148,25 @@ class DataLoader:
                 yield pa.RecordBatch.from_arrays(filled, schema=schema)
 
     def coordinates(self) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing."""
+        """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing.
+
+        `rows_unread` counts those in row groups outside the box, for which a point outside is yielded.
+        """
+        self.rows_unread = 0
         for table in self.tables:
             rows = self.table_rows(table)
             validator = rows.validator()
             for latitude, longitude in rows.coordinates(validator):
                 self._advance(len(latitude))
                 yield latitude, longitude
+            self.rows_unread += validator.unread
             validator.conclude()
 
     def table_rows(self, table: Table) -> TableRows:
         """Return all rows of one of the tables. Raises DataError if they have no points."""
         if isinstance(self.place, Zone):
             raise DataError(f"{table.file}: there are no points, only zone numbers")
-        return TableRows(table, self.place, self.crs)
+        return TableRows(table, self.place, self.crs, box=self._box)
 
     def zone_numbers(self) -> Iterator[FloatArray]:
         """Yield the zone of each trip of each batch: float64 of shape (n,), as in the file, NaN if missing."""
@@ -188,7 +199,7 @@ class DataLoader:
 class TableRows:
     """The points in all rows of a table, or in some row groups of a Parquet file. It can be pickled.
 
-    first_row: how many rows of the file are before them.
+    first_row: how many rows of the file are before them. box: outside of which no points are wanted.
     """
 
     table: Table
@@ -196,6 +207,7 @@ class TableRows:
     crs: str | None
     groups: tuple[int, ...] | None = None
     first_row: int = 0
+    box: BoundingBox | None = None
 
     def validator(self) -> DataValidator:
         """Return the validator of these rows."""
@@ -215,15 +227,37 @@ class TableRows:
     def coordinates(self, validator: DataValidator | None) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield latitude and longitude of each batch: float64 of shape (n,), degrees, NaN if missing.
 
+        Rows in row groups that lie outside the box are not read: one point outside stands for each of them.
         validator: None if the rows were checked before.
         """
         as_text = not isinstance(self.place, Coordinates)
         of_types = validator or DataValidator(self.table.file, ())
-        for batch in record_batches(self.table, self.place.columns, as_text=as_text, groups=self.groups):
-            points = _points(batch, self.place, of_types)
-            if validator is not None:
-                validator.observe(points)
-            yield to_degrees(points[1], points[0], self.crs) if self.crs else points
+        for run in self._runs():
+            if run.outside is not None:
+                if validator is not None:
+                    validator.pass_over(run.rows)
+                latitude, longitude = (np.broadcast_to(np.float64(value), run.rows) for value in run.outside)
+                yield latitude, longitude
+                continue
+            for batch in record_batches(self.table, self.place.columns, as_text=as_text, groups=run.groups):
+                points = _points(batch, self.place, of_types)
+                if validator is not None:
+                    validator.observe(points)
+                yield to_degrees(points[1], points[0], self.crs) if self.crs else points
+
+    def _runs(self) -> Iterator[GroupRun]:
+        """Yield the row groups to read, and those outside the box, where their statistics are those of the points."""
+        place, table = self.place, self.table
+        if self.box is None or table.format != "parquet" or table.geometry is not None or not _is_plain(place):
+            yield GroupRun(self.groups)
+            return
+        with explained(table.file):
+            yield from runs_of(table.stored, (place.columns[0], place.columns[1]), self.box, self.groups)
+
+
+def _is_plain(place: Place) -> bool:
+    """Return whether a place is two columns of degrees as they are stored."""
+    return isinstance(place, Coordinates) and place.divisor == 1.0 and place.crs is None
 
 
 def _points(batch: pa.RecordBatch, place: Place, validator: DataValidator) -> tuple[FloatArray, FloatArray]:

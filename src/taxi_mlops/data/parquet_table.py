@@ -35,11 +35,16 @@ def parquet_header(file: TripFile) -> tuple[tuple[str, ...], int, Geometry | Non
         return tuple(names), parquet.metadata.num_rows, geometry
 
 
-def row_groups(file: TripFile) -> list[int]:
-    """Return how many rows each row group has."""
+def parquet_metadata(file: TripFile) -> pyarrow.parquet.FileMetaData:
+    """Read the footer of a file. Raises as pyarrow does."""
     with _open_parquet(file) as parquet:
-        metadata = parquet.metadata
-        return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        return parquet.metadata
+
+
+def parquet_schema(file: TripFile) -> pa.Schema:
+    """Read the columns of a file and their types. Raises as pyarrow does."""
+    with _open_parquet(file) as parquet:
+        return parquet.schema_arrow
 
 
 def parquet_batches(

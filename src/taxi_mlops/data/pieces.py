@@ -15,15 +15,16 @@ import numpy as np
 
 from taxi_mlops.data.coordinate_names import TripEnd
 from taxi_mlops.data.loader import DataLoader, TableRows
-from taxi_mlops.data.parquet_table import row_groups
 from taxi_mlops.data.preprocessor import (
     CleanedCoordinates,
     JudgedRows,
     RegionSample,
     judge_by_region,
     judge_rows,
+    notes_on_unread,
 )
 from taxi_mlops.data.regions import BoundingBox, robust_region
+from taxi_mlops.data.row_groups import row_groups
 from taxi_mlops.data.synthetic import BATCH_ROWS, CityAddress, SyntheticCity
 from taxi_mlops.data.validator import DataValidator
 from taxi_mlops.domain import FloatArray
@@ -163,7 +164,7 @@ def _parts(table: TableRows, rows: int) -> Iterator[tuple[TableRows, int]]:
         return
     groups: list[int] = []
     first, count = 0, 0
-    for number, size in enumerate(row_groups(table.table.stored)):
+    for number, size in enumerate(group.rows for group in row_groups(table.table.stored)):
         if groups and count + size > rows:
             yield replace(table, groups=tuple(groups), first_row=first), count
             groups, first, count = [], first + count, 0
@@ -193,6 +194,7 @@ def settle(
     remarks: of the first reading of each piece. examine: notes what is doubtful; here it sees a sample of the points.
     Raises DataError if a file is unusable, or `examine` says so.
     """
+    unread = sum(one.unread for remark in remarks for one in remark.validators if one is not None)
     _conclude(pieces, remarks)
     sample = RegionSample()
     for remark in remarks:
@@ -204,7 +206,7 @@ def settle(
         inside = region.contains(latitude, longitude)
         latitude, longitude = latitude[inside], longitude[inside]
     notes = examine(CleanedCoordinates(latitude, longitude, len(latitude), {}, region)).notes
-    return tuple(piece.settle(region) for piece in pieces), region, notes
+    return tuple(piece.settle(region) for piece in pieces), region, (*notes, *notes_on_unread(unread))
 
 
 def _conclude(pieces: Sequence[TripPiece], remarks: Sequence[TripRemarks]) -> None:

@@ -205,6 +205,16 @@ def notes_on_wrapping(count: int) -> tuple[str, ...]:
     )
 
 
+def notes_on_unread(count: int) -> tuple[str, ...]:
+    """Return a note on so many rows that were not read."""
+    if not count:
+        return ()
+    return (
+        f"{count:,} rows were not read, since the statistics of their row groups have them outside the box; "
+        "those without coordinates among them count as outside, too",
+    )
+
+
 def _all_plain(latitude: FloatArray, longitude: FloatArray) -> bool:
     """Return whether no single-row rule applies, by the extremes alone; False if they are not enough (NaN)."""
     if not latitude.size:

@@ -85,7 +85,7 @@ class DataValidator:
 
     file: its name in errors. advise: returns what to do about values that are out of range, if that is known. Rows are
     numbered from 1 after the header; first_row: of a part of the file, how many are before it. `conclude`
-    raises one DataError for all that was found.
+    raises one DataError for all that was found. `unread` is how many rows were passed over.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class DataValidator:
         self._rules = tuple(rules)
         self._advise = advise
         self._rows = 0
+        self.unread = 0
         self._missing = {rules.column: _Tally() for rules in self._rules}
         self._out_of_range = {rules.column: _Tally() for rules in self._rules}
         self._wrong_type: dict[str, _Tally] = {}
@@ -108,6 +109,11 @@ class DataValidator:
                 self._out_of_range[rules.column].add(np.abs(values) > rules.limit, values, self._next_row)
         self._rows += columns[0].size
 
+    def pass_over(self, rows: int) -> None:
+        """Count rows that are not read."""
+        self._rows += rows
+        self.unread += rows
+
     def wrong_type(self, column: str, bad: BoolArray, cells: Sequence[object]) -> None:
         """Record the unreadable cells of the next batch of n rows: bad is bool of shape (n,)."""
         self._wrong_type.setdefault(column, _Tally()).add(bad, cells, self._next_row)
@@ -119,6 +125,7 @@ class DataValidator:
     def merge(self, later: DataValidator) -> None:
         """Add the violations in a later part of the same file."""
         self._rows += later._rows
+        self.unread += later.unread
         for mine, theirs in (
             (self._missing, later._missing),
             (self._out_of_range, later._out_of_range),
