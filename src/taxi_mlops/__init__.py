@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from haversine_dbscan.estimator import GridDBSCAN
     from taxi_mlops.api.clusters import cluster
     from taxi_mlops.api.comparison import compare
+    from taxi_mlops.api.lineage import lineage
     from taxi_mlops.api.models import train
     from taxi_mlops.api.trips import load
     from taxi_mlops.api.tuning import tune
 
-__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "load", "train", "tune"]
+__all__ = ["GridDBSCAN", "__version__", "cluster", "compare", "lineage", "load", "train", "tune"]
 
 __version__ = "0.1.0"
 
@@ -21,6 +22,7 @@ _LAZY = {
     "GridDBSCAN": "haversine_dbscan.estimator",
     "cluster": "taxi_mlops.api.clusters",
     "compare": "taxi_mlops.api.comparison",
+    "lineage": "taxi_mlops.api.lineage",
     "load": "taxi_mlops.api.trips",
     "train": "taxi_mlops.api.models",
     "tune": "taxi_mlops.api.tuning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ def lineage(
         str,
         typer.Argument(metavar="REFERENCE", help="delta:TABLE@5, a run by id or folder, or a model, NAME@VERSION."),
     ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a picture: lineage.svg, or lineage.html.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show where the trips of a run or model came from, and what else came from them."""
@@ -26,6 +30,8 @@ def lineage(
     from taxi_mlops.settings import load_settings
 
     found = lineage_of(reference, load_settings())
+    if output is not None:
+        found.save(output)
     if json:
         print_json(Lineage, found)
         return
@@ -44,5 +50,7 @@ def lineage(
     for model in found.models:
         models.add(Text(" · ".join((f"{model.name} version {model.version}", *model.aliases))))
     Console(highlight=False).print(tree)
+    if output is not None:
+        typer.echo(f"wrote {output}")
     if found.no_models:
         warn(f"models: {found.no_models}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,20 @@ class Lineage:
     runs: tuple[RunSummary, ...]
     models: tuple[ModelVersion, ...]
     no_models: str = ""
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture of the way from files to models to a file named like .svg, or .html for a page.
+
+        Returns its path. Raises UsageError for another name, TaxiError if it cannot be written.
+        """
+        from taxi_mlops.pipeline.lineage_picture import save_lineage
+
+        return save_lineage(self, path)
+
+    def _repr_svg_(self) -> str:
+        from taxi_mlops.pipeline.lineage_picture import lineage_svg
+
+        return lineage_svg(self)
 
 
 def lineage_of(reference: str, settings: Settings) -> Lineage:
