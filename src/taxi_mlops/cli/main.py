@@ -70,7 +70,15 @@ app.command("doctor")(doctor.doctor)
 app.command("exporter")(exporter.exporter)
 app.command("serve")(serve.serve)
 app.command("replay", cls=DocumentCommand)(replay.replay)
-for _of_versions in (versions.commit, versions.log, versions.diff, versions.tag, versions.restore, versions.vacuum):
+for _of_versions in (
+    versions.commit,
+    versions.adopt,
+    versions.log,
+    versions.diff,
+    versions.tag,
+    versions.restore,
+    versions.vacuum,
+):
     data.app.command()(_of_versions)
 app.add_typer(models.app, name="models")
 app.add_typer(ab.app, name="ab")

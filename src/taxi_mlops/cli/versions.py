@@ -1,4 +1,4 @@
-"""`taxi data commit`, `log`, `diff`, `tag`, `restore` and `vacuum`: versions of trips in Delta Lake tables."""
+"""`taxi data commit`, `adopt`, `log`, `diff`, `tag`, `restore` and `vacuum`: versions of trips in Delta Lake tables."""
 
 from __future__ import annotations
 
@@ -66,6 +66,61 @@ def commit(
         typer.echo(f"new columns, missing in the rows before: {', '.join(done.added)}")
     if done.widened:
         typer.echo(f"columns with a wider type now, for which all rows were written again: {', '.join(done.widened)}")
+
+
+def adopt(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Parquet files, folders or patterns.")],
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Folder or s3://bucket/key. [default: the folder that holds all files]"),
+    ] = None,
+    month: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY-MM|names",
+            help="The month of all these trips, or names: of each file the one in its name. "
+            "[default: that of a folder month=YYYY-MM]",
+        ),
+    ] = None,
+    message: Message = "",
+    accept: Annotated[bool, typer.Option("--accept", help="Even if the rows are not as those before.")] = False,
+    lat: Latitude = None,
+    lon: Longitude = None,
+    json: Json = False,
+) -> None:
+    """Make loose Parquet files part of a Delta table, without copying those in its folder if their types allow it."""
+    from taxi_mlops.cli.progress import progress_observer
+    from taxi_mlops.data.request import LoadRequest
+    from taxi_mlops.settings import load_settings
+    from taxi_mlops.versions import Adoption
+    from taxi_mlops.versions import adopt as adopt_files
+
+    request = LoadRequest(latitude_column=lat, longitude_column=lon)
+    with progress_observer(quiet=json) as observer:
+        done = adopt_files(
+            files,
+            load_settings(),
+            table,
+            request,
+            month=month,
+            message=message,
+            accept=accept,
+            on_progress=observer.loading,
+        )
+    if json:
+        print_json(Adoption, done)
+        return
+    before = f"; the table had {done.there:,} more already" if done.there else ""
+    typer.echo(
+        f"{done.table}@{done.version}: {done.rows:,} rows; {len(done.in_place):,} of "
+        f"{len(done.in_place) + len(done.copied):,} files stay where they are{before}"
+    )
+    for one in done.copied:
+        typer.echo(f"copied {one.file}: {one.reason}")
+    if done.months:
+        typer.echo(f"months: {', '.join(done.months)}")
+    if done.in_place:
+        typer.echo("Files that stay belong to the table now: do not change them; `taxi data vacuum` removes them")
 
 
 def log(table: Table, json: Json = False) -> None:

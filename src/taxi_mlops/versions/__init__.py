@@ -1,19 +1,23 @@
-"""Make versions of trips in Delta Lake tables: commit, log, diff, tag, restore, vacuum.
+"""Make versions of trips in Delta Lake tables: commit, adopt, log, diff, tag, restore, vacuum.
 
 Versions as sources of other commands are in `taxi_mlops.data.delta`.
 """
 
-from taxi_mlops.versions.commit import AlreadyCommittedError, Commit, commit
+from taxi_mlops.versions.adopt import Adoption, adopt
+from taxi_mlops.versions.commit import Commit, commit
 from taxi_mlops.versions.difference import Difference, difference
 from taxi_mlops.versions.history import Version, history, restore, tag
+from taxi_mlops.versions.records import AlreadyCommittedError
 from taxi_mlops.versions.vacuum import Vacuumed, vacuum
 
 __all__ = [
+    "Adoption",
     "AlreadyCommittedError",
     "Commit",
     "Difference",
     "Vacuumed",
     "Version",
+    "adopt",
     "commit",
     "difference",
     "history",

@@ -13,6 +13,7 @@ from taxi_mlops.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from deltalake import DeltaTable
 
 _LEADING_ZERO = r"^[+-]?0\d"
 
@@ -53,8 +54,8 @@ class Columns:
 def found_columns(batches: Iterable[pa.RecordBatch], parsed: bool) -> pa.Schema:
     """Return types that hold every cell of the batches, of which one for each file is enough unless text is parsed.
 
-    Integers become int64, other numbers float64. parsed: text of which every cell is a number or a time gets that type.
-    Numbers with leading zeros stay text, as identifiers are written so.
+    parsed: text of which every cell is a number or a time gets that type. Numbers with leading zeros stay text, as
+    identifiers are written so.
     """
     import pyarrow as pa
 
@@ -65,24 +66,25 @@ def found_columns(batches: Iterable[pa.RecordBatch], parsed: bool) -> pa.Schema:
     return pa.schema([(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in found.items()])
 
 
-def fitted(found: pa.Schema, table: pa.Schema | None, parsed: bool) -> Columns:
+def fitted(found: pa.Schema, table: pa.Schema | None, parsed: bool, *, as_found: bool = False) -> Columns:
     """Return the columns of a commit to a table that has columns already; None for a new one.
 
-    A column that the table lacks is added; one that the files lack is null. Numbers that the table's type could cut
-    widen it: integers become int64 or, with fractions, float64. Whether other values fit is seen when they are
-    converted. Raises DataError if a column is named as the partitions are.
+    New columns of integers are int64, of other numbers float64, unless they are taken as found. A column that the table
+    lacks is added; one that the files lack is null. Numbers that the table's type could cut widen it. Whether other
+    values fit is seen when they are converted. Raises DataError if a column is named as the partitions are.
     """
     import pyarrow as pa
 
     if MONTH in found.names:
         raise DataError(f"a column is named {MONTH!r}, as the table's own of the months is; rename it")
+    new = found if as_found else pa.schema([field.with_type(_roomy(field.type)) for field in found])
     if table is None:
-        return Columns(found, (), (), parsed)
+        return Columns(new, (), (), parsed)
     known = [field for field in table if field.name != MONTH]
     wider = [field.with_type(_widened(field.type, found, field.name)) for field in known]
     added = tuple(name for name in found.names if table.get_field_index(name) < 0)
     widened = tuple(one.name for one, other in zip(known, wider, strict=True) if one.type != other.type)
-    return Columns(pa.schema([*wider, *(found.field(name) for name in added)]), added, widened, parsed)
+    return Columns(pa.schema([*wider, *(new.field(name) for name in added)]), added, widened, parsed)
 
 
 def _widened(kind: pa.DataType, found: pa.Schema, name: str) -> pa.DataType:
@@ -91,9 +93,20 @@ def _widened(kind: pa.DataType, found: pa.Schema, name: str) -> pa.DataType:
 
     new = found.field(name).type if name in found.names else kind
     whole, fractional = pa.types.is_integer, pa.types.is_floating
-    if whole(kind) and (fractional(new) or (whole(new) and new.bit_width > kind.bit_width)):
+    if whole(kind) and fractional(new):
+        return _roomy(new)
+    if whole(kind) and whole(new) and new.bit_width > kind.bit_width:
         return new
     return new if fractional(kind) and fractional(new) and new.bit_width > kind.bit_width else kind
+
+
+def _roomy(kind: pa.DataType) -> pa.DataType:
+    """Return the widest type of numbers of this kind; another type as it is."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    return pa.float64() if pa.types.is_floating(kind) else kind
 
 
 def _cells(column: pa.Array, parsed: bool) -> pa.Array:
@@ -111,8 +124,10 @@ def _type_of(column: pa.Array, parsed: bool) -> pa.DataType:
     if types.is_timestamp(kind):
         return pa.timestamp("us", kind.tz)
     kept: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (
-        (types.is_integer, pa.int64()),
-        (types.is_floating, pa.float64()),
+        (types.is_uint8, pa.int16()),
+        (types.is_uint16, pa.int32()),
+        (types.is_unsigned_integer, pa.int64()),
+        (types.is_float16, pa.float32()),
         (types.is_decimal, pa.float64()),
         (types.is_large_binary, pa.binary()),
         (types.is_fixed_size_binary, pa.binary()),
@@ -131,7 +146,7 @@ def _type_of_text(column: pa.Array) -> pa.DataType:
     if pc.any(pc.match_substring_regex(column, _LEADING_ZERO)).as_py():
         column_types: tuple[pa.DataType, ...] = (pa.timestamp("us"),)
     else:
-        column_types = (pa.int64(), pa.float64(), pa.timestamp("us"))
+        column_types = (pa.int32(), pa.int64(), pa.float64(), pa.timestamp("us"))
     for kind in column_types:
         try:
             column.cast(kind)
@@ -145,10 +160,31 @@ def _wider(one: pa.DataType, other: pa.DataType | None) -> pa.DataType:
     """Return the type that holds the cells of both."""
     import pyarrow as pa
 
+    whole, fractional = pa.types.is_integer, pa.types.is_floating
     if other is None or one.equals(other) or pa.types.is_null(one):
         return one if other is None else other
     if pa.types.is_null(other):
         return one
-    if {one, other} == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    return pa.string()
+    if (whole(one) and whole(other)) or (fractional(one) and fractional(other)):
+        return max(one, other, key=lambda kind: kind.bit_width)
+    numbers = all(whole(kind) or fractional(kind) for kind in (one, other))
+    return pa.float64() if numbers else pa.string()
+
+
+def is_stored_as(kind: pa.DataType, column: pa.DataType) -> bool:
+    """Return whether a Parquet file with a column of one type can be part of a table whose column has another."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_timestamp(kind) and pa.types.is_timestamp(column):
+        return kind.unit == column.unit and (kind.tz is None) == (column.tz is None)
+    texts, bytes_ = {pa.string(), pa.large_string(), pa.string_view()}, {pa.binary(), pa.large_binary()}
+    return kind.equals(column) or {kind, column} <= texts or {kind, column} <= bytes_
+
+
+def arrow_schema(table: DeltaTable) -> pa.Schema:
+    """Return the columns of a table as Arrow's types."""
+    import pyarrow as pa
+
+    return pa.schema(table.schema().to_arrow())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from taxi_mlops.data.delta import TableAddress, explained_table, open_version, read_side_file, tag_name
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
-from taxi_mlops.versions.commit import record_of
+from taxi_mlops.versions.records import record_of
 from taxi_mlops.versions.table_folder import TableFolder
 
 _TAGS = "tags"

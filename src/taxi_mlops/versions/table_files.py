@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_mlops.data.delta import MONTH, FileEntry, table_file
+from taxi_mlops.data.files import TripFile, size_of
+from taxi_mlops.data.parquet_table import parquet_metadata
 from taxi_mlops.data.tables import open_table, record_batches
 from taxi_mlops.settings import Settings
 from taxi_mlops.versions.columns import Columns
@@ -97,11 +99,16 @@ def publish(files: Sequence[TableFile], folder: TableFolder) -> list[AddAction]:
     return actions
 
 
-def _file_statistics(path: Path) -> dict[str, Any]:
-    """Return the statistics of a file as the Delta protocol has them, ranges only of numbers."""
-    import pyarrow.parquet as pq
+def adopted(file: TripFile, name: str, month: str | None, modification_time: int) -> AddAction:
+    """Return what the log will say of a file that is in the table's folder already, under a name within it."""
+    from deltalake.transaction import AddAction
 
-    metadata = pq.read_metadata(path)
+    return AddAction(name, size_of(file), {MONTH: month}, modification_time, True, json.dumps(_file_statistics(file)))
+
+
+def _file_statistics(file: TripFile) -> dict[str, Any]:
+    """Return the statistics of a file as the Delta protocol has them, ranges only of numbers."""
+    metadata = parquet_metadata(file)
     least, greatest, nulls = dict[str, float](), dict[str, float](), dict[str, int]()
     for index in range(metadata.num_columns):
         groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]

@@ -10,6 +10,7 @@ from taxi_mlops.data.delta import TableAddress, explained_table, open_version
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
 from taxi_mlops.versions.history import tags_of
+from taxi_mlops.versions.records import records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ def vacuum(
     """Remove files that left the table longer ago than `keep`, but for those of versions that are named or tagged.
 
     named: versions that runs or models name. Versions without their files can no longer be read; their entries in the
-    log stay. Raises DataError if there is no such table.
+    log stay. Files that were never in the log are removed too, as those of a commit that was killed, but not if the
+    table has adopted files: then other loose files may lie beside them. Raises DataError if there is no such table.
     """
     address = TableAddress.parse(table)
     if address.version:
@@ -34,12 +36,13 @@ def vacuum(
     opened = open_version(address, settings)
     tagged = tags_of(address.location, settings).values()
     kept = sorted({number for number in (*named, *tagged) if number <= opened.version()})
+    adopted = any(record.adopted for _, record in records_of(opened))
     with explained_table(address):
         files = opened.vacuum(
             retention_hours=int(keep.total_seconds() // 3600),
             dry_run=dry_run,
             enforce_retention_duration=False,
-            full=True,
+            full=not adopted,
             keep_versions=kept,
         )
     return Vacuumed(tuple(sorted(set(files))), tuple(kept))

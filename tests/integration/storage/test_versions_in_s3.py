@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ import pytest
 from taxi_mlops.data.load import load_points
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.errors import DataError
-from taxi_mlops.versions import commit, history, tag
+from taxi_mlops.storage.objects import push
+from taxi_mlops.versions import AlreadyCommittedError, adopt, commit, history, tag
 
 pytest.importorskip("deltalake", reason="deltalake is in the extra delta")
 
@@ -68,3 +70,18 @@ def test_of_two_commits_at_once_none_is_lost(bucket, trips):
         thread.join()
     points = load_points(LoadRequest(source=f"delta:{table}"), bucket.settings)
     assert len(points) == ROWS * (4 - len(refused))
+
+
+def test_objects_are_adopted_where_they_are(bucket, trips):
+    files = {f"raw/trips-2016-0{seed}.parquet": trips(seed) for seed in (5, 6)}
+    for key, (file, _) in files.items():
+        push(Path(file), bucket.address(key), bucket.settings)
+    done = adopt([bucket.address("raw/*.parquet")], bucket.settings, month="names")
+    table = bucket.address("raw")
+    assert (done.table, done.in_place) == (f"delta:{table}", ("trips-2016-05.parquet", "trips-2016-06.parquet"))
+    assert done.months == ("2016-05", "2016-06")
+    whole = np.concatenate([latitude for _, latitude in files.values()])
+    points = load_points(LoadRequest(source=f"delta:{table}"), bucket.settings)
+    assert np.array_equal(points.latitude, whole)
+    with pytest.raises(AlreadyCommittedError, match="has all 2 files already"):
+        adopt([bucket.address("raw/*.parquet")], bucket.settings, month="names")

@@ -1,0 +1,65 @@
+"""Make a version of a table: the one step of a commit that others see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taxi_mlops.data.delta import MONTH, TableAddress, explained_table, open_version, storage_options
+from taxi_mlops.errors import DataError
+from taxi_mlops.settings import Settings
+from taxi_mlops.versions.columns import Columns
+from taxi_mlops.versions.records import METADATA_KEY, CommitRecord, records_of
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction
+
+
+def transact(
+    address: TableAddress,
+    settings: Settings,
+    base: DeltaTable | None,
+    columns: Columns,
+    actions: list[AddAction],
+    record: CommitRecord,
+    replace: bool,
+) -> int:
+    """Make the version, and return its number. New columns are a version of their own, before it."""
+    import pyarrow as pa
+    from deltalake import CommitProperties, Schema
+    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.transaction import create_table_with_add_actions
+
+    schema = Schema.from_arrow(columns.schema.append(pa.field(MONTH, pa.string())))
+    properties = CommitProperties(custom_metadata={METADATA_KEY: record.model_dump_json()})
+    options = storage_options(address.location, settings)
+    with explained_table(address):
+        try:
+            if base is None:
+                create_table_with_add_actions(
+                    address.location,
+                    schema,
+                    actions,
+                    "error",
+                    [MONTH],
+                    storage_options=options,
+                    commit_properties=properties,
+                )
+                return 0
+            if columns.added:
+                base.alter.add_columns([field for field in schema.fields if field.name in columns.added])
+                base.update_incremental()
+            base.create_write_transaction(
+                [*actions],
+                "overwrite" if replace or columns.widened else "append",
+                schema,
+                [MONTH],
+                [(MONTH, "=", record.month)] if replace and record.month and not columns.widened else None,
+                commit_properties=properties,
+            )
+        except DeltaError as error:
+            if not isinstance(error, CommitFailedError) and "already exists" not in str(error):
+                raise
+            raise DataError(f"{address}: another commit came first, and this one is not made; commit again") from None
+    made = open_version(address, settings)
+    return next(number for number, one in records_of(made) if one.commit_id == record.commit_id)
