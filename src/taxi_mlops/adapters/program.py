@@ -57,17 +57,7 @@ class ProgramAdapter:
         """Start the program if it is not up, for its version. Raises ImportError if it is not installed."""
         if self._version is None:
             self._start()
-        file = self.file
-        return AdapterInfo(
-            name=file.name,
-            version=str(self._version),
-            summary=file.summary,
-            exact=file.exact,
-            weighted=file.weighted,
-            parallel=file.parallel,
-            homepage=file.homepage,
-            note=file.note,
-        )
+        return program_info(self.file, str(self._version))
 
     @property
     def missing(self) -> str | None:
@@ -157,6 +147,20 @@ class ProgramAdapter:
         except BaseException:
             self._process = self._prepared = None
             raise
+
+
+def program_info(file: ProgramFile, version: str) -> AdapterInfo:
+    """Return what the file says of the program, with the version that the program itself reported."""
+    return AdapterInfo(
+        name=file.name,
+        version=version,
+        summary=file.summary,
+        exact=file.exact,
+        weighted=file.weighted,
+        parallel=file.parallel,
+        homepage=file.homepage,
+        note=file.note,
+    )
 
 
 def program_adapter(file: ProgramFile, folder: Path) -> ProgramAdapter:

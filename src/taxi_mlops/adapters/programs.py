@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from taxi_mlops.adapters.program import ProgramAdapter, program_adapter
+from taxi_mlops.adapters.base import Adapter
+from taxi_mlops.adapters.program import ProgramAdapter, program_adapter, program_info
 from taxi_mlops.adapters.program_file import missing_command, read_program_file
 from taxi_mlops.adapters.program_process import ProgramError
-from taxi_mlops.adapters.registry import AdapterListing, declared_names
-from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.adapters.registry import AdapterListing, declared_names, load_adapter
+from taxi_mlops.errors import AdapterUnavailableError, TaxiError, UsageError
 
 SHIPPED = Path(__file__).parent / "shipped"
 FILE = "adapter.toml"
@@ -76,17 +77,51 @@ def _listing(name: str, adapter: ProgramAdapter) -> AdapterListing:
         adapter.close()
 
 
+def open_adapter(name: str, cache: Path) -> Adapter:
+    """Construct an adapter of an installed package, or that of a program that comes with this one; starts nothing.
+
+    Raises AdapterUnavailableError if it is unknown, broken, or something that it needs is missing, UsageError for a
+    program that is not installed.
+    """
+    if name in declared_names() or name not in shipped_names():
+        return load_adapter(name)
+    adapter = load_program(program_path(name, cache))
+    if adapter.missing is not None:
+        raise AdapterUnavailableError(f"adapter {name!r}: {adapter.missing}; install it with: {adapter.install}")
+    return adapter
+
+
+def shipped_listings(cache: Path) -> tuple[AdapterListing, ...]:
+    """Return a row for each program that comes with the package, whether it is installed or not; starts none."""
+    return tuple(_shipped_listing(name, cache) for name in shipped_names())
+
+
+def _shipped_listing(name: str, cache: Path) -> AdapterListing:
+    file, version = read_program_file(SHIPPED / name / FILE), installed_version(name, cache)
+    if version is None:
+        return AdapterListing(name, False, "the program is not installed", file.install, None, by_default=False)
+    reason = missing_command(file.command, _home(name, cache))
+    info = program_info(file, version) if reason is None else None
+    return AdapterListing(name, reason is None, reason, file.install, info, by_default=False)
+
+
 def is_installed(name: str, cache: Path) -> bool:
     """Return whether a shipped program was built in the cache from the files that are shipped now."""
+    return installed_version(name, cache) is not None
+
+
+def installed_version(name: str, cache: Path) -> str | None:
+    """Return the version that a shipped program reported when it was installed from the files that are shipped now."""
     stamp = _home(name, cache) / _STAMP
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _digest(SHIPPED / name)
+    digest, _, version = stamp.read_text(encoding="utf-8").partition("\n") if stamp.is_file() else ("", "", "")
+    return version if version and digest == _digest(SHIPPED / name) else None
 
 
 def install_program(name: str, cache: Path) -> Path:
-    """Copy a shipped program to the cache, run its build commands there, and return its folder.
+    """Copy a shipped program to the cache, run its build commands there, start it once, and return its folder.
 
-    Raises UsageError for an unknown name or a missing tool, TaxiError if a command fails or a file has another
-    checksum; what was installed before stays then.
+    Raises UsageError for an unknown name or a missing tool, TaxiError if a command fails, a file has another checksum,
+    or the program does not start; what was installed before stays then.
     """
     _check_shipped(name)
     file, home = read_program_file(SHIPPED / name / FILE), _home(name, cache)
@@ -99,10 +134,21 @@ def install_program(name: str, cache: Path) -> Path:
         for fetched, digest in file.sha256.items():
             if sha256((folder / fetched).read_bytes()).hexdigest() != digest:
                 raise TaxiError(f"{fetched} has another SHA-256 than {digest}; nothing was installed")
-        (folder / _STAMP).write_text(_digest(SHIPPED / name), encoding="utf-8")
+        (folder / _STAMP).write_text(f"{_digest(SHIPPED / name)}\n{_version(folder)}", encoding="utf-8")
         shutil.rmtree(home, ignore_errors=True)
         folder.rename(home)
     return home
+
+
+def _version(folder: Path) -> str:
+    """Start a program for its version."""
+    adapter = load_program(folder / FILE)
+    try:
+        return adapter.info.version
+    except (ImportError, ProgramError, MemoryError) as error:
+        raise TaxiError(f"{adapter.file.name} was built, but does not start: {error}; nothing was installed") from None
+    finally:
+        adapter.close()
 
 
 def _build(command: tuple[str, ...], folder: Path) -> None:

@@ -29,10 +29,12 @@ def adapters(context: typer.Context, json: Json = False) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from taxi_mlops.adapters.programs import shipped_names
+    from taxi_mlops.adapters.programs import shipped_listings
     from taxi_mlops.adapters.registry import AdapterListing, list_adapters
+    from taxi_mlops.settings import load_settings
 
-    listings = list_adapters()
+    programs = shipped_listings(load_settings().cache_dir)
+    listings = tuple(sorted((*list_adapters(), *programs), key=lambda listing: listing.name))
     if json:
         print_json(tuple[AdapterListing, ...], listings)
         return
@@ -60,8 +62,7 @@ def adapters(context: typer.Context, json: Json = False) -> None:
     named = [listing.name for listing in listings if not listing.by_default]
     if named:
         console.print(f"\nA comparison runs {', '.join(named)} only if --adapters names them.")
-    shipped = ", ".join(shipped_names())
-    console.print(f"\nIn other languages, for --adapter-file after taxi adapters install NAME: {shipped}.")
+    console.print(f"\nPrograms in other languages: {', '.join(program.name for program in programs)}.")
 
 
 @app.command()
@@ -71,7 +72,7 @@ def install(name: Annotated[str, typer.Argument(help="Name of a program that com
     from taxi_mlops.settings import load_settings
 
     home = install_program(name, load_settings().cache_dir)
-    typer.echo(f"installed in {home}; run it with: taxi compare --adapter-file {name}")
+    typer.echo(f"installed in {home}; run it with: taxi compare --adapters sklearn,grid,{name}")
 
 
 @app.command()

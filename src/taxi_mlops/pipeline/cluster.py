@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from taxi_mlops.adapters.base import Closes
-from taxi_mlops.adapters.registry import load_adapter
+from taxi_mlops.adapters.programs import open_adapter
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 from taxi_mlops.errors import TaxiError, UsageError
@@ -59,7 +59,7 @@ def cluster(document: Cluster, settings: Settings, observer: Observer, load: Loa
 
     Raises TaxiError for an error of the user's, and where the implementation fails.
     """
-    adapter, threads = load_adapter(document.adapter), threads_to_use(document.threads)
+    adapter, threads = open_adapter(document.adapter, settings.cache_dir), threads_to_use(document.threads)
     watch = Stopwatch()
     with watch.stage("load"):
         points = load(document.dataset, settings, observer)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from pydantic import ByteSize
 
-from taxi_mlops.adapters.programs import program_listings, program_paths
+from taxi_mlops.adapters.programs import program_listings, program_paths, shipped_names
 from taxi_mlops.adapters.registry import AdapterListing, list_adapters
 from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.errors import AdapterUnavailableError, UsageError
@@ -37,13 +37,22 @@ class Resolved:
 def resolve(specification: Specification) -> Resolved:
     """Choose adapters, reference, threads and memory limit if the specification does not.
 
-    Raises AdapterUnavailableError if a named adapter is unknown or not installed, UsageError for more threads than
-    CPUs and for a choice of adapters without a reference.
+    A program that comes with the package and is named as an adapter becomes an adapter file.
+
+    Raises AdapterUnavailableError if a named adapter is unknown or not installed, UsageError for a program that is not
+    installed, for more threads than CPUs and for a choice of adapters without a reference.
     """
     plan = specification.trials
     listings = {listing.name: listing for listing in list_adapters()}
     usual = [listing for listing in listings.values() if listing.by_default]
-    programs = program_paths(plan.adapter_file, load_settings().cache_dir)
+    cache = load_settings().cache_dir
+    programs = program_paths(plan.adapter_file, cache)
+    by_name = [
+        name
+        for name in dict.fromkeys((*(plan.adapters or ()), plan.reference))
+        if name in shipped_names() and name not in listings and name not in programs
+    ]
+    programs |= program_paths(by_name, cache)
     listings |= program_listings(programs)
     named = plan.adapters or tuple(listing.name for listing in usual if listing.available)
     asked = (*named, *programs)
@@ -53,7 +62,7 @@ def resolve(specification: Specification) -> Resolved:
     chosen = plan.model_copy(
         update={
             "adapters": tuple(infos),
-            "adapter_file": tuple(map(_absolute, plan.adapter_file)),
+            "adapter_file": (*map(_absolute, plan.adapter_file), *by_name),
             "reference": reference,
             "threads": threads_to_use(plan.threads),
             "memory_limit": plan.memory_limit or ByteSize(psutil.virtual_memory().total * SHARE_OF_MEMORY),
@@ -69,7 +78,8 @@ def _absolute(reference: str) -> str:
 
 def _info(name: str, listings: Mapping[str, AdapterListing]) -> AdapterInfo:
     if name not in listings:
-        raise AdapterUnavailableError(f"there is no adapter {name!r}; available: {', '.join(listings)}")
+        known = ", ".join(dict.fromkeys((*listings, *shipped_names())))
+        raise AdapterUnavailableError(f"there is no adapter {name!r}; available: {known}")
     listing = listings[name]
     if listing.info is None:
         advice = f"; install it with: {listing.install}" if listing.install else ""

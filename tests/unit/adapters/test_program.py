@@ -12,11 +12,23 @@ import psutil
 import pytest
 import tomli_w
 
+from taxi_mlops.adapters import programs
 from taxi_mlops.adapters.program import ProgramAdapter
 from taxi_mlops.adapters.program_process import ProgramError
-from taxi_mlops.adapters.programs import load_program, program_listings, program_paths
+from taxi_mlops.adapters.programs import (
+    install_program,
+    load_program,
+    open_adapter,
+    program_listings,
+    program_paths,
+    shipped_listings,
+    shipped_names,
+)
+from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.domain import NOISE, Parameters, Resources, Workload
-from taxi_mlops.errors import UsageError
+from taxi_mlops.errors import AdapterUnavailableError, TaxiError, UsageError
+from taxi_mlops.pipeline.resolve import resolve
+from taxi_mlops.specification import Specification
 from taxi_mlops.testing.cases import around
 from taxi_mlops.testing.conformance import AdapterConformance
 from taxi_mlops.testing.oracle import brute_force_dbscan
@@ -194,6 +206,76 @@ def test_names_are_unique_among_all_adapters(tmp_path: Path) -> None:
         program_paths(["no-such"], tmp_path)
     with pytest.raises(UsageError, match="install it with: taxi adapters install turf"):
         program_paths(["turf"], tmp_path)
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache, and a package that comes with the fake alone, whose build makes a file."""
+    cache, folder = tmp_path / "cache", tmp_path / "shipped" / "fake"
+    folder.mkdir(parents=True)
+    build = [[sys.executable, "-c", "open('built', 'w').close()"]]
+    values = FILE | {"command": [sys.executable, str(FAKE), "right"], "build": build, "install": "taxi install fake"}
+    (folder / "adapter.toml").write_text(tomli_w.dumps(values))
+    monkeypatch.setattr(programs, "SHIPPED", folder.parent)
+    monkeypatch.setenv("TAXI_CACHE_DIR", str(cache))
+    return cache
+
+
+def test_every_program_that_comes_with_the_package_is_listed_with_its_command(tmp_path: Path) -> None:
+    listings = shipped_listings(tmp_path)
+    assert {"commons-math", "turf"} <= {listing.name for listing in listings}
+    for listing in listings:
+        assert (listing.available, listing.info, listing.by_default) == (False, None, False)
+        assert listing.reason == "the program is not installed"
+        assert f"taxi adapters install {listing.name}" in str(listing.install)
+
+
+def test_an_installed_program_is_listed_and_clusters_like_any_adapter(shipped: Path) -> None:
+    with pytest.raises(UsageError, match="'fake' is not installed; install it with: taxi adapters install fake"):
+        open_adapter("fake", shipped)
+    home = install_program("fake", shipped)
+    assert (home / "built").is_file()
+    (listing,) = shipped_listings(shipped)
+    assert listing.available
+    assert listing.info is not None
+    assert listing.info.version == "1.5", "the version that the program reports"
+    adapter = open_adapter("fake", shipped)
+    assert isinstance(adapter, ProgramAdapter)
+    try:
+        assert adapter.info == listing.info
+        assert cluster(adapter).labels.tolist() == [0] * 6
+    finally:
+        adapter.close()
+    assert isinstance(open_adapter("sklearn", shipped), SklearnAdapter)
+    (shipped.parent / "shipped" / "fake" / "more").touch()
+    assert not shipped_listings(shipped)[0].available, "other files are shipped now"
+
+
+def test_a_program_that_does_not_start_is_not_installed(shipped: Path) -> None:
+    file = shipped.parent / "shipped" / "fake" / "adapter.toml"
+    file.write_text(tomli_w.dumps(FILE | {"command": [sys.executable, "-c", "raise SystemExit(4)"]}))
+    with pytest.raises(TaxiError, match="fake was built, but does not start: the program exited with code 4"):
+        install_program("fake", shipped)
+    assert not shipped_listings(shipped)[0].available
+
+
+def test_a_comparison_takes_an_installed_program_by_its_name(shipped: Path, tmp_path: Path) -> None:
+    asked = Specification().with_parameters({"adapters": "sklearn,fake"})
+    with pytest.raises(UsageError, match="install it with: taxi adapters install fake"):
+        resolve(asked)
+    install_program("fake", shipped)
+    resolved = resolve(asked)
+    plan = resolved.specification.trials
+    assert (plan.adapters, plan.adapter_file) == (("sklearn", "fake"), ("fake",))
+    assert resolved.infos["fake"].version == "1.5"
+    assert resolve(resolved.specification).specification == resolved.specification
+    plan = resolve(Specification().with_parameters({"adapters": "sklearn", "reference": "fake"})).specification.trials
+    assert (plan.adapters, plan.reference) == (("sklearn", "fake"), "fake")
+    own = asked.with_parameters({"adapter_file": str(write(tmp_path))})
+    assert resolve(own).specification.trials.adapter_file == (str(tmp_path / "right.toml"),), "a file of that name"
+    with pytest.raises(AdapterUnavailableError, match=r"there is no adapter 'fakes'; available: .*sklearn.*, fake$"):
+        resolve(Specification().with_parameters({"adapters": "fakes"}))
+    assert shipped_names() == ("fake",)
 
 
 def test_a_wrong_answer_is_shrunk_to_as_few_points_as_show_it() -> None:

@@ -30,6 +30,7 @@ def _their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "listed_module.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("TAXI_CACHE_DIR", str(tmp_path / "cache"))
 
 
 def test_the_table_says_what_is_missing_and_how_to_get_it() -> None:
@@ -40,6 +41,7 @@ def test_the_table_says_what_is_missing_and_how_to_get_it() -> None:
         "missing library no_such_library is not installed; install it with: pip install 'no-such-library[extra]'"
     )
     assert rows["wrong"].startswith("broken adapter 'wrong' of package their-package cannot be loaded")
+    assert rows["turf"].endswith("install it with: taxi adapters install turf")
     assert rows["sklearn"].endswith("yes yes no cpu scikit-learn, ball tree and haversine, one thread")
 
 
@@ -48,4 +50,5 @@ def test_json_has_every_adapter() -> None:
     listed = {row["name"]: row for row in json.loads(result.output)}
     assert listed["lacking"]["install"] == "pip install 'no-such-library[extra]'"
     assert listed["wrong"]["info"] is None
+    assert listed["commons-math"]["install"] == "taxi adapters install commons-math"
     assert listed["sklearn"]["info"]["exact"] is True
