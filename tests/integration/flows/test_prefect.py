@@ -110,7 +110,7 @@ def test_the_flow_gives_the_same_comparison_as_the_plain_steps(specify, run, tax
     process = taxi(
         "--spec", written(specification, tmp_path / "s.toml"), "--output", flow.path, "--json", PREFECT_API_URL=server
     )
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=250)
     assert process.returncode == 0, stderr
     documents = [json.loads(folder.comparison.read_text(encoding="utf-8")) for folder in (plain, flow)]
     assert stdout == flow.comparison.read_text(encoding="utf-8")
@@ -171,7 +171,7 @@ def test_the_run_in_mlflow_is_linked(server, prefect_home, tmp_path):
         "show_comparison(RecordedRun.read(folder).comparison, folder)\n"
     )
     environment = os.environ | {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": server}
-    subprocess.run([sys.executable, "-c", program, run.folder.path], env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program, run.folder.path], env=environment, check=True, timeout=250)
     wanted = {"artifacts": {"key": {"any_": ["mlflow-run"]}}}
     [shown] = httpx.post(f"{server}/artifacts/filter", json=wanted).json()
     assert "(http://tracking:5000/#/experiments/1/runs/abc)" in shown["data"]
@@ -184,14 +184,14 @@ def test_ctrl_c_stops_the_flow_at_once_and_it_is_resumed(specify, taxi, server, 
     process = taxi("--spec", specification, "--output", folder.path, PREFECT_API_URL=server)
     wait_for_lines(folder, 2)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=250)
     assert process.returncode == 130
     assert f"taxi compare --resume {folder.path}" in stderr
     assert "Traceback" not in stderr
     finished = folder.journal.read_bytes()
 
     process = taxi("--resume", folder.path, "--flow", PREFECT_API_URL=server)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=250)
     assert process.returncode == 0, stderr
     assert folder.journal.read_bytes().startswith(finished)
     assert len(Journal.read(folder.journal).outcomes) == 6
@@ -207,7 +207,7 @@ def test_a_host_that_is_taken_is_waited_for_no_longer_than_the_settings_say(spec
         specification = written(specify("light-exact"), tmp_path / "s.toml")
         environment = {"PREFECT_API_URL": server, "TAXI_HOST_LOCK_TIMEOUT_SECONDS": "1"}
         process = taxi("--spec", specification, "--output", tmp_path / "run", "--quiet", **environment)
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=250)
     finally:
         httpx.post(f"{server}/v2/concurrency_limits/decrement", json=slot)
     assert process.returncode == 1
@@ -224,7 +224,7 @@ def test_a_server_that_does_not_answer_is_one_line(taxi, tmp_path):
         ]
         processes = [taxi("--output", tmp_path / "run", **environment) for environment in environments]
         for place, process in zip(places, processes, strict=True):
-            _, stderr = process.communicate(timeout=60)
+            _, stderr = process.communicate(timeout=250)
             assert process.returncode == 1
             assert re.fullmatch(rf"error: no Prefect server answers at http://{place}/api.*--no-flow\n", stderr)
 
@@ -246,7 +246,7 @@ def test_a_mistake_is_one_line_and_its_server_is_gone(taxi, tmp_path):
     own = wait_for_server(process)
     addresses = {connection.laddr.ip for connection in own.net_connections() if connection.status == "LISTEN"}
     assert addresses == {"127.0.0.1"}
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=250)
     assert (process.returncode, stdout) == (2, "")
     assert re.fullmatch(r"error: .*nowhere\.csv.*\n", stderr)
     assert not (tmp_path / "run").exists()
@@ -258,8 +258,8 @@ def test_the_server_of_a_run_that_is_killed_is_gone_too(taxi, tmp_path):
     process = taxi("--output", tmp_path / "run", "--flow", "--quiet")
     own = wait_for_server(process)
     process.kill()
-    process.communicate(timeout=60)
-    psutil.wait_procs([own], timeout=60)
+    process.communicate(timeout=250)
+    psutil.wait_procs([own], timeout=250)
     assert not own.is_running()
 
 

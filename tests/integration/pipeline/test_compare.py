@@ -227,7 +227,7 @@ def test_ctrl_c_stops_at_once_and_says_how_to_resume(specify, tmp_path):
     process = start(folder, specify("light-exact", "light-slow"))
     wait_for_lines(folder, 2)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert f"taxi compare --resume {folder.path}" in stderr
     assert "Traceback" not in stderr

@@ -254,7 +254,7 @@ def test_a_postgresql_that_is_killed_in_the_middle_of_a_record(own_services, spe
 
 def end_of(process):
     """When it ends."""
-    process.wait(timeout=60)
+    process.wait(timeout=250)
     return time.monotonic()
 
 

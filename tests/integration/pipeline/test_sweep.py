@@ -135,7 +135,7 @@ def test_two_processes_share_a_sweep_and_no_trial_runs_twice(ask, settings, taxi
     folder = SweepFolder(tmp_path / "sweep")
     header = prepare_only(ask("light-exact", "light-slow", repeats=0, sizes=("all",)), folder, settings)
     both = [taxi("--resume", folder.path, "--json") for _ in range(2)]
-    ended = [process.communicate(timeout=120) for process in both]
+    ended = [process.communicate(timeout=250) for process in both]
     assert [process.returncode for process in both] == [0, 0], ended
     assert ended[0][0] == ended[1][0] == folder.result.read_text(encoding="utf-8")
     done = journals(folder)

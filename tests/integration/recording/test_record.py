@@ -198,7 +198,7 @@ class TestMlflow:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=250,
         )
         assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
         assert not list((tmp_path / "artifacts").rglob("*.pkl"))

@@ -120,7 +120,7 @@ class TestDask:
         frame = trips(120)
         found = taxi.cluster(self.dd.from_pandas(frame, npartitions=4, sort=False), eps=EPS, min_samples=4)
         with start("dask", 2, 2 * 10**9) as executor:
-            assert_labelled(executor._client.compute(found).result(timeout=120), frame)
+            assert_labelled(executor._client.compute(found).result(timeout=250), frame)
 
     def test_mistakes(self):
         collection = self.dd.from_pandas(trips(10), npartitions=1, sort=False)
