@@ -17,7 +17,7 @@ COMPILE = $(BIN)/python -m compileall -q src engine/src
 WORDED = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github benchmarks deploy docs engine src tests tools
 
 .DEFAULT_GOAL := help
-.PHONY: help stack-up stack-down demo test test-quick test-core check lint types imports docs format environment
+.PHONY: help stack-up stack-down demo test test-quick test-core test-containers check lint types imports docs format environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,10 @@ test-quick: environment ## Run the unit tests
 
 test-core: ## Run the tests with the core dependencies alone
 	$(MAKE) VENV=.venv-core core-tests
+
+test-containers: environment ## Run the platform in containers, as root on Debian
+	sh tests/containers/install.sh
+	TAXI_TEST_CONTAINERS=1 $(BIN)/pytest tests/containers
 
 check: lint types imports docs test test-core ## Everything that continuous integration runs
 

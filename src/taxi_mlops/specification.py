@@ -129,7 +129,7 @@ def _bytes_of_share(value: object) -> object:
     """Convert a share of this machine's memory, as 50%, to bytes; leave every other value to `ByteSize`."""
     if not (isinstance(value, str) and value.rstrip().endswith("%")):
         return value
-    import psutil
+    from taxi_mlops.memory import usable_memory
 
     try:
         share = float(value.rstrip().removesuffix("%")) / 100.0
@@ -139,7 +139,7 @@ def _bytes_of_share(value: object) -> object:
         raise PydanticCustomError(
             "share", "Input should be a share of the machine's memory above 0% and up to 100%, or a size as 8GB"
         )
-    return int(share * psutil.virtual_memory().total)
+    return int(share * usable_memory())
 
 
 def _check_memory_limit(value: ByteSize) -> ByteSize:

@@ -7,7 +7,6 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from haversine_dbscan.clustering import dbscan
 from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES, SMALLEST_EPS_METRES
 from taxi_mlops.cli.options import flag
 from taxi_mlops.errors import UsageError
+from taxi_mlops.memory import usable_memory
 from taxi_mlops.specification import (
     MAX_EPS_METRES,
     MIN_EPS_METRES,
@@ -128,7 +128,7 @@ def test_the_bounds_of_eps_are_those_of_the_engine() -> None:
 @pytest.mark.parametrize(("given", "share"), [("50%", 0.5), ("50 %", 0.5), (" 12.5% ", 0.125), ("100%", 1.0)])
 def test_a_memory_limit_may_be_a_share_of_the_machines_memory(given: str, share: float) -> None:
     specification = Specification().with_parameters({"memory_limit": given})
-    assert specification.trials.memory_limit == int(share * psutil.virtual_memory().total)
+    assert specification.trials.memory_limit == int(share * usable_memory())
     assert Specification.model_validate(tomllib.loads(specification.to_toml())) == specification
 
 

@@ -63,7 +63,7 @@ class TiledAdapter:
         return None
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> TiledProblem:
-        import psutil
+        from taxi_mlops.memory import usable_memory
 
         if self._folder is None:
             # The folder of a trial for such files, which is removed with it even if it is killed.
@@ -78,7 +78,7 @@ class TiledAdapter:
             eps_metres=parameters.eps_metres,
             min_samples=parameters.min_samples,
             workers=resources.threads,
-            memory_bytes=resources.memory_limit_bytes or int(psutil.virtual_memory().total * _SHARE_OF_MEMORY),
+            memory_bytes=resources.memory_limit_bytes or int(usable_memory() * _SHARE_OF_MEMORY),
         )
 
     def warm_up(self, problem: TiledProblem) -> None:

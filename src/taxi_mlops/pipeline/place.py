@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import psutil
-
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import OpenedTrips
 from taxi_mlops.errors import UsageError
+from taxi_mlops.memory import usable_memory
 from taxi_mlops.pipeline.resolve import SHARE_OF_MEMORY
 from taxi_mlops.reports.units import memory
 from taxi_mlops.specification import AUTO
@@ -52,7 +51,7 @@ def choose_place(document: Cluster, trips: OpenedTrips) -> ChosenPlace:
 
 def memory_limit(document: Cluster) -> int:
     """Return how much memory may be used, in bytes."""
-    return int(document.memory_limit or psutil.virtual_memory().total * SHARE_OF_MEMORY)
+    return int(document.memory_limit or usable_memory() * SHARE_OF_MEMORY)
 
 
 def _obstacle(document: Cluster, trips: OpenedTrips) -> str | None:

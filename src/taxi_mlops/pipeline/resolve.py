@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from pydantic import ByteSize
 
 from taxi_mlops.adapters.programs import program_listings, program_paths, shipped_names
 from taxi_mlops.adapters.registry import AdapterListing, list_adapters
 from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.errors import AdapterUnavailableError, UsageError
+from taxi_mlops.memory import usable_memory
 from taxi_mlops.results.journal import UnavailableAdapter
 from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import Specification
@@ -65,7 +65,7 @@ def resolve(specification: Specification) -> Resolved:
             "adapter_file": (*map(_absolute, plan.adapter_file), *by_name),
             "reference": reference,
             "threads": threads_to_use(plan.threads),
-            "memory_limit": plan.memory_limit or ByteSize(psutil.virtual_memory().total * SHARE_OF_MEMORY),
+            "memory_limit": plan.memory_limit or ByteSize(usable_memory() * SHARE_OF_MEMORY),
         }
     )
     return Resolved(specification.model_copy(update={"trials": chosen}), infos, missing)

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -260,11 +261,46 @@ def test_what_is_mounted_is_there_and_what_is_packaged_too(services):
     assert {f"deploy/{name}" for name in read if (DEPLOY / name).is_dir()} <= set(packaged)
 
 
-def test_the_image_is_built_in_stages_and_runs_as_nobody():
+def test_images_are_built_in_stages_from_bases_with_versions_and_run_as_nobody():
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-    stages = [line for line in text.splitlines() if line.startswith("FROM ")]
-    assert len(stages) == 2
-    assert all(re.search(r":\d+\.\d+\.\d+", stage) for stage in stages)
-    last = text.rsplit("\nFROM ", 1)[1]
-    assert re.search(r"^USER 10001", last, re.M)
-    assert "apt-get" not in last
+    bases = dict(re.findall(r"^ARG (BASE|UV)=(.*)$", text, re.M))
+    assert bases.keys() == {"BASE", "UV"}
+    assert all(re.search(r":\d+\.\d+\.\d+", base) for base in bases.values())
+    stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.M)
+    assert len(stages) == text.count("\nFROM ")
+    names = {name for _, name in stages}
+    assert {source for source, _ in stages} - names == {"${UV}", "${BASE}", "scratch"}
+    assert stages[-2:] == [("runtime", "compare"), ("runtime", "platform")]  # the last one is built without --target
+    runtime = text.partition(" AS runtime\n")[2]
+    assert re.search(r"^USER 10001", runtime, re.M)
+    assert not re.search(r"^RUN ", runtime, re.M)
+
+
+def test_the_bill_of_materials_lists_distributions_and_packages_of_debian(tmp_path):
+    packages = tmp_path / "environment" / "lib" / "python3.11" / "site-packages"
+    (packages / "tested" / "tests").mkdir(parents=True)
+    (packages / "tested" / "include").mkdir()
+    (packages / "tested" / "include" / "__init__.py").touch()
+    information = packages / "tested-1.2.dist-info"
+    information.mkdir()
+    lines = ("Metadata-Version: 2.4", "Name: Tested", "Version: 1.2", "License-Expression: MIT", "")
+    (information / "METADATA").write_text("\n".join(lines))
+    status = tmp_path / "status"
+    status.write_text(
+        "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9+deb12u10\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
+    )
+    command = [sys.executable, DEPLOY / "image" / "finish.py", tmp_path / "environment", status]
+    subprocess.run(command, check=True, capture_output=True)
+    assert not (packages / "tested" / "tests").exists()
+    assert (packages / "tested" / "include").exists()
+    document = json.loads((tmp_path / "environment" / "sbom.spdx.json").read_text(encoding="utf-8"))
+    assert document["spdxVersion"] == "SPDX-2.3"
+    root, python, tested, libc = document["packages"]
+    assert (root["name"], python["name"]) == ("taxi-mlops", "python")
+    assert (tested["name"], tested["versionInfo"], tested["licenseDeclared"]) == ("Tested", "1.2", "MIT")
+    assert tested["externalRefs"][0]["referenceLocator"] == "pkg:pypi/tested@1.2"
+    assert libc["externalRefs"][0]["referenceLocator"] == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u10"
+    related = {(one["relationshipType"], one["relatedSpdxElement"]) for one in document["relationships"]}
+    assert related == {("DESCRIBES", root["SPDXID"]), *(("CONTAINS", one["SPDXID"]) for one in (python, tested, libc))}
+    assert len({one["SPDXID"] for one in document["packages"]}) == 4

@@ -7,9 +7,9 @@ import time
 from importlib.metadata import version
 from importlib.util import find_spec
 
-import psutil
 import yaml
 
+from taxi_mlops.memory import usable_memory
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import get
 from taxi_mlops.stack.service import Program, Service
@@ -76,7 +76,7 @@ class DaskWorkers(_DaskService):
         return f"tls://{stack.listens_at(DaskScheduler.name)}"
 
     def program(self, stack: StackFolder) -> Program:
-        share = int(psutil.virtual_memory().total * _SHARE_OF_MEMORY) // stack.workers
+        share = int(usable_memory() * _SHARE_OF_MEMORY) // stack.workers
         module = (sys.executable, "-P", "-m", "taxi_mlops.stack.dask_workers")
         return _configured(stack, self.name, (*module, self.address(stack), str(share), *worker_addresses(stack)))
 

@@ -8,9 +8,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
-
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.memory import usable_memory
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import connect, get
 from taxi_mlops.stack.service import Program, Service
@@ -70,7 +69,7 @@ class Ray(Service):
                 *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--disable-usage-stats"),
                 *(f"--{name}={port}" for name, port in ports.items()),
                 f"--num-cpus={stack.workers}",
-                f"--memory={int(psutil.virtual_memory().total * _SHARE_OF_MEMORY)}",
+                f"--memory={int(usable_memory() * _SHARE_OF_MEMORY)}",
                 f"--object-store-memory={_OBJECT_STORE_BYTES}",
                 f"--temp-dir={_folder(stack) / 'ray'}",
             ),
