@@ -55,3 +55,11 @@ class RunFolderInUseError(RunFolderError):
 
 class ServiceError(TaxiError):
     """A service is missing, unreachable, or refuses. Passwords are masked in the message."""
+
+
+class SecretError(ServiceError):
+    """A secret that a setting refers to cannot be had. No secret is in the message."""
+
+
+class SecretsUnavailableError(SecretError):
+    """A store of secrets does not answer now; a value that was fetched before may still be used."""

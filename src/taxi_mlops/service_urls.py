@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
 
 from taxi_mlops.errors import UsageError
+from taxi_mlops.secrets.references import ReferencedSecret, fetched_values
 from taxi_mlops.settings import Settings
+
+Options = Mapping[str, str | int]
 
 MASK = "***"
 OFF = "off"
@@ -24,45 +28,60 @@ _QUERY = re.compile(r"(?i)([?&](?:sig|[^&=]*(?:password|passwd|secret|token|sign
 
 
 class ServiceUrl:
-    """The URL of a service. `str()` and `repr()` mask its password.
+    """The URL of a service. `str()` and `repr()` mask its password; of a reference to a secret they show the reference.
 
-    options: for the connecting library, unless the URL itself sets them.
+    options: for the connecting library, unless the URL itself sets them; a function makes them from the URL.
     """
 
-    __slots__ = ("_text", "options")
+    __slots__ = ("_options", "_secret")
 
-    def __init__(self, text: str, options: Mapping[str, str | int] = MappingProxyType({})) -> None:
-        self._text = text
-        self.options = options
+    def __init__(
+        self,
+        text: str | SecretStr,
+        options: Options | Callable[[str], Options] = MappingProxyType({}),
+    ) -> None:
+        self._secret = text if isinstance(text, SecretStr) else SecretStr(text)
+        self._options = options
 
     def reveal(self) -> str:
-        """Return the URL as it was given."""
-        return self._text
+        """Return the URL. Raises SecretError if it is a reference to a secret that cannot be had."""
+        return self._secret.get_secret_value()
+
+    @property
+    def options(self) -> Options:
+        return self._options(self.reveal()) if callable(self._options) else self._options
 
     def __str__(self) -> str:
-        return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1:{MASK}@", self._text))
+        text = self._secret.text if isinstance(self._secret, ReferencedSecret) else self.reveal()
+        return _masked(text)
 
     def __repr__(self) -> str:
         return f"ServiceUrl({str(self)!r})"
 
     def scrub(self, message: str) -> str:
         """Return the message with every password of this URL masked, as given and decoded."""
-        message = message.replace(self._text, str(self))
-        found = [match.group(2) for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(self._text)]
-        for secret in {form for text in found for form in (text, unquote(text)) if form}:
-            message = message.replace(secret, MASK)
+        fetched = isinstance(self._secret, ReferencedSecret)
+        for text in fetched_values() if fetched else (self.reveal(),):
+            message = message.replace(text, _masked(text) if "://" in text else MASK)
+            found = [match.group(2) for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(text)]
+            whole = [text, quote(text, safe="")] if fetched else []
+            for secret in {form for each in found for form in (each, unquote(each)) if form}.union(whole):
+                message = message.replace(secret, MASK)
         return message
 
 
 def experiments_url(settings: Settings) -> ServiceUrl | None:
     """Return the URL of the experiment store: as set, else SQLite in the runs folder. None if it is turned off."""
-    url = _url(settings.experiments_url, settings.runs_dir / "experiments.db")
-    if url is None or not url.reveal().startswith("postgres"):
-        return url
+    return _url(settings.experiments_url, settings.runs_dir / "experiments.db", partial(_database_options, settings))
+
+
+def _database_options(settings: Settings, url: str) -> Options:
+    if not url.startswith("postgres"):
+        return {}
     options: dict[str, str | int] = {"connect_timeout": math.ceil(settings.service_timeout_seconds)}
-    if settings.ca_file is not None and "sslmode=" in url.reveal():
+    if settings.ca_file is not None and "sslmode=" in url:
         options["sslrootcert"] = str(settings.ca_file)
-    return ServiceUrl(url.reveal(), options)
+    return options
 
 
 def needed_experiments_url(settings: Settings) -> ServiceUrl:
@@ -78,8 +97,15 @@ def mlflow_url(settings: Settings) -> ServiceUrl | None:
     return _url(settings.mlflow_uri, settings.runs_dir / "mlflow.db")
 
 
-def _url(setting: SecretStr | None, embedded: Path) -> ServiceUrl | None:
+def _url(
+    setting: SecretStr | None, embedded: Path, options: Options | Callable[[str], Options] = MappingProxyType({})
+) -> ServiceUrl | None:
     if setting is None:
-        return ServiceUrl(f"sqlite:///{embedded.absolute()}")
-    text = setting.get_secret_value()
-    return None if text == OFF else ServiceUrl(text)
+        return ServiceUrl(f"sqlite:///{embedded.absolute()}", options)
+    # A reference is not fetched before it is used.
+    off = not isinstance(setting, ReferencedSecret) and setting.get_secret_value() == OFF
+    return None if off else ServiceUrl(setting, options)
+
+
+def _masked(text: str) -> str:
+    return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1:{MASK}@", text))

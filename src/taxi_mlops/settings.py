@@ -1,7 +1,8 @@
 """All settings, read from environment variables `TAXI_*`, a `.env` file, and a TOML file.
 
 The file is `taxi.toml` in the working folder, or the one that `TAXI_SETTINGS` names. A folder of secrets, one file
-each named like its variable in lower case (`taxi_redis_url`), is read if `TAXI_SECRETS_DIR` names it.
+each named like its variable in lower case (`taxi_redis_url`), is read if `TAXI_SECRETS_DIR` names it. A secret may
+be a reference (`vault:secret/data/taxi#password`): see `secrets.references`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import os
 import tomllib
 import zoneinfo
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,8 +23,13 @@ from pydantic_settings import (
 )
 
 from taxi_mlops.errors import UsageError
+from taxi_mlops.secrets.references import ReferencedSecret, SecretsAccess, secret_setting
+from taxi_mlops.secrets.vault import VaultAccess
 
 DEPLOYMENT_NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
+
+SettingSecret = Annotated[SecretStr, AfterValidator(secret_setting)]
+"""A secret, or a reference to one, which is fetched when it is needed."""
 
 
 def _default_cache() -> Path:
@@ -61,22 +67,22 @@ class Settings(BaseSettings):
         default=3600.0, gt=0, description="How long to wait for another run's timed trials on this host."
     )
 
-    experiments_url: SecretStr | None = Field(
+    experiments_url: SettingSecret | None = Field(
         default=None, description="Database of the experiment store; `off` for none. [SQLite in the runs folder]"
     )
-    mlflow_uri: SecretStr | None = Field(
+    mlflow_uri: SettingSecret | None = Field(
         default=None, description="MLflow's tracking URI; `off` for none. [SQLite in the runs folder, if installed]"
     )
     mlflow_experiment: str = Field(
         default="dbscan-comparisons", min_length=1, description="MLflow's experiment that runs are recorded under."
     )
     mlflow_username: str | None = Field(default=None, description="User at an MLflow server with basic authentication.")
-    mlflow_password: SecretStr | None = Field(
+    mlflow_password: SettingSecret | None = Field(
         default=None, description="Password at an MLflow server with basic authentication."
     )
 
     prefect_api_url: HttpUrl | None = Field(default=None, description="URL of Prefect's API. [PREFECT_API_URL]")
-    prefect_api_auth: SecretStr | None = Field(
+    prefect_api_auth: SettingSecret | None = Field(
         default=None, description="user:password at Prefect's server. [PREFECT_API_AUTH_STRING]"
     )
     prefect_work_pool: str = Field(
@@ -96,13 +102,13 @@ class Settings(BaseSettings):
         default=None, description="URL of the object store for `s3://` addresses: MinIO or any S3-compatible store."
     )
     object_store_access_key: str | None = Field(default=None, description="Access key at the object store.")
-    object_store_secret_key: SecretStr | None = Field(default=None, description="Secret key at the object store.")
+    object_store_secret_key: SettingSecret | None = Field(default=None, description="Secret key at the object store.")
     object_store_region: str = Field(default="us-east-1", description="Region of the object store.")
 
     points_cache: bool = Field(
         default=True, description="Cache prepared points: in Redis if its URL is set, else in the cache folder."
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: SettingSecret | None = Field(
         default=None, description="Redis for the shared cache of points and the online features, as redis://…."
     )
     points_cache_ttl_seconds: float = Field(
@@ -141,12 +147,60 @@ class Settings(BaseSettings):
         default=None, description="OTLP endpoint for log records, as Loki's http://host:3100/otlp."
     )
 
+    secrets_cache_seconds: float = Field(
+        default=300.0, ge=0, description="How long a secret that a setting refers to is kept in memory."
+    )
+    vault_url: HttpUrl | None = Field(default=None, description="Vault or OpenBao, for `vault:…`. [VAULT_ADDR]")
+    vault_namespace: str | None = Field(default=None, description="Namespace at Vault. [VAULT_NAMESPACE]")
+    vault_auth: Literal["token", "approle", "kubernetes"] = Field(
+        default="token", description="How to log in at Vault: token, approle or kubernetes."
+    )
+    vault_auth_mount: str | None = Field(
+        default=None, description="Path of the login method at Vault. [approle or kubernetes]"
+    )
+    vault_token: SettingSecret | None = Field(
+        default=None, description="Token for Vault. [VAULT_TOKEN, or ~/.vault-token]"
+    )
+    vault_role: str | None = Field(default=None, description="ID of the AppRole at Vault, or the role for Kubernetes.")
+    vault_secret_id: SettingSecret | None = Field(default=None, description="Secret ID of the AppRole at Vault.")
+    vault_service_account: Path = Field(
+        default=VaultAccess().service_account, description="Token of the service account, for Kubernetes."
+    )
+
     @field_validator("schedule_timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
         if value not in zoneinfo.available_timezones():
             raise ValueError("Input should be a time zone, as Europe/Berlin")
         return value
+
+    @field_validator("vault_token", "vault_secret_id")
+    @classmethod
+    def _not_from_vault(cls, value: SecretStr | None) -> SecretStr | None:
+        if isinstance(value, ReferencedSecret) and value.text.startswith("vault:"):
+            raise ValueError("Vault cannot give what the login at Vault needs")
+        return value
+
+    def model_post_init(self, context: object, /) -> None:  # noqa: ARG002 - pydantic's signature
+        """Let references to secrets be fetched as these settings say."""
+        access = SecretsAccess(
+            VaultAccess(
+                url=str(self.vault_url) if self.vault_url else None,
+                namespace=self.vault_namespace,
+                method=self.vault_auth,
+                mount=self.vault_auth_mount,
+                token=self.vault_token,
+                role=self.vault_role,
+                secret_id=self.vault_secret_id,
+                service_account=self.vault_service_account,
+                ca_file=self.ca_file,
+                timeout_seconds=self.service_timeout_seconds,
+            ),
+            self.secrets_cache_seconds,
+        )
+        for name, value in self:
+            if isinstance(value, ReferencedSecret):
+                value.use(f"TAXI_{name.upper()}", access)
 
     @classmethod
     def settings_customise_sources(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from taxi_mlops.secrets.references import ReferencedSecret
 from taxi_mlops.service_urls import MASK, ServiceUrl
 from taxi_mlops.settings import Settings
 
@@ -27,7 +28,8 @@ Each setting comes from the first of these that has it:
 4. a file of the folder that `TAXI_SECRETS_DIR` names, as containers mount secrets: named like the variable in lower
    case (`taxi_redis_url`).
 
-Secrets are masked wherever settings are shown.
+Secrets are masked wherever settings are shown. A secret may be a reference, as `vault:secret/data/taxi#password`,
+which is fetched when it is needed: [Keep secrets](../how-to/keep-secrets.md).
 
 | variable | meaning | default |
 | --- | --- | --- |
@@ -74,6 +76,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, ReferencedSecret):
+        return str(ServiceUrl(value))
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
         return str(ServiceUrl(text)) if "://" in text else MASK

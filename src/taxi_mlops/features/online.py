@@ -73,7 +73,7 @@ def open_online(settings: Settings, model: str) -> OnlineStore:
     if settings.redis_url is None:
         return SqliteStore(store.online, settings.service_timeout_seconds)
     try:
-        return RedisStore(ServiceUrl(settings.redis_url.get_secret_value()), model, settings)
+        return RedisStore(ServiceUrl(settings.redis_url), model, settings)
     except ImportError:
         raise UsageError(f"online features in Redis need the package redis; install it with: {INSTALL}") from None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taxi_mlops.data.objects import ObjectAddress, ObjectStore
-from taxi_mlops.errors import ServiceError, TaxiError
+from taxi_mlops.errors import SecretError, ServiceError, TaxiError
 from taxi_mlops.service_urls import ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
 from taxi_mlops.storage.database import Database
@@ -40,6 +40,7 @@ _ADVICE = (
         "Start it (on this machine: taxi stack status), or correct {setting}.",
     ),
 )
+_OF_SECRETS = "Correct the reference, or see to the place that it names."
 _OTHERWISE = "See the log of the service, or correct {setting}."
 
 
@@ -79,6 +80,8 @@ def try_connections(settings: Settings) -> tuple[Answer, ...]:
 def _try(connection: Connection) -> Answer:
     try:
         return Answer(connection, connection.ask())
+    except SecretError as error:
+        return Answer(connection, "", str(error), _OF_SECRETS)
     except TaxiError as error:
         failure = str(error)
     fitting = (advice for pattern, advice in _ADVICE if re.search(pattern, failure))
@@ -89,7 +92,7 @@ def _try(connection: Connection) -> Answer:
 def _connections(settings: Settings) -> Iterator[Connection]:
     web = _Web(settings)
     store = experiments_url(settings)
-    if store is not None and not store.reveal().startswith("sqlite"):
+    if store is not None and _may_begin(store, "postgres"):
         variable = "TAXI_EXPERIMENTS_URL"
         yield Connection("experiment store", str(store), variable, variable, lambda: _database(store))
     if settings.object_store_url is not None:
@@ -97,11 +100,11 @@ def _connections(settings: Settings) -> Iterator[Connection]:
         target = str(settings.object_store_url)
         yield Connection("object store", target, "TAXI_OBJECT_STORE_URL", keys, lambda: _object_store(settings))
     if settings.redis_url is not None:
-        redis = ServiceUrl(settings.redis_url.get_secret_value())
+        redis = ServiceUrl(settings.redis_url)
         variable = "TAXI_REDIS_URL"
         yield Connection("Redis", str(redis), variable, variable, lambda: _redis(redis, settings))
     tracking = mlflow_url(settings)
-    if tracking is not None and tracking.reveal().startswith("http"):
+    if tracking is not None and _may_begin(tracking, "http"):
         secrets = "TAXI_MLFLOW_USERNAME and TAXI_MLFLOW_PASSWORD"
         yield Connection("MLflow server", str(tracking), "TAXI_MLFLOW_URI", secrets, lambda: web.mlflow(tracking))
     if settings.prefect_api_url is not None:
@@ -153,6 +156,14 @@ def _redis(url: ServiceUrl, settings: Settings) -> str:
             return f"version {client.info('server')['redis_version']}"
     except (RedisError, ValueError) as error:
         raise ServiceError(f"{url}: {url.scrub(' '.join(str(error).split()))}") from None
+
+
+def _may_begin(url: ServiceUrl, scheme: str) -> bool:
+    """Return whether a URL begins so; also True for a secret that cannot be had, which its connection then reports."""
+    try:
+        return url.reveal().startswith(scheme)
+    except SecretError:
+        return True
 
 
 class _Web:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from taxi_mlops.service_urls import experiments_url, mlflow_url
+from taxi_mlops.errors import SecretError
+from taxi_mlops.service_urls import ServiceUrl, experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
 
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "redis": 6379, "rediss": 6379}
 _TLS = ("https", "rediss")
+_NOWHERE = "http://unknown.invalid:1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +28,26 @@ class Probe:
 
 def addresses(settings: Settings) -> Mapping[str, str]:
     """Return the addresses of the configured services; those that are files are left out."""
-    store, mlflow = experiments_url(settings), mlflow_url(settings)
     named = {
-        "experiment_store": store.reveal() if store else None,
-        "mlflow": mlflow.reveal() if mlflow else None,
+        "experiment_store": _revealed(experiments_url(settings)),
+        "mlflow": _revealed(mlflow_url(settings)),
         "prefect": settings.prefect_api_url,
         "object_store": settings.object_store_url,
-        "redis": settings.redis_url.get_secret_value() if settings.redis_url else None,
+        "redis": _revealed(ServiceUrl(settings.redis_url) if settings.redis_url else None),
         "pushgateway": settings.pushgateway_url,
         "traces": settings.otlp_endpoint,
         "logs": settings.otlp_logs_endpoint,
     }
     found = {name: str(address) for name, address in named.items() if address is not None}
     return {name: address for name, address in found.items() if urlsplit(address).hostname}
+
+
+def _revealed(url: ServiceUrl | None) -> str | None:
+    """Return a URL; one that is a secret that cannot be had leads nowhere, so that its service is reported as down."""
+    try:
+        return url.reveal() if url else None
+    except SecretError:
+        return _NOWHERE
 
 
 def probe(address: str, ca_file: Path | None, timeout_seconds: float) -> Probe:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
 from structlog.typing import EventDict
 
+from taxi_mlops.secrets.references import ReferencedSecret, fetched_values
 from taxi_mlops.service_urls import MASK, ServiceUrl
 from taxi_mlops.settings import Settings
 
@@ -20,10 +22,24 @@ _MIN_SECRET_LENGTH = 6
 
 
 def secrets_of(settings: Settings) -> frozenset[str]:
-    """Return the secret values of the settings; of a URL, its password alone."""
-    values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
+    """Return the secret values of the settings; of a URL, its password alone.
+
+    Those that are references are masked once they are fetched: they are not fetched for this.
+    """
+    given = (value for _, value in settings if isinstance(value, SecretStr) and not isinstance(value, ReferencedSecret))
+    return _parts_of(frozenset(value.get_secret_value() for value in given))
+
+
+@lru_cache(maxsize=8)
+def _parts_of(values: frozenset[str]) -> frozenset[str]:
     secrets = {form for value in values for form in _secret_parts(value)}
     return frozenset(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
+
+
+def _of_references() -> frozenset[str]:
+    """Return the parts of the values that were fetched, also as they are written in a URL."""
+    parts = _parts_of(fetched_values())
+    return parts | {quote(part, safe="") for part in parts}
 
 
 def _secret_parts(value: str) -> tuple[str, ...]:
@@ -37,10 +53,13 @@ def _secret_parts(value: str) -> tuple[str, ...]:
 
 
 class SecretFilter:
-    """A structlog processor that masks fields named like secrets, passwords in URLs, and the given values."""
+    """A structlog processor that masks fields named like secrets, passwords in URLs, and the given values.
+
+    Values that are fetched by reference are masked, too.
+    """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._secrets = frozenset(secrets)
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         return {name: self._masked(name, value) for name, value in event.items()}
@@ -58,7 +77,7 @@ class SecretFilter:
 
     def text(self, text: str) -> str:
         """Return the text with every secret masked."""
-        for secret in self._secrets:
+        for secret in sorted(self._secrets | _of_references(), key=len, reverse=True):
             text = text.replace(secret, MASK)
         masked = " ".join(str(ServiceUrl(word)) if "://" in word else word for word in text.split(" "))
         return _CREDENTIALS.sub(rf"\1 {MASK}", masked)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from taxi_mlops.data.load import PointsCache
 from taxi_mlops.domain import Points
+from taxi_mlops.errors import SecretError
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
@@ -36,9 +37,12 @@ def points_cache(settings: Settings, warn: Callable[[str], None]) -> PointsCache
     if settings.redis_url is None:
         return BackendPointsCache(FolderCache(settings), warn)
     try:
-        return BackendPointsCache(RedisCache(ServiceUrl(settings.redis_url.get_secret_value()), settings), warn)
+        return BackendPointsCache(RedisCache(ServiceUrl(settings.redis_url), settings), warn)
     except ImportError:
         warn(f"points are not cached: that needs the package redis; install it with: {INSTALL}")
+        return None
+    except SecretError as error:
+        warn(f"points are not cached: {error}")
         return None
 
 
