@@ -1,8 +1,7 @@
 #!/bin/sh
 # Builds a program that has no Debian package:   build-go-program.sh loki|jaeger|helm|kube-apiserver|vault
-# The first two are services of `taxi stack`; helm and kube-apiserver check the
-# chart of deploy/helm; vault is for tests of secrets alone: its licence (BUSL) is not open source, and it is never linked
-# or shipped. `go install` refuses some, since
+# The first two are services of `taxi stack`; helm and kube-apiserver check the chart of deploy/helm; vault is for tests of
+# secrets alone: its licence (BUSL) is not open source, and it is never linked or shipped. `go install` refuses some, since
 # their modules replace others; so each is built from a module of its own that takes over their go.mod whole. Jaeger is
 # built without its pages, which are not part of its module; its API and Grafana show traces. Vault is built without its
 # pages and most plugins (tag `minimal`).
