@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     monthly_trips: str | None = Field(
         default=None, description="Trips of the monthly commit; `{month}` in it becomes the month before, as 2016-06."
     )
+    monthly_training: Path | None = Field(
+        default=None, description="Document of the monthly training of a hotspot model, TOML or YAML; none without it."
+    )
     features_trips: str | None = Field(
         default=None, description="Trips of the hourly features, as DATA of the commands; none without them."
     )

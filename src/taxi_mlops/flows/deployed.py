@@ -5,102 +5,53 @@ The parameters of documents come from their declaration (see `forms`). Every par
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from prefect import flow, get_run_logger, tags
+from prefect import flow, tags
 from prefect.deployments import run_deployment
-from prefect.flows import Flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
 from taxi_mlops.clustering import Cluster
-from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
-from taxi_mlops.errors import TaxiError, UsageError
+from taxi_mlops.errors import UsageError
 from taxi_mlops.features import BuildOptions, TripTimeColumns
 from taxi_mlops.flows import prefect_compare
+from taxi_mlops.flows.flow_runs import (
+    ClusteringObserver,
+    RunLogObserver,
+    check_attempts,
+    check_spec_alone,
+    folder_of,
+    retry_outages,
+    settings_of,
+)
 from taxi_mlops.flows.forms import form
-from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends, show_tuning
-from taxi_mlops.flows.prefect_environment import is_unreachable
-from taxi_mlops.flows.prefect_progress import ProgressBar
+from taxi_mlops.flows.prefect_artifacts import show_sweep, show_trends
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.pipeline import sweep as sweeping
-from taxi_mlops.pipeline import tune as tuning_steps
 from taxi_mlops.pipeline.aggregate import write_trends
 from taxi_mlops.pipeline.cluster_run import cluster_into
 from taxi_mlops.pipeline.features import build_and_materialize
-from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load
-from taxi_mlops.reports import units
 from taxi_mlops.reports.sweep_page import sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import sentence as trends_sentence
-from taxi_mlops.reports.tuning_page import sentence as tuning_sentence
 from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.results.comparison import Comparison
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.results.sweep_folder import SweepFolder
-from taxi_mlops.results.tuning import TuningFolder
 from taxi_mlops.runs.listing import RunFilter
-from taxi_mlops.settings import Settings, load_settings
+from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import Specification
 from taxi_mlops.sweep import Cell, Sweep
-from taxi_mlops.training import Tune
 from taxi_mlops.versions import AlreadyCommittedError, commit
 
-R = TypeVar("R")
-
-MAX_ATTEMPTS = 3
-"""How often a flow run is started whose process is killed before the run ends."""
-
-RESTART_SECONDS = (10, 30, 90)
-"""How long to wait for a server that is restarting."""
 CELL_TAG = "taxi-cell"
 
 Count = Annotated[int, Field(ge=1)]
-
-
-class RunLogObserver(Observer):
-    """Writes the events of a run to the flow run's log, which Prefect's pages show."""
-
-    def __init__(self) -> None:
-        self._log = get_run_logger()
-        self._place = ""
-
-    def stage(self, text: str) -> None:
-        self._log.info(text)
-
-    def trial_started(self, trial: Trial, number: int, total: int) -> None:  # noqa: ARG002
-        self._place = f"{number} of {total}"
-
-    def trial_finished(self, outcome: TrialOutcome) -> None:
-        level = "info" if outcome.status is TrialStatus.OK else "warning"
-        parts = (outcome.status, units.measured(outcome), outcome.cause)
-        said = ", ".join(part for part in parts if part and part != units.UNDEFINED)
-        getattr(self._log, level)("trial %s: %s (%s)", outcome.trial.key, said, self._place)
-
-    def recorded(self, recorder: str, failure: str | None) -> None:
-        if failure is not None:
-            self._log.warning("not recorded in %s: %s", recorder, failure)
-
-    def warning(self, text: str) -> None:
-        self._log.warning(text)
-
-
-class ClusteringObserver(RunLogObserver):
-    """Shows also how far the clustering is, as an artifact of the flow run."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bar = ProgressBar()
-
-    def loading(self, what: str, done: int, total: int | None) -> None:
-        self._bar.show(what, done, total)
 
 
 @flow(name="comparison", persist_result=True, result_serializer="json")
@@ -115,16 +66,16 @@ def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: b
         output: Folder of the run; a run that it holds is resumed. Empty: a new one in the worker's runs folder.
         cache: Use points that were prepared earlier.
     """
-    _check_attempts()
+    check_attempts()
     check_spec_alone(comparison, flow_run.parameters)
     asked = Specification.from_file(Path(spec)) if spec else Specification().with_parameters(given)
-    run = RunFolder(_folder(output, "run"))
+    run = RunFolder(folder_of(output, "run"))
     prefect_compare.caller.set(prefect_compare.Caller(RunLogObserver()))
 
     def attempt() -> Comparison:
-        return prefect_compare.run_steps(run, None if run.specification.is_file() else asked, _settings(cache))
+        return prefect_compare.run_steps(run, None if run.specification.is_file() else asked, settings_of(cache))
 
-    found = _retry_outages(attempt)
+    found = retry_outages(attempt)
     return {"run_id": found.run_id, "folder": str(run.path.absolute()), "verdict": verdict(found)}
 
 
@@ -140,11 +91,11 @@ def clustering(given: dict[str, Any], spec: str = "", output: str = "", cache: b
         output: Folder of the results; a clustering in tiles that it holds is resumed. Empty: a new one.
         cache: Use points that were prepared earlier.
     """
-    _check_attempts()
+    check_attempts()
     check_spec_alone(clustering, flow_run.parameters)
     asked = Cluster.from_file(Path(spec)) if spec else Cluster().with_parameters(given)
-    folder = ClusterFolder(_folder(output, "cluster"))
-    found = cluster_into(asked, folder, _settings(cache), ClusteringObserver())
+    folder = ClusterFolder(folder_of(output, "cluster"))
+    found = cluster_into(asked, folder, settings_of(cache), ClusteringObserver())
     noise = f"{found.noise_ratio:.1%} of {found.dataset.points:,} points are noise"
     return {"folder": str(folder.path.absolute()), "verdict": f"{found.n_clusters:,} clusters; {noise}"}
 
@@ -168,48 +119,19 @@ def sweep(
         cache: Use points that were prepared earlier.
         helpers: Further flow runs that take cells of this sweep; their workers must see the folder.
     """
-    _check_attempts()
-    settings = _settings(cache)
-    into = SweepFolder(_folder(output, "sweep"))
+    check_attempts()
+    settings = settings_of(cache)
+    into = SweepFolder(folder_of(output, "sweep"))
     observer = RunLogObserver()
     if not into.document.is_file():
         check_spec_alone(sweep, flow_run.parameters)
         asked = Sweep.from_file(Path(spec)) if spec else Sweep().with_parameters(given)
         sweeping.begin(asked, into)
         sweeping.prepare(into, settings, observer)
-        _retry_outages(lambda: _schedule_helpers(helpers, into))
-    result = _retry_outages(lambda: sweeping.resume(into, settings, observer, _run_cell))
-    _retry_outages(lambda: show_sweep(result, into))
+        retry_outages(lambda: _schedule_helpers(helpers, into))
+    result = retry_outages(lambda: sweeping.resume(into, settings, observer, _run_cell))
+    retry_outages(lambda: show_sweep(result, into))
     return {"sweep_id": result.sweep_id, "folder": str(into.path.absolute()), "verdict": sentence(result)}
-
-
-@flow(name="tuning", persist_result=True, result_serializer="json")
-@form(Tune)
-def tuning(given: dict[str, Any], spec: str = "", output: str = "", cache: bool = True) -> dict[str, Any]:
-    """Search for the eps and min_samples of a hotspot model with Optuna.
-
-    Paths are those of the worker.
-
-    Args:
-        spec: Path of a whole tuning as TOML or YAML, in place of all fields above.
-        output: Folder of the results; a tuning that it holds is resumed. Empty: a new one.
-        cache: Use points that were prepared earlier.
-    """
-    _check_attempts()
-    folder, settings, observer = TuningFolder(_folder(output, "tune")), _settings(cache), RunLogObserver()
-    if folder.document.is_file():
-        found = tuning_steps.resume(folder, settings, observer)
-    else:
-        check_spec_alone(tuning, flow_run.parameters)
-        asked = Tune.from_file(Path(spec)) if spec else Tune().with_parameters(given)
-        found = tuning_steps.tune(asked, folder, settings, observer)
-    _retry_outages(lambda: show_tuning(found, folder))
-    return {
-        "tuning_id": found.header.tuning_id,
-        "folder": str(folder.path.absolute()),
-        "verdict": tuning_sentence(found),
-        "command": found.command or "",
-    }
 
 
 @flow(name="aggregate-results", persist_result=True, result_serializer="json")
@@ -226,7 +148,7 @@ def aggregate_results(data: str = "", adapter: str = "", days: Count = 90, outpu
     since = datetime.now(UTC) - timedelta(days=days)
     page = Path(output) if output else settings.runs_dir / "trends.html"
     trends = write_trends(settings, RunFilter(adapter=adapter or None, data=data or None, since=since), page)
-    _retry_outages(lambda: show_trends(trends, page))
+    retry_outages(lambda: show_trends(trends, page))
     return {"page": str(page.absolute()), "verdict": trends_sentence(trends)}
 
 
@@ -240,7 +162,7 @@ def commit_month(data: str = "", table: str = "", month: str = "", accept: bool 
         month: The month of all these trips, as 2016-06. Empty: the month before the present one.
         accept: Also if the rows are not as those before.
     """
-    _check_attempts()
+    check_attempts()
     settings = load_settings()
     source, target = data or settings.monthly_trips, table or settings.trips_table
     if not source or not target:
@@ -276,7 +198,7 @@ def materialize_features(
         dropoff_time: Column of dropoff times. Empty: found by its name.
         known_at: When each trip became known: a column, or commit. Empty: its end.
     """
-    _check_attempts()
+    check_attempts()
     settings = load_settings()
     source = data or settings.features_trips
     if not source:
@@ -307,58 +229,3 @@ def _run_cell(cell: Cell, run: RunFolder, load: Load) -> Comparison:
     compare_cell = prefect_compare.compare.with_options(flow_run_name=cell.name)
     with tags(CELL_TAG):
         return compare_cell(folder=run.path)
-
-
-def check_spec_alone(of: Flow[..., Any], given: Mapping[str, object]) -> None:
-    """Raise UsageError if `spec` is given together with parameters of its document."""
-    if not given.get("spec"):
-        return
-    defaults = signature(of.fn).parameters
-    own = {"spec", "output", "cache", "helpers"}
-    more = [name for name, value in given.items() if name not in own and value != defaults[name].default]
-    if more:
-        raise UsageError(f"spec names a whole document: leave out {', '.join(more)}, or write it into the file")
-
-
-def _settings(cache: bool) -> Settings:
-    settings = load_settings()
-    return settings if cache else settings.model_copy(update={"points_cache": False})
-
-
-def _retry_outages(attempt: Callable[[], R]) -> R:
-    """Call it, and retry while Prefect's server, or its database, is unavailable."""
-    for seconds in RESTART_SECONDS:
-        try:
-            return attempt()
-        except Exception as error:
-            if not is_unreachable(error):
-                raise
-            get_run_logger().warning("Prefect's server is unavailable (%s); retrying in %s s", error, seconds)
-            time.sleep(seconds)
-    return attempt()
-
-
-def _check_attempts() -> None:
-    """Raise TaxiError for a flow run that was started too often: something kills it."""
-    attempts = flow_run.run_count or 1
-    if attempts > MAX_ATTEMPTS:
-        raise TaxiError(
-            f"this flow run's process ended {MAX_ATTEMPTS} times before the run did, so it is not started again; "
-            "the worker's log says how; `taxi run` with output=… resumes it"
-        )
-
-
-def _folder(asked: str, what: str) -> Path:
-    """Return the requested folder, or one that belongs to this flow run, so that a retry finds and resumes the run.
-
-    Raises UsageError if the worker's runs folder is unknown.
-    """
-    if asked:
-        return Path(asked)
-    runs = load_settings().runs_dir.absolute()
-    own = str(flow_run.id)[-12:]
-    found = sorted(runs.glob(f"{what}-*-{own}"))
-    if found:
-        return found[0]
-    started = flow_run.scheduled_start_time
-    return runs / f"{what}-{started:%Y-%m-%d-%H%M%S}-{own}"

@@ -24,14 +24,14 @@ from prefect.types.entrypoint import EntrypointType
 
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.errors import UsageError
-from taxi_mlops.flows import deployed
+from taxi_mlops.flows import deployed, deployed_models
 from taxi_mlops.flows.prefect_compare import TIMED_TRIALS
 from taxi_mlops.flows.prefect_results import ResultsInObjectStore
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import Document, Specification
 from taxi_mlops.storage.objects import TRIPS_BUCKET
 from taxi_mlops.sweep import Sweep
-from taxi_mlops.training import Tune
+from taxi_mlops.training import Promotion, Train, Tune
 
 TAG = "taxi"
 HEARTBEAT_SECONDS = 30
@@ -88,9 +88,21 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
         ),
         Deployed(
             "tune",
-            deployed.tuning,
+            deployed_models.tuning,
             "Search for the eps and min_samples of a hotspot model: score on unseen trips, stability, noise in bounds.",
             Tune,
+        ),
+        Deployed(
+            "train",
+            deployed_models.training,
+            "Make a hotspot model, judge it on trips that it has not seen, and register it as challenger.",
+            Train,
+        ),
+        Deployed(
+            "promote-if-better",
+            deployed_models.promotion,
+            "Make a version of a hotspot model the champion if it passes the gates; if not, the champion stays.",
+            Promotion,
         ),
         Deployed(
             "daily-comparison",
@@ -122,6 +134,17 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
             deployed.commit_month,
             "The trips of the month before, as a version of a table: on the second, if the settings name both.",
             cron="0 1 2 * *" if settings.trips_table and settings.monthly_trips else None,
+        ),
+        Deployed(
+            "monthly-training",
+            deployed_models.training,
+            "A new model on the second, after the month's trips: what `TAXI_MONTHLY_TRAINING` names. Champion if better.",
+            Train,
+            cron="0 5 2 * *" if settings.monthly_training else None,
+            parameters={
+                "promote": True,
+                **({"spec": str(settings.monthly_training.absolute())} if settings.monthly_training else {}),
+            },
         ),
         Deployed(
             "materialize-features",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import TypeAdapter, WithJsonSchema
@@ -17,14 +17,16 @@ R = TypeVar("R")
 _ARGUMENTS = "Args:\n"
 
 
-def form(document: type[Section]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def form(document: type[Section], without: Collection[str] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a flow a parameter for each parameter of a document; it receives them as a mapping, its first argument.
+
+    without: names of those that it does not take.
 
     The flow's docstring describes its own parameters under `Args:`; those of the document go before them.
     """
 
     def decorate(flow: Callable[..., R]) -> Callable[..., R]:
-        parameters = parameters_of(document)
+        parameters = parameters_of(document, without)
 
         @functools.wraps(flow)
         def with_none(given: dict[str, Any], **own: Any) -> R:  # noqa: ANN401 - of any types
@@ -35,7 +37,8 @@ def form(document: type[Section]) -> Callable[[Callable[..., R]], Callable[..., 
                 raise
 
         changed = with_signature(with_none, map(_field, parameters.values()))
-        before, _, own = (inspect.getdoc(flow) or "").partition(_ARGUMENTS)
+        before, found, own = (inspect.getdoc(flow) or "").partition(_ARGUMENTS)
+        before += "" if found else "\n\n"
         described = "".join(f"    {one.name}: {_description(one)}\n" for one in parameters.values())
         changed.__doc__ = f"{before}{_ARGUMENTS}{described}{own}"
         return changed

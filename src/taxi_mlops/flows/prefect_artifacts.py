@@ -6,8 +6,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
+from taxi_mlops.models.registry import ModelVersion
 from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.reports.markdown import markdown, ranking_rows
+from taxi_mlops.reports.model_card import markdown as card_markdown
 from taxi_mlops.reports.sweep_page import INDICES, sentence
 from taxi_mlops.reports.terminal import sentence as verdict
 from taxi_mlops.reports.trends import markdown as trends_markdown
@@ -16,6 +18,8 @@ from taxi_mlops.reports.tuning_page import by_first, value_text
 from taxi_mlops.reports.tuning_page import sentence as tuning_sentence
 from taxi_mlops.reports.units import seconds
 from taxi_mlops.results.comparison import Comparison
+from taxi_mlops.results.gates import Examination
+from taxi_mlops.results.model_card import ModelCard, TrainingFolder
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.results.sweep_folder import SweepFolder
 from taxi_mlops.results.sweep_result import SweepResult
@@ -71,6 +75,19 @@ def show_tuning(result: TuningResult, folder: TuningFolder) -> None:
     if result.command is not None:
         create_markdown_artifact(f"```\n{result.command}\n```", key="train", description="Trains with the best pair.")
     _link("tuning-report", folder.page, "History, front and map of the best, on the host that ran it.")
+
+
+def show_model(card: ModelCard, version: ModelVersion, folder: TrainingFolder) -> None:
+    """Show the card of a model that was registered, and a link to its page."""
+    create_markdown_artifact(card_markdown(card), key="model", description=f"Version {version.version} of {card.name}.")
+    _link("model-card", folder.page, "The card with its map, on the host that trained the model.")
+
+
+def show_gates(found: Examination) -> None:
+    """Show the gates of a promotion."""
+    gates = [{"gate": gate.name, "passed": gate.passed, "what was found": gate.reason} for gate in found.gates]
+    against = f"against version {found.against}" if found.against else "without a champion"
+    create_table_artifact(gates, key="gates", description=f"Version {found.version} of {found.name}, {against}.")
 
 
 def show_trends(trends: Trends, page: Path) -> None:

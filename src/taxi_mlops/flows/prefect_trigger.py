@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_UI_URL
 from pydantic import TypeAdapter, ValidationError
 
 from taxi_mlops.errors import UsageError
-from taxi_mlops.flows import deployed
+from taxi_mlops.flows import flow_runs
 from taxi_mlops.flows.deployments import Deployed
 from taxi_mlops.flows.forms import values_from_text
 from taxi_mlops.flows.prefect_environment import is_unreachable
@@ -77,7 +77,7 @@ def parameters_of(deployment: Deployed, given: Sequence[str]) -> dict[str, Any]:
     if deployment.document:
         declared_texts = {key: text for key, text in texts.items() if key in declared}
         values |= values_from_text(deployment.document, declared_texts)
-    deployed.check_spec_alone(deployment.flow, deployment.parameters | values)
+    flow_runs.check_spec_alone(deployment.flow, deployment.parameters | values)
     return values
 
 

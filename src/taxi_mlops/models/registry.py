@@ -39,6 +39,7 @@ EXPERIMENT = "hotspot-models"
 _KIND, _HOTSPOTS, _LOCK = "taxi.kind", "hotspots", "lock"
 _CHAMPIONS = "taxi.champions"
 _GATE = "taxi.gate."
+_MADE_AT = "made_at"
 _MODEL = "model"
 _STALE_LOCK_SECONDS = 60.0
 _MLFLOW = threading.RLock()
@@ -263,8 +264,14 @@ def values_of(card: ModelCard) -> dict[str, float | int | str]:
         "data_version": card.dataset.data_version,
         "fingerprint": card.dataset.fingerprint,
         "next_id": card.next_id,
+        _MADE_AT: card.created_at.isoformat(),
         **({} if card.unseen is None else {"unseen_score": round(card.unseen.score, 6)}),
     }
+
+
+def made_by(version: ModelVersion, card: ModelCard) -> bool:
+    """Return whether a version is that of a card."""
+    return version.values.get(_MADE_AT) == card.created_at.isoformat()
 
 
 def _log(client: MlflowClient, run_id: str, card: ModelCard, description: str) -> None:

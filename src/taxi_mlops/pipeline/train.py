@@ -23,7 +23,7 @@ from taxi_mlops.models.hotspot_model import HOURS, HotspotModel, distinct_places
 from taxi_mlops.models.judging import Unseen, difference, score_of, values_of
 from taxi_mlops.models.lineage import Lineage, trace
 from taxi_mlops.models.mlflow_model import load_mlflow_model, save_mlflow_model
-from taxi_mlops.models.registry import CHAMPION, ModelVersion, Registry
+from taxi_mlops.models.registry import CHAMPION, ModelVersion, Registry, made_by
 from taxi_mlops.pipeline.cluster import Clusters, Stopwatch, cluster
 from taxi_mlops.pipeline.cluster_files import labelled_points
 from taxi_mlops.pipeline.held_out import held_out, part_of, times_of, unseen_trips
@@ -35,7 +35,7 @@ from taxi_mlops.reports.map_section import about_hotspots, hotspots_of, make_sec
 from taxi_mlops.reports.model_card import markdown, render
 from taxi_mlops.results.cluster_result import AdapterUsed
 from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
-from taxi_mlops.results.documents import to_json
+from taxi_mlops.results.documents import read_document, to_json
 from taxi_mlops.results.model_card import HeldOut, ModelCard, Proof, TrainingFolder
 from taxi_mlops.results.new_folder import filled_folder
 from taxi_mlops.runs.listing import RunFilter
@@ -131,6 +131,23 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
     return Trained(card, model, unseen, clusters, hotspots)
 
 
+def train_into(
+    document: Train, folder: TrainingFolder, settings: Settings, registry: Registry, observer: Observer
+) -> tuple[ModelCard, ModelVersion]:
+    """Train, write into a folder, and register; what a process that was killed has done of it is not done again.
+
+    Raises as `train`, `write_training` and `register` do.
+    """
+    card = read_document(ModelCard, folder.result)
+    if card is None:
+        trained = train(document, settings, registry, observer)
+        write_training(trained, folder, observer)
+        return trained.card, register(trained.card, folder, registry, observer)
+    observer.stage(f"The model is in {folder.path} already")
+    registered = next((one for one in registry.versions(card.name) if made_by(one, card)), None)
+    return card, registered or register(card, folder, registry, observer)
+
+
 def write_training(trained: Trained, folder: TrainingFolder, observer: Observer) -> None:
     """Write the model in MLflow's format, its card, its hotspots and the unseen trips into a new folder.
 
@@ -154,10 +171,10 @@ def write_training(trained: Trained, folder: TrainingFolder, observer: Observer)
         write_atomically(hidden.result, to_json(card))
 
 
-def register(trained: Trained, folder: TrainingFolder, registry: Registry, observer: Observer) -> ModelVersion:
+def register(card: ModelCard, folder: TrainingFolder, registry: Registry, observer: Observer) -> ModelVersion:
     """Store a written training in the registry as the newest version. Raises ServiceError."""
     observer.stage("Registering the model")
-    return registry.register(folder, trained.card, markdown(trained.card))
+    return registry.register(folder, card, markdown(card))
 
 
 def prove(clusters: Clusters, settings: Settings) -> Proof | None:
