@@ -498,6 +498,30 @@ MODELS = Page(
             ),
         ),
         Panel(
+            "Drift of the points",
+            "Population stability index of the last day's points against the training, over areas: 0.1 is a little, 0.25 much.",
+            "none",
+            (("model:taxi_served_points:psi_1d", "{{model}} {{model_version}}"),),
+        ),
+        Panel(
+            "Drift by area",
+            "What each area adds to the index; the largest are where the points have changed.",
+            "none",
+            (("topk(5, model_area:taxi_served_points:psi_1d)", "{{area}}"),),
+            Form.BARS,
+        ),
+        Panel(
+            "Age of the champion",
+            "Time since the version that answers was registered.",
+            "s",
+            (
+                (
+                    "time() - max by (model, model_version) (taxi_served_model_created_timestamp_seconds)",
+                    "{{model}} {{model_version}}",
+                ),
+            ),
+        ),
+        Panel(
             "Versions taken up",
             "Versions that services loaded in the last day, the first of each process among them.",
             "none",

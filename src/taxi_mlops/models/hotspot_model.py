@@ -65,7 +65,8 @@ class HotspotModel:
     latitude, longitude: of the core points in degrees, float64 (n,), each place once. hotspot: int32 (n,), which row of
     the hotspots each belongs to. ids: int64 (k,), of the hotspots, by which versions of a model correspond. centre:
     float64 (k, 2), latitude and longitude. size: int64 (k,), trips. area_km2: of the outlines, float64 (k,). outlines:
-    geometries of GeoJSON, k. hours: int64 (k, 168), trips of each hour of the week, or None without times.
+    geometries of GeoJSON, k. hours: int64 (k, 168), trips of each hour of the week, or None without times. trained_on:
+    trips that were clustered, noise among them; None if it is not known.
     """
 
     latitude: FloatArray
@@ -79,6 +80,7 @@ class HotspotModel:
     eps_metres: float
     min_samples: int
     hours: IdArray | None = None
+    trained_on: int | None = None
 
     def __len__(self) -> int:
         """The number of hotspots."""
@@ -174,6 +176,8 @@ class HotspotModel:
         }
         if self.hours is not None:
             arrays["hours"] = self.hours
+        if self.trained_on is not None:
+            arrays["trained_on"] = np.int64(self.trained_on)  # type: ignore[assignment]
         np.savez_compressed(folder / ARRAYS, **arrays)  # type: ignore[arg-type]
         (folder / OUTLINES).write_text(json.dumps(self.outlines, allow_nan=False), encoding="utf-8")
 
@@ -197,6 +201,7 @@ class HotspotModel:
                 eps_metres=float(arrays["eps_metres"]),
                 min_samples=int(arrays["min_samples"]),
                 hours=arrays.get("hours"),
+                trained_on=int(arrays["trained_on"]) if "trained_on" in arrays else None,
             )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             if isinstance(error, UsageError):
@@ -229,6 +234,7 @@ class HotspotModel:
             and (np.abs(self.latitude) <= 90.0).all()
             and (np.abs(self.longitude) <= 180.0).all()
             and self.eps_metres > 0.0
+            and (self.trained_on is None or self.trained_on >= self.size.sum())
         )
         if not sound:
             raise UsageError(f"{where}: a broken hotspot model: its values are out of range")

@@ -265,6 +265,27 @@ SERVED_LOADS = Metric(
     "Versions that were loaded and put into use.",
     source=Source.SERVICE,
 )
+SERVED_CREATED = Metric(
+    "taxi_served_model_created_timestamp_seconds",
+    Kind.GAUGE,
+    "Time at which the version that answers was registered.",
+    ("model", "model_version"),
+    Source.SERVICE,
+)
+SERVED_AREA_POINTS = Metric(
+    "taxi_served_area_points_total",
+    Kind.COUNTER,
+    "Points that the version that answers located, by area.",
+    ("model", "model_version", "area"),
+    Source.SERVICE,
+)
+TRAINED_AREA_SHARE = Metric(
+    "taxi_trained_area_ratio",
+    Kind.GAUGE,
+    "Share of the trips of the training in an area.",
+    ("model", "model_version", "area"),
+    Source.SERVICE,
+)
 AB_SHARE = Metric(
     "taxi_ab_share_ratio",
     Kind.GAUGE,
@@ -337,6 +358,7 @@ LABELS = {
     "adapter": "the name of an adapter that an installed package declares, else `other`",
     "agreement": "same, other or failed",
     "answer": "inside or outside",
+    "area": "the 20 largest hotspots of a model by their ids, `other hotspots`, and `outside`",
     "arm": "champion or challenger",
     "code": "the status of an HTTP response",
     "deployment": "up to 40 of a-z, 0-9 and -, as `TAXI_DEPLOYMENT`; at Prefect also `other`; `none` without one",

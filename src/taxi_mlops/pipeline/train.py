@@ -262,6 +262,7 @@ def _model(clusters: Clusters, hotspots: Hotspots, seconds: NDArray[np.int64] | 
         eps_metres=clusters.parameters.eps_metres,
         min_samples=clusters.parameters.min_samples,
         hours=None if seconds is None else _hours(rows, seconds, len(hotspots)),
+        trained_on=len(points),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import numpy as np
@@ -123,6 +124,8 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, tr
             if traffic is not None:
                 traffic.compare(served, points, found, time.perf_counter() - begun)
         metrics.located(inside, len(found) - inside)
+        if more["version"] == served.version:
+            _count_areas(metrics, served, found)
         return _json({"model": served.name, **more, "points": found})
 
     # FastAPI describes it, and Starlette calls it: resolving its dependencies would cost more than locating a point.
@@ -130,7 +133,12 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, tr
     app.router.routes.insert(0, direct)
 
 
+_BULK = SimpleNamespace(path="/v1/locate of many")
+"""The route of bodies in Arrow and Parquet, for the metrics: how long they take says nothing of the others."""
+
+
 async def _answered_in_bulk(request: Request, kind: str, served: ServedModel, metrics: ServiceMetrics) -> Response:
+    request.scope["route"] = _BULK
     answered = answered_type(request.headers.get("accept", ""), kind)
     batches = READERS[kind]
     file = await spooled(request, batches)
@@ -168,6 +176,13 @@ async def _found(served: ServedModel, points: list[Point]) -> list[dict[str, Any
     if len(points) <= _INLINE_POINTS:
         return _located(served, points)
     return await run_in_threadpool(_located, served, points)
+
+
+def _count_areas(metrics: ServiceMetrics, served: ServedModel, found: list[dict[str, Any]]) -> None:
+    if len(found) == 1:
+        metrics.located_at(served.version, served.areas.of(found[0]["hotspot"]))
+    else:
+        metrics.located_in(served.version, served.areas.counts(one["hotspot"] for one in found))
 
 
 def _inside(found: list[dict[str, Any]]) -> int:

@@ -79,6 +79,7 @@ def answer(
                 hotspot = pa.array(found.hotspot, mask=outside)
                 writer.write_batch(pa.record_batch([hotspot, pa.array(found.metres)], schema=schema))
                 metrics.located(int(np.count_nonzero(~outside)), int(np.count_nonzero(outside)))
+                metrics.located_in(served.version, served.areas.counts_of_ids(found.hotspot))
                 yield sink.taken()
         yield sink.taken()
 

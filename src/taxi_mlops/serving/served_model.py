@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from taxi_mlops.domain import NOISE, FloatArray
 from taxi_mlops.models.hotspot_model import HotspotModel, Nearest
+from taxi_mlops.serving.areas import Areas
 from taxi_mlops.serving.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -22,11 +24,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model with its name and version."""
+    """A model with its name and version. created_at: when the version was registered; None if that is not known."""
 
     name: str
     version: str
     model: HotspotModel
+    created_at: datetime | None = None
 
     def prepare(self) -> ServedModel:
         """Build the indexes, so that no request waits for them."""
@@ -35,7 +38,7 @@ class ServedModel:
         if len(self.model):
             self.model.locate(self.model.centre[:1, 0].copy(), self.model.centre[:1, 1].copy())
         shapely.prepare(self.model.geometries)
-        _ = self._features
+        _ = self._features, self.areas
         return self
 
     def located(self, latitude: FloatArray, longitude: FloatArray) -> list[dict[str, Any]]:
@@ -88,6 +91,11 @@ class ServedModel:
             f'{{"type": "FeatureCollection", "model": {json.dumps(self.name)}, '
             f'"version": {json.dumps(self.version)}, "features": [{",".join(features)}]}}'
         )
+
+    @cached_property
+    def areas(self) -> Areas:
+        """The areas by which located points are counted."""
+        return Areas(self.model)
 
     @cached_property
     def tiles(self) -> Tiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -29,6 +30,10 @@ class ServiceMetrics:
         self._inside, self._outside = self._points.labels("inside"), self._points.labels("outside")
         self._model = _made(Gauge, catalogue.SERVED_MODEL, registry)
         self._swaps = _made(Counter, catalogue.SERVED_LOADS, registry)
+        self._created = _made(Gauge, catalogue.SERVED_CREATED, registry)
+        self._area_points = _made(Counter, catalogue.SERVED_AREA_POINTS, registry)
+        self._area_trained = _made(Gauge, catalogue.TRAINED_AREA_SHARE, registry)
+        self._areas: tuple[str | None, list[Counter]] = (None, [])
         self.ab_share = _made(Gauge, catalogue.AB_SHARE, registry)
         self.ab_challenger_errors = _made(Counter, catalogue.AB_CHALLENGER_ERRORS, registry)
         self.ab_outcomes = _made(Counter, catalogue.AB_OUTCOMES, registry)
@@ -60,11 +65,35 @@ class ServiceMetrics:
         self._inside.inc(inside)
         self._outside.inc(outside)
 
+    def located_in(self, version: str, counts: Sequence[int]) -> None:
+        """Count the points that a version located, by its areas; of the version that answers now alone."""
+        current, counters = self._areas
+        if version == current:
+            for counter, count in zip(counters, counts, strict=True):
+                if count:
+                    counter.inc(count)
+
+    def located_at(self, version: str, area: int) -> None:
+        """Count one point as `located_in` does. area: its number."""
+        current, counters = self._areas
+        if version == current:
+            counters[area].inc()
+
     def model_loaded(self, model: ServedModel) -> None:
         """Note which version answers from now on."""
         self._model.clear()
         self._model.labels(model.name, model.version).set(len(model.model))
         self._swaps.inc()
+        self._created.clear()
+        if model.created_at is not None:
+            self._created.labels(model.name, model.version).set(model.created_at.timestamp())
+        for series in (self._area_points, self._area_trained):
+            series.clear()
+        names = model.areas.names
+        self._areas = model.version, [self._area_points.labels(model.name, model.version, name) for name in names]
+        if model.areas.trained is not None:
+            for name, share in zip(names, model.areas.trained.tolist(), strict=True):
+                self._area_trained.labels(model.name, model.version, name).set(share)
 
     def ab_answered(self, challenger: bool, seconds: float) -> None:
         """Note how long a version took for the points of a request with a key."""

@@ -22,7 +22,7 @@ def load_served(registry: Registry, version: ModelVersion) -> ServedModel:
     """Download a version and make it ready. Raises UsageError if its files are broken, and ServiceError."""
     with tempfile.TemporaryDirectory(prefix="taxi-model-") as folder:
         model = load_mlflow_model(registry.download(version, Path(folder)))
-    return ServedModel(version.name, version.version, model).prepare()
+    return ServedModel(version.name, version.version, model, version.created_at).prepare()
 
 
 @dataclass(frozen=True, slots=True)
