@@ -499,7 +499,7 @@ MODELS = Page(
         ),
         Panel(
             "Drift of the points",
-            "Population stability index of the last day's points against the training, over areas: 0.1 is a little, 0.25 much.",
+            "Population stability index of the last day's points against the training, over areas. 0.25 is much.",
             "none",
             (("model:taxi_served_points:psi_1d", "{{model}} {{model_version}}"),),
         ),

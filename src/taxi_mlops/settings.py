@@ -123,6 +123,9 @@ class Settings(BaseSettings):
         description="Largest entry of the cache of points; in the cache folder, all entries together.",
     )
 
+    ab_retention_days: float = Field(
+        default=90.0, gt=0, description="Days after which answers and outcomes of an A/B test that ended are deleted."
+    )
     serve_requests_per_second: float | None = Field(
         default=None,
         gt=0,

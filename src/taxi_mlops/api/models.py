@@ -99,5 +99,5 @@ def train(trips: str | os.PathLike[str] | None = None, /, **parameters: Unpack[T
     with watched() as observer:
         trained = steps.train(document, settings, registry, observer)
         steps.write_training(trained, folder, observer)
-        version = steps.register(trained.card, folder, registry, observer)
+        version = steps.register(trained, folder, registry, observer)
     return TrainedModel(trained.card, version, folder, trained.model)

@@ -39,7 +39,6 @@ def serve(
         from taxi_mlops.serving import run
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed; install it with: {INSTALL}") from None
-    from taxi_mlops.models.ab_store import AbStore
     from taxi_mlops.models.registry import CHAMPION, open_registry, split_reference
     from taxi_mlops.service_urls import experiments_url
     from taxi_mlops.settings import load_settings
@@ -48,7 +47,11 @@ def serve(
     accepted = run.required_keys(host, keys)
     settings = load_settings()
     registry, experiments = open_registry(settings), experiments_url(settings)
-    store = None if experiments is None else AbStore(experiments)
+    store = None
+    if experiments is not None:
+        from taxi_mlops.models.ab_store import AbStore
+
+        store = AbStore(experiments)
     registry.find(name, wanted)  # before the port is taken
     listening = run.listen(host, port)
     shown = f"[{host}]" if ":" in host else host

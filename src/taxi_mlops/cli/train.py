@@ -39,7 +39,7 @@ def train(
     with progress_observer(quiet or json) as observer:
         trained = steps.train(document, settings, registry, observer)
         steps.write_training(trained, folder, observer)
-        version = steps.register(trained.card, folder, registry, observer)
+        version = steps.register(trained, folder, registry, observer)
     _show(trained.card, version, folder, json)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from taxi_mlops.errors import UsageError
 from taxi_mlops.flows.flow_runs import (
     RunLogObserver,
     check_attempts,
@@ -19,6 +18,7 @@ from taxi_mlops.flows.flow_runs import (
 )
 from taxi_mlops.flows.forms import form
 from taxi_mlops.flows.prefect_artifacts import show_gates, show_model, show_tuning
+from taxi_mlops.flows.prefect_results import ResultsInObjectStore  # noqa: F401 - Prefect finds the block by its class
 from taxi_mlops.models.registry import CHALLENGER, Registry, open_registry, split_reference
 from taxi_mlops.pipeline import tune as tuning_steps
 from taxi_mlops.pipeline.observer import Observer

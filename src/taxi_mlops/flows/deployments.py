@@ -138,7 +138,7 @@ def deployments(settings: Settings) -> tuple[Deployed, ...]:
         Deployed(
             "monthly-training",
             deployed_models.training,
-            "A new model on the second, after the month's trips: what `TAXI_MONTHLY_TRAINING` names. Champion if better.",
+            "A new model on the second, if `TAXI_MONTHLY_TRAINING` names its training; champion if it passes gates.",
             Train,
             cron="0 5 2 * *" if settings.monthly_training else None,
             parameters={

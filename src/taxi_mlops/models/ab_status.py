@@ -13,8 +13,7 @@ from taxi_mlops.evaluation.sequential import (
     sample_ratio_p_value,
     terms_of,
 )
-from taxi_mlops.models.ab_store import Evidence
-from taxi_mlops.models.ab_test import AbTest, ShadowCounts
+from taxi_mlops.models.ab_test import AbTest, Evidence, ShadowCounts
 from taxi_mlops.results.ab_status import AbStatus, ArmStatus, DifferenceStatus, ShadowStatus, Verdict
 
 

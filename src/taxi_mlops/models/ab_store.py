@@ -9,13 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from taxi_mlops.domain import BoolArray, FloatArray
-from taxi_mlops.errors import TaxiError, UsageError
-from taxi_mlops.models.ab_test import AbTest, Answer, Limits, Outcome, ShadowCounts, Stored
+from taxi_mlops.errors import UsageError
+from taxi_mlops.models.ab_test import (
+    AbTest,
+    Answer,
+    ConflictingOutcomeError,
+    Evidence,
+    Limits,
+    Outcome,
+    ShadowCounts,
+    Stored,
+)
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import Database
 from taxi_mlops.storage.experiments import AbAnswerRow, AbOutcomeRow, AbTestRow
@@ -24,34 +33,16 @@ Hit = Callable[[bool, FloatArray, FloatArray], BoolArray]
 """Returns whether places are in hotspots of the challenger (True) or champion: latitude, longitude float64 (n,)."""
 _Content = tuple[float, float, datetime]
 """Latitude, longitude and time of an outcome: what must not differ under one id."""
+PURGED_AT_ONCE = 5000
+"""Rows of a table that one transaction deletes, so that no other waits long for it."""
 _LOOKED_UP = 500
 """Ids in one query; SQLite allows 999 variables in old versions."""
-
-
-class ConflictingOutcomeError(TaxiError):
-    """An id was used before for another outcome."""
 
 
 class TestRunningError(UsageError):
     """The model has a running test already."""
 
     __test__ = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """What a test has collected. challenger, hit: bool (n,), of the counted outcomes in order of arrival.
-
-    keys, answers, noise: of champion and challenger, the keys and answers, and the share of points outside of hotspots.
-    repeated: outcomes that are not counted, since their key had one.
-    """
-
-    challenger: BoolArray
-    hit: BoolArray
-    keys: tuple[int, int]
-    answers: tuple[int, int]
-    noise: tuple[float | None, float | None]
-    repeated: int
 
 
 class AbStore:
@@ -226,6 +217,22 @@ class AbStore:
             (noise[0], noise[1]),
             total - len(rows),
         )
+
+    def purge(self, ended_before: datetime) -> int:
+        """Delete answers and outcomes of tests that ended before a time, `PURGED_AT_ONCE` of each at most.
+
+        Returns how many were deleted. The tests, their decisions and reasons stay.
+        """
+        if not self._database.exists:
+            return 0
+        self._prepare()
+        ended = select(AbTestRow.id).where(AbTestRow.ended_at < ended_before)
+        removed = 0
+        for row, key in ((AbOutcomeRow, AbOutcomeRow.number), (AbAnswerRow, AbAnswerRow.id)):
+            old = select(key).where(row.test_id.in_(ended)).limit(PURGED_AT_ONCE)
+            with self._database.transaction() as connection:
+                removed += connection.execute(delete(row).where(key.in_(old))).rowcount
+        return removed
 
     def _prepare(self) -> None:
         if not self._is_current:

@@ -7,6 +7,9 @@ import secrets
 from dataclasses import astuple, dataclass
 from datetime import datetime
 
+from taxi_mlops.domain import BoolArray
+from taxi_mlops.errors import TaxiError
+
 MAX_SHARE = 0.5
 _DIGEST_BYTES = 16
 
@@ -117,3 +120,23 @@ class Stored:
     unmatched: tuple[str, ...]
     hits: tuple[int, int] = (0, 0)
     misses: tuple[int, int] = (0, 0)
+
+
+class ConflictingOutcomeError(TaxiError):
+    """An id was used before for another outcome."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a test has collected. challenger, hit: bool (n,), of the counted outcomes in order of arrival.
+
+    keys, answers, noise: of champion and challenger, the keys and answers, and the share of points outside of hotspots.
+    repeated: outcomes that are not counted, since their key had one.
+    """
+
+    challenger: BoolArray
+    hit: BoolArray
+    keys: tuple[int, int]
+    answers: tuple[int, int]
+    noise: tuple[float | None, float | None]
+    repeated: int

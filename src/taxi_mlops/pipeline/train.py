@@ -142,10 +142,10 @@ def train_into(
     if card is None:
         trained = train(document, settings, registry, observer)
         write_training(trained, folder, observer)
-        return trained.card, register(trained.card, folder, registry, observer)
+        return trained.card, register(trained, folder, registry, observer)
     observer.stage(f"The model is in {folder.path} already")
     registered = next((one for one in registry.versions(card.name) if made_by(one, card)), None)
-    return card, registered or register(card, folder, registry, observer)
+    return card, registered or _registered(card, folder, registry, observer)
 
 
 def write_training(trained: Trained, folder: TrainingFolder, observer: Observer) -> None:
@@ -171,8 +171,12 @@ def write_training(trained: Trained, folder: TrainingFolder, observer: Observer)
         write_atomically(hidden.result, to_json(card))
 
 
-def register(card: ModelCard, folder: TrainingFolder, registry: Registry, observer: Observer) -> ModelVersion:
+def register(trained: Trained, folder: TrainingFolder, registry: Registry, observer: Observer) -> ModelVersion:
     """Store a written training in the registry as the newest version. Raises ServiceError."""
+    return _registered(trained.card, folder, registry, observer)
+
+
+def _registered(card: ModelCard, folder: TrainingFolder, registry: Registry, observer: Observer) -> ModelVersion:
     observer.stage("Registering the model")
     return registry.register(folder, card, markdown(card))
 

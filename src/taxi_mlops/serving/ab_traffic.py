@@ -9,15 +9,14 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from taxi_mlops.domain import NOISE, BoolArray, FloatArray
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.models.ab_status import status_of
-from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.ab_test import AbTest, Answer, Outcome, Stored
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.results.ab_status import AbStatus
@@ -28,11 +27,16 @@ from taxi_mlops.serving.served_model import ServedModel
 from taxi_mlops.serving.service_metrics import ServiceMetrics
 from taxi_mlops.serving.shadow import Answered, Shadow
 
+if TYPE_CHECKING:  # SQLAlchemy and Alembic take 26 MB, which a service without A/B tests does without
+    from taxi_mlops.models.ab_store import AbStore
+
 INTERVAL_SECONDS = 1.0
 STATUS_SECONDS = 5.0
 """How long a status that was read is given again, at least."""
 STATUS_COST = 20.0
 """And at least so many times as long as reading it took: many outcomes must not slow the requests."""
+PURGE_SECONDS = 3600.0
+"""How long nothing is purged once there is nothing left."""
 MAX_WRITES = 8
 """Requests with outcomes that wait for the database; more are refused, and may be sent again."""
 
@@ -69,8 +73,12 @@ class AbTraffic:
     problem: why the running test cannot be taken part in; None if it can, or there is none.
     """
 
-    def __init__(self, store: AbStore, model: str, load: Load, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self, store: AbStore, model: str, load: Load, metrics: ServiceMetrics, retention: timedelta | None = None
+    ) -> None:
+        """Take the store. retention: how long answers and outcomes of a test stay after its end; None for ever."""
         self._store, self._model, self._load, self._metrics = store, model, load, metrics
+        self._retention, self._next_purge = retention, -math.inf
         self._log = AnswerLog(store, metrics)
         self._shadow = Shadow(metrics)
         self._stopped = threading.Event()
@@ -199,8 +207,19 @@ class AbTraffic:
             self._store.add_shadow(counts)
             self._shadow.taken(counts)
             self._take(self._store.running(self._model))
+            self._purge()
         except TaxiError as error:
             self.problem = str(error)
+
+    def _purge(self) -> None:
+        """Delete rows of old tests, some at each tick, and then none for an hour."""
+        if self._retention is None or time.monotonic() < self._next_purge:
+            return
+        removed = self._store.purge(datetime.now(UTC) - self._retention)
+        if removed:
+            get_logger().info("ab_rows_purged", rows=removed)
+        else:
+            self._next_purge = time.monotonic() + PURGE_SECONDS
 
     def _take(self, test: AbTest | None) -> None:
         running = self.current

@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
 
 from taxi_mlops.errors import TaxiError
-from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.ab_test import Answer
 from taxi_mlops.serving.service_metrics import ServiceMetrics
+
+if TYPE_CHECKING:  # SQLAlchemy and Alembic take 26 MB, which a service without A/B tests does without
+    from taxi_mlops.models.ab_store import AbStore
 
 CAPACITY = 50_000
 BATCH = 2000

@@ -1,7 +1,7 @@
 """Where the located points are, by area, beside where the trips of the training were: what drift is seen from.
 
-The areas are the largest hotspots one by one, all others together, and what is outside. So they are few, and an area keeps
-its name from version to version.
+The areas are the largest hotspots one by one, all others together, and what is outside. So they are few, and an area
+keeps its name from version to version.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from taxi_mlops.errors import TaxiError
-from taxi_mlops.models.ab_store import ConflictingOutcomeError
-from taxi_mlops.models.ab_test import AbTest, Outcome
+from taxi_mlops.models.ab_test import AbTest, ConflictingOutcomeError, Outcome
 from taxi_mlops.results.ab_status import AbStatus
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.serving.ab_traffic import AbTraffic, BusyError

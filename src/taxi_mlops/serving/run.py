@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -12,7 +14,6 @@ from starlette.types import ASGIApp
 
 from taxi_mlops.errors import UsageError
 from taxi_mlops.features.online import open_online
-from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.registry import Registry
 from taxi_mlops.serving.ab_traffic import AbTraffic, Load
 from taxi_mlops.serving.app import create_app
@@ -22,6 +23,9 @@ from taxi_mlops.serving.service_metrics import ServiceMetrics
 from taxi_mlops.serving.traced import Traced, service_telemetry
 from taxi_mlops.serving.watcher import ModelWatcher, load_served
 from taxi_mlops.settings import load_settings
+
+if TYPE_CHECKING:
+    from taxi_mlops.models.ab_store import AbStore
 
 FINISH_SECONDS = 30
 STOP_SECONDS = 5.0
@@ -72,7 +76,8 @@ def serve(
     with service_telemetry(settings) as tracer:
         metrics = ServiceMetrics(CollectorRegistry())
         watcher = ModelWatcher(registry, name, wanted, metrics.model_loaded)
-        traffic = None if store is None else AbTraffic(store, name, _loading(registry, name), metrics)
+        retention = timedelta(days=settings.ab_retention_days)
+        traffic = None if store is None else AbTraffic(store, name, _loading(registry, name), metrics, retention)
         hosts = None if keys is not None else _LOOPBACK_NAMES | {host.lower()}
         rate = settings.serve_requests_per_second
         limit = None if rate is None else RateLimit(rate)

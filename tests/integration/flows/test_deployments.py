@@ -344,13 +344,6 @@ def test_features_need_trips_and_the_registry(deployed):
         assert (state["type"], said in state["message"]) == ("FAILED", True), state
 
 
-def test_training_and_promotion_need_the_registry(deployed):
-    """As features; what the runs do is tested with a registry (test_deployed_models.py)."""
-    for words in (("train", "data=synthetic:rows=100"), ("promote-if-better", "model=city")):
-        state = deployed.wait_until(deployed.started(*words), "COMPLETED", "FAILED", "CRASHED")["state"]
-        assert (state["type"], "turned off by the settings" in state["message"]) == ("FAILED", True), state
-
-
 def test_a_tuning(deployed, trips):
     pytest.importorskip("optuna", reason="Optuna is in the extra tune")
     folder = deployed.folder / "tuned"

@@ -29,9 +29,9 @@ def flows(settings, registry, monkeypatch):
     monkeypatch.setattr(deployed_models, "flow_run", SimpleNamespace(parameters={}))
     monkeypatch.setattr(deployed_models, "check_attempts", lambda: None)
     monkeypatch.setattr(deployed_models, "RunLogObserver", Observer)
-    monkeypatch.setattr(deployed_models, "settings_of", lambda cache: settings)
+    monkeypatch.setattr(deployed_models, "settings_of", lambda _: settings)
     monkeypatch.setattr(deployed_models, "load_settings", lambda: settings)
-    monkeypatch.setattr(deployed_models, "show_model", lambda card, version, folder: shown.append(version.version))
+    monkeypatch.setattr(deployed_models, "show_model", lambda _card, version, _folder: shown.append(version.version))
     monkeypatch.setattr(deployed_models, "show_gates", lambda found: shown.append(len(found.gates)))
     return SimpleNamespace(train=deployed_models.training.fn, promote=deployed_models.promotion.fn, shown=shown)
 

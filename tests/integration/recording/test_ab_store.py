@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from taxi_mlops.errors import ServiceError
-from taxi_mlops.models.ab_store import AbStore, ConflictingOutcomeError, TestRunningError
-from taxi_mlops.models.ab_test import Answer, Limits, Outcome
+from taxi_mlops.models import ab_store
+from taxi_mlops.models.ab_store import AbStore, TestRunningError
+from taxi_mlops.models.ab_test import Answer, ConflictingOutcomeError, Limits, Outcome
 from taxi_mlops.service_urls import ServiceUrl
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -177,3 +178,20 @@ def test_a_database_that_is_away_is_a_service_error(tmp_path):
     with pytest.raises(ServiceError):
         started(away)
     assert away.running("city") is None
+
+
+def test_rows_of_tests_that_ended_long_ago_are_deleted_some_at_a_time(store, monkeypatch):
+    monkeypatch.setattr(ab_store, "PURGED_AT_ONCE", 2)
+    assert store.purge(datetime.now(UTC)) == 0  # there is no database yet
+    tests = [started(store, model) for model in ("city", "town")]
+    for number, test in enumerate(tests):
+        store.add_answers([answer(test, 10 * number + i, f"key-{i}") for i in range(3)])
+        store.add_outcomes(test, [outcome(number, answered=10 * number)], north)
+    assert store.purge(datetime.now(UTC) + timedelta(days=1)) == 0  # both run
+    store.end(tests[0], "kept", "no difference")
+    before = datetime.now(UTC)
+    assert store.purge(before - timedelta(hours=1)) == 0  # it ended since
+    assert [store.purge(before + timedelta(hours=1)) for _ in range(3)] == [3, 1, 0]
+    assert store.evidence(tests[0]).answers == (0, 0)
+    assert store.latest("city").reason == "no difference"
+    assert store.evidence(tests[1]).answers == (3, 0)

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_mlops.models.ab_status import status_of
-from taxi_mlops.models.ab_store import Evidence
-from taxi_mlops.models.ab_test import AbTest, Limits, new_salt
+from taxi_mlops.models.ab_test import AbTest, Evidence, Limits, new_salt
 
 TEST = AbTest(
     id=1, model="city", champion="1", challenger="2", share=0.2, salt="5a" * 32, champion_area=0.10,

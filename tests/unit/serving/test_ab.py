@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -301,6 +303,30 @@ def test_answers_beyond_the_room_are_dropped_and_counted(metrics):
     log.flush()
     assert [one.id for one in store.stored] == [f"{number:032x}" for number in range(BATCH + 500)]
     assert len(log) == 0
+
+
+def test_rows_of_old_tests_are_deleted_until_none_is_left(store, start, challenger, metrics, monkeypatch):
+    test = start()
+    store.add_answers([replace(answer_of(number), test_id=test.id) for number in range(3)])
+    store.end(test, "kept", "no difference")
+    calls = []
+    purge = store.purge
+    monkeypatch.setattr(store, "purge", lambda before: calls.append(before) or purge(before))
+    AbTraffic(store, "city", lambda _: challenger, metrics).tick()
+    AbTraffic(store, "city", lambda _: challenger, metrics, timedelta(days=1)).tick()
+    assert (len(calls), sum(store.evidence(test).answers)) == (1, 3)  # it has just ended
+    traffic = AbTraffic(store, "city", lambda _: challenger, metrics, timedelta(0))
+    for _ in range(4):
+        traffic.tick()
+    assert (len(calls), sum(store.evidence(test).answers)) == (3, 0)
+    assert traffic.problem is None
+
+
+def test_a_service_without_a_database_does_without_sqlalchemy():
+    """It takes 26 MB, with Alembic."""
+    program = "import sys, taxi_mlops.serving.run; print({'sqlalchemy', 'alembic', 'mlflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_the_watching_thread_takes_up_a_test_and_writes_what_waits_when_it_ends(

@@ -19,7 +19,7 @@ MANY = 25
 
 @pytest.fixture
 def model(model_at):
-    """25 hotspots with 10 to 250 trips, the last the largest; their ids begin with 5. 3,250 of 5,000 trips are inside."""
+    """25 hotspots of 10 to 250 trips, the last the largest; ids begin with 5. 3,250 of 5,000 trips are inside."""
     return replace(model_at(*np.linspace(0.0, 10.0, MANY).tolist()), trained_on=5000)
 
 
@@ -29,7 +29,9 @@ def test_the_largest_hotspots_are_areas_and_all_others_together(model):
     assert areas.names[:2] == ("hotspot 29", "hotspot 28")
     assert areas.names[-2:] == (OTHERS, OUTSIDE)
     assert areas.trained.sum() == pytest.approx(1.0)
-    assert areas.trained[[0, -2, -1]].tolist() == pytest.approx([250 / 5000, (10 + 20 + 30 + 40 + 50) / 5000, 1750 / 5000])
+    assert areas.trained[[0, -2, -1]].tolist() == pytest.approx(
+        [250 / 5000, (10 + 20 + 30 + 40 + 50) / 5000, 1750 / 5000]
+    )
     assert [areas.of(29), areas.of(5), areas.of(None)] == [0, ONE_BY_ONE, ONE_BY_ONE + 1]
 
 
