@@ -256,6 +256,37 @@ DATA = Page(
             Form.BARS,
         ),
         Panel(
+            "Time since the last commit",
+            "To the table of trips. Alert TableStale fires after five weeks.",
+            "s",
+            (("time() - max by (table) (taxi_table_commit_timestamp_seconds)", "{{table}}"),),
+            Form.BARS,
+        ),
+        Panel(
+            "Rows of the table",
+            "Of its newest version.",
+            "none",
+            (("max by (table) (taxi_table_rows)", "{{table}}"),),
+        ),
+        Panel(
+            "Size of the table",
+            "Of the files of its newest version.",
+            "bytes",
+            (("max by (table) (taxi_table_bytes)", "{{table}}"),),
+        ),
+        Panel(
+            "Commits in quarantine",
+            "Alert CommitQuarantined fires until a later commit succeeds.",
+            "none",
+            (("max by (table) (taxi_table_quarantined_commits)", "{{table}}"),),
+        ),
+        Panel(
+            "Drift of the points",
+            "Population stability index of the last commit against the one before. TripsDrifted fires above 0.25.",
+            "none",
+            (("max by (table) (taxi_table_drift_index)", "{{table}}"),),
+        ),
+        Panel(
             "Age of features",
             "Alert FeaturesStale fires after three hours.",
             "s",

@@ -135,7 +135,9 @@ def log(table: Table, json: Json = False) -> None:
     if json:
         print_json(tuple[Version, ...], versions)
         return
-    shown = plain_table("version", "time", "what", "month", "rows", "message", "tags", right=("version", "rows"))
+    shown = plain_table(
+        "version", "time", "what", "month", "rows", "drift", "message", "tags", right=("version", "rows", "drift")
+    )
     for one in versions:
         shown.add_row(
             str(one.number),
@@ -143,6 +145,7 @@ def log(table: Table, json: Json = False) -> None:
             one.operation.lower(),
             one.month or "",
             "" if one.rows is None else f"{one.rows:,}",
+            "" if one.drift is None else f"{one.drift:.2f}",
             Text(one.message or one.source),
             Text(", ".join(one.tags)),
         )

@@ -1,4 +1,4 @@
-"""Export metrics of the platform between runs: Prefect, services, certificates, features, recordings that wait."""
+"""Export metrics of the platform between runs: Prefect, services, certificates, table, features, recordings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -18,6 +19,7 @@ from taxi_mlops.errors import TaxiError
 from taxi_mlops.features.store import stores
 from taxi_mlops.health.prefect_state import STATES, PrefectState, prefect_state
 from taxi_mlops.health.service_probes import addresses, probe
+from taxi_mlops.health.table_watch import TableWatch
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
 from taxi_mlops.recording.recordings import Recordings
@@ -35,11 +37,13 @@ class PlatformCollector(Collector):
     def __init__(self, settings: Settings, recorders: tuple[str, ...]) -> None:
         self._settings = settings
         self._recorders = recorders
+        self._table = TableWatch(settings)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _family(catalogue.EXPORTER_BUILD, {(__version__, platform.python_version()): 1.0})
         yield _family(catalogue.BACKLOG, {(name,): float(count) for name, count in self._backlog().items()})
         yield from self._features()
+        yield from self._trips_table()
         yield from self._services()
         state = self._prefect()
         if state is not None:
@@ -65,6 +69,21 @@ class PlatformCollector(Collector):
                 continue
         yield _family(catalogue.FEATURES_LAST, last)
         yield _family(catalogue.FEATURES_BYTES, size)
+
+    def _trips_table(self) -> Iterator[GaugeMetricFamily]:
+        state = self._table.state(TIMEOUT_SECONDS)
+        if state is None:
+            return
+        for metric, value in (
+            (catalogue.TABLE_COMMITTED, state.committed),
+            (catalogue.TABLE_ROWS, state.rows),
+            (catalogue.TABLE_BYTES, state.size),
+            (catalogue.TABLE_QUARANTINED, state.quarantined),
+            (catalogue.TABLE_QUARANTINE_TIME, state.failed),
+            (catalogue.TABLE_DRIFT, state.drift),
+        ):
+            number = value.timestamp() if isinstance(value, datetime) else value
+            yield _family(metric, {(state.location,): number})
 
     def _services(self) -> Iterator[GaugeMetricFamily]:
         named = addresses(self._settings)

@@ -230,6 +230,38 @@ FEATURES_LAST = Metric(
 FEATURES_BYTES = Metric(
     "taxi_features_bytes", Kind.GAUGE, "Size of the features that were built.", ("model",), Source.EXPORTER
 )
+TABLE_COMMITTED = Metric(
+    "taxi_table_commit_timestamp_seconds",
+    Kind.GAUGE,
+    "When trips were last committed to the table.",
+    ("table",),
+    Source.EXPORTER,
+)
+TABLE_ROWS = Metric("taxi_table_rows", Kind.GAUGE, "Rows of the table's newest version.", ("table",), Source.EXPORTER)
+TABLE_BYTES = Metric(
+    "taxi_table_bytes", Kind.GAUGE, "Size of the files of the table's newest version.", ("table",), Source.EXPORTER
+)
+TABLE_QUARANTINED = Metric(
+    "taxi_table_quarantined_commits",
+    Kind.GAUGE,
+    "Commits that failed the checks, whose rows are in quarantine.",
+    ("table",),
+    Source.EXPORTER,
+)
+TABLE_QUARANTINE_TIME = Metric(
+    "taxi_table_quarantine_timestamp_seconds",
+    Kind.GAUGE,
+    "When the last commit began that failed the checks.",
+    ("table",),
+    Source.EXPORTER,
+)
+TABLE_DRIFT = Metric(
+    "taxi_table_drift_index",
+    Kind.GAUGE,
+    "Population stability index of the points of the last commit against the commit before.",
+    ("table",),
+    Source.EXPORTER,
+)
 SERVED_REQUESTS = Metric(
     "taxi_served_requests_total",
     Kind.COUNTER,
@@ -381,6 +413,7 @@ LABELS = {
     "stage": "plan, scatter, cluster, join or label",
     "state": "a type of state of Prefect's",
     "status": "ok, timeout, out_of_memory, crashed, error, invalid or skipped; of workers: online or offline",
+    "table": "the location of the table that `TAXI_TRIPS_TABLE` names",
     "trace_id": "made of the run id; of the last run alone",
     "verdict": "equal, equal_within_rounding or different",
     "version": "the version of taxi-mlops",

@@ -8,6 +8,7 @@ from taxi_mlops.versions.commit import Commit, commit
 from taxi_mlops.versions.difference import Difference, difference
 from taxi_mlops.versions.history import Version, history, restore, tag
 from taxi_mlops.versions.records import AlreadyCommittedError
+from taxi_mlops.versions.state import TableState, table_state
 from taxi_mlops.versions.vacuum import Vacuumed, vacuum
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "AlreadyCommittedError",
     "Commit",
     "Difference",
+    "TableState",
     "Vacuumed",
     "Version",
     "adopt",
@@ -22,6 +24,7 @@ __all__ = [
     "difference",
     "history",
     "restore",
+    "table_state",
     "tag",
     "vacuum",
 ]

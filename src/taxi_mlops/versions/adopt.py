@@ -24,12 +24,14 @@ from taxi_mlops.data.sources import STANDARD_INPUT, data_version, resolve
 from taxi_mlops.data.tables import Table, record_batches
 from taxi_mlops.errors import DataError, UsageError
 from taxi_mlops.settings import Settings
-from taxi_mlops.versions.checks import check
+from taxi_mlops.versions.checks import check, read_points
 from taxi_mlops.versions.columns import Columns, arrow_schema, fitted, found_columns, is_stored_as
+from taxi_mlops.versions.drift import spread_of
 from taxi_mlops.versions.records import (
     AlreadyCommittedError,
     CommitRecord,
     is_of_commit,
+    last_spread,
     new_commit_id,
     newest,
     records_of,
@@ -144,6 +146,8 @@ def adopt(
         counter = StatisticsCounter()
         written = _read(loose, columns, counter, staging / commit_id, on_progress)
         in_place = [one for one in loose if not one.copied]
+        files_read = [*(one.table.stored for one in in_place), *(file.path for file in written)]
+        points = read_points(files_read, request)
         record = CommitRecord(
             commit_id=commit_id,
             source=" ".join(sources),
@@ -152,9 +156,9 @@ def adopt(
             message=message,
             statistics=counter.finish(),
             adopted=tuple(one.name for one in loose),
+            spread=spread_of(points.latitude, points.longitude, last_spread(before)),
         )
-        checked = [*(one.table.stored for one in in_place), *(file.path for file in written)]
-        check(record, before, checked, written, request, folder, settings, accept=accept)
+        check(record, before, points, written, folder, settings, accept=accept)
         kept = entries_of(base) if base is not None and columns.widened else []
         again = rewritten(kept, address.location, columns, staging / f"{commit_id}-again", settings)
         actions = publish([*again, *written], folder)

@@ -18,9 +18,10 @@ from taxi_mlops.data.request import MONTH_PATTERN, LoadRequest
 from taxi_mlops.data.sources import data_version, resolve
 from taxi_mlops.errors import DataError, UsageError
 from taxi_mlops.settings import Settings
-from taxi_mlops.versions.checks import check
+from taxi_mlops.versions.checks import check, read_points
 from taxi_mlops.versions.columns import Columns, arrow_schema, fitted, found_columns
-from taxi_mlops.versions.records import CommitRecord, new_commit_id, newest, records_of, refuse_repeated
+from taxi_mlops.versions.drift import spread_of
+from taxi_mlops.versions.records import CommitRecord, last_spread, new_commit_id, newest, records_of, refuse_repeated
 from taxi_mlops.versions.row_statistics import StatisticsCounter
 from taxi_mlops.versions.table_files import publish, rewritten, write_files
 from taxi_mlops.versions.table_folder import TableFolder
@@ -88,6 +89,7 @@ def commit(
         rows = (columns.converted(batch) for batch in loader.rows())
         written = write_files(counter.counted(rows), columns.schema, staging / commit_id, month)
         statistics = counter.finish()
+        points = read_points([file.path for file in written], request)
         record = CommitRecord(
             commit_id=commit_id,
             source=" ".join(sources),
@@ -95,8 +97,9 @@ def commit(
             month=month,
             message=message,
             statistics=statistics,
+            spread=spread_of(points.latitude, points.longitude, last_spread(before)),
         )
-        check(record, before, [file.path for file in written], written, request, folder, settings, accept=accept)
+        check(record, before, points, written, folder, settings, accept=accept)
         kept = [] if base is None or not columns.widened else _others(base, month if replace else "")
         again = rewritten(kept, address.location, columns, staging / f"{commit_id}-again", settings)
         actions = publish([*again, *written], folder)

@@ -19,6 +19,7 @@ class Version:
     """One version of a table.
 
     operation: as Delta Lake names it. rows, month, source, message: of a commit by this project, else None or empty.
+    drift: how far its points moved since the commit before (see `drift.PointSpread`); None where that is not known.
     """
 
     number: int
@@ -29,6 +30,7 @@ class Version:
     source: str
     message: str
     tags: tuple[str, ...]
+    drift: float | None = None
 
 
 def history(table: str, settings: Settings) -> tuple[Version, ...]:
@@ -94,4 +96,5 @@ def _version(commit: dict[str, object], tags: dict[str, int]) -> Version:
         source=record.source if record else "",
         message=record.message if record else str(commit.get("message", "")),
         tags=tuple(sorted(name for name, tagged in tags.items() if tagged == number)),
+        drift=record.spread.drift if record and record.spread else None,
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from taxi_mlops.data.delta import TableAddress, open_version
 from taxi_mlops.errors import DataError, DataNotFoundError
 from taxi_mlops.settings import Settings
+from taxi_mlops.versions.drift import PointSpread
 from taxi_mlops.versions.row_statistics import RowStatistics
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ METADATA_KEY = "taxi"
 class CommitRecord(BaseModel):
     """What the log keeps of a commit, as JSON beside Delta's own entries.
 
-    data_version: of the files that were committed (see `data.sources.data_version`). adopted: the loose files
-    that it took, whether they stayed or were copied: their names within the table's folder, else their addresses.
+    data_version: of the files that were committed (see `data.sources.data_version`). adopted: the loose files that it
+    took, whether they stayed or were copied: their names within the table's folder, else their addresses. spread: where
+    the points are; None if they are few, or zones.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,19 +40,27 @@ class CommitRecord(BaseModel):
     message: str
     statistics: RowStatistics
     adopted: tuple[str, ...] = ()
+    spread: PointSpread | None = None
 
 
-_COMMIT_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}")
+_COMMIT_ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{16}")
+_TIME = "%Y%m%dT%H%M%S"
 
 
 def new_commit_id() -> str:
     """Return an identifier, with which the names of the files of a commit begin."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
+    return f"{datetime.now(UTC):{_TIME}}-{secrets.token_hex(8)}"
 
 
 def is_of_commit(file_name: str) -> bool:
     """Return whether a file was written by a commit, of this table or another."""
     return _COMMIT_ID.match(file_name) is not None
+
+
+def time_of_commit(identifier: str) -> datetime | None:
+    """Return when a commit with this identifier began; None if it is none."""
+    match = _COMMIT_ID.fullmatch(identifier)
+    return datetime.strptime(match[1], _TIME).replace(tzinfo=UTC) if match else None
 
 
 class AlreadyCommittedError(DataError):
@@ -65,6 +75,11 @@ def records_of(table: DeltaTable) -> list[tuple[int, CommitRecord]]:
     """Return the commits of this project in a table's history, with their versions, the newest last."""
     found = [(commit["version"], record_of(commit)) for commit in reversed(table.history())]
     return [(number, record) for number, record in found if record is not None]
+
+
+def last_spread(before: Sequence[tuple[int, CommitRecord]]) -> PointSpread | None:
+    """Return the spread of the newest of some commits that has one."""
+    return next((record.spread for _, record in reversed(before) if record.spread is not None), None)
 
 
 def record_of(commit: Mapping[str, Any]) -> CommitRecord | None:

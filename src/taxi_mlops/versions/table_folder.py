@@ -90,3 +90,12 @@ class TableFolder:
             entries = ObjectStore(self._settings).entries(prefix)
             return [entry.address.key.removeprefix(prefix.key) for entry in entries]
         return sorted(path.name for path in Path(where).glob("*") if path.is_file())
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder beside the table."""
+        where = side_file(self.location, folder)
+        if self._in_store:
+            prefix = ObjectAddress.parse(f"{where}/")
+            keys = (entry.address.key for entry in ObjectStore(self._settings).entries(prefix))
+            return sorted({key.removeprefix(prefix.key).partition("/")[0] for key in keys})
+        return sorted(path.name for path in Path(where).glob("*") if path.is_dir())

@@ -12,18 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 from pydantic import HttpUrl, SecretStr
 
+from taxi_mlops.data.synthetic import write_parquet
+from taxi_mlops.errors import DataError
 from taxi_mlops.features.definitions import versions
 from taxi_mlops.features.store import Contents, Part
 from taxi_mlops.health.exporter import platform_registry, serve
 from taxi_mlops.health.service_probes import Probe, addresses, probe
+from taxi_mlops.health.table_watch import TableWatch
 from taxi_mlops.recording.recordings import note
 from taxi_mlops.recording.store import StoreRecorder
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.settings import Settings
 from taxi_mlops.testing.sample_runs import make_run
+from taxi_mlops.versions import TableState, commit, table_state
 
 EXPIRY = datetime.datetime(2099, 1, 2, tzinfo=datetime.UTC)
 
@@ -168,3 +173,49 @@ def test_what_waits_and_what_answers_is_served_at_loopback(tmp_path: Path, liste
     assert server.server_address[0] == "127.0.0.1"
     assert not [line for line in lines if line.startswith("taxi_flow_runs")]
     assert [line for line in lines if line.startswith("process_cpu_seconds_total")]
+
+
+def metrics_of(settings: Settings) -> list[str]:
+    return generate_latest(platform_registry(settings, ())).decode().splitlines()
+
+
+def test_the_table_of_trips_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("deltalake", reason="deltalake is in the extra delta")
+    settings = Settings(runs_dir=tmp_path, trips_table=str(tmp_path / "trips"), mlflow_uri=SecretStr("off"))
+    assert not [line for line in metrics_of(settings) if line.startswith("taxi_table")]
+    for seed in (1, 2):
+        write_parquet(tmp_path / f"{seed}.parquet", rows=1500, seed=seed)
+        commit([str(tmp_path / f"{seed}.parquet")], str(tmp_path / "trips"), settings)
+    write_parquet(tmp_path / "few.parquet", rows=3, seed=3)
+    with pytest.raises(DataError, match="not committed"):
+        commit([str(tmp_path / "few.parquet")], str(tmp_path / "trips"), settings)
+    state = table_state(str(tmp_path / "trips"), settings)
+    label = f'{{table="{tmp_path / "trips"}"}}'
+    values = dict(line.rsplit(" ", 1) for line in metrics_of(settings) if line.startswith("taxi_table"))
+    assert state.committed is not None
+    assert state.failed is not None
+    assert {name.removesuffix(label): float(value) for name, value in values.items()} == {
+        "taxi_table_commit_timestamp_seconds": state.committed.timestamp(),
+        "taxi_table_rows": 3000.0,
+        "taxi_table_bytes": sum(path.stat().st_size for path in (tmp_path / "trips").glob("month=*/*")),
+        "taxi_table_quarantined_commits": 1.0,
+        "taxi_table_quarantine_timestamp_seconds": state.failed.timestamp(),
+        "taxi_table_drift_index": state.drift,
+    }
+
+
+def test_a_table_that_does_not_answer_delays_no_scrape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    state = TableState("trips", 0, 1, 2, None, 0, None, None)
+
+    def slow(table: str, settings: Settings) -> TableState:
+        assert (table, settings.trips_table) == ("trips", "trips")
+        answered.wait(60)
+        return state
+
+    monkeypatch.setattr("taxi_mlops.health.table_watch.table_state", slow)
+    watch = TableWatch(Settings(runs_dir=tmp_path, trips_table="trips"))
+    assert watch.state(0.0) is None
+    answered.set()
+    assert watch.state(60.0) == state
+    assert TableWatch(Settings(runs_dir=tmp_path)).state(60.0) is None

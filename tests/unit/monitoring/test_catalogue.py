@@ -14,7 +14,7 @@ from taxi_mlops.monitoring.catalogue import FIT_BUCKETS_SECONDS, LABELS, METRICS
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 UNITS = (
     *("_seconds", "_bytes", "_ratio", "_per_second", "_points", "_rank", "_clusters", "_runs", "_workers", "_up"),
-    *("_rows", "_tiles"),
+    *("_rows", "_tiles", "_commits", "_index"),
 )
 
 

@@ -18,7 +18,7 @@ from taxi_mlops.data.load import load_points, open_trips
 from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.errors import DataError, TaxiError, UsageError
 from taxi_mlops.settings import Settings
-from taxi_mlops.versions import commit, difference, history, restore, tag, vacuum
+from taxi_mlops.versions import commit, difference, history, restore, table_state, tag, vacuum
 
 pytest.importorskip("deltalake")
 
@@ -331,3 +331,18 @@ def test_the_map_marks_where_points_came_and_went(settings):
     assert same is not None
     assert same.population_stability_index == 0
     assert set("".join(same.lines)) <= {"·", " "}
+
+
+def test_the_log_says_how_far_the_points_moved(settings):
+    moved = trips(2, rows=2000)
+    moved = moved.set_column(0, "latitude", pa.array(moved["latitude"].to_numpy() + 0.2))
+    for number, table in enumerate((trips(0, rows=2000), trips(1, rows=2000), moved, trips(3, rows=500))):
+        commit([written(f"{number}.parquet", table)], "t", settings, replace=True)
+    few, after, alike, first = history("t", settings)
+    assert (few.drift, first.drift) == (None, None)
+    assert alike.drift is not None
+    assert alike.drift < 0.1
+    assert after.drift is not None
+    assert after.drift > 1
+    state = table_state("t", settings)
+    assert (state.drift, state.rows, state.quarantined, state.failed) == (after.drift, 500, 0, None)
