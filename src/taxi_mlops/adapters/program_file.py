@@ -26,8 +26,10 @@ class ProgramFile(Section):
     """A program that clusters, as its TOML file describes it.
 
     command: the words that start it in the folder of the file; no shell reads them. build: commands that install what
-    it needs into that folder, which `taxi adapters install` runs. sha256: of files that the build fetches, by name.
-    distance: how the program measures; shown, never relied on. start_seconds: how long it may take to say hello.
+    it needs into that folder, which `taxi adapters install` runs. shared: a folder whose files are copied beside those
+    of a program that comes with the package. sha256: of files that the build fetches, by name. license: of the
+    implementation. distance: how the program measures; shown, never relied on. start_seconds: how long it may take to
+    say hello.
     """
 
     schema_version: Literal[1] = 1
@@ -40,8 +42,10 @@ class ProgramFile(Section):
     parallel: StrictBool = False
     distance: Literal["great_circle", "chord", "projection"] = "great_circle"
     homepage: Text = ""
+    license: Text = ""
     note: Text = ""
     build: Annotated[tuple[Words, ...], Field(max_length=20)] = ()
+    shared: Name | None = None
     sha256: dict[Name, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=dict, max_length=100)
     start_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
 

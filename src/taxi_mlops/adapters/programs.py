@@ -114,7 +114,7 @@ def installed_version(name: str, cache: Path) -> str | None:
     """Return the version that a shipped program reported when it was installed from the files that are shipped now."""
     stamp = _home(name, cache) / _STAMP
     digest, _, version = stamp.read_text(encoding="utf-8").partition("\n") if stamp.is_file() else ("", "", "")
-    return version if version and digest == _digest(SHIPPED / name) else None
+    return version if version and digest == _digest(name) else None
 
 
 def install_program(name: str, cache: Path) -> Path:
@@ -128,13 +128,17 @@ def install_program(name: str, cache: Path) -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=home.parent) as made:
         folder = Path(made) / name
-        shutil.copytree(SHIPPED / name, folder)
+        for source in _sources(name):
+            shutil.copytree(source, folder, dirs_exist_ok=True)
         for command in file.build:
             _build(command, folder)
         for fetched, digest in file.sha256.items():
-            if sha256((folder / fetched).read_bytes()).hexdigest() != digest:
+            path = folder / fetched
+            if not path.is_file():
+                raise TaxiError(f"the build made no {fetched}; nothing was installed")
+            if sha256(path.read_bytes()).hexdigest() != digest:
                 raise TaxiError(f"{fetched} has another SHA-256 than {digest}; nothing was installed")
-        (folder / _STAMP).write_text(f"{_digest(SHIPPED / name)}\n{_version(folder)}", encoding="utf-8")
+        (folder / _STAMP).write_text(f"{_digest(name)}\n{_version(folder)}", encoding="utf-8")
         shutil.rmtree(home, ignore_errors=True)
         folder.rename(home)
     return home
@@ -178,9 +182,17 @@ def _home(name: str, cache: Path) -> Path:
     return cache / "programs" / name
 
 
-def _digest(folder: Path) -> str:
+def _sources(name: str) -> tuple[Path, ...]:
+    """Return the folders whose files make a shipped program."""
+    shared = read_program_file(SHIPPED / name / FILE).shared
+    return (SHIPPED / name,) if shared is None else (SHIPPED / name, SHIPPED / shared)
+
+
+def _digest(name: str) -> str:
+    """Return a digest of the files of a shipped program."""
     hashed = sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            hashed.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    for folder in _sources(name):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                hashed.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     return hashed.hexdigest()

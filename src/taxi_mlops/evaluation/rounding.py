@@ -34,6 +34,9 @@ def explained_by_rounding(
     the larger; each cluster of the smaller eps is within one of its clusters, and each of its clusters, by core points,
     within one of the larger; its noise is noise of the smaller eps, and the noise of the larger is its noise; and its
     border points have a core point of their cluster within the larger eps.
+
+    A side that does not report its core points is given all that it may have: those of the larger eps in its clusters.
+    Each is within eps of a core point of its cluster, so that what is true of a right side stays true.
     """
     from haversine_dbscan.clustering import dbscan
     from haversine_dbscan.geodesy import SMALLEST_EPS_METRES
@@ -41,12 +44,17 @@ def explained_by_rounding(
     tolerance = tolerance_metres(parameters.eps_metres)
     smaller_eps = max(parameters.eps_metres - tolerance, SMALLEST_EPS_METRES)
     larger_eps = parameters.eps_metres + tolerance
-    if np.any(border_points_invalid(points, larger_eps, sides, cores)):
-        return False
     smaller, larger = (
         _Bound(*dbscan(points.latitude, points.longitude, eps, parameters.min_samples, points.weight))
         for eps in (smaller_eps, larger_eps)
     )
+    first, second = (
+        core if side.core_mask is not None else larger.core & (side.labels != NOISE)
+        for side, core in zip(sides, cores, strict=True)
+    )
+    cores = first, second
+    if np.any(border_points_invalid(points, larger_eps, sides, cores)):
+        return False
     return all(_lies_between(side.labels, core, smaller, larger) for side, core in zip(sides, cores, strict=True))
 
 

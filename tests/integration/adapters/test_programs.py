@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,8 +17,10 @@ from taxi_mlops.adapters.program import ProgramAdapter
 from taxi_mlops.adapters.programs import install_program, is_installed, load_program, program_path
 from taxi_mlops.domain import NOISE, Parameters, Resources, Trial, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError
-from taxi_mlops.testing.cases import around, make_points
-from taxi_mlops.testing.conformance import AdapterConformance
+from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
+from taxi_mlops.testing.cases import Case, around, make_points, unweighted_cases
+from taxi_mlops.testing.conformance import AdapterConformance, oracle
+from taxi_mlops.trials.clusterings import checked_clustering
 from taxi_mlops.trials.processes import marked_processes
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.workload_folder import write_workload
@@ -95,6 +98,14 @@ def installed(name: str, cache: Path, *tools: str) -> ProgramAdapter:
     return load_program(program_path(name, cache))
 
 
+def prepared(name: str) -> ProgramAdapter:
+    """Return a program that takes minutes to build, from a cache where it is installed; skip without one."""
+    cache = Path(os.environ.get("TAXI_TEST_PROGRAMS", "no-such-folder"))
+    if not is_installed(name, cache):
+        pytest.skip(f"TAXI_TEST_PROGRAMS names no cache in which `taxi adapters install {name}` has built it")
+    return load_program(program_path(name, cache))
+
+
 class TestTurf(AdapterConformance):
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
@@ -125,3 +136,81 @@ class TestCommonsMath(AdapterConformance):
 
     def test_its_version_is_that_of_its_jar(self) -> None:
         assert self.adapter.info.version == "3.6.1"
+
+
+class TestRDbscan(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.adapter = installed("r-dbscan", tmp_path_factory.mktemp("r-dbscan"), "Rscript")
+
+
+class TestDensityClustering(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.adapter = installed("density-clustering", tmp_path_factory.mktemp("density"), "node", "npm")
+
+    def test_it_is_that_of_the_lock_file(self) -> None:
+        assert self.adapter.info.version == "1.3.0"
+
+
+class TestSmile(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls) -> None:
+        cls.adapter = prepared("smile")
+
+
+class TestElki(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls) -> None:
+        cls.adapter = prepared("elki")
+
+
+class TestLinfa(AdapterConformance):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls) -> None:
+        cls.adapter = prepared("linfa")
+
+
+class InThePlane(AdapterConformance):
+    """Of those that know the plane alone: right in a city, at a pole, across the antimeridian; wrong on the globe."""
+
+    WRONG = frozenset(
+        {
+            # Pairs at exactly eps are 30 nanometres further apart in the plane.
+            "lattice at exactly eps, four neighbours",
+            "lattice at exactly eps, chained",
+            "towns all over the earth",
+        }
+    )
+
+    @pytest.mark.parametrize("case", unweighted_cases(), ids=str)
+    def test_only_what_its_note_says_is_wrong(self, case: Case) -> None:
+        points, parameters = case.workload.points, case.workload.parameters
+        found = checked_clustering(self._cluster(case.workload), len(points))
+        verdict = check_equivalence(points, parameters, oracle(case), found).verdict
+        assert (verdict is Verdict.DIFFERENT) == (case.name in self.WRONG)
+
+    def test_the_error_of_the_projection_is_reported(self) -> None:
+        east = np.linspace(-30_000.0, 30_000.0, 200)
+        problem = self.adapter.prepare(around(east, np.zeros(200)), Parameters(50.0, 3), Resources(1))
+        error = self.adapter.fit(problem).about["projection_error_metres"]
+        assert 2.5e-4 < float(error) < 3.0e-4
+
+
+class TestGeo(InThePlane):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls) -> None:
+        cls.adapter = prepared("geo")
+
+
+class TestPostgis(InThePlane):
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _install(cls) -> None:
+        cls.adapter = prepared("postgis")

@@ -7,7 +7,10 @@ from importlib.util import find_spec
 import pytest
 
 from taxi_mlops.adapters.dbscan import DbscanAdapter
+from taxi_mlops.adapters.fast_hdbscan import FastHdbscanAdapter
 from taxi_mlops.adapters.hdbscan import HdbscanAdapter
+from taxi_mlops.adapters.mlpack import MlpackAdapter
+from taxi_mlops.adapters.open3d import Open3dAdapter
 from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.adapters.sklearn_njobs import SklearnNJobsAdapter
 from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
@@ -48,3 +51,18 @@ class TestSklearnex(AdapterConformance):
 @needs("hdbscan")
 class TestHdbscan(AdapterConformance):
     adapter = HdbscanAdapter()
+
+
+@needs("open3d")
+class TestOpen3d(AdapterConformance):
+    adapter = Open3dAdapter()
+
+
+@needs("mlpack")
+class TestMlpack(AdapterConformance):
+    adapter = MlpackAdapter()
+
+
+@needs("fast_hdbscan")
+class TestFastHdbscan(AdapterConformance):
+    adapter = FastHdbscanAdapter()

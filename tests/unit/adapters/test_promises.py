@@ -47,6 +47,49 @@ class TestHdbscan:
         assert len(clusters) == len(np.unique(found)) == len(np.unique(expected))
 
 
+class TestFastHdbscan:
+    @pytest.mark.parametrize("min_samples", [1, 3, 10])
+    def test_is_dbscan_star_without_small_clusters(self, min_samples: int) -> None:
+        pytest.importorskip("fast_hdbscan")
+        from taxi_mlops.adapters.fast_hdbscan import FastHdbscanAdapter
+
+        points, parameters = uniform(0), Parameters(eps_metres=12.0 + min_samples, min_samples=min_samples)
+        truth = truth_of(points, parameters)
+        assert truth.core_mask is not None
+        expected = np.where(truth.core_mask, truth.labels, NOISE)
+        sizes = np.bincount(expected[truth.core_mask], minlength=truth.labels.max() + 1)
+        expected[truth.core_mask & (sizes[truth.labels] < min_samples - 1)] = NOISE
+        found = cluster(FastHdbscanAdapter(), points, parameters).labels
+        np.testing.assert_array_equal(found == NOISE, expected == NOISE)
+        clusters = np.unique(np.column_stack((found, expected)), axis=0)
+        assert len(clusters) == len(np.unique(found)) == len(np.unique(expected))
+
+    def test_with_two_samples_points_without_neighbours_are_clusters(self) -> None:
+        pytest.importorskip("fast_hdbscan")
+        from taxi_mlops.adapters.fast_hdbscan import FastHdbscanAdapter
+
+        found = cluster(FastHdbscanAdapter(), around([0, 60], [0, 0]), Parameters(50.0, 2))
+        assert sorted(found.labels.tolist()) == [0, 1], "by definition, both are noise"
+
+
+class TestMlpack:
+    def test_a_core_point_whose_neighbours_went_to_other_clusters_is_noise(self) -> None:
+        """Three clusters, each with a border point that is within eps of the last point too, and nothing else is."""
+        pytest.importorskip("mlpack")
+        from taxi_mlops.adapters.mlpack import MlpackAdapter
+
+        turn = np.radians([0.0, 120.0, 240.0])
+        distance = np.repeat([90.0, 120.0, 120.0, 45.0, 0.0], [3, 3, 3, 3, 1])
+        angle = np.append(np.tile(turn, 4), 0.0)
+        points = around(distance * np.sin(angle), distance * np.cos(angle))
+        parameters = Parameters(50.0, 4)
+        truth = truth_of(points, parameters)
+        assert truth.core_mask is not None
+        assert truth.core_mask[-1]
+        assert truth.labels[-1] == 3
+        assert cluster(MlpackAdapter(), points, parameters).labels[-1] == NOISE
+
+
 class TestDbscan:
     def test_never_invents_a_core_point_and_misses_some(self) -> None:
         pytest.importorskip("dbscan")

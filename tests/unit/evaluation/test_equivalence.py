@@ -212,6 +212,25 @@ def test_rounding_elsewhere_excuses_no_other_mistake():
     assert check_equivalence(points, Parameters(eps, 2), together, apart).verdict is Verdict.DIFFERENT
 
 
+def test_without_core_points_a_pair_at_eps_may_fall_on_either_side_too():
+    """Of four points, each eps from the next, the two in the middle are core if pairs at eps are within it."""
+    points = on_a_line(0, 100, 200, 300)
+    eps = float(great_circle_distance(0, 100 / DEGREE, 0, 200 / DEGREE))
+    parameters = Parameters(eps, 3)
+    truth = Clustering(np.zeros(4, np.int32), np.array([False, True, True, False]))
+    for labels in ([0, 0, 0, 0], [0, 0, 0, NOISE], [NOISE, 0, 0, 0], [NOISE] * 4):
+        found = Clustering(np.array(labels, np.int32), None)
+        assert check_equivalence(points, parameters, truth, found).verdict is not Verdict.DIFFERENT, labels
+    for labels in ([0, 0, 1, 1], [0, 1, 2, 3]):
+        found = Clustering(np.array(labels, np.int32), None)
+        wider = Parameters(eps + 1e-3, 3)
+        assert check_equivalence(points, wider, truth, found).verdict is Verdict.DIFFERENT, labels
+    narrower = Parameters(eps - 1e-3, 3)
+    noise = Clustering(np.full(4, NOISE, np.int32), np.zeros(4, bool))
+    found = Clustering(np.zeros(4, np.int32), None)
+    assert check_equivalence(points, narrower, noise, found).verdict is Verdict.DIFFERENT
+
+
 def test_core_points_at_eps_may_fall_on_either_side():
     points = on_a_line(0, 100)
     eps = float(great_circle_distance(0, 0, 0, 100 / DEGREE))
