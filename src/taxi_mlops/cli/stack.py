@@ -33,6 +33,10 @@ def up(
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Workers of dask and ray. [default: one for each CPU]")
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="single, or production: servers that replace each other. [default: single]"),
+    ] = None,
 ) -> None:
     """Start the services, wait until each answers, and write DIR/settings.toml. Running services stay as they are."""
     from taxi_mlops.errors import UsageError
@@ -40,7 +44,7 @@ def up(
     if not native:
         raise UsageError("use --native for processes of this machine; for containers: make stack-up")
     stack = _stack(folder)
-    stack.up([name for name in services.split(",") if name], typer.echo, workers=workers)
+    stack.up([name for name in services.split(",") if name], typer.echo, workers=workers, profile=profile)
     typer.echo(f"settings: export TAXI_SETTINGS={stack.folder.settings_file}")
 
 

@@ -115,6 +115,15 @@ class StackFolder:
         write_private(self.path / "services.json", json.dumps(names))
 
     @property
+    def profile(self) -> str | None:
+        """The profile of this stack; None before its first start."""
+        path = self.path / "profile.json"
+        return str(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+    def write_profile(self, name: str) -> None:
+        write_private(self.path / "profile.json", json.dumps(name))
+
+    @property
     def workers(self) -> int:
         """How many workers Dask and Ray have: as many as was said last, or one for each CPU of this machine."""
         path = self.path / "workers.json"

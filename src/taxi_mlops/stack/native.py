@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import psutil
@@ -17,12 +16,13 @@ from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.stack.folder import StackFolder, write_private
+from taxi_mlops.stack.registry import DEFAULT_PROFILE, Registry
 from taxi_mlops.stack.service import Program, Service
-from taxi_mlops.stack.services import SERVICES
+from taxi_mlops.stack.services import PROFILES
 from taxi_mlops.stack.supervision import Process, Supervisor
 from taxi_mlops.trials.confinement import proportional_bytes
 
-_BY_NAME = {service.name: service for service in SERVICES}
+_REGISTRIES = {profile: Registry(services) for profile, services in PROFILES.items()}
 _LOG_LINES = 5
 _LOCK_SECONDS = 300.0
 _RETRY_SECONDS = 5.0
@@ -66,22 +66,27 @@ class Stack:
         *,
         launcher: Sequence[str] = (),
         workers: int | None = None,
+        profile: str | None = None,
     ) -> None:
         """Start these services, their dependencies, and those that this folder had before; wait for each.
 
         names: none for all that are started by default and whose programs are installed. workers: of Dask and Ray, from
-        their next start on. notify: called with a line for each service, started or left
-        out. launcher: see `Supervisor.launch`. Raises UsageError for an unknown service, ServiceError if one is not
-        installed or does not start.
+        their next start on. notify: called with a line for each service, started or left out. launcher: see
+        `Supervisor.launch`. profile: of a new folder; a folder keeps its own. Raises UsageError for an unknown service
+        or profile, and for another than that of the folder; ServiceError if one is not installed or does not start.
         """
         self._check_folder()
+        self._check_profile(profile)
         self.folder.make()
         with self._locked():
-            services = _in_order((*(names or _startable(notify)), *self.folder.services()))
-            if reasons := missing([service.name for service in services]):
+            chosen = profile or self.folder.profile or DEFAULT_PROFILE
+            registry = _REGISTRIES[chosen]
+            services = registry.in_order((*(names or _startable(registry, notify)), *self.folder.services()))
+            if reasons := registry.missing([service.name for service in services]):
                 raise ServiceError("; ".join(reasons))
             if workers is not None:
                 self.folder.write_workers(workers)
+            self.folder.write_profile(chosen)
             self.folder.write_services(tuple(service.name for service in services))
             supervisor = Supervisor(self.folder)
             if not supervisor.alive:
@@ -89,6 +94,7 @@ class Stack:
             running = {name for name, process in _processes(supervisor).items() if process.running}
             stopped = [service for service in services if service.name not in running]
             for service in stopped:
+                supervisor.end_databases(service.name)
                 self.folder.renew_ports(service.name)
                 service.prepare(self.folder)
             programs = {service.name: service.program(self.folder) for service in services}
@@ -110,18 +116,20 @@ class Stack:
         """Probe each service of this stack."""
         processes = _processes(Supervisor(self.folder))
         return tuple(
-            self._status(service, processes.get(service.name)) for service in _in_order(self.folder.services())
+            self._status(service, processes.get(service.name))
+            for service in self._registry.in_order(self.folder.services())
         )
 
     def logs(self, names: Sequence[str] = ()) -> tuple[Path, ...]:
         """Return the log files of these services, or of all."""
-        services = _in_order(names, needed=False) if names else _in_order(self.folder.services())
+        services = self._registry.in_order(names or self.folder.services(), needed=not names)
         return tuple(path for service in services if (path := self.folder.log(service.name)).is_file())
 
     def _start(self, services: Sequence[Service], supervisor: Supervisor, notify: Callable[[str], None]) -> None:
         """Start each service once its dependencies answer, several at a time."""
-        order = _sorter(services)
+        order = Registry(tuple(services)).sorter()
         order.prepare()
+        by_name = {service.name: service for service in services}
         begun: dict[str, float] = {}
         while order.is_active():
             for name in order.get_ready():
@@ -132,9 +140,9 @@ class Stack:
             processes = supervisor.processes()
             for name in tuple(begun):
                 took = time.monotonic() - begun[name]
-                if self._is_up(_BY_NAME[name], processes[name], took):
-                    _BY_NAME[name].bootstrap(self.folder)
-                    notify(f"{name} is up at {_BY_NAME[name].address(self.folder)} after {took:.1f} s")
+                if self._is_up(by_name[name], processes[name], took):
+                    by_name[name].bootstrap(self.folder)
+                    notify(f"{name} is up at {by_name[name].address(self.folder)} after {took:.1f} s")
                     del begun[name]
                     order.done(name)
 
@@ -196,6 +204,20 @@ class Stack:
             {name: value for service in services for name, value in service.settings(self.folder).items()}
         )
 
+    @property
+    def _registry(self) -> Registry:
+        return _REGISTRIES[self.folder.profile or DEFAULT_PROFILE]
+
+    def _check_profile(self, profile: str | None) -> None:
+        """Raise UsageError for a profile that does not exist, or is not the one of this folder."""
+        if profile is not None and profile not in _REGISTRIES:
+            raise UsageError(f"no profile {profile!r}; there are {', '.join(_REGISTRIES)}")
+        kept = self.folder.profile or (DEFAULT_PROFILE if self.folder.services() else None)
+        if profile is not None and kept is not None and profile != kept:
+            raise UsageError(
+                f"{self.folder.path} has the profile {kept}, whose data another cannot use; choose another --dir"
+            )
+
     def _is_made(self) -> bool:
         return (self.folder.path / "secrets").is_dir()
 
@@ -215,33 +237,18 @@ class Stack:
             raise ServiceError(f"another `taxi stack` is at work in {self.folder.path}") from None
 
 
-def _startable(notify: Callable[[str], None]) -> tuple[str, ...]:
+def _startable(registry: Registry, notify: Callable[[str], None]) -> tuple[str, ...]:
     """Return the services whose programs, and those of their dependencies, are installed; report the others."""
-    usual = [service for service in SERVICES if service.by_default]
-    left_out = {service.name: reasons for service in usual if (reasons := missing([service.name]))}
+    usual = [service for service in registry.services if service.by_default]
+    left_out = {service.name: reasons for service in usual if (reasons := registry.missing([service.name]))}
     for name, reasons in left_out.items():
         notify(f"{name} is left out: {'; '.join(reasons)}")
     return tuple(service.name for service in usual if service.name not in left_out)
 
 
-def missing(names: Sequence[str]) -> tuple[str, ...]:
+def missing(names: Sequence[str], profile: str = DEFAULT_PROFILE) -> tuple[str, ...]:
     """Return why these services, or their dependencies, cannot be started here; empty if they can."""
-    return tuple({reason: None for service in _in_order(names) if (reason := service.missing())})
-
-
-def _sorter(services: Sequence[Service]) -> TopologicalSorter[str]:
-    return TopologicalSorter({service.name: service.depends_on for service in services})
-
-
-def _in_order(names: Sequence[str], *, needed: bool = True) -> tuple[Service, ...]:
-    """Return the services of these names, after their dependencies. Raises UsageError for an unknown one."""
-    unknown = [name for name in names if name not in _BY_NAME]
-    if unknown:
-        raise UsageError(f"no service {unknown[0]!r}; there are {', '.join(_BY_NAME)}")
-    wanted = set(names)
-    while needed and (more := {need for name in wanted for need in _BY_NAME[name].depends_on} - wanted):
-        wanted |= more
-    return tuple(_BY_NAME[name] for name in _sorter(SERVICES).static_order() if name in wanted)
+    return _REGISTRIES[profile].missing(names)
 
 
 def _processes(supervisor: Supervisor) -> dict[str, Process]:

@@ -30,10 +30,13 @@ class Program:
 
 
 class Service(ABC):
-    """One service. Its data are in `stack.data(name)`; its ports and secrets are created on first use and kept."""
+    """One service. Its data are in `stack.data(name)`; its ports and secrets are created on first use and kept.
 
-    name: ClassVar[str]
-    depends_on: ClassVar[tuple[str, ...]] = ()
+    Of several of a kind, `name` and `depends_on` are those of the instance.
+    """
+
+    name: str
+    depends_on: tuple[str, ...] = ()
     by_default: ClassVar[bool] = True
     """Whether it is started where no services are named."""
     start_seconds: ClassVar[float] = 60.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -196,16 +197,22 @@ class Supervisor:
 
     def sweep(self) -> None:
         """End the processes of a supervisor that was killed."""
+        self.end_databases()
         self._end(self._left)
 
-    def _end(self, found: Callable[[], list[psutil.Process]]) -> None:
-        """Terminate these processes, and then kill those that are still found."""
+    def end_databases(self, name: str = "") -> None:
+        """End PostgreSQL of a service that is stopped, or of all: where Patroni was killed, its server still runs."""
+        folder = self._stack.path / name
+        self._end(lambda: self._databases(folder), signal.SIGINT)
+
+    def _end(self, found: Callable[[], list[psutil.Process]], how: signal.Signals = signal.SIGTERM) -> None:
+        """Send these processes a signal to end, and then kill those that are still found."""
         left = found()
         if not left:
             return
         for process in left:
             with suppress(psutil.NoSuchProcess):
-                process.terminate()
+                process.send_signal(how)
         _, stubborn = psutil.wait_procs(left, timeout=_KILL_AFTER_SECONDS)
         for process in (*stubborn, *found()):
             with suppress(psutil.NoSuchProcess):
@@ -215,11 +222,20 @@ class Supervisor:
         session = int(self._session.read_text(encoding="utf-8")) if self._session.is_file() else None
         return [process for process in psutil.process_iter() if self._is_ours(process, session)]
 
+    def _databases(self, folder: Path) -> list[psutil.Process]:
+        """Return PostgreSQL's processes in a folder: those that Patroni starts have a session of their own."""
+        return [process for process in psutil.process_iter() if _is_database(process, folder)]
+
     def _orphans(self, supervisor: psutil.Process) -> list[psutil.Process]:
-        """Return our processes that are not descendants of a program of the supervisor."""
+        """Return our processes that are not descendants of a program of the supervisor.
+
+        PostgreSQL's are left out: of a Patroni, they end with it.
+        """
         ours = self._left()  # first, so that processes started meanwhile are not included
         supervised = {supervisor, *supervisor.children(recursive=True)}
-        return [process for process in ours if process not in supervised]
+        return [
+            process for process in ours if process not in supervised and not _is_database(process, self._stack.path)
+        ]
 
     def _is_ours(self, process: psutil.Process, session: int | None) -> bool:
         """Check the marker; PostgreSQL and Redis overwrite it by their titles, so also the session and the folder."""
@@ -247,6 +263,13 @@ class Supervisor:
             raise ServiceError(f"the supervisor of {self._stack.path} does not answer: {error}") from None
         finally:
             transport.close()
+
+
+def _is_database(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.name() == "postgres" and Path(process.cwd()).is_relative_to(folder)
+    except (psutil.Error, OSError):
+        return False
 
 
 def _section(stack: StackFolder, name: str, program: Program, priority: int) -> str:

@@ -3,6 +3,7 @@
 from taxi_mlops.stack.service import Service
 from taxi_mlops.stack.services.alertmanager import Alertmanager
 from taxi_mlops.stack.services.dask import DaskScheduler, DaskWorkers
+from taxi_mlops.stack.services.etcd import MEMBERS, Etcd
 from taxi_mlops.stack.services.exporters import (
     NodeExporter,
     PlatformExporter,
@@ -14,12 +15,22 @@ from taxi_mlops.stack.services.jaeger import Jaeger
 from taxi_mlops.stack.services.loki import Loki
 from taxi_mlops.stack.services.mlflow import Mlflow
 from taxi_mlops.stack.services.object_store import ObjectStore
+from taxi_mlops.stack.services.patroni import NODES, Patroni, ReplicatedPostgresql
 from taxi_mlops.stack.services.postgresql import Postgresql
 from taxi_mlops.stack.services.prefect import PrefectServer, PrefectWorker
 from taxi_mlops.stack.services.prometheus import Prometheus
 from taxi_mlops.stack.services.pushgateway import Pushgateway
 from taxi_mlops.stack.services.ray import Ray
 from taxi_mlops.stack.services.redis import Redis
+from taxi_mlops.stack.services.replicas import (
+    MLFLOW_SERVERS,
+    PREFECT_SERVERS,
+    BalancedMlflow,
+    BalancedPrefectServer,
+    MlflowReplica,
+    PrefectBackground,
+    PrefectServerReplica,
+)
 
 SERVICES: tuple[Service, ...] = (
     Postgresql(),
@@ -42,3 +53,19 @@ SERVICES: tuple[Service, ...] = (
     Ray(),
     Prometheus(),
 )
+
+_REPLICATED: dict[str, tuple[Service, ...]] = {
+    Postgresql.name: (*map(Etcd, MEMBERS), *map(Patroni, NODES), ReplicatedPostgresql()),
+    PrefectServer.name: (
+        *map(PrefectServerReplica, PREFECT_SERVERS),
+        PrefectBackground(),
+        BalancedPrefectServer(),
+    ),
+    Mlflow.name: (*map(MlflowReplica, MLFLOW_SERVERS), BalancedMlflow()),
+}
+
+PROFILES: dict[str, tuple[Service, ...]] = {
+    "single": SERVICES,
+    "production": tuple(each for service in SERVICES for each in _REPLICATED.get(service.name, (service,))),
+}
+"""The services of each profile. In `production`, one that ends is replaced by another, under the same address."""

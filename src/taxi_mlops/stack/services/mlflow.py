@@ -20,7 +20,7 @@ from taxi_mlops.stack.services.postgresql import Postgresql, connection
 class Mlflow(HttpService):
     name = "mlflow"
     health = "/health"
-    depends_on = (Postgresql.name, ObjectStore.name)
+    depends_on: tuple[str, ...] = (Postgresql.name, ObjectStore.name)
     start_seconds = 180.0
 
     def missing(self) -> str | None:
@@ -33,7 +33,7 @@ class Mlflow(HttpService):
 
     def prepare(self, stack: StackFolder) -> None:
         # Each process leaves files there; counters start at zero anyway.
-        shutil.rmtree(_metrics(stack), ignore_errors=True)
+        shutil.rmtree(self._metrics(stack), ignore_errors=True)
 
     def program(self, stack: StackFolder) -> Program:
         return Program(
@@ -48,7 +48,7 @@ class Mlflow(HttpService):
                 "MLFLOW_AUTH_ADMIN_USERNAME": ADMINISTRATOR,
                 "MLFLOW_AUTH_ADMIN_PASSWORD": stack.secret("mlflow_admin_password"),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": stack.secret("mlflow_flask_secret_key"),
-                "MLFLOW_EXPOSE_PROMETHEUS": str(_metrics(stack)),
+                "MLFLOW_EXPOSE_PROMETHEUS": str(self._metrics(stack)),
                 "MLFLOW_S3_ENDPOINT_URL": object_store_url(stack),
                 "AWS_ACCESS_KEY_ID": "mlflow",
                 "AWS_SECRET_ACCESS_KEY": secret_key(stack, "mlflow"),
@@ -68,6 +68,5 @@ class Mlflow(HttpService):
             "mlflow_password": stack.secret("mlflow_password"),
         }
 
-
-def _metrics(stack: StackFolder) -> Path:
-    return stack.data(Mlflow.name) / "metrics"
+    def _metrics(self, stack: StackFolder) -> Path:
+        return stack.data(self.name) / "metrics"

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 from pathlib import Path
+from typing import LiteralString
 
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.stack.configuration import configuration
@@ -15,7 +16,7 @@ from taxi_mlops.stack.programs import INSTALL, find_program, program, program_ve
 from taxi_mlops.stack.service import Program, Service
 
 ADMINISTRATOR = "postgres"
-_ACCOUNT = "postgres"
+ACCOUNT = "postgres"
 _PROBE_SECONDS = 5
 _INITDB_SECONDS = 120
 _BOOTSTRAP_SECONDS = 60
@@ -25,11 +26,7 @@ class Postgresql(Service):
     name = "postgresql"
 
     def missing(self) -> str | None:
-        if find_program("initdb") is None:
-            return f"PostgreSQL is not installed; {INSTALL} gets it"
-        if os.geteuid() == 0 and not _account_exists():
-            return f"PostgreSQL refuses to run as root, and there is no user {_ACCOUNT} to run it as"
-        return None
+        return missing_postgresql()
 
     def version(self, stack: StackFolder) -> str:  # noqa: ARG002
         return program_version(program("postgres"))
@@ -37,7 +34,7 @@ class Postgresql(Service):
     def prepare(self, stack: StackFolder) -> None:
         folder = stack.data(self.name)
         if os.geteuid() == 0:
-            shutil.chown(folder, _ACCOUNT, _ACCOUNT)
+            shutil.chown(folder, ACCOUNT, ACCOUNT)
         if (folder / "data" / "PG_VERSION").is_file():
             return
         self._initialise(folder, database_password(stack, ADMINISTRATOR))
@@ -49,13 +46,13 @@ class Postgresql(Service):
         write_private(password_file, password)
         as_root = os.geteuid() == 0
         if as_root:
-            shutil.chown(password_file, _ACCOUNT, _ACCOUNT)
+            shutil.chown(password_file, ACCOUNT, ACCOUNT)
         options = ("-U", ADMINISTRATOR, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
         try:
             done = subprocess.run(  # noqa: S603 - a program that we found ourselves
                 [program("initdb"), "-D", str(draft), "--pwfile", str(password_file), *options],
-                user=_ACCOUNT if as_root else None,
-                group=_ACCOUNT if as_root else None,
+                user=ACCOUNT if as_root else None,
+                group=ACCOUNT if as_root else None,
                 extra_groups=[] if as_root else None,
                 cwd="/",
                 capture_output=True,
@@ -69,7 +66,7 @@ class Postgresql(Service):
             password_file.unlink()
         if done.returncode:
             said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            hint = f"; as root it runs as the user {_ACCOUNT}, who must be able to enter {folder}" if as_root else ""
+            hint = f"; as root it runs as the user {ACCOUNT}, who must be able to enter {folder}" if as_root else ""
             raise ServiceError(f"PostgreSQL's initdb failed: {said}{hint}")
         draft.rename(folder / "data")
 
@@ -84,7 +81,7 @@ class Postgresql(Service):
         return Program(
             command=(program("postgres"), "-D", str(folder / "data"), "-p", str(stack.port(self.name)), *options),
             files={"postgresql.conf": configuration("postgres/postgresql.conf")},
-            user=_ACCOUNT,
+            user=ACCOUNT,
             stop_signal="INT",  # open transactions are rolled back, and the next start needs no recovery
         )
 
@@ -109,6 +106,10 @@ class Postgresql(Service):
             raise ServiceError(f"PostgreSQL's roles and databases were not created: {' '.join(done.stderr.split())}")
 
     def probe(self, stack: StackFolder) -> None:
+        self.query(stack, "SELECT 1")
+
+    def query(self, stack: StackFolder, statement: LiteralString) -> object:
+        """Return the first value of a statement, run by the administrator. Raises ServiceError."""
         import psycopg
 
         try:
@@ -120,13 +121,23 @@ class Postgresql(Service):
                 dbname="postgres",
                 connect_timeout=_PROBE_SECONDS,
             ) as connection:
-                connection.execute("SELECT 1")
+                found = connection.execute(statement).fetchone()
         except psycopg.Error as error:
             raise ServiceError(" ".join(str(error).split())) from None
+        return found[0] if found else None
 
     def settings(self, stack: StackFolder) -> dict[str, object]:
         password = database_password(stack, "experiments")
         return {"experiments_url": f"postgresql://experiments:{password}@{self.address(stack)}/experiments"}
+
+
+def missing_postgresql() -> str | None:
+    """Return why PostgreSQL cannot be started here, in one line, or None."""
+    if find_program("initdb") is None:
+        return f"PostgreSQL is not installed; {INSTALL} gets it"
+    if os.geteuid() == 0 and not _account_exists():
+        return f"PostgreSQL refuses to run as root, and there is no user {ACCOUNT} to run it as"
+    return None
 
 
 def database_password(stack: StackFolder, role: str) -> str:
@@ -148,7 +159,7 @@ def connection(stack: StackFolder, role: str, database: str) -> dict[str, str]:
 
 def _account_exists() -> bool:
     try:
-        pwd.getpwnam(_ACCOUNT)
+        pwd.getpwnam(ACCOUNT)
     except KeyError:
         return False
     return True

@@ -11,7 +11,11 @@ from taxi_mlops.stack.configuration import configuration, deploy_folder
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.service import HttpService, InstalledService, Program
 from taxi_mlops.stack.services.dask import DaskWorkers, worker_addresses
+from taxi_mlops.stack.services.etcd import MEMBERS
+from taxi_mlops.stack.services.mlflow import Mlflow
 from taxi_mlops.stack.services.object_store import MINIO, ObjectStore
+from taxi_mlops.stack.services.patroni import NODES
+from taxi_mlops.stack.services.replicas import MLFLOW_SERVERS
 
 TARGETS = {
     "prometheus": {"job": "prometheus"},
@@ -30,9 +34,15 @@ TARGETS = {
     "ray": {"job": "ray"},
 }
 """As in deploy/prometheus/targets/services.yml, by the services' names here; also the worker, found by DNS there."""
+_REPLICAS = {
+    **{name: {"job": "etcd"} for name in MEMBERS},
+    **{name: {"job": "patroni"} for name in NODES},
+    **{name: {"job": "mlflow"} for name in MLFLOW_SERVERS},
+}
+"""Of the profile `production`, besides; each of MLflow's servers instead of their common address."""
 _PORTS = {
     "dask-scheduler": "dashboard",
-    **dict.fromkeys(("jaeger", "mlflow", "prefect-worker", "ray"), "metrics"),
+    **dict.fromkeys(("jaeger", "mlflow", "prefect-worker", "ray", *MLFLOW_SERVERS), "metrics"),
 }
 _OWN_FILES = {"alertmanager": "alertmanager", "pushgateway": "pushgateway", "prefect-server": "prefect"}
 
@@ -78,8 +88,11 @@ def _rules() -> list[Path]:
 def _targets(stack: StackFolder) -> dict[str, str]:
     """Return the files of targets: the services of this stack."""
     there = set(stack.services())
+    scraped = there - ({Mlflow.name} if there.intersection(MLFLOW_SERVERS) else set())
     services: list[dict[str, object]] = [
-        {"targets": _all_listen_at(stack, name), "labels": labels} for name, labels in TARGETS.items() if name in there
+        {"targets": _all_listen_at(stack, name), "labels": labels}
+        for name, labels in (TARGETS | _REPLICAS).items()
+        if name in scraped
     ]
     if ObjectStore.name in there:
         services.append(_object_store(stack))
