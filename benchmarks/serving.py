@@ -56,6 +56,7 @@ def random_model(n: int) -> HotspotModel:
         outlines=({"type": "Polygon", "coordinates": [ring]},) * 500,
         eps_metres=100.0,
         min_samples=10,
+        trained_on=2 * n,
     )
 
 
@@ -71,7 +72,9 @@ def run_service(port: int, folder: Path) -> None:
 
     served = ServedModel("random", "1", HotspotModel.load(folder)).prepare()
     watcher = SimpleNamespace(current=served, state=RegistryState(datetime.now(UTC)))
-    app = create_app(watcher, ServiceMetrics(CollectorRegistry()), None, frozenset({"127.0.0.1"}))
+    metrics = ServiceMetrics(CollectorRegistry())
+    metrics.model_loaded(served)
+    app = create_app(watcher, metrics, None, frozenset({"127.0.0.1"}))
     uvicorn.run(app, port=port, log_level="warning", access_log=False, lifespan="off")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from os import PathLike
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -41,6 +42,9 @@ class Train(Document):
     threads: Threads = None
     name: Annotated[ModelName, Named("name", "NAME")] = "hotspots"
     time_column: TimeColumn = None
+    places: Annotated[str | None, Named("places", "FILE", "no names")] = Field(
+        default=None, min_length=1, description="Places with names, GeoJSON: hotspots get the name of the nearest."
+    )
     holdout: Annotated[float, Named("holdout", "SHARE")] = Field(
         default=0.2,
         ge=0.0,
@@ -62,6 +66,7 @@ class TrainParameters(ColumnParameters, total=False):
     threads: int | None
     name: str
     time: str | None
+    places: str | PathLike[str] | None
     holdout: float
 
 

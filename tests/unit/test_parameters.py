@@ -216,6 +216,7 @@ def test_python_has_every_parameter_as_a_keyword_argument_of_its_type(keywords, 
     assert set(types) == set(parameters)
     values = {**VALUES, **IN_COMPARE, "adapter": ("sklearn", "sklearn", "../x"), "on": ("tiles", "tiles", "nowhere")}
     values |= {"name": ("city", "city", "a b"), "time": ("at", "at", 3), "holdout": ("0.1", 0.1, 2)}
+    values["places"] = ("places.geojson", "places.geojson", 3)
     if document is Tune:
         values |= IN_TUNE
     for name, parameter in parameters.items():

@@ -66,7 +66,7 @@ class HotspotModel:
     the hotspots each belongs to. ids: int64 (k,), of the hotspots, by which versions of a model correspond. centre:
     float64 (k, 2), latitude and longitude. size: int64 (k,), trips. area_km2: of the outlines, float64 (k,). outlines:
     geometries of GeoJSON, k. hours: int64 (k, 168), trips of each hour of the week, or None without times. trained_on:
-    trips that were clustered, noise among them; None if it is not known.
+    trips that were clustered, noise among them; None if it is not known. names: k, or None if no places were given.
     """
 
     latitude: FloatArray
@@ -81,6 +81,7 @@ class HotspotModel:
     min_samples: int
     hours: IdArray | None = None
     trained_on: int | None = None
+    names: tuple[str | None, ...] | None = None
 
     def __len__(self) -> int:
         """The number of hotspots."""
@@ -178,6 +179,8 @@ class HotspotModel:
             arrays["hours"] = self.hours
         if self.trained_on is not None:
             arrays["trained_on"] = np.int64(self.trained_on)  # type: ignore[assignment]
+        if self.names is not None:
+            arrays["names"] = np.array([name or "" for name in self.names], dtype=np.str_)
         np.savez_compressed(folder / ARRAYS, **arrays)  # type: ignore[arg-type]
         (folder / OUTLINES).write_text(json.dumps(self.outlines, allow_nan=False), encoding="utf-8")
 
@@ -201,6 +204,7 @@ class HotspotModel:
                 eps_metres=float(arrays["eps_metres"]),
                 min_samples=int(arrays["min_samples"]),
                 hours=arrays.get("hours"),
+                names=_names(arrays.get("names")),
                 trained_on=int(arrays["trained_on"]) if "trained_on" in arrays else None,
             )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -228,6 +232,7 @@ class HotspotModel:
                 raise UsageError(f"{where}: a broken hotspot model: {name} is {array.dtype} {array.shape}, not {shape}")
         sound = (
             len(self.outlines) == k
+            and (self.names is None or len(self.names) == k)
             and len(np.unique(self.ids)) == k
             and (self.hotspot >= 0).all()
             and (self.hotspot < k).all()
@@ -279,6 +284,14 @@ def _packed(degrees: FloatArray) -> NDArray[Any]:
     """Return degrees as whole ten-millionths where that is exact, as it is for most files; else as they are."""
     whole = np.rint(degrees * _DEGREE_GRID)
     return whole.astype(np.int32) if np.array_equal(whole / _DEGREE_GRID, degrees) else degrees
+
+
+def _names(stored: NDArray[Any] | None) -> tuple[str | None, ...] | None:
+    if stored is None:
+        return None
+    if stored.dtype.kind != "U" or stored.ndim != 1:
+        raise ValueError(f"names are {stored.dtype} {stored.shape}")
+    return tuple(name or None for name in stored.tolist())
 
 
 def _unpacked(stored: NDArray[Any]) -> FloatArray:

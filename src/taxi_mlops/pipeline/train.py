@@ -23,10 +23,12 @@ from taxi_mlops.models.hotspot_model import HOURS, HotspotModel, distinct_places
 from taxi_mlops.models.judging import Unseen, difference, score_of, values_of
 from taxi_mlops.models.lineage import Lineage, trace
 from taxi_mlops.models.mlflow_model import load_mlflow_model, save_mlflow_model
+from taxi_mlops.models.place_names import names_of, read_places
 from taxi_mlops.models.registry import CHAMPION, ModelVersion, Registry, made_by
 from taxi_mlops.pipeline.cluster import Clusters, Stopwatch, cluster
 from taxi_mlops.pipeline.cluster_files import labelled_points
 from taxi_mlops.pipeline.held_out import held_out, part_of, times_of, unseen_trips
+from taxi_mlops.pipeline.model_quality import quality_of
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import cached_points
 from taxi_mlops.reports.geojson import to_geojson
@@ -76,6 +78,7 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
     """
     watch = Stopwatch()
     earlier = registry.versions(document.name)  # first, so that a registry that is away costs no computation
+    places = None if document.places is None else read_places(Path(document.places))
     with watch.stage("load"):
         points = cached_points(document.dataset, settings, observer)
     observer.stage("Reading the times of the trips")
@@ -96,7 +99,8 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
         hotspots = hotspots_of(labelled_points(clusters), clusters.parameters.eps_metres)
         model = _model(clusters, hotspots, None if times is None else times.seconds[~held])
         champion, lineage, next_id = _numbered(model, earlier, registry)
-        model = replace(model, ids=model.ids + 1 if lineage is None else lineage.ids)
+        names = None if places is None else names_of(places, model.centre, model.geometries)
+        model = replace(model, ids=model.ids + 1 if lineage is None else lineage.ids, names=names)
     observer.stage("Judging the model on unseen trips")
     with watch.stage("judge"):
         unseen = unseen_trips(points, held, times, document.dataset.seed)
@@ -104,6 +108,9 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
         against = None
         if unseen is not None and values is not None and champion is not None:
             against = difference(values, values_of(champion.model, unseen), unseen, champion.version.version)
+    observer.stage("Measuring the quality of the clusters")
+    with watch.stage("quality"):
+        validity, stable = quality_of(clusters, proof, document.dataset.seed)
     provenance, parameters = points.provenance, clusters.parameters
     card = ModelCard(
         name=document.name,
@@ -118,6 +125,9 @@ def train(document: Train, settings: Settings, registry: Registry, observer: Obs
         time_column=None if times is None else times.column,
         n_hotspots=len(model),
         n_places=len(model.latitude),
+        n_named=None if names is None else sum(name is not None for name in names),
+        dbcv=validity,
+        stability=stable,
         n_noise=int(np.count_nonzero(clusters.clustering.labels == NOISE)),
         next_id=max(next_id, int(model.ids.max(initial=0)) + 1),
         held_out=_describe_held_out(held, times),
@@ -164,6 +174,8 @@ def write_training(trained: Trained, folder: TrainingFolder, observer: Observer)
         geojson = json.loads(to_geojson(trained.hotspots, card.adapter.name, about))
         for feature, number in zip(geojson["features"], trained.model.ids, strict=True):
             feature["id"] = int(number)
+        for feature, name in zip(geojson["features"], trained.model.names or (), strict=False):
+            feature["properties"]["name"] = name
         write_atomically(hidden.hotspots, json.dumps(geojson, ensure_ascii=False, allow_nan=False) + "\n")
         section = make_section(labelled_points(trained.clusters), trained.hotspots)
         write_atomically(hidden.page, render(card, section))

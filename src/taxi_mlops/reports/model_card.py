@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from taxi_mlops.evaluation.quality.metrics import Estimate
 from taxi_mlops.reports.html import render_page
 from taxi_mlops.reports.map_section import MapSection, map_scripts
 from taxi_mlops.results.model_card import Changes, ModelCard, Split
@@ -46,6 +47,8 @@ def facts(card: ModelCard) -> tuple[tuple[str, str], ...]:
 def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
     parameters, dataset = card.parameters, card.dataset
     yield "hotspots", f"{card.n_hotspots:,}, of {card.n_places:,} places with core points"
+    if card.n_named is not None:
+        yield "names", f"{card.n_named:,} hotspots have one"
     yield "parameters", f"eps {parameters.eps_metres:g} m, min_samples {parameters.min_samples}"
     yield "trips", f"{dataset.uri} ({dataset.schema_}), version {dataset.data_version}"
     yield "fingerprint", dataset.fingerprint
@@ -66,6 +69,10 @@ def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
             f"{_signed(other.difference)} [{_signed(other.low)}, {_signed(other.high)}] on the same trips, "
             f"on which it has {other.other.score:.4f}",
         )
+    if card.dbcv:
+        yield "DBCV", _estimate(card.dbcv)
+    if card.stability:
+        yield "stability", f"{_estimate(card.stability)} (adjusted Rand index under resampling)"
     yield "adapter", f"{card.adapter.name} {card.adapter.version}. {card.adapter_reason}"
     if card.proof:
         verdict = card.proof.verdict.value.replace("_", " ")
@@ -96,6 +103,13 @@ def _pairs(splits: tuple[Split, ...]) -> str:
 
 def _ids(ids: tuple[int, ...]) -> str:
     return ", ".join(map(str, ids[:_LISTED])) + (", …" if len(ids) > _LISTED else "")
+
+
+def _estimate(found: Estimate) -> str:
+    if found.value is None:
+        return f"none: {found.reason}"
+    interval = f" [{found.interval.low:.3f}, {found.interval.high:.3f}]" if found.interval else ""
+    return f"{found.value:.3f}{interval}{f'; {found.note}' if found.note else ''}".replace("-0.", "−0.")
 
 
 def _signed(value: float) -> str:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Field
 
 from taxi_mlops.evaluation.eps_choice import EpsChoice
 from taxi_mlops.evaluation.equivalence import Verdict
+from taxi_mlops.evaluation.quality.metrics import Estimate
 from taxi_mlops.results.cluster_result import AdapterUsed
 from taxi_mlops.results.comparison import ClusteringParametersUsed, Dataset
 from taxi_mlops.results.documents import ResultDocument
@@ -116,6 +117,11 @@ class ModelCard(ResultDocument):
     n_places: int = Field(description="Places of core points, each counted once.")
     n_noise: int
     next_id: int = Field(description="Least id that no version has used.")
+    n_named: int | None = Field(default=None, description="Hotspots with a name; null without a file of places.")
+    dbcv: Estimate | None = Field(default=None, description="DBCV of the clusters; null in cards of earlier versions.")
+    stability: Estimate | None = Field(
+        default=None, description="Stability of the clusters under resampling; null in cards of earlier versions."
+    )
     held_out: HeldOut | None = Field(description="Null if nothing was held out.")
     unseen: UnseenScore | None = Field(description="Null if nothing was held out.")
     against_champion: Difference | None = Field(default=None, description="Null without a champion.")

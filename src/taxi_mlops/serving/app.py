@@ -224,7 +224,8 @@ def _add_hotspots(app: FastAPI, watcher: ModelWatcher) -> None:
         if found is None:
             raise ProblemError(404, "The model has no hotspots.")
         answer = {"hotspot": found.hotspot, "metres": round(found.metres, 3), "inside": found.inside}
-        return _json({"model": served.name, "version": served.version, **answer})
+        named = {} if served.names is None else {"name": served.names.get(found.hotspot)}
+        return _json({"model": served.name, "version": served.version, **answer, **named})
 
     @app.get("/v1/hotspots/{number}", response_class=Response, responses=_FEATURES | _not_found("No such hotspot"))
     def hotspot(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:

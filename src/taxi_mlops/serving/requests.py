@@ -53,6 +53,10 @@ class LocatedPoint(BaseModel):
 
     hotspot: int | None = Field(description="Id of the hotspot; null outside of all.")
     metres: float | None = Field(description="Distance to the nearest core point; null if the model has none.")
+    name: str | None = Field(
+        default=None,
+        description="Name of the hotspot, null if it has none; left out if the model has no names.",
+    )
 
 
 class LocateAnswer(BaseModel):

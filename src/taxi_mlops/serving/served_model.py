@@ -38,7 +38,7 @@ class ServedModel:
         if len(self.model):
             self.model.locate(self.model.centre[:1, 0].copy(), self.model.centre[:1, 1].copy())
         shapely.prepare(self.model.geometries)
-        _ = self._features, self.areas
+        _ = self._features, self.areas, self.names
         return self
 
     def located(self, latitude: FloatArray, longitude: FloatArray) -> list[dict[str, Any]]:
@@ -47,10 +47,14 @@ class ServedModel:
         hotspots, metres = found.hotspot.tolist(), np.round(found.metres, 3).tolist()
         if not len(self.model):
             return [{"hotspot": None, "metres": None} for _ in hotspots]
-        return [
+        answers = [
             {"hotspot": None if hotspot == NOISE else hotspot, "metres": distance}
             for hotspot, distance in zip(hotspots, metres, strict=True)
         ]
+        if self.names is not None:
+            for answer in answers:
+                answer["name"] = self.names.get(answer["hotspot"])
+        return answers
 
     def nearest(self, latitude: float, longitude: float) -> Nearest | None:
         """Return the hotspot of the nearest core point; None if the model has none."""
@@ -61,7 +65,9 @@ class ServedModel:
         found = self.nearest(latitude, longitude)
         if found is None:
             return {"hotspot": None, "metres": None}
-        return {"hotspot": found.hotspot if found.inside else None, "metres": round(found.metres, 3)}
+        hotspot = found.hotspot if found.inside else None
+        answer = {"hotspot": hotspot, "metres": round(found.metres, 3)}
+        return answer if self.names is None else {**answer, "name": self.names.get(hotspot)}
 
     def feature(self, number: int) -> str | None:
         """Return the hotspot of an id as a feature of GeoJSON with its hours; None if there is none."""
@@ -93,6 +99,13 @@ class ServedModel:
         )
 
     @cached_property
+    def names(self) -> dict[int | None, str | None] | None:
+        """The names of hotspots by their ids; None if the model has none."""
+        if self.model.names is None:
+            return None
+        return dict(zip(self.model.ids.tolist(), self.model.names, strict=True))
+
+    @cached_property
     def areas(self) -> Areas:
         """The areas by which located points are counted."""
         return Areas(self.model)
@@ -119,6 +132,7 @@ class ServedModel:
         model = self.model
         area, size = float(model.area_km2[row]), int(model.size[row])
         return {
+            **({} if model.names is None else {"name": model.names[row]}),
             "points": size,
             "area_km2": float(f"{area:.6g}"),
             "density_per_km2": float(f"{size / area:.6g}") if area > 0 else None,

@@ -15,6 +15,7 @@ from taxi_mlops.serving.watcher import ModelWatcher
 VECTOR_TILE = "application/vnd.mapbox-vector-tile"
 _FIELDS = {
     "hotspot": "Id of the hotspot.",
+    "name": "Name of the hotspot, where it has one.",
     "points": "Trips.",
     "area_km2": "Area of the outline.",
     "density_per_km2": "Trips per km².",

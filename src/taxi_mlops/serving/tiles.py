@@ -124,7 +124,9 @@ class Tiles:
     def _feature(self, row: int, geometry: shapely.Geometry) -> dict[str, Any]:
         model, number = self._model, int(self._model.ids[row])
         area, size = float(model.area_km2[row]), int(model.size[row])
-        properties = {"hotspot": number, "points": size, "area_km2": float(f"{area:.6g}")}
+        properties: dict[str, Any] = {"hotspot": number, "points": size, "area_km2": float(f"{area:.6g}")}
+        if model.names is not None and model.names[row] is not None:
+            properties["name"] = model.names[row]
         if area > 0:
             properties["density_per_km2"] = float(f"{size / area:.6g}")
         return {"id": number, "geometry": geometry, "properties": properties}

@@ -91,3 +91,24 @@ def test_random_trips_are_held_out_without_times(train, tmp_path, settings):
     assert any("--time" in warning for warning in card.warnings)
     with pytest.raises(UsageError, match="no such column; there are latitude, longitude"):
         train("timeless", data=str(trips), eps=200, min_samples=4, time="when")
+
+
+def test_hotspots_get_names_and_the_card_says_how_good_the_clusters_are(train, tmp_path, first):
+    from taxi_mlops.reports.model_card import facts
+
+    card = first[0].card
+    assert (card.n_named, first[0].model.names) == (None, None)
+    assert -1.0 <= card.dbcv.value <= 1.0
+    assert card.stability.interval.low <= card.stability.value <= card.stability.interval.high
+    latitude, longitude = first[0].model.centre[0].tolist()
+    place = {"type": "Point", "coordinates": [longitude, latitude]}
+    feature = {"type": "Feature", "properties": {"name": "Station"}, "geometry": place}
+    path = tmp_path / "places.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    named, folder = train("named", eps=150, min_samples=4, places=str(path))
+    assert named.model.names[0] == "Station"
+    assert named.card.n_named == sum(name is not None for name in named.model.names)
+    features = json.loads(folder.hotspots.read_text(encoding="utf-8"))["features"]
+    assert [feature["properties"]["name"] for feature in features] == list(named.model.names)
+    shown = dict(facts(named.card))
+    assert {"names", "DBCV", "stability"} <= shown.keys()

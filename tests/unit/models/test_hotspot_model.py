@@ -111,3 +111,16 @@ def test_the_nearest_of_one_point_is_that_of_many(latitude, longitude, cores, mo
     assert one.metres == pytest.approx(many.metres[0], rel=1e-7, abs=1e-6)
     if abs(one.metres - 3_000_000.0) > 1.0:
         assert one.inside == (many.hotspot[0] != -1)
+
+
+def test_names_and_the_number_of_trips_are_read_back(tmp_path, model_of):
+    model = replace(model_of([0.0, 1.0], [0.5], ids=[3, 1]), names=("Estación Central", None), trained_on=10_000)
+    model.save(tmp_path)
+    found = HotspotModel.load(tmp_path)
+    assert (found.names, found.trained_on) == (("Estación Central", None), 10_000)
+    replace(model, names=None, trained_on=None).save(tmp_path)
+    assert (HotspotModel.load(tmp_path).names, HotspotModel.load(tmp_path).trained_on) == (None, None)
+    for broken in (replace(model, names=("a",)), replace(model, trained_on=1)):
+        broken.save(tmp_path)
+        with pytest.raises(UsageError, match="broken hotspot model"):
+            HotspotModel.load(tmp_path)

@@ -217,6 +217,18 @@ def test_a_hotspot_has_its_hours(client):
     assert problem(client.get("/v1/hotspots/x"))[0] == 422
 
 
+def test_hotspots_have_names(client, watcher, model_at):
+    model = replace(model_at(0.0, 1.0), names=("Station", None))
+    watcher.current = ServedModel("city", "4", model).prepare()
+    one = client.post("/v1/locate", json=at(NEAR)).json()["points"]
+    assert one == [{"hotspot": 5, "metres": 55.598, "name": "Station"}]
+    many = client.post("/v1/locate", json=at(NEAR, 1.0, 0.5)).json()["points"]
+    assert [point["name"] for point in many] == ["Station", None, None]
+    assert client.get("/v1/hotspots/nearest?latitude=0&longitude=0.1").json()["name"] == "Station"
+    features = client.get("/v1/hotspots").json()["features"]
+    assert [feature["properties"]["name"] for feature in features] == [None, "Station"]
+
+
 def test_the_nearest_hotspot_may_be_far(client):
     found = client.get("/v1/hotspots/nearest?latitude=0&longitude=0.9").json()
     assert found == {"model": "city", "version": "3", "hotspot": 6, "metres": 11119.508, "inside": False}

@@ -40,7 +40,7 @@ def _indices(
     from taxi_mlops.evaluation.quality.silhouette import silhouette
 
     if len(sizes) < 2:
-        undefined = Estimate(None, reason=f"needs two clusters, and there {'is one' if len(sizes) else 'are none'}")
+        undefined = _too_few(sizes)
         return undefined, undefined, undefined, undefined
     latitude, longitude = points.latitude, points.longitude
     centroids, overall = dispersion.find_centroids(latitude, longitude, labels, len(sizes))
@@ -51,6 +51,21 @@ def _indices(
         dispersion.calinski_harabasz(sizes, centroids, overall, spread),
         dbcv(latitude, longitude, labels, sizes, seed),
     )
+
+
+def density_validity(points: Points, labels: LabelArray, seed: int) -> Estimate:
+    """Return DBCV alone, as `measure_quality` does."""
+    from taxi_mlops.evaluation.quality.density_validity import dbcv
+
+    numbered = _without_gaps(labels)
+    sizes = np.bincount(numbered[numbered != NOISE]).astype(np.int64)
+    if len(sizes) < 2:
+        return _too_few(sizes)
+    return dbcv(points.latitude, points.longitude, numbered, sizes, seed)
+
+
+def _too_few(sizes: IndexArray) -> Estimate:
+    return Estimate(None, reason=f"needs two clusters, and there {'is one' if len(sizes) else 'are none'}")
 
 
 def _without_gaps(labels: LabelArray) -> LabelArray:

@@ -18,6 +18,7 @@
     latitude: Math.max(-90, Math.min(90, origin.latitude + y / METRES_PER_DEGREE)),
     longitude: wrapped(origin.longitude + x / METRES_PER_DEGREE / Math.cos(origin.latitude * Math.PI / 180)),
   });
+  const title = ({ id, properties }) => properties.name ? `${properties.name} (hotspot ${id})` : `Hotspot ${id}`;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
   async function fetched(path) {
@@ -66,7 +67,7 @@
 
   function list() {
     byId("largest").replaceChildren(...hotspots.slice(0, LISTED).map((hotspot) => {
-      const button = element("button", `Hotspot ${hotspot.id}: ${number(hotspot.properties.points)} trips`,
+      const button = element("button", `${title(hotspot)}: ${number(hotspot.properties.points)} trips`,
         { type: "button", "aria-pressed": String(hotspot.id === chosen) });
       button.addEventListener("click", () => {
         mark = null;
@@ -89,7 +90,7 @@
     const rows = [["trips", number(points)], ["area", `${number(area, 4)} km²`],
       ["density", density === null ? "–" : `${number(density)} per km²`], ["middle", `${latitude.toFixed(5)}, ${longitude.toFixed(5)}`]];
     for (const [name, value] of rows) facts.append(element("dt", name), element("dd", value));
-    const parts = [element("h2", `Hotspot ${id}`), ...(said ? [element("p", said)] : []), facts];
+    const parts = [element("h2", title(hotspot)), ...(said ? [element("p", said)] : []), facts];
     byId("details").replaceChildren(...parts, ...(hours ? [chart(hours)] : []));
     if (centred) [view.x, view.y] = toMetres(longitude, latitude);
     list();
