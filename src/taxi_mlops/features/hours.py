@@ -9,12 +9,14 @@ see it. Sums are of integers, so that they are exact, whatever the order of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from haversine_dbscan.geodesy import great_circle_distance
 from taxi_mlops.domain import FloatArray
@@ -22,11 +24,12 @@ from taxi_mlops.features.definitions import LONG_WINDOWS, WEEK_HOURS, WEEKS, of_
 
 if TYPE_CHECKING:
     import polars as pl
-    from numpy.typing import NDArray
 
 DAY = 24
 _EPOCH = datetime(1970, 1, 1)  # on the trips' own clocks
 _MICROSECONDS = 3_600_000_000
+_KEYS = ("hotspot", "hour", "delay")
+_LARGEST_KEY = 2**63
 _COUNTS = ("trips", "trip_squares")
 _LENGTHS = ("lengths", "metres", "metre_squares")
 
@@ -145,11 +148,14 @@ class _Grid:
         return len(self.ids), self.stop - self.start
 
     def placed(self, values: pl.DataFrame) -> dict[str, NDArray[np.int64]]:
-        """Return each column but `hotspot` and `at`, which say where a value is in the grid; the rest is 0."""
-        place = (np.searchsorted(self.ids, values["hotspot"].to_numpy()), values["at"].to_numpy() - self.start)
-        found = {name: np.zeros(self.shape, dtype=np.int64) for name in values.columns if name not in ("hotspot", "at")}
-        for name, dense in found.items():
-            dense[place] = values[name].to_numpy()
+        """Return the sums of each column but `hotspot` and `at`, which say where a value is in the grid."""
+        row = np.searchsorted(self.ids, values["hotspot"].to_numpy())
+        place = row * self.shape[1] + (values["at"].to_numpy() - self.start)
+        found = dict[str, NDArray[np.int64]]()
+        for name in (one for one in values.columns if one not in ("hotspot", "at")):
+            dense = np.zeros(self.shape, dtype=np.int64)
+            np.add.at(dense.reshape(-1), place, values[name].to_numpy())
+            found[name] = dense
         return found
 
 
@@ -188,8 +194,7 @@ def _seen_from(column: str) -> pl.Expr:
 def _cells(trips: pl.DataFrame, hotspot: str, time: str, sums: Sequence[pl.Expr] = ()) -> pl.DataFrame:
     import polars as pl
 
-    trips_then = pl.col("trips").cum_sum().over("hotspot", "hour")
-    return (
+    events = (
         trips.lazy()
         .filter(pl.col(hotspot).is_not_null() & pl.col(time).is_not_null())
         .select(
@@ -198,16 +203,48 @@ def _cells(trips: pl.DataFrame, hotspot: str, time: str, sums: Sequence[pl.Expr]
             (_seen_from(time) - _hour(time) - 1).alias("delay"),
             "metres",
         )
-        .group_by("hotspot", "hour", "delay")
-        .agg(pl.len().cast(pl.Int64).alias("trips"), *sums)
-        .sort("hotspot", "hour", "delay")
-        .with_columns(trip_squares=pl.col("trips") * (2 * trips_then - pl.col("trips")))
-        .collect()
+    )
+    cells = _grouped(events, (pl.len().cast(pl.Int64).alias("trips"), *sums))
+    # The trips of the hour so far: those so far at all, without those before the hour. `over` takes many times as long.
+    begins = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ("hotspot", "hour"))
+    before = pl.when(begins).then(pl.col("trips_then") - pl.col("trips")).forward_fill()
+    return (
+        cells.with_columns(trips_then=pl.col("trips").cum_sum())
+        .with_columns(trips_then=pl.col("trips_then") - before)
+        .with_columns(trip_squares=pl.col("trips") * (2 * pl.col("trips_then") - pl.col("trips")))
+        .drop("trips_then")
     )
 
 
+def _grouped(events: pl.LazyFrame, sums: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Return the sums over the events of each hotspot, hour and delay, sorted by these.
+
+    One key takes a third of the time of three: they become the digits of a number, if it has 63 bits.
+    """
+    import polars as pl
+
+    keys = pl.col(_KEYS)
+    extremes = events.select(keys.min(), keys.max().name.suffix(" at most")).collect().row(0)
+    least, most = extremes[: len(_KEYS)], extremes[len(_KEYS) :]
+    if None in least:
+        return events.group_by(_KEYS).agg(*sums).collect()
+    spans = [high - low + 1 for low, high in zip(least, most, strict=True)]
+    if math.prod(spans) >= _LARGEST_KEY:
+        return events.group_by(_KEYS).agg(*sums).sort(_KEYS).collect()
+    key = pl.lit(0, pl.Int64)
+    for name, low, span in zip(_KEYS, least, spans, strict=True):
+        key = key * span + (pl.col(name) - low)
+    found = events.select(key.alias("key"), "metres").group_by("key").agg(*sums).sort("key")
+    factors = [math.prod(spans[number + 1 :]) for number in range(len(spans))]
+    digits = (
+        (pl.col("key") // factor % span + low).alias(name)
+        for name, low, span, factor in zip(_KEYS, least, spans, factors, strict=True)
+    )
+    return found.select(*digits, pl.exclude("key")).collect()
+
+
 def _changes(cells: pl.DataFrame, window: int, columns: Sequence[str], start: int, stop: int) -> pl.DataFrame:
-    """Return by how much the sums over the last hours change at a row: `hotspot`, `at`, and the columns.
+    """Return by how much the sums over the last hours change: `hotspot`, `at`, and the columns, to be added up.
 
     An event of hour E with delay d is in the sums of the rows from E + 1 + d to E + window.
     """
@@ -217,12 +254,11 @@ def _changes(cells: pl.DataFrame, window: int, columns: Sequence[str], start: in
     inside = cells.filter((pl.col("delay") < window) & (hour + window >= start) & (enters < stop))
     added = inside.select("hotspot", pl.max_horizontal(enters, pl.lit(start)).cast(pl.Int64).alias("at"), *columns)
     removed = inside.select("hotspot", (hour + window + 1).alias("at"), *(-pl.col(column) for column in columns))
-    changes = pl.concat([added, removed.filter(pl.col("at") < stop)])
-    return changes.group_by("hotspot", "at").agg(pl.col(*columns).sum())
+    return pl.concat([added, removed.filter(pl.col("at") < stop)])
 
 
 def _past_week(cells: pl.DataFrame, week: int, start: int, stop: int) -> pl.DataFrame:
-    """Return the trips of the hour so many weeks before a row, as far as that row sees them."""
+    """Return the trips of the hour so many weeks before a row, as far as that row sees them, to be added up."""
     import polars as pl
 
     hours = week * WEEK_HOURS
@@ -230,8 +266,7 @@ def _past_week(cells: pl.DataFrame, week: int, start: int, stop: int) -> pl.Data
         cells.lazy()
         .select("hotspot", (pl.col("hour") + hours).alias("at"), "delay", "trips")
         .filter((pl.col("delay") < hours) & pl.col("at").is_between(start, stop, closed="left"))
-        .group_by("hotspot", "at")
-        .agg(pl.col("trips").sum())
+        .select("hotspot", "at", "trips")
         .collect()
     )
 

@@ -182,6 +182,31 @@ def test_the_nearest_busier_hotspot_is_found(counts, places):
             assert found[one, hour] == pytest.approx(min(apart, default=math.nan), nan_ok=True)
 
 
+@pytest.mark.parametrize("far", [1, 2**40])
+def test_events_are_counted_by_hotspot_hour_and_delay(far):
+    """far: apart, ids and delays are too large for one key."""
+    trips = [
+        (far, None, 5 * HOUR, None, 6 * HOUR, 10),
+        (3, None, 5 * HOUR, None, 5 * HOUR, None),
+        (far, None, 5 * HOUR, None, 6 * HOUR, 20),
+        (far, None, 5 * HOUR, None, (6 + far) * HOUR, 30),
+        (far, None, 4 * HOUR, None, 4 * HOUR, 40),
+        (None, None, 4 * HOUR, None, 4 * HOUR, 40),
+    ]
+    events = count_events(frame(trips), has_dropoffs=False)
+    rows = [
+        (3, 5, 0, 1, 0, 0, 0, 1),
+        (far, 4, 0, 1, 1, 40, 1600, 1),
+        (far, 5, 0, 2, 2, 30, 500, 4),
+        (far, 5, far, 1, 1, 30, 900, 5),
+    ]
+    assert events.pickups.rows() == sorted(rows)
+    names = ["hotspot", "hour", "delay", "trips", "lengths", "metres", "metre_squares", "trip_squares"]
+    assert events.pickups.columns == names
+    assert events.dropoffs.is_empty()
+    assert events.dropoffs.columns == [*names[:4], "trip_squares"]
+
+
 def test_months_cover_the_hours_without_a_gap():
     start, stop = hour_of(datetime(2015, 12, 31, 22)), hour_of(datetime(2016, 3, 1, 1))
     found = list(months(start, stop))
