@@ -19,6 +19,8 @@ import pytest
 from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.domain import TrialStatus
+from taxi_mlops.features import online_values, open_online
+from taxi_mlops.features.store import FeatureStore
 from taxi_mlops.flows import prefect_environment
 from taxi_mlops.parameters import parameters_of
 from taxi_mlops.results.journal import Journal
@@ -337,11 +339,39 @@ def test_the_trips_of_a_month_are_committed(deployed):
 
 
 def test_features_need_trips_and_the_registry(deployed):
-    """Workers of these tests have no MLflow; what the run does is tested with a registry (test_features.py)."""
     for words, said in (((), "TAXI_FEATURES_TRIPS"), (("data=synthetic:rows=100",), "turned off by the settings")):
         flow_run_id = deployed.started("materialize-features", *words)
         state = deployed.wait_until(flow_run_id, "COMPLETED", "FAILED", "CRASHED")["state"]
         assert (state["type"], said in state["message"]) == ("FAILED", True), state
+
+
+def test_features_are_built_and_materialized(deployed):
+    """Workers of these tests have no MLflow: the run itself gets a registry, in which a model was trained before."""
+    for library, extra in (("polars", "features"), ("mlflow", "tracking")):
+        pytest.importorskip(library, reason=f"{library} is in the extra {extra}")
+    folder, source = deployed.folder / "hourly", "synthetic:rows=4000,seed=1"
+    folder.mkdir()
+    environment = {
+        "TAXI_MLFLOW_URI": f"sqlite:///{folder / 'registry.db'}",
+        "TAXI_FEATURES_DIR": str(folder / "features"),
+    }
+    training = ("train", source, "--eps", "150", "--min-samples", "4", "--adapter", "grid", "--name", "hourly")
+    deployed.ends_well(deployed.start("-m", "taxi_mlops.cli", *training, **environment))
+    deployment = our_deployments(deployed)["materialize-features"]["id"]
+    asked = {
+        "state": {"type": "SCHEDULED"},
+        "parameters": {"data": source, "model": "hourly@challenger"},
+        "job_variables": {"env": environment},
+    }
+    created = deployed.client.post(f"{deployed.url}/deployments/{deployment}/create_flow_run", json=asked)
+    assert created.status_code == 201, created.text
+    state = deployed.wait_until(created.json()["id"], "COMPLETED", "FAILED", "CRASHED")["state"]
+    assert state["type"] == "COMPLETED", state
+    settings = Settings(features_dir=folder / "features")
+    contents = FeatureStore(settings, "hourly").contents()
+    assert (contents.model_version, contents.trips.source, contents.timezone) == ("1", source, deployed.zone)
+    found = online_values(open_online(settings, "hourly"), "hourly", 1, now=contents.last)
+    assert (found.at, found.stale) == (contents.last, False)
 
 
 def test_a_tuning(deployed, trips):
