@@ -100,6 +100,7 @@ def test_the_page_is_accessible(open_page, address):
 def test_the_interface_is_a_page_that_loads_nothing_from_elsewhere(open_page, address, width):
     watched = open_page(f"{address}docs", width)
     page = watched.page
+    page.set_default_timeout(120_000)
     page.get_by_role("heading", name="Hotspots").wait_for()
     shown = page.locator(".opblock-summary-path").all_inner_texts()
     assert {"/v1/locate", "/v1/hotspots", "/v1/tiles/{z}/{x}/{y}.mvt"} <= {path.replace("\u200b", "") for path in shown}
