@@ -110,7 +110,8 @@ def longest_row(row_start: IntArray, rows: Range) -> int:
 
 
 def _row_ranges(row_start: IntArray, threads: int) -> list[Range]:
-    return balanced_ranges(row_start, max(8 * threads, int(row_start[-1]) // _POINTS_PER_RANGE))
+    several = 8 * threads if threads > 1 else 1  # one thread waits for no other, and each range has a cost
+    return balanced_ranges(row_start, max(several, int(row_start[-1]) // _POINTS_PER_RANGE))
 
 
 def _scatter(
