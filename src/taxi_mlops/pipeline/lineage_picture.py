@@ -73,7 +73,7 @@ def _title(found: Lineage) -> str:
 
 def _of_commit(one: Version) -> tuple[str, ...]:
     month = f" of {one.month}" if one.month else ""
-    lines = [f"version {one.number}", f"{one.rows or 0:,} rows{month}, {one.time:%Y-%m-%d %H:%M} UTC"]
+    lines = (f"version {one.number}", f"{one.rows or 0:,} rows{month}", f"{one.time:%Y-%m-%d %H:%M} UTC")
     return tuple(line for line in (*lines, one.message, ", ".join(one.tags)) if line)
 
 

@@ -6,10 +6,10 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_WIDTH, _LINE, _PADDING = 250, 16, 9
+_WIDTH, _LINE, _PADDING = 290, 16, 9
 """Of a box, in pixels: its width, the height of a line, the space around them."""
 _GAP_X, _GAP_Y, _HEADING, _MARGIN = 70, 14, 34, 16
-_CHARACTERS = 36
+_CHARACTERS = 34
 """Of a line of a box; a longer one is cut, and stands whole in the box's title."""
 _STYLE = (
     "text{font:12px Helvetica,Arial,sans-serif;fill:#1b1b1b}.first{font-weight:bold}.heading{fill:#555}"

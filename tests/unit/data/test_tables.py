@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from taxi_mlops.data.load import LoadRequest, load_points
@@ -77,3 +79,17 @@ def test_a_row_beyond_the_limit_is_one_clear_error(tmp_path):
     path.write_text("n,lat\n" + "x" * (17 << 20) + ",1\n")
     with pytest.raises(DataError, match=r"t\.csv: a row is longer than 8 MiB; is a quotation mark open\?"):
         list(record_batches(open_table(path), ["lat"]))
+
+
+@pytest.mark.parametrize("kind", ["stations", "bikes", "vehicles"])
+@pytest.mark.parametrize("version", ["2.3", "3.0"])
+def test_files_of_gbfs_are_read(tmp_path, settings, kind, version):
+    """As bike-share systems publish them (https://gbfs.org): the version says whether names have languages."""
+    name = [{"text": "A", "language": "en"}] if version == "3.0" else "A"
+    places = [{"id": str(row), "name": name, "lat": 48.85 + row / 1000, "lon": 2.35} for row in range(30)]
+    path = tmp_path / "station_information.json"
+    document = {"last_updated": 1717236000, "ttl": 60, "version": version, "data": {kind: places}}
+    path.write_text(json.dumps(document))
+    points = load_points(LoadRequest(source=str(path)), settings)
+    assert points.latitude.tolist() == [place["lat"] for place in places]
+    assert points.provenance.columns == ("lat", "lon")
