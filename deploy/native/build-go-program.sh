@@ -17,7 +17,7 @@ vault) MODULE=github.com/hashicorp/vault VERSION=${VAULT_VERSION:-v1.21.4} PACKA
 jaeger) MODULE=github.com/jaegertracing/jaeger VERSION=${JAEGER_VERSION:-v1.76.0} PACKAGE=cmd/jaeger VARIABLE=internal/version.latestVersion ;;
 helm) MODULE=helm.sh/helm/v4 VERSION=${HELM_VERSION:-v4.3.1} PACKAGE=cmd/helm VARIABLE=internal/version.version PREFIXED=v ;;
 kube-apiserver)
-    MODULE=k8s.io/kubernetes VERSION=${KUBERNETES_VERSION:-v1.34.4} PACKAGE=cmd/kube-apiserver VARIABLE=
+    MODULE=k8s.io/kubernetes VERSION=${KUBERNETES_VERSION:-v1.37.2} PACKAGE=cmd/kube-apiserver VARIABLE=
     for variable in gitVersion=$VERSION gitMajor=1 gitMinor="$(echo "$VERSION" | cut -d. -f2)"; do
         FLAGS="$FLAGS -X k8s.io/component-base/version.$variable"
     done
@@ -35,7 +35,7 @@ go mod download "$MODULE@$VERSION"
 SOURCE=$(go env GOMODCACHE)/$(printf %s "$MODULE" | sed 's/[A-Z]/!&/g')@$VERSION
 cp "$SOURCE/go.mod" "$SOURCE/go.sum" .
 chmod u+w go.mod go.sum
-sed -i 's#^module .*#module build#; /^ignore /d; /^godebug /d; /^godebug (/,/^)/d' go.mod
+sed -i 's#^module .*#module build#; /^ignore /d' go.mod
 # A replacement by a folder of the module is a module of its own, published at the same version.
 sed -i '/^replace .* => \.\//d; /^\t.* => \.\//d' go.mod
 # Kubernetes publishes these as v0 of its own minor version.

@@ -67,7 +67,7 @@ def test_kubernetes_knows_every_field(manifests: list[Manifest]) -> None:
     validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate checks manifests")
     for one in manifests:
         if one["kind"] not in CUSTOM:
-            validate.validate(one, "1.34", strict=True)
+            validate.validate(one, "1.37", strict=True)
 
 
 def test_names_differ_and_are_short_enough(manifests: list[Manifest]) -> None:
