@@ -1,10 +1,10 @@
 """Take out of an environment what no container needs, and list what an image of it consists of:
 
-    python finish.py FOLDER STATUS
+    python finish.py FOLDER STATUS [PATTERN …]
 
-Tests, headers and maps of scripts of the libraries go. FOLDER/sbom.spdx.json is the bill of materials (SPDX 2.3):
-Python, its distributions in FOLDER, and the packages of Debian in dpkg's file STATUS, each with version, licence and
-package URL.
+Tests, headers, maps of scripts, and files of the given PATTERNs go. FOLDER/sbom.spdx.json is the bill of materials
+(SPDX 2.3): Python, its distributions in FOLDER, and the packages of Debian in dpkg's file STATUS, each with version,
+licence and package URL.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     environment, status = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     [packages] = (environment / LIBRARIES).glob("python3*/site-packages")
     before = _size(environment)
-    _clean(environment, packages)
+    _clean(environment, packages, [*UNNEEDED_FILES, *sys.argv[3:]])
     python = _package("python", platform.python_version(), "PSF-2.0", "generic")
     document = bill_of_materials([python, *_distributions(packages), *_debian(status)])
     (environment / "sbom.spdx.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -68,13 +68,13 @@ def bill_of_materials(parts: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _clean(environment: Path, packages: Path) -> None:
+def _clean(environment: Path, packages: Path, patterns: list[str]) -> None:
     (environment / ".lock").unlink(missing_ok=True)
     for name in UNNEEDED_FOLDERS:
         for folder in [path for path in packages.glob(f"*/**/{name}") if path.is_dir()]:
             if name == "tests" or not (folder / "__init__.py").exists():
                 shutil.rmtree(folder, ignore_errors=True)
-    for pattern in UNNEEDED_FILES:
+    for pattern in patterns:
         for path in [*packages.rglob(pattern), *(environment / LIBRARIES).glob(pattern)]:
             path.unlink(missing_ok=True)
 

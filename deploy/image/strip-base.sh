@@ -29,5 +29,5 @@ rm -rf /var/lib/dpkg/info /var/lib/dpkg/triggers /var/lib/dpkg/alternatives /var
 
 # Set-user-ID programs are of no use where no new privileges can be had.
 find / -xdev -type f \( -perm -4000 -o -perm -2000 \) -exec chmod ug-s {} +
-rm -rf /usr/share/doc /usr/share/man /usr/share/locale /usr/share/info /usr/share/lintian /usr/share/bug
+rm -rf /usr/lib/*/gconv /usr/share/doc /usr/share/man /usr/share/locale /usr/share/info /usr/share/lintian /usr/share/bug
 rm -rf /var/log/* /var/tmp/* /usr/local/share/man

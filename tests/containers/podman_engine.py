@@ -89,6 +89,7 @@ class Podman:
             capture_output=True,
             text=True,
             env=self.environment,
+            cwd=self.place,  # where it leaves a file when a container is out of memory
             timeout=seconds,
             check=False,
         )
@@ -122,6 +123,7 @@ class Podman:
         service = subprocess.Popen(
             ["podman", "system", "service", "--time=0", f"unix://{self.socket}"],
             env=self.environment,
+            cwd=self.place,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -13,7 +13,10 @@ from taxi_mlops.cli.main import app
 from taxi_mlops.settings import Settings
 
 TAXI = typer.main.get_command(app)
-ELSEWHERE = {"TAXI_SETTINGS", "TAXI_SECRETS_DIR", "TAXI_TEST_DATA", "TAXI_TEST_PROGRAMS"}
+ELSEWHERE = {
+    *("TAXI_SETTINGS", "TAXI_SECRETS_DIR"),
+    *("TAXI_CONTAINERS_DIR", "TAXI_TEST_DATA", "TAXI_TEST_IMAGES", "TAXI_TEST_PROGRAMS"),
+}
 """Variables that are read before there are settings, or by the tests."""
 
 

@@ -143,6 +143,15 @@ def test_only_loopback_is_published_and_data_stores_not_at_all(document, service
         assert set(services[name]["networks"]) == {"data"}, name
 
 
+def test_no_service_has_a_way_to_the_internet_but_that_which_sends_alerts(document, services):
+    networks = document["networks"]
+    assert {name for name, network in networks.items() if network.get("internal")} == {"data", "services", "cluster"}
+    assert networks["pages"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert {name for name, service in services.items() if "internet" in service["networks"]} == {"alertmanager"}
+    for name, service in services.items():
+        assert bool(service.get("ports")) == bool(service["networks"].keys() & {"pages", "internet"}), name
+
+
 def test_each_service_runs_on_or_once_and_waits_for_what_it_needs(services):
     for name, service in services.items():
         if name in ONCE:

@@ -75,3 +75,42 @@ def test_an_alert_reaches_the_webhook(platform: Platform) -> None:
     url = f"http://127.0.0.1:{platform.ports['ALERTMANAGER']}/api/v2/alerts"
     httpx.post(url, json=[alert], timeout=30, trust_env=False).raise_for_status()
     platform.wait(lambda: "ContainersTested" in platform.podman.run("logs", webhook), "the alert arrives", 120)
+
+
+def test_three_workers_share_a_sweep(platform: Platform) -> None:
+    platform.up("--no-recreate", "--scale", "prefect-worker=3")
+    asked = ("eps=100,200,300", "min_samples=5,10", "adapters=grid", "repeats=0", "helpers=2")
+    command = ("taxi", "run", "sweep", f"data={TRIPS}", *asked, "--watch")
+    followed = platform.execute("prefect-worker", *command, seconds=1200)
+    assert followed.splitlines()[-1].startswith("Completed"), followed
+    took_part = [number for number in (1, 2, 3) if "Beginning flow run" in platform.logs("prefect-worker", number)]
+    assert len(took_part) >= 2, took_part
+    workers = platform.ask("PREFECT", "/api/work_pools/taxi/workers/filter", prefect_user(platform), limit=10)
+    assert len([worker for worker in workers if worker["status"] == "ONLINE"]) == 3
+
+
+def test_down_and_up_again_loses_nothing(platform: Platform) -> None:
+    before = mlflow_runs(platform), artifacts(platform), flow_runs(platform), runs_of(platform)
+    assert all(before)
+    platform.compose("down")
+    assert not platform.podman.run("ps", "--all", "--quiet", "--filter=name=taxi-mlops-")
+    platform.up()
+    assert (mlflow_runs(platform), artifacts(platform), flow_runs(platform), runs_of(platform)) == before
+    assert value(platform, "max_over_time(taxi_runs_total[1h])")
+
+
+def prefect_user(platform: Platform) -> tuple[str, str]:
+    return "taxi", platform.secrets["PREFECT_PASSWORD"]
+
+
+def flow_runs(platform: Platform) -> list[str]:
+    asked = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "limit": 200}
+    found = platform.ask("PREFECT", "/api/flow_runs/filter", prefect_user(platform), **asked)
+    return sorted(one["id"] for one in found)
+
+
+def runs_of(platform: Platform) -> list[str]:
+    """The runs in the experiment store and on the volume, as the command lists them."""
+    return sorted(
+        one["run_id"] for one in json.loads(platform.execute("prefect-worker", "taxi", "runs", "list", "--json"))
+    )
