@@ -179,14 +179,7 @@ class TestLinfa(AdapterConformance):
 class InThePlane(AdapterConformance):
     """Of those that know the plane alone: right in a city, at a pole, across the antimeridian; wrong on the globe."""
 
-    WRONG = frozenset(
-        {
-            # Pairs at exactly eps are 30 nanometres further apart in the plane.
-            "lattice at exactly eps, four neighbours",
-            "lattice at exactly eps, chained",
-            "towns all over the earth",
-        }
-    )
+    WRONG = frozenset({"towns all over the earth"})
 
     @pytest.mark.parametrize("case", unweighted_cases(), ids=str)
     def test_only_what_its_note_says_is_wrong(self, case: Case) -> None:
