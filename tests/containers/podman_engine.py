@@ -27,13 +27,19 @@ _STARTING_SECONDS, _RUNNING_SECONDS = 3.0, 20.0
 """Between two health checks of a container that is not healthy yet, and of one that is."""
 
 _REMOVE_ALL = """
-cat > /dev/null
 podman rm --force --all --time 0 > /dev/null 2>&1 || podman rm --force --all --time 0 > /dev/null 2>&1
 podman network prune --force > /dev/null 2>&1
 podman volume rm --force --all > /dev/null 2>&1
 true
 """
-"""It waits for the end of its input, which is that of the tests, however they end."""
+_SERVE = f"""
+podman system service --time=0 "unix://$1" > /dev/null 2>&1 &
+cat > /dev/null
+kill "$!"
+wait "$!"
+{_REMOVE_ALL}
+"""
+"""It ends with its input, which is that of the tests, however they end."""
 
 
 def folder() -> Path:
@@ -117,16 +123,14 @@ class Podman:
     @contextmanager
     def started(self) -> Iterator[None]:
         """Serve Docker's interface, and check health, until the context is left: then nothing but images is left."""
-        self._remove_all()
-        reaper = self._start_reaper()
+        self.call("sh", "-c", _REMOVE_ALL)
         self.socket.unlink(missing_ok=True)
         service = subprocess.Popen(
-            ["podman", "system", "service", "--time=0", f"unix://{self.socket}"],
+            ["sh", "-c", _SERVE, "sh", str(self.socket)],
             env=self.environment,
             cwd=self.place,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         stop = threading.Event()
         health = threading.Thread(target=self._keep_checking, args=(stop,), daemon=True)
@@ -139,19 +143,7 @@ class Podman:
             yield
         finally:
             stop.set()
-            service.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                service.wait(timeout=20)
-            service.kill()
-            reaper.communicate(timeout=120)
-
-    def _remove_all(self) -> None:
-        self._start_reaper().communicate(timeout=120)
-
-    def _start_reaper(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            ["sh", "-c", _REMOVE_ALL], env=self.environment, stdin=subprocess.PIPE, start_new_session=True
-        )
+            service.communicate(timeout=180)
 
     def _keep_checking(self, stop: threading.Event) -> None:
         """Run health checks as an engine does; Podman leaves that to timers of systemd."""
