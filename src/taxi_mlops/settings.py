@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         default=None, description="OTLP endpoint for log records, as Loki's http://host:3100/otlp."
     )
 
+    backup_dir: Path | None = Field(default=None, description="Folder of the backups of a stack: another disk.")
+    backup_key: SettingSecret | None = Field(
+        default=None, description="Key of the backups. [the file backup_key among the stack's secrets]"
+    )
+
     secrets_cache_seconds: float = Field(
         default=300.0, ge=0, description="How long a secret that a setting refers to is kept in memory."
     )

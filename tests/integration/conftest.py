@@ -133,6 +133,18 @@ def own_services() -> Iterator[StartServices]:
         yield start
 
 
+@pytest.fixture(scope="module")
+def module_services() -> Iterator[StartServices]:
+    """As `own_services`, but one stack for all tests of a module."""
+    with _temporary_services() as services:
+
+        def start(*names: str) -> Services:
+            services.up(*names)
+            return services
+
+        yield start
+
+
 @pytest.fixture
 def traced(tmp_path: Path) -> Callable[[], AbstractContextManager[list[dict[str, Any]]]]:
     """`with traced() as spans:` traces as a run is; `spans` are there, as OTLP's JSON, once the context is left."""

@@ -11,6 +11,7 @@ from taxi_mlops import __version__
 from taxi_mlops.cli import (
     ab,
     adapters,
+    backup,
     cluster,
     compare,
     data,
@@ -85,6 +86,7 @@ app.add_typer(ab.app, name="ab")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
 app.add_typer(stack.app, name="stack")
+app.add_typer(backup.app, name="backup")
 
 
 def _version(asked: bool) -> None:
