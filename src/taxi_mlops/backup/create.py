@@ -10,10 +10,11 @@ from taxi_mlops.backup import configuration
 from taxi_mlops.backup.encryption import BackupKey
 from taxi_mlops.backup.manifest import DatabaseBackup, Manifest, RowCounts
 from taxi_mlops.backup.objects import Buckets
-from taxi_mlops.backup.place import Place, label_of
+from taxi_mlops.backup.place import Place
 from taxi_mlops.backup.postgresql import PgBackRest, administrator
 from taxi_mlops.backup.scratch import table_counts
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.results.backup_state import label_of
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.services.object_store import ObjectStore
 from taxi_mlops.stack.services.postgresql import Postgresql

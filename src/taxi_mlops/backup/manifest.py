@@ -67,11 +67,3 @@ class Manifest(_Document):
         files = {f"file {one.path}": one.sha256 for one in self.files}
         objects = {f"object {name}/{one.key}": one.sha256 for name, found in self.buckets.items() for one in found}
         return {**files, **objects}
-
-
-class Verification(_Document):
-    """The last backup of a place that was restored and compared. It is written without encryption, for monitoring."""
-
-    label: str
-    verified: datetime
-    seconds: float

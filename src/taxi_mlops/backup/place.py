@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,11 +15,10 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from taxi_mlops.backup.encryption import BackupKey, DamagedError, write_all
-from taxi_mlops.backup.manifest import Manifest, Verification
+from taxi_mlops.backup.manifest import Manifest
 from taxi_mlops.errors import ServiceError, UsageError
+from taxi_mlops.results.backup_state import BACKUPS, VERIFIED, Verification, labels_in, verification_in
 from taxi_mlops.stack.folder import write_private
-
-_LABEL = re.compile(r"\d{8}T\d{6}Z")
 
 
 class Place:
@@ -40,11 +38,11 @@ class Place:
 
     @property
     def _backups(self) -> Path:
-        return self.path / "backups"
+        return self.path / BACKUPS
 
     @property
     def _verified(self) -> Path:
-        return self.path / "verified.json"
+        return self.path / VERIFIED
 
     def make(self) -> None:
         """Create the folder. Other users may enter it, since root runs PostgreSQL as another, but not list it."""
@@ -100,9 +98,7 @@ class Place:
 
     def labels(self) -> tuple[str, ...]:
         """Return the labels of all backups, the oldest first."""
-        if not self._backups.is_dir():
-            return ()
-        return tuple(sorted(path.name for path in self._backups.iterdir() if _LABEL.fullmatch(path.name)))
+        return labels_in(self.path)
 
     def write(self, manifest: Manifest, key: BackupKey) -> None:
         """Write a manifest, which makes its backup complete."""
@@ -157,10 +153,7 @@ class Place:
 
     def verification(self) -> Verification | None:
         """Return the last verified restore, None if there was none."""
-        try:
-            return Verification.model_validate_json(self._verified.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+        return verification_in(self.path)
 
     def _file(self, sha256: str, key: BackupKey) -> Path:
         name = key.name_of(sha256)
@@ -191,11 +184,6 @@ class Place:
             raise ServiceError(f"{self.path}: cannot be written: {error.strerror}") from None
         finally:
             path.unlink(missing_ok=True)
-
-
-def label_of(created: datetime) -> str:
-    """Return the label of a backup that was begun at a time."""
-    return created.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 class _Hashed:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from taxi_mlops.backup.create import Notify
 from taxi_mlops.backup.encryption import BackupKey, DamagedError
-from taxi_mlops.backup.manifest import DatabaseBackup, Manifest, Verification
+from taxi_mlops.backup.manifest import DatabaseBackup, Manifest
 from taxi_mlops.backup.place import Place
 from taxi_mlops.backup.postgresql import PgBackRest, give_to_account
 from taxi_mlops.backup.scratch import differences, running, table_counts
 from taxi_mlops.errors import ServiceError
+from taxi_mlops.results.backup_state import Verification
 from taxi_mlops.stack.folder import StackFolder
 
 

@@ -23,6 +23,7 @@ from taxi_mlops.health.table_watch import TableWatch
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
 from taxi_mlops.recording.recordings import Recordings
+from taxi_mlops.results.backup_state import begun_at, labels_in, verification_in
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import Settings
 
@@ -44,6 +45,7 @@ class PlatformCollector(Collector):
         yield _family(catalogue.BACKLOG, {(name,): float(count) for name, count in self._backlog().items()})
         yield from self._features()
         yield from self._trips_table()
+        yield from self._backups()
         yield from self._services()
         state = self._prefect()
         if state is not None:
@@ -84,6 +86,14 @@ class PlatformCollector(Collector):
         ):
             number = value.timestamp() if isinstance(value, datetime) else value
             yield _family(metric, {(state.location,): number})
+
+    def _backups(self) -> Iterator[GaugeMetricFamily]:
+        if (place := self._settings.backup_dir) is None:
+            return
+        labels, verification = labels_in(place), verification_in(place)
+        created = begun_at(labels[-1]).timestamp() if labels else None
+        yield _family(catalogue.BACKUP_CREATED, {(): created})
+        yield _family(catalogue.BACKUP_VERIFIED, {(): verification.verified.timestamp() if verification else 0.0})
 
     def _services(self) -> Iterator[GaugeMetricFamily]:
         named = addresses(self._settings)

@@ -262,6 +262,16 @@ TABLE_DRIFT = Metric(
     ("table",),
     Source.EXPORTER,
 )
+BACKUP_CREATED = Metric(
+    "taxi_backup_created_timestamp_seconds", Kind.GAUGE, "When the newest backup was begun.", (), Source.EXPORTER
+)
+BACKUP_VERIFIED = Metric(
+    "taxi_backup_verified_timestamp_seconds",
+    Kind.GAUGE,
+    "When a backup was last restored and compared; 0 if none ever was.",
+    (),
+    Source.EXPORTER,
+)
 SERVED_REQUESTS = Metric(
     "taxi_served_requests_total",
     Kind.COUNTER,

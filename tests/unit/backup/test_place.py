@@ -12,9 +12,10 @@ import pytest
 pytest.importorskip("cryptography", reason="cryptography is in the extra stack")
 
 from taxi_mlops.backup.encryption import BackupKey, DamagedError
-from taxi_mlops.backup.manifest import BackedUpFile, Manifest, RowCounts, Verification
-from taxi_mlops.backup.place import Place, label_of
+from taxi_mlops.backup.manifest import BackedUpFile, Manifest, RowCounts
+from taxi_mlops.backup.place import Place
 from taxi_mlops.errors import ServiceError, UsageError
+from taxi_mlops.results.backup_state import Verification, begun_at, label_of, labels_in, verification_in
 
 KEY = BackupKey("0123456789abcdef0123456789abcdef")
 BEGUN = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
@@ -114,7 +115,16 @@ def test_the_last_verification_is_noted(place: Place) -> None:
     assert place.verification() is None
     noted = Verification(label="20261130T020000Z", verified=BEGUN, seconds=1.5)
     place.note(noted)
-    assert place.verification() == noted
+    assert place.verification() == verification_in(place.path) == noted
+
+
+def test_what_a_folder_shows_without_its_key(place: Place, tmp_path: Path) -> None:
+    made = backup(place, 0)
+    (place.path / "backups" / "notes.txt").write_text("mine", encoding="utf-8")
+    assert labels_in(place.path) == (made.label,)
+    assert begun_at(made.label) == BEGUN
+    assert labels_in(tmp_path / "nowhere") == ()
+    assert verification_in(tmp_path / "nowhere") is None
 
 
 def test_rows_between_the_counts_before_and_after_are_right() -> None:

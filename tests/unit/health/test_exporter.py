@@ -147,9 +147,12 @@ def test_what_waits_and_what_answers_is_served_at_loopback(tmp_path: Path, liste
     write_features(tmp_path / "features" / "city")
     (tmp_path / "features" / "broken").mkdir()
     (tmp_path / "features" / "broken" / "features.json").write_text("{", encoding="utf-8")
+    (tmp_path / "place" / "backups").mkdir(parents=True)
+    (tmp_path / "place" / "backups" / "20160601T120000Z").touch()
     settings = Settings(
         runs_dir=tmp_path / "runs",
         features_dir=tmp_path / "features",
+        backup_dir=tmp_path / "place",
         mlflow_uri=SecretStr("off"),
         pushgateway_url=HttpUrl(f"http://{listening}"),
         prefect_api_url=HttpUrl(f"http://{nobody}/api"),
@@ -164,6 +167,8 @@ def test_what_waits_and_what_answers_is_served_at_loopback(tmp_path: Path, liste
     for line in (
         'taxi_features_last_timestamp_seconds{model="city"} 1.4647824e+09',  # 8:00 in Santiago
         'taxi_features_bytes{model="city"} 15.0',
+        "taxi_backup_created_timestamp_seconds 1.4647824e+09",
+        "taxi_backup_verified_timestamp_seconds 0.0",
         'taxi_recorder_backlog_runs{recorder="store"} 1.0',
         'taxi_recorder_backlog_runs{recorder="mlflow"} 0.0',
         'taxi_service_up{service="pushgateway"} 1.0',
