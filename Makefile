@@ -17,7 +17,7 @@ COMPILE = $(BIN)/python -m compileall -q src engine/src
 WORDED = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github benchmarks deploy docs engine src tests tools
 
 .DEFAULT_GOAL := help
-.PHONY: help stack-up stack-down demo test test-quick test-core test-containers check lint types imports docs format environment
+.PHONY: audit help stack-up stack-down demo test test-quick test-core test-containers check lint types imports docs format environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,9 @@ imports: environment ## Check that imports go one way
 docs: environment ## Build the documentation site into build/site; a broken link fails
 	@rm -rf build/site
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+
+audit: environment ## Check hashes, licences and known vulnerabilities of all dependencies
+	$(BIN)/python tools/audit.py
 
 format: environment ## Format the code
 	$(BIN)/ruff check --fix
