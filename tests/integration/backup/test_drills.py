@@ -22,6 +22,8 @@ from taxi_mlops.stack.programs import find_program
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
 
+pytestmark = pytest.mark.timeout(1800)  # restores on a loaded machine
+
 ROWS = 1000
 OBJECTS = {"2016/a.parquet": b"a" * 3_000_000, "2016/b.parquet": b"b", "empty": b""}
 

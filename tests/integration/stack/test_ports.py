@@ -8,6 +8,8 @@ import httpx
 import psutil
 import pytest
 
+pytestmark = pytest.mark.timeout(900)  # many services start on a loaded machine
+
 NO_ACCESS, OPEN, NOTHING = "refused", "open", "nothing to change"
 PORTS = {
     # port: (to read, to change)
