@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taxi_mlops.data.progress import Progress
+from taxi_mlops.data.redirects import check_redirect
 from taxi_mlops.errors import DataError, DownloadError
 from taxi_mlops.monitoring.spans import client_span, without_secrets
 from taxi_mlops.settings import Settings
@@ -31,6 +32,9 @@ _USER = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY = re.compile(r"(?i)(https?://[^\s?#\"']*\?)[^\s#\"']+")
 _ATTEMPTS = 4
 _MAX_REDIRECTS = 5
+_SLOW_BYTES = 64 << 10
+_SLOW_TIMEOUTS = 10
+"""A server that sends fewer bytes than these within so many timeouts would never end."""
 
 
 def fetch(url: str, settings: Settings, on_progress: Progress | None = None) -> Path:
@@ -141,6 +145,7 @@ class _Download:
             auth=_netrc(),
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
+            event_hooks={"response": [check_redirect]},
         )
 
     def run(self) -> None:
@@ -201,12 +206,21 @@ class _Download:
 
     def _write(self, response: httpx.Response, offset: int, total: int | None) -> None:
         done = offset
+        begun, before = time.monotonic(), offset
+        window = _SLOW_TIMEOUTS * self._settings.http_timeout_seconds
         with self._part.open("ab" if offset else "wb") as file:
             # Not in chunks of one size: those before a break would be lost.
             for chunk in response.iter_raw():
                 done += len(chunk)
                 self._ensure_free_space(done, None)
                 file.write(chunk)
+                if time.monotonic() - begun > window:
+                    if done - before < _SLOW_BYTES:
+                        raise DownloadError(
+                            f"{self._shown}: the server sent only {done - before:,} bytes within {window:g} s; "
+                            "try again later, or raise TAXI_HTTP_TIMEOUT_SECONDS"
+                        )
+                    begun, before = time.monotonic(), done
                 if self._on_progress:
                     self._on_progress("Downloading", done, total)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taxi_mlops.reports.markdown_text import code, plain
 from taxi_mlops.reports.terminal import sentence
 from taxi_mlops.reports.units import UNDEFINED, memory, seconds, speedup
 from taxi_mlops.results.comparison import AdapterResult, Comparison, RankingEntry
@@ -17,11 +18,11 @@ def markdown(comparison: Comparison) -> str:
     rows = [_row(entry, results[entry.name], comparison.reference) for entry in comparison.ranking]
     unranked = [f"{entry.name} is not ranked: {entry.reason}" for entry in comparison.ranking if entry.reason]
     parts = [
-        f"**{sentence(comparison)}**",
+        f"**{plain(sentence(comparison))}**",
         "\n".join(_line(cells) for cells in (_HEAD, _RULE, *rows)),
-        f"{dataset.points:,} points of `{dataset.uri}`, eps {parameters.eps_metres:g} m, "
-        f"min_samples {parameters.min_samples}, {comparison.threads} threads on {comparison.machine.processor}.",
-        "\n".join(f"- {remark}" for remark in (*unranked, *comparison.warnings)),
+        f"{dataset.points:,} points of {code(dataset.uri)}, eps {parameters.eps_metres:g} m, "
+        f"min_samples {parameters.min_samples}, {comparison.threads} threads on {plain(comparison.machine.processor)}.",
+        "\n".join(f"- {plain(remark)}" for remark in (*unranked, *comparison.warnings)),
         "`taxi compare --spec specification.toml` runs the same again.",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -43,7 +44,7 @@ def _row(entry: RankingEntry, result: AdapterResult, reference: str | None) -> t
         clustering = "reference" if entry.name == reference else result.status.value.replace("_", " ")
     return (
         UNDEFINED if entry.rank is None else f"{'=' if entry.tied_with else ''}{entry.rank}",
-        entry.name,
+        plain(entry.name),
         seconds(result.fit_seconds_median),
         speedup(result.speedup),
         memory(result.peak_memory_bytes),

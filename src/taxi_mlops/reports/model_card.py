@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from taxi_mlops.evaluation.quality.metrics import Estimate
 from taxi_mlops.reports.html import render_page
 from taxi_mlops.reports.map_section import MapSection, map_scripts
+from taxi_mlops.reports.markdown_text import plain
 from taxi_mlops.results.model_card import Changes, ModelCard, Split
 
 _WIDTH, _HEIGHT, _EDGE = 360, 300, 34
@@ -29,12 +30,12 @@ def render(card: ModelCard, section: MapSection) -> str:
 
 def markdown(card: ModelCard) -> str:
     """Return the card without map and curve."""
-    lines = [f"# Hotspot model {card.name}", "", *(f"- **{name}**: {value}" for name, value in facts(card))]
+    lines = [f"# Hotspot model {card.name}", "", *(f"- **{name}**: {plain(value)}" for name, value in facts(card))]
     if card.changes:
         lines += ["", f"## Against version {card.changes.version}", ""]
         lines += [f"- {line}" for line in changes(card.changes)]
     if card.warnings:
-        lines += ["", "## Warnings", "", *(f"- {warning}" for warning in card.warnings)]
+        lines += ["", "## Warnings", "", *(f"- {plain(warning)}" for warning in card.warnings)]
     lines += ["", f"Made by taxi-mlops {card.machine.taxi_mlops} on {card.created_at:%-d %B %Y, %H:%M} UTC.", ""]
     return "\n".join(lines)
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import HttpUrl
 
+from taxi_mlops.data import download, redirects
 from taxi_mlops.data.download import displayed, fetch
 from taxi_mlops.data.load import LoadRequest, load_points
 from taxi_mlops.data.synthetic import write_parquet
@@ -29,6 +31,7 @@ class Behaviour:
     content: bytes = b""
     breaks: list[int] = field(default_factory=list)
     hang: bool = False
+    trickles: bool = False
     etag: str | None = '"v1"'
     ranges: bool = True
     announced_extra: int = 0
@@ -51,6 +54,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/trips.parquet")
+            self.end_headers()
+            return
+        if self.path == "/inside":
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/secret")
             self.end_headers()
             return
         if self.path == "/elsewhere":
@@ -81,11 +89,22 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in behaviour.headers.items():
             self.send_header(name, value)
         self.end_headers()
+        if behaviour.trickles:
+            self._trickle()
+            return
         stop = behaviour.breaks.pop(0) if behaviour.breaks else len(body)
         self.wfile.write(body[:stop])
         self.wfile.flush()
         if behaviour.hang and stop < len(body):
             self.server.released.wait(20)
+
+    def _trickle(self) -> None:
+        """Send a byte now and then, until nobody listens."""
+        while not self.server.released.wait(0.02):
+            try:
+                self.wfile.write(b"x")
+            except OSError:
+                return
 
     def _start(self) -> int:
         behaviour = self.server.behaviour
@@ -364,6 +383,49 @@ def test_redirects_are_followed_but_not_to_files(server, settings, trips):
     assert fetch(f"{server.url}/moved", settings).read_bytes() == trips
     with pytest.raises(DownloadError, match="cannot be fetched"):
         fetch(f"{server.url}/elsewhere", settings)
+
+
+def test_a_server_elsewhere_cannot_redirect_to_this_machine(server, settings, monkeypatch):
+    monkeypatch.setattr(redirects, "is_inside", lambda host: host != "localhost")
+    said = "^localhost redirects to 127.0.0.1, which is in this machine's own network"
+    with pytest.raises(DownloadError, match=said):
+        fetch(f"http://localhost:{server.server_port}/inside", settings)
+    assert server.behaviour.paths == ["/inside"]
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("169.254.169.254", True),
+        ("10.1.2.3", True),
+        ("192.168.0.1", True),
+        ("::1", True),
+        ("fe80::1", True),
+        ("0.0.0.0", True),
+        ("::ffff:127.0.0.1", True),
+        ("1.1.1.1", False),
+        ("2606:4700:4700::1111", False),
+    ],
+)
+def test_which_addresses_are_of_this_network(host, inside):
+    assert redirects.is_inside(host) is inside
+
+
+def test_a_redirect_does_not_give_up_tls():
+    response = httpx.Response(
+        302, headers={"Location": "http://1.1.1.1/x"}, request=httpx.Request("GET", "https://1.0.0.1/")
+    )
+    with pytest.raises(DownloadError, match=r"^1\.0\.0\.1 redirects to http://1\.1\.1\.1, without TLS"):
+        redirects.check_redirect(response)
+
+
+def test_a_server_that_trickles_for_ever_is_one_clear_error(server, settings, monkeypatch):
+    monkeypatch.setattr(download, "_SLOW_TIMEOUTS", 1)
+    server.behaviour = Behaviour(b"x" * 100_000, trickles=True)
+    with pytest.raises(DownloadError, match=r"the server sent only \d+ bytes within 0\.3 s; try again later"):
+        fetch(f"{server.url}/x.csv", settings)
 
 
 def test_a_refused_connection_is_one_clear_error(settings):
