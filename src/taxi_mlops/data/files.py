@@ -51,6 +51,18 @@ def open_stream(file: TripFile) -> IO[bytes]:
     return _Unpacked(cast(IO[bytes], pa.CompressedInputStream(source, compression)), size)
 
 
+def check_unpacked(unpacked_bytes: int, packed_bytes: int, prefix: str = "") -> None:
+    """Raise DataError if a file unpacks to more than trips do: a small one may be made to fill the memory.
+
+    prefix: of the message.
+    """
+    if unpacked_bytes > max(_UNPACKED_BYTES, _UNPACKED_TIMES * packed_bytes):
+        raise DataError(
+            f"{prefix}{packed_bytes:,} bytes unpack to more than {_UNPACKED_TIMES} times as many, "
+            "as none of trips do; if they are right, unpack the file first"
+        )
+
+
 class _Unpacked(io.RawIOBase, IO[bytes]):
     """What is decompressed from a file, up to a limit: a small file may unpack to any size.
 
@@ -72,11 +84,7 @@ class _Unpacked(io.RawIOBase, IO[bytes]):
     def read(self, size: int = -1, /) -> bytes:
         data = self._content.read(size)
         self._position += len(data)
-        if self._position > max(_UNPACKED_BYTES, _UNPACKED_TIMES * self._packed_bytes):
-            raise DataError(
-                f"{self._packed_bytes:,} bytes unpack to more than {_UNPACKED_TIMES} times as many, "
-                "as none of trips do; if they are right, unpack the file first"
-            )
+        check_unpacked(self._position, self._packed_bytes)
         return data
 
     def close(self) -> None:

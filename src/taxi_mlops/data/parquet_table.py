@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_mlops.data.crs import identified
-from taxi_mlops.data.files import TripFile
+from taxi_mlops.data.files import TripFile, check_unpacked, size_of
 from taxi_mlops.data.point_columns import Geometry, with_points
 from taxi_mlops.errors import DataError
 
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet
 
+_POINT_BYTES = 16
 _GEOMETRY_NAMES = frozenset({"latitude", "longitude", "geometry"})
 
 
 def parquet_header(file: TripFile) -> tuple[tuple[str, ...], int, Geometry | None]:
-    """Return the names of the columns, the number of rows, and the column of points if the file is GeoParquet."""
+    """Return the names of the columns, the number of rows, and the column of points if the file is GeoParquet.
+
+    Raises DataError if the file has many more rows than its size allows for: equal ones take next to no space.
+    """
     with _open_parquet(file) as parquet:
+        check_unpacked(parquet.metadata.num_rows * _POINT_BYTES, size_of(file), f"{file}: ")
         schema = parquet.schema_arrow
         geometry = _geometry(file, schema)
         names = schema.names
