@@ -47,6 +47,7 @@ start-fast=y
 compress-type=zst
 process-max=2
 archive-timeout=600
+archive-push-queue-max=4GiB
 job-retry=0
 [{stanza}]
 pg1-path={data}
