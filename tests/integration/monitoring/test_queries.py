@@ -32,7 +32,7 @@ DEPLOYMENT = "nightly"
 WATCHERS = ("prometheus", "pushgateway", "alertmanager", "loki", "jaeger", "exporter")
 WATCHED = ("node-exporter", "process-exporter", "postgres-exporter", "redis-exporter", "object-store", "prefect-server")
 TYPED = "What a Person Typed, for 2026!"
-WITHOUT_DATA = {"BackupNotVerified", "CertificateExpires"}
+WITHOUT_DATA = {"BackupMissing", "BackupNotVerified", "CertificateExpires"}
 """Alerts whose metrics may be absent: where nothing speaks TLS."""
 
 
