@@ -66,7 +66,7 @@ def test_no_dependency_is_without_hash_or_has_a_licence_that_is_not_allowed(
 
 @pytest.fixture
 def osv(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A service of OSV that knows one vulnerability of numpy."""
+    """A service of OSV that knows one vulnerability of httpx."""
     if shutil.which("uv", path=str(Path(sys.executable).parent)) is None and shutil.which("uv") is None:
         pytest.skip("uv is not installed")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -74,14 +74,14 @@ def osv(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     when = {"modified": "2026-01-01T00:00:00Z", "published": "2026-01-01T00:00:00Z"}
     events = [{"introduced": "0"}, {"fixed": "99"}]
     affected = [
-        {"package": {"name": "numpy", "ecosystem": "PyPI"}, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+        {"package": {"name": "httpx", "ecosystem": "PyPI"}, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
     ]
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             queries = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
             found = [{"id": "TEST-1", "modified": when["modified"]}]
-            self._answer({"results": [{"vulns": found} if _name(each) == "numpy" else {} for each in queries]})
+            self._answer({"results": [{"vulns": found} if _name(each) == "httpx" else {} for each in queries]})
 
         def do_GET(self) -> None:
             self._answer({"id": "TEST-1", "summary": "it is a test", "affected": affected, **when})
@@ -114,7 +114,7 @@ def test_a_vulnerability_is_named_with_the_version_that_mends_it(audit: ModuleTy
     checked, found = audit.advisories(osv)
     assert checked, found
     (line,) = found
-    assert line.startswith("numpy ")
+    assert line.startswith("httpx ")
     assert line.endswith(": TEST-1 it is a test (fixed in 99)")
 
 
