@@ -1,10 +1,8 @@
 #!/bin/sh
-# Builds a program that has no Debian package:   build-go-program.sh loki|jaeger|helm|kube-apiserver|vault
-# The first two are services of `taxi stack`; helm and kube-apiserver check the chart of deploy/helm; vault is for tests of
-# secrets alone: its licence (BUSL) is not open source, and it is never linked or shipped. `go install` refuses some, since
+# Builds a program that has no Debian package:   build-go-program.sh loki|jaeger|helm|kube-apiserver
+# The first two are services of `taxi stack`; the others check the chart of deploy/helm. `go install` refuses some, since
 # their modules replace others; so each is built from a module of its own that takes over their go.mod whole. Jaeger is
-# built without its pages, which are not part of its module; its API and Grafana show traces. Vault is built without its
-# pages and most plugins (tag `minimal`).
+# built without its pages, which are not part of its module; its API and Grafana show traces.
 set -eu
 
 PREFIX=${PREFIX:-$([ "$(id -u)" = 0 ] && echo /usr/local || echo "$HOME/.local")}
@@ -13,7 +11,6 @@ PREFIXED=
 
 case ${1:-} in
 loki) MODULE=github.com/grafana/loki/v3 VERSION=${LOKI_VERSION:-v3.7.8} PACKAGE=cmd/loki VARIABLE=pkg/util/build.Version ;;
-vault) MODULE=github.com/hashicorp/vault VERSION=${VAULT_VERSION:-v1.21.4} PACKAGE=. VARIABLE=version.fullVersion TAGS=minimal ;;
 jaeger) MODULE=github.com/jaegertracing/jaeger VERSION=${JAEGER_VERSION:-v1.76.0} PACKAGE=cmd/jaeger VARIABLE=internal/version.latestVersion ;;
 helm) MODULE=helm.sh/helm/v4 VERSION=${HELM_VERSION:-v4.3.1} PACKAGE=cmd/helm VARIABLE=internal/version.version PREFIXED=v ;;
 kube-apiserver)
@@ -23,7 +20,7 @@ kube-apiserver)
     done
     ;;
 *)
-    echo "usage: $0 loki|jaeger|helm|kube-apiserver|vault" >&2
+    echo "usage: $0 loki|jaeger|helm|kube-apiserver" >&2
     exit 2
     ;;
 esac
@@ -42,5 +39,5 @@ sed -i '/^replace .* => \.\//d; /^\t.* => \.\//d' go.mod
 sed -i "s#^\(\tk8s.io/[a-z-]*\) v0.0.0\$#\1 v0.${VERSION#v1.}#" go.mod
 go mod edit -require="$MODULE@$VERSION"
 mkdir -p "$PREFIX/bin"
-GOFLAGS="-mod=mod" go build -tags "${TAGS:-}" -ldflags "-s -w -X $MODULE/$VARIABLE=$PREFIXED${VERSION#v} $FLAGS" -o "$PREFIX/bin/$1" "$MODULE/$PACKAGE"
+GOFLAGS="-mod=mod" go build -ldflags "-s -w -X $MODULE/$VARIABLE=$PREFIXED${VERSION#v} $FLAGS" -o "$PREFIX/bin/$1" "$MODULE/$PACKAGE"
 echo "$PREFIX/bin/$1"

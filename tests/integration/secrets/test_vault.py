@@ -76,7 +76,7 @@ def running(program: str, folder: Path, wait_until: Callable[..., Any]) -> Itera
 def server(tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., Any]) -> Iterator[Vault]:
     program = shutil.which("vault") or shutil.which("bao")
     if program is None:
-        pytest.skip("neither vault nor bao is installed; deploy/native/build-go-program.sh vault builds it")
+        pytest.skip("neither vault nor bao is installed (https://openbao.org)")
     with running(program, tmp_path_factory.mktemp("vault"), wait_until) as server:
         server.ask("POST", "/secret/data/taxi", data={"password": SECRET})
         server.ask("PUT", "/sys/policies/acl/taxi", policy=POLICY)
