@@ -135,9 +135,10 @@ def log(table: Table, json: Json = False) -> None:
     if json:
         print_json(tuple[Version, ...], versions)
         return
-    shown = plain_table(
-        "version", "time", "what", "month", "rows", "drift", "message", "tags", right=("version", "rows", "drift")
-    )
+    drift = ["drift"] if any(one.drift is not None for one in versions) else []
+    names = ("version", "time", "what", "month", "rows", *drift, "message", "tags")
+    shown = plain_table(*names, right=("version", "rows", "drift"))
+    shown.columns[1].no_wrap = True
     for one in versions:
         shown.add_row(
             str(one.number),
@@ -145,7 +146,7 @@ def log(table: Table, json: Json = False) -> None:
             one.operation.lower(),
             one.month or "",
             "" if one.rows is None else f"{one.rows:,}",
-            "" if one.drift is None else f"{one.drift:.2f}",
+            *("" if one.drift is None else f"{one.drift:.2f}" for _ in drift),
             Text(one.message or one.source),
             Text(", ".join(one.tags)),
         )
