@@ -60,8 +60,8 @@ def test_what_does_not_pass_the_gates_leaves_the_champion(flows, registry, regis
 
 
 def test_a_model_that_was_written_and_not_registered_is_registered(registry, settings, tmp_path, monkeypatch):
-    document = Train().with_parameters({"data": TRIPS, "name": "cut", "adapter": "grid", "eps": 150, "min_samples": 4})
-    folder = TrainingFolder(tmp_path / "cut")
+    document = Train().with_parameters({"data": TRIPS, "name": "interrupted", "adapter": "grid", "eps": 150, "min_samples": 4})
+    folder = TrainingFolder(tmp_path / "interrupted")
 
     class PowerCut(BaseException):
         pass
@@ -73,7 +73,7 @@ def test_a_model_that_was_written_and_not_registered_is_registered(registry, set
         patch.setattr(registry, "register", register)
         with pytest.raises(PowerCut):
             train_into(document, folder, settings, registry, Observer())
-    assert registry.versions("cut") == ()
+    assert registry.versions("interrupted") == ()
     card, version = train_into(document, folder, settings, registry, Observer())
     assert (version.version, card.created_at.isoformat()) == ("1", version.values["made_at"])
     assert card.n_hotspots == json.loads(folder.result.read_text(encoding="utf-8"))["n_hotspots"]

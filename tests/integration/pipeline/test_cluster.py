@@ -168,7 +168,7 @@ def declared(monkeypatch):
             def close(self):
                 closed.append(name)
 
-        monkeypatch.setattr(steps, "load_adapter", lambda _name: Adapter())
+        monkeypatch.setattr(steps, "open_adapter", lambda _name, _cache_dir: Adapter())
         return closed
 
     closed = []
