@@ -44,6 +44,8 @@ _SETTINGS = {
 """Nothing is reported to the makers of Ray, and a busy machine has time to start it."""
 _STARTS = 3
 """Ray gives up a start that takes half a minute, as on a busy machine it may."""
+_NOT_STARTED = "Initialization failure from server"
+"""What the server of clients says if the process of a new client did not start; another may."""
 _TOKEN = Path("~/.ray/auth_token")
 _SILENCE = "RAY_DEDUP_LOGS_SKIP_REGEX"
 
@@ -214,12 +216,13 @@ def _end(processes: Sequence[psutil.Process]) -> None:
 
 @contextmanager
 def _session(ray: ModuleType, name: str, **options: Any) -> Iterator[None]:  # noqa: ANN401 - Ray's own
-    for left in reversed(range(1 if name.startswith("ray://") else _STARTS)):
+    for left in reversed(range(_STARTS)):
         try:
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True, **options)
         except Exception as error:
             ray.shutdown()
-            if not left:
+            refused = name.startswith("ray://") and not str(error).startswith(_NOT_STARTED)
+            if refused or not left:
                 raise ServiceError(f"{name}: {' '.join(str(error).split())}") from error
         else:
             break

@@ -60,7 +60,9 @@ def test_what_does_not_pass_the_gates_leaves_the_champion(flows, registry, regis
 
 
 def test_a_model_that_was_written_and_not_registered_is_registered(registry, settings, tmp_path, monkeypatch):
-    document = Train().with_parameters({"data": TRIPS, "name": "interrupted", "adapter": "grid", "eps": 150, "min_samples": 4})
+    document = Train().with_parameters(
+        {"data": TRIPS, "name": "interrupted", "adapter": "grid", "eps": 150, "min_samples": 4}
+    )
     folder = TrainingFolder(tmp_path / "interrupted")
 
     class PowerCut(BaseException):

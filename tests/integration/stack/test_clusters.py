@@ -89,7 +89,7 @@ from taxi_mlops.scale.clusters import connect
 
 try:
     with connect(sys.argv[1]) as executor:
-        print(executor.workers, dict(executor.run(math.sqrt, [4.0, 9.0])))
+        print(executor.workers, dict(sorted(executor.run(math.sqrt, [4.0, 9.0]))))
 except ServiceError as error:
     print(error)
     print("refused")
