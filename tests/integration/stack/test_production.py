@@ -10,7 +10,6 @@ from contextlib import suppress
 
 import httpx
 import psutil
-import psycopg
 import pytest
 
 from taxi_mlops.stack.folder import StackFolder
@@ -19,6 +18,8 @@ from taxi_mlops.stack.programs import find_program
 from taxi_mlops.stack.services import PROFILES
 from taxi_mlops.stack.services.patroni import NODES
 from taxi_mlops.stack.supervision import Supervisor
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
 
 LIMIT_SECONDS = 240
 

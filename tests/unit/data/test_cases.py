@@ -72,6 +72,7 @@ def test_geojson_is_read_and_a_web_page_is_named(case, settings: Settings) -> No
 
 
 def test_trips_of_for_hire_vehicles_have_zones(case, settings: Settings, shared_data: Path) -> None:
+    pytest.importorskip("shapefile", reason="pyshp is in the extra zones")
     refused = inspect(case("e4_fhv.csv"), settings)
     assert refused.schema == "zones-fhv"
     assert "only zone" in str(refused.refusal) or "zone numbers" in str(refused.refusal)
