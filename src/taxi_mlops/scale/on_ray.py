@@ -45,7 +45,7 @@ _SETTINGS = {
 _STARTS = 3
 """Ray gives up a start that takes half a minute, as on a busy machine it may."""
 _NOT_STARTED = "Initialization failure from server"
-"""What the server of clients says if the process of a new client did not start; another may."""
+"""What the server of clients says if the process of a new client died at its start, as now and then one does."""
 _TOKEN = Path("~/.ray/auth_token")
 _SILENCE = "RAY_DEDUP_LOGS_SKIP_REGEX"
 

@@ -18,8 +18,6 @@ _TOKEN_FILE = "ray_token"  # noqa: S105 - its name
 _SHARE_OF_MEMORY = 0.75
 _OBJECT_STORE_BYTES = 100_000_000
 """Points and labels of tiles are in files; answers are small."""
-_CLIENT_SECONDS = 120
-"""Ray starts a process for each client that connects, and by itself waits half a minute for it."""
 
 
 class Ray(Service):
@@ -77,7 +75,6 @@ class Ray(Service):
                 "RAY_AUTH_MODE": "token",
                 "RAY_AUTH_TOKEN_PATH": str(stack.secret_file(_TOKEN_FILE)),
                 "RAY_USAGE_STATS_ENABLED": "0",
-                "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": str(_CLIENT_SECONDS),
             },
             stop_seconds=30,
         )
