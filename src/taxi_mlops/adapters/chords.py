@@ -33,6 +33,13 @@ def prepare_chords(points: Points, parameters: Parameters, threads: int) -> Chor
     )
 
 
+def centred(problem: ChordProblem) -> ChordProblem:
+    """Return the problem with the mean of its points as the origin, near which differences keep their digits."""
+    if len(problem) == 0:
+        return problem
+    return replace(problem, coordinates=problem.coordinates - problem.coordinates.mean(axis=0))
+
+
 def subsample(problem: ChordProblem) -> ChordProblem:
     """Return the first points of the problem, for the warm-up."""
     chosen = slice(100)

@@ -6,13 +6,12 @@ It searches in float32. Chords are placed around their middle, so that its resol
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
 import numpy as np
 
-from taxi_mlops.adapters.chords import ChordProblem, prepare_chords, subsample
+from taxi_mlops.adapters.chords import ChordProblem, centred, prepare_chords, subsample
 from taxi_mlops.domain import NOISE, AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
 
@@ -43,10 +42,7 @@ class FastHdbscanAdapter:
         return "fast-hdbscan takes no weights" if workload.points.weight is not None else None
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> ChordProblem:
-        problem = prepare_chords(points, parameters, resources.threads)
-        if len(problem) == 0:
-            return problem
-        return replace(problem, coordinates=problem.coordinates - problem.coordinates.mean(axis=0))
+        return centred(prepare_chords(points, parameters, resources.threads))
 
     def warm_up(self, problem: ChordProblem) -> None:
         self.fit(subsample(problem))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
-from taxi_mlops.adapters.chords import ChordProblem, prepare_chords, subsample
+from taxi_mlops.adapters.chords import ChordProblem, centred, prepare_chords, subsample
 from taxi_mlops.adapters.haversine import clustering_from_indices, clustering_of_no_points
 from taxi_mlops.domain import AdapterInfo, Clustering, Parameters, Points, Resources, Workload
 
@@ -43,11 +43,8 @@ class SklearnexAdapter:
         oneDAL computes |a|² + |b|² − 2ab: for a city on the unit sphere this would lose all but three digits of a
         distance of 50 m; with the origin in the city it loses the square of its extent in eps.
         """
-        problem = prepare_chords(points, parameters, resources.threads)
-        if len(problem) == 0:
-            return problem
-        centred = problem.coordinates - problem.coordinates.mean(axis=0)
-        return replace(problem, coordinates=centred / problem.eps, eps=1.0)
+        problem = centred(prepare_chords(points, parameters, resources.threads))
+        return replace(problem, coordinates=problem.coordinates / problem.eps, eps=1.0)
 
     def warm_up(self, problem: ChordProblem) -> None:
         self.fit(subsample(problem))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -136,9 +136,8 @@ class Place:
             f"{self.path} has no backup" + (f" from before {before:%Y-%m-%d %H:%M:%S %Z}" if before else "")
         )
 
-    def remove(self, labels: tuple[str, ...], key: BackupKey) -> int:
-        """Remove backups, and the contents that no other has. Returns how many contents were removed."""
-        kept = [self.manifest(label, key) for label in self.labels() if label not in labels]
+    def remove(self, labels: tuple[str, ...], kept: Sequence[Manifest], key: BackupKey) -> int:
+        """Remove backups, and the contents that none of the kept has. Returns how many contents were removed."""
         needed = {self._file(sha256, key) for manifest in kept for sha256 in manifest.contents.values()}
         for label in labels:
             (self._backups / label).unlink()

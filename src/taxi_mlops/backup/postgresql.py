@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,13 +23,19 @@ from taxi_mlops.backup.place import Place
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.stack.folder import StackFolder, write_private
 from taxi_mlops.stack.programs import INSTALL, find_program, program
-from taxi_mlops.stack.services.postgresql import ADMINISTRATOR, Postgresql, database_password
+from taxi_mlops.stack.services.postgresql import (
+    ADMINISTRATOR,
+    Postgresql,
+    as_account,
+    database_password,
+    give_to_account,
+)
+from taxi_mlops.stack.services.postgresql import administrator as connect_administrator
 
-ACCOUNT = "postgres"
-"""The user that root runs PostgreSQL and pgBackRest as."""
 _STANZA = "taxi"
 _SECONDS = 6 * 3600.0
 _WAL_SECONDS = 60
+_CONNECT_SECONDS = 30
 _CONFIGURATION = """\
 # Written by `taxi backup`.
 [global]
@@ -118,8 +123,9 @@ class PgBackRest:
     def back_up(self) -> BaseBackup:
         """Make a base backup, and wait until the WAL that it needs is archived."""
         self._run("backup", "--type=full")
-        newest = self._info()["backup"][-1]
-        (database,) = [each for each in self._info()["db"] if each["id"] == newest["database"]["id"]]
+        known = self._info()
+        newest = known["backup"][-1]
+        (database,) = [each for each in known["db"] if each["id"] == newest["database"]["id"]]
         return BaseBackup(newest["label"], str(database["version"]), int(newest["info"]["size"]))
 
     def restore(self, label: str, target: Path, until: datetime | str, *, scratch: bool) -> None:
@@ -160,13 +166,10 @@ class PgBackRest:
         return dict(found)
 
     def _run(self, command: str, *options: str) -> str:
-        as_root = os.geteuid() == 0
         try:
-            done = subprocess.run(  # noqa: S603 - a program that we found ourselves
+            done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - a program that we found ourselves
                 [self._program, f"--config={self._file}", f"--stanza={_STANZA}", *options, command],
-                user=ACCOUNT if as_root else None,
-                group=ACCOUNT if as_root else None,
-                extra_groups=[] if as_root else None,
+                **as_account(),
                 cwd="/",
                 env={
                     "PATH": os.defpath,
@@ -188,23 +191,9 @@ class PgBackRest:
 def administrator(stack: StackFolder, database: str = "postgres") -> psycopg.Connection[Any]:
     """Connect as PostgreSQL's administrator. Raises ServiceError."""
     try:
-        return psycopg.connect(
-            host="127.0.0.1",
-            port=stack.port(Postgresql.name),
-            user=ADMINISTRATOR,
-            password=database_password(stack, ADMINISTRATOR),
-            dbname=database,
-            connect_timeout=30,
-            autocommit=True,
-        )
+        return connect_administrator(stack, database, seconds=_CONNECT_SECONDS)
     except psycopg.Error as error:
         raise ServiceError(f"PostgreSQL does not answer: {' '.join(str(error).split())}") from None
-
-
-def give_to_account(path: Path) -> None:
-    """Make the user who runs PostgreSQL the owner, if this process is root."""
-    if os.geteuid() == 0:
-        shutil.chown(path, ACCOUNT, ACCOUNT)
 
 
 def _reason(said: str) -> str:

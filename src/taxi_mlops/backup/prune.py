@@ -17,7 +17,7 @@ def prune(stack: StackFolder, place: Place, keep: int, key: BackupKey) -> tuple[
         labels = place.labels()
         removed = labels[:-keep] if len(labels) > keep else ()
         kept = [place.manifest(label, key) for label in labels if label not in removed]
-        place.remove(removed, key)
+        place.remove(removed, kept, key)
         databases = frozenset(manifest.postgresql.label for manifest in kept if manifest.postgresql)
         server = PgBackRest(stack, place, key)
         if databases and server.has_stanza():

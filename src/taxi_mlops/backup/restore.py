@@ -12,11 +12,12 @@ from taxi_mlops.backup.encryption import BackupKey
 from taxi_mlops.backup.manifest import DatabaseBackup
 from taxi_mlops.backup.objects import Buckets
 from taxi_mlops.backup.place import Place
-from taxi_mlops.backup.postgresql import PgBackRest, give_to_account
+from taxi_mlops.backup.postgresql import PgBackRest
 from taxi_mlops.backup.scratch import running
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.native import Stack
+from taxi_mlops.stack.services.postgresql import give_to_account
 
 
 @dataclass(frozen=True, slots=True)

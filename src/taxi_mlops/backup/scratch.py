@@ -16,10 +16,9 @@ import psycopg
 from psycopg import sql
 
 from taxi_mlops.backup.manifest import RowCounts
-from taxi_mlops.backup.postgresql import ACCOUNT, give_to_account
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.stack.programs import program
-from taxi_mlops.stack.services.postgresql import ADMINISTRATOR
+from taxi_mlops.stack.services.postgresql import ADMINISTRATOR, as_account, give_to_account
 
 Connect = Callable[[str], psycopg.Connection[Any]]
 """Connects to a database by its name."""
@@ -42,7 +41,6 @@ def running(data: Path, *, archives: bool) -> Iterator[Connect]:
         access.write_text("local all all trust\n", encoding="utf-8")  # the folder of the socket keeps others out
         for path in (folder, access):
             give_to_account(path)
-        as_root = os.geteuid() == 0
         given = {
             "listen_addresses": "",
             "unix_socket_directories": str(folder),
@@ -57,9 +55,7 @@ def running(data: Path, *, archives: bool) -> Iterator[Connect]:
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - a program that we found ourselves
                 [program("postgres"), "-D", str(data), *options],
-                user=ACCOUNT if as_root else None,
-                group=ACCOUNT if as_root else None,
-                extra_groups=[] if as_root else None,
+                **as_account(),
                 cwd="/",
                 env={"PATH": os.defpath},
                 stdout=log,

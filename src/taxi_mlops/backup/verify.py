@@ -11,11 +11,12 @@ from taxi_mlops.backup.create import Notify
 from taxi_mlops.backup.encryption import BackupKey, DamagedError
 from taxi_mlops.backup.manifest import DatabaseBackup, Manifest
 from taxi_mlops.backup.place import Place
-from taxi_mlops.backup.postgresql import PgBackRest, give_to_account
+from taxi_mlops.backup.postgresql import PgBackRest
 from taxi_mlops.backup.scratch import differences, running, table_counts
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.results.backup_state import Verification
 from taxi_mlops.stack.folder import StackFolder
+from taxi_mlops.stack.services.postgresql import give_to_account
 
 
 def verify(place: Place, label: str | None, key: BackupKey, notify: Notify) -> Verification:

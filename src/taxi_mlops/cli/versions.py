@@ -20,6 +20,7 @@ Longitude = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of
 _STATISTICS = ("least", "mean", "greatest")
 
 Message = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why, for the log.")]
+Accept = Annotated[bool, typer.Option("--accept", help="Even if the rows are not as those before.")]
 
 
 def commit(
@@ -30,7 +31,7 @@ def commit(
     replace: Annotated[
         bool, typer.Option("--replace", help="In place of the rows of the month, or without one of all rows.")
     ] = False,
-    accept: Annotated[bool, typer.Option("--accept", help="Even if the rows are not as those before.")] = False,
+    accept: Accept = False,
     lat: Latitude = None,
     lon: Longitude = None,
     json: Json = False,
@@ -83,7 +84,7 @@ def adopt(
         ),
     ] = None,
     message: Message = "",
-    accept: Annotated[bool, typer.Option("--accept", help="Even if the rows are not as those before.")] = False,
+    accept: Accept = False,
     lat: Latitude = None,
     lon: Longitude = None,
     json: Json = False,

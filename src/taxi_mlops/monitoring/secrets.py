@@ -36,10 +36,11 @@ def _parts_of(values: frozenset[str]) -> frozenset[str]:
     return frozenset(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
 
 
-def _of_references() -> frozenset[str]:
-    """Return the parts of the values that were fetched, also as they are written in a URL."""
-    parts = _parts_of(fetched_values())
-    return parts | {quote(part, safe="") for part in parts}
+@lru_cache(maxsize=8)
+def _longest_first(secrets: frozenset[str], fetched: frozenset[str]) -> tuple[str, ...]:
+    """Return what is masked: secrets, and the parts of fetched values, also as they are written in a URL."""
+    parts = _parts_of(fetched)
+    return tuple(sorted(secrets | parts | {quote(part, safe="") for part in parts}, key=len, reverse=True))
 
 
 def _secret_parts(value: str) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ class SecretFilter:
 
     def text(self, text: str) -> str:
         """Return the text with every secret masked."""
-        for secret in sorted(self._secrets | _of_references(), key=len, reverse=True):
+        for secret in _longest_first(self._secrets, fetched_values()):
             text = text.replace(secret, MASK)
         masked = " ".join(str(ServiceUrl(word)) if "://" in word else word for word in text.split(" "))
         return _CREDENTIALS.sub(rf"\1 {MASK}", masked)

@@ -73,10 +73,7 @@ def _monitored(
 ) -> Iterator[Observer]:
     """Set up tracing, log shipping and metrics. what: name of the root span."""
 
-    def not_sent(reason: str) -> None:
-        get_logger().warning("telemetry_not_sent", reason=reason)
-        observer.warning(reason)
-
+    not_sent = warning_of(observer)
     masked = SecretFilter(secrets_of(settings)).text
     spans_to, logs_to = (str(url) if url else None for url in (settings.otlp_endpoint, settings.otlp_logs_endpoint))
     with (
@@ -87,6 +84,16 @@ def _monitored(
     ):
         run.set_attributes({"taxi.run_id": run_id, "taxi.deployment": settings.deployment, **_flow_run(), **_sweep()})
         yield Observers(Telemetry(metrics, tracer, masked), observer)
+
+
+def warning_of(observer: Observer) -> Callable[[str], None]:
+    """Return what takes the reason why something was not sent: it is logged, and the observer is warned."""
+
+    def warn(reason: str) -> None:
+        get_logger().warning("telemetry_not_sent", reason=reason)
+        observer.warning(reason)
+
+    return warn
 
 
 def _flow_run() -> dict[str, str]:

@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_t
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring import catalogue
 from taxi_mlops.monitoring.catalogue import Metric
-from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.secrets import SecretFilter, secrets_of
 from taxi_mlops.monitoring.spans import step_span
 from taxi_mlops.monitoring.time_budget import TimeBudget
 from taxi_mlops.monitoring.tracing import links_to_caller, run_trace
 from taxi_mlops.pipeline.observer import Observer
+from taxi_mlops.pipeline.telemetry import warning_of
 from taxi_mlops.recording.gateway import JOB_OF_TILES, Pushgateway
 from taxi_mlops.results.cluster_result import ClusterFolder
 from taxi_mlops.results.tile_run import TileRun
@@ -66,10 +66,7 @@ def monitored_tiles(
     What a service does not accept is a warning, and stays in the files.
     """
 
-    def not_sent(reason: str) -> None:
-        get_logger().warning("telemetry_not_sent", reason=reason)
-        observer.warning(reason)
-
+    not_sent = warning_of(observer)
     masked = SecretFilter(secrets_of(settings)).text
     budget = TimeBudget(settings.service_timeout_seconds)
     run_id = f"{folder.path.name}-{run.created_at.isoformat()}"

@@ -28,7 +28,7 @@ from taxi_mlops.serving.gate import Gate
 from taxi_mlops.serving.keys import ApiKeys
 from taxi_mlops.serving.outcomes import add_outcomes
 from taxi_mlops.serving.pages import DESCRIPTION, add_pages
-from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError, problem, sentence
+from taxi_mlops.serving.problems import ProblemError, described, problem, sentence
 from taxi_mlops.serving.rate_limit import RateLimit
 from taxi_mlops.serving.requests import (
     LOCATE,
@@ -51,10 +51,7 @@ JSON = "application/json"
 _INLINE_POINTS = 500
 """More are located in a thread, so that other requests are answered meanwhile."""
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {}}}
-    for status, what in ((401, "No key"), (413, "Too large"), (422, "A value is wrong"), (429, "Too many requests"))
-}
+_PROBLEMS = described({401: "No key", 413: "Too large", 422: "A value is wrong", 429: "Too many requests"})
 _FEATURES = {200: {"content": {GEOJSON: {}}}, **_PROBLEMS}
 
 
@@ -97,10 +94,7 @@ def _add_locate(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, tr
     binary = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in READERS}
     body = {"requestBody": {"required": True, "content": {JSON: {"schema": locate_schema()}, **binary}}}
     answers = {200: {"model": LocateAnswer, "content": dict(binary)}, **_PROBLEMS}
-    answers |= {
-        code: {"description": what, "content": {MEDIA_TYPE: {}}}
-        for code, what in ((400, "Cut off"), (406, "Other types are accepted"), (415, "Other type"))
-    }
+    answers |= described({400: "Cut off", 406: "Other types are accepted", 415: "Other type"})
 
     @app.post("/v1/locate", response_model=LocateAnswer, responses=answers, openapi_extra=body)
     async def locate(request: Request) -> Response:
@@ -213,7 +207,9 @@ def _add_hotspots(app: FastAPI, watcher: ModelWatcher) -> None:
         box = None if bbox is None else box_of(bbox)
         return Response(served.collection(box, min_points, hour), media_type=GEOJSON)
 
-    @app.get("/v1/hotspots/nearest", response_model=NearestAnswer, responses=_PROBLEMS | _not_found("No hotspots"))
+    @app.get(
+        "/v1/hotspots/nearest", response_model=NearestAnswer, responses=_PROBLEMS | described({404: "No hotspots"})
+    )
     def nearest(
         latitude: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False)],
         longitude: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False)],
@@ -227,7 +223,9 @@ def _add_hotspots(app: FastAPI, watcher: ModelWatcher) -> None:
         named = {} if served.names is None else {"name": served.names.get(found.hotspot)}
         return _json({"model": served.name, "version": served.version, **answer, **named})
 
-    @app.get("/v1/hotspots/{number}", response_class=Response, responses=_FEATURES | _not_found("No such hotspot"))
+    @app.get(
+        "/v1/hotspots/{number}", response_class=Response, responses=_FEATURES | described({404: "No such hotspot"})
+    )
     def hotspot(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
         """Return a hotspot as a feature of GeoJSON, with its trips by hour of the week."""
         served = watcher.current
@@ -276,10 +274,6 @@ def _add_errors(app: FastAPI) -> None:
     async def other(request: Request, error: HTTPException) -> Response:
         said = {404: f"There is nothing at {request.url.path[:200]}.", 405: f"{request.method} is not allowed here."}
         return problem(error.status_code, said.get(error.status_code, str(error.detail)), error.headers)
-
-
-def _not_found(what: str) -> dict[int | str, dict[str, Any]]:
-    return {404: {"description": what, "content": {MEDIA_TYPE: {}}}}
 
 
 def _json(content: dict[str, Any]) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Path, Query
 from pydantic import BaseModel, Field
@@ -13,18 +13,17 @@ from pydantic import BaseModel, Field
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.features.online import NoFeaturesError, OnlineStore, online_values
 from taxi_mlops.features.values import Value
-from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError
+from taxi_mlops.serving.problems import ProblemError, described
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {}}}
-    for status, what in (
-        (401, "No key"),
-        (404, "No features of this hotspot"),
-        (422, "A value is wrong"),
-        (429, "Too many requests"),
-        (503, "The online store does not answer"),
-    )
-}
+_PROBLEMS = described(
+    {
+        401: "No key",
+        404: "No features of this hotspot",
+        422: "A value is wrong",
+        429: "Too many requests",
+        503: "The online store does not answer",
+    }
+)
 
 
 class FeaturesAnswer(BaseModel):

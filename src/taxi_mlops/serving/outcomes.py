@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from taxi_mlops.models.ab_test import AbTest, ConflictingOutcomeError, Outcome
 from taxi_mlops.results.ab_status import AbStatus
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.serving.ab_traffic import AbTraffic, BusyError
-from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError
+from taxi_mlops.serving.problems import ProblemError, described
 from taxi_mlops.serving.requests import OUTCOMES, OutcomeGiven, OutcomesAnswer, body_of, outcomes_schema, read
 from taxi_mlops.serving.service_metrics import ServiceMetrics
 from taxi_mlops.serving.watcher import ModelWatcher
@@ -23,19 +22,18 @@ JSON = "application/json"
 ANSWER_SECONDS = 20.0
 """How long a request waits for the database; what was begun may still be stored, and counts once when sent again."""
 _AGAIN = {"Retry-After": "2"}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {}}}
-    for status, what in (
-        (401, "No key"),
-        (403, "The key has not the role admin"),
-        (409, "No test, or an id was used for another outcome"),
-        (413, "Too large"),
-        (415, "Other type"),
-        (422, "A value is wrong"),
-        (429, "Too many requests"),
-        (503, "The database is away or slow: send it again"),
-    )
-}
+_PROBLEMS = described(
+    {
+        401: "No key",
+        403: "The key has not the role admin",
+        409: "No test, or an id was used for another outcome",
+        413: "Too large",
+        415: "Other type",
+        422: "A value is wrong",
+        429: "Too many requests",
+        503: "The database is away or slow: send it again",
+    }
+)
 
 
 def add_outcomes(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, traffic: AbTraffic | None) -> None:
@@ -73,8 +71,7 @@ def add_outcomes(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, t
 
 
 def _add_status(app: FastAPI, watcher: ModelWatcher, traffic: AbTraffic | None) -> None:
-    problems: dict[int | str, dict[str, Any]] = {code: _PROBLEMS[code] for code in (401, 429, 503)}
-    problems[404] = {"description": "There was no A/B test", "content": {MEDIA_TYPE: {}}}
+    problems = {code: _PROBLEMS[code] for code in (401, 429, 503)} | described({404: "There was no A/B test"})
 
     @app.get("/v1/ab", response_model=AbStatus, responses=problems)
     def status() -> Response:

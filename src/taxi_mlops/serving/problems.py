@@ -10,6 +10,8 @@ from typing import Any
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+Responses = dict[int | str, dict[str, Any]]
+"""Responses of a route by their status, as FastAPI describes them."""
 _MAX_SHOWN = 80
 
 
@@ -19,6 +21,11 @@ class ProblemError(Exception):
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, headers
+
+
+def described(problems: Mapping[int, str]) -> Responses:
+    """Return the responses that are problem details, by their status. problems: what each says."""
+    return {status: {"description": what, "content": {MEDIA_TYPE: {}}} for status, what in problems.items()}
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

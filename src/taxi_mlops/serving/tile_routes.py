@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Header, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from taxi_mlops.serving.problems import MEDIA_TYPE, ProblemError
+from taxi_mlops.serving.problems import ProblemError, Responses, described
 from taxi_mlops.serving.tiles import MAX_ZOOM, Address
 from taxi_mlops.serving.watcher import ModelWatcher
 
@@ -21,11 +21,8 @@ _FIELDS = {
     "density_per_km2": "Trips per km².",
 }
 _LAYERS = {"hotspots": "Outlines.", "centres": "Centres."}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {}}}
-    for status, what in ((401, "No key"), (422, "A value is wrong"), (429, "Too many requests"))
-}
-_TILE: dict[int | str, dict[str, Any]] = {
+_PROBLEMS = described({401: "No key", 422: "A value is wrong", 429: "Too many requests"})
+_TILE: Responses = {
     200: {"content": {VECTOR_TILE: {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "The version is still the one of If-None-Match"},
 }

@@ -73,7 +73,12 @@ class AlreadyCommittedError(DataError):
 
 def records_of(table: DeltaTable) -> list[tuple[int, CommitRecord]]:
     """Return the commits of this project in a table's history, with their versions, the newest last."""
-    found = [(commit["version"], record_of(commit)) for commit in reversed(table.history())]
+    return records_in(table.history())
+
+
+def records_in(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, CommitRecord]]:
+    """Return those of a history that was read. history: the newest entry first."""
+    found = [(commit["version"], record_of(commit)) for commit in reversed(history)]
     return [(number, record) for number, record in found if record is not None]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from taxi_mlops.data.delta import TableAddress, open_version
 from taxi_mlops.settings import Settings
 from taxi_mlops.versions.checks import QUARANTINE
-from taxi_mlops.versions.records import last_spread, records_of, time_of_commit
+from taxi_mlops.versions.records import last_spread, records_in, time_of_commit
 from taxi_mlops.versions.table_folder import TableFolder
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def table_state(table: str, settings: Settings) -> TableState:
 
     address = TableAddress(TableAddress.parse(table).location)
     opened = open_version(address, settings)
-    records = records_of(opened)
+    history = opened.history()
+    records = records_in(history)
     numbers = {number for number, _ in records}
-    times = [entry["timestamp"] for entry in opened.history() if entry["version"] in numbers]
+    times = [entry["timestamp"] for entry in history if entry["version"] in numbers]
     actions = pa.table(opened.get_add_actions())
     failed = _times_of_quarantine(address.location, settings)
     spread = last_spread(records)

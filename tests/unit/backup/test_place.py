@@ -89,7 +89,7 @@ def test_the_newest_backup_and_the_newest_before_a_time(place: Place) -> None:
 
 def test_a_removed_backup_takes_only_the_contents_that_no_other_has(place: Place) -> None:
     early, late = backup(place, 0, b"both", b"early"), backup(place, 10, b"both", b"late")
-    assert place.remove((early.label,), KEY) == 1
+    assert place.remove((early.label,), (late,), KEY) == 1
     assert place.labels() == (late.label,)
     assert len(stored(place)) == 2
     for sha256 in late.contents.values():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from taxi_mlops.stack.services.postgresql import (
     ADMINISTRATOR,
     Postgresql,
     database_password,
+    give_to_account,
     missing_postgresql,
 )
 
@@ -47,8 +46,7 @@ class Patroni(InstalledService, HttpService):
         return missing_postgresql() or super().missing()
 
     def prepare(self, stack: StackFolder) -> None:
-        if os.geteuid() == 0:
-            shutil.chown(stack.data(self.name), ACCOUNT, ACCOUNT)
+        give_to_account(stack.data(self.name))
 
     def program(self, stack: StackFolder) -> Program:
         folder = stack.data(self.name)

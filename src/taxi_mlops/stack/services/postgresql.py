@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 from pathlib import Path
-from typing import LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.stack.configuration import configuration
@@ -15,8 +15,12 @@ from taxi_mlops.stack.folder import StackFolder, write_private
 from taxi_mlops.stack.programs import INSTALL, find_program, program, program_version
 from taxi_mlops.stack.service import Program, Service
 
+if TYPE_CHECKING:
+    import psycopg
+
 ADMINISTRATOR = "postgres"
 ACCOUNT = "postgres"
+"""The user that root runs PostgreSQL as."""
 _PROBE_SECONDS = 5
 _INITDB_SECONDS = 120
 _BOOTSTRAP_SECONDS = 60
@@ -33,8 +37,7 @@ class Postgresql(Service):
 
     def prepare(self, stack: StackFolder) -> None:
         folder = stack.data(self.name)
-        if os.geteuid() == 0:
-            shutil.chown(folder, ACCOUNT, ACCOUNT)
+        give_to_account(folder)
         if (folder / "data" / "PG_VERSION").is_file():
             return
         self._initialise(folder, database_password(stack, ADMINISTRATOR))
@@ -44,16 +47,12 @@ class Postgresql(Service):
         draft, password_file = folder / "draft", folder / "password"
         shutil.rmtree(draft, ignore_errors=True)
         write_private(password_file, password)
-        as_root = os.geteuid() == 0
-        if as_root:
-            shutil.chown(password_file, ACCOUNT, ACCOUNT)
+        give_to_account(password_file)
         options = ("-U", ADMINISTRATOR, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
         try:
             done = subprocess.run(  # noqa: S603 - a program that we found ourselves
                 [program("initdb"), "-D", str(draft), "--pwfile", str(password_file), *options],
-                user=ACCOUNT if as_root else None,
-                group=ACCOUNT if as_root else None,
-                extra_groups=[] if as_root else None,
+                **as_account(),
                 cwd="/",
                 capture_output=True,
                 text=True,
@@ -66,7 +65,11 @@ class Postgresql(Service):
             password_file.unlink()
         if done.returncode:
             said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            hint = f"; as root it runs as the user {ACCOUNT}, who must be able to enter {folder}" if as_root else ""
+            hint = (
+                f"; as root it runs as the user {ACCOUNT}, who must be able to enter {folder}"
+                if os.geteuid() == 0
+                else ""
+            )
             raise ServiceError(f"PostgreSQL's initdb failed: {said}{hint}")
         draft.rename(folder / "data")
 
@@ -113,14 +116,7 @@ class Postgresql(Service):
         import psycopg
 
         try:
-            with psycopg.connect(
-                host="127.0.0.1",
-                port=stack.port(self.name),
-                user=ADMINISTRATOR,
-                password=database_password(stack, ADMINISTRATOR),
-                dbname="postgres",
-                connect_timeout=_PROBE_SECONDS,
-            ) as connection:
+            with administrator(stack, seconds=_PROBE_SECONDS) as connection:
                 found = connection.execute(statement).fetchone()
         except psycopg.Error as error:
             raise ServiceError(" ".join(str(error).split())) from None
@@ -143,6 +139,32 @@ def missing_postgresql() -> str | None:
 def database_password(stack: StackFolder, role: str) -> str:
     """Return the password of a role."""
     return stack.secret("postgres_password" if role == ADMINISTRATOR else f"{role}_database_password")
+
+
+def administrator(stack: StackFolder, database: str = "postgres", *, seconds: int) -> psycopg.Connection[Any]:
+    """Connect as the administrator, within so many seconds. Raises psycopg.Error."""
+    import psycopg
+
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=stack.port(Postgresql.name),
+        user=ADMINISTRATOR,
+        password=database_password(stack, ADMINISTRATOR),
+        dbname=database,
+        connect_timeout=seconds,
+        autocommit=True,
+    )
+
+
+def as_account() -> dict[str, Any]:
+    """Return the options with which `subprocess` runs a program as the user that PostgreSQL runs as; none but root."""
+    return {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def give_to_account(path: Path) -> None:
+    """Make that user the owner, if this process is root."""
+    if os.geteuid() == 0:
+        shutil.chown(path, ACCOUNT, ACCOUNT)
 
 
 def connection(stack: StackFolder, role: str, database: str) -> dict[str, str]:
