@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +62,20 @@ def manifests(request: pytest.FixtureRequest, rendered: Callable[..., list[Manif
 def values() -> Callable[[str], Path]:
     """The path of a set of values by its name."""
     return lambda name: CHART / "ci" / f"{name}-values.yaml"
+
+
+@pytest.fixture(scope="session")
+def pod_specs() -> Callable[[Any], Iterator[Manifest]]:
+    """Find all pods in a manifest, also those of operators' resources."""
+
+    def found(manifest: Any) -> Iterator[Manifest]:
+        if isinstance(manifest, dict):
+            if "containers" in manifest:
+                yield manifest
+            for value in manifest.values():
+                yield from found(value)
+        elif isinstance(manifest, list):
+            for value in manifest:
+                yield from found(value)
+
+    return found

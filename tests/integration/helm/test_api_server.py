@@ -22,6 +22,7 @@ import yaml
 from taxi_mlops.stack.programs import find_program
 
 Manifest = dict[str, Any]
+PodSpecs = Callable[[Any], Iterator[Manifest]]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 CHART = Path(__file__).parents[3] / "deploy" / "helm" / "taxi-mlops"
@@ -188,7 +189,9 @@ def test_the_server_takes_every_object(cluster: Cluster, manifests: list[Manifes
         assert "Warning" not in answer.headers, answer.headers["Warning"]
 
 
-def test_a_restricted_namespace_takes_every_pod(cluster: Cluster, manifests: list[Manifest]) -> None:
+def test_a_restricted_namespace_takes_every_pod(
+    cluster: Cluster, manifests: list[Manifest], pod_specs: PodSpecs
+) -> None:
     """The Pod Security Standard `restricted`, enforced by the server itself."""
     for one in manifests:
         for number, pod in enumerate(pod_specs(one)):
@@ -196,17 +199,6 @@ def test_a_restricted_namespace_takes_every_pod(cluster: Cluster, manifests: lis
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"pod-{number}"}, "spec": pod}
             )
             assert answer.is_success, answer.text
-
-
-def pod_specs(manifest: Any) -> Iterator[Manifest]:
-    if isinstance(manifest, dict):
-        if "containers" in manifest:
-            yield manifest
-        for value in manifest.values():
-            yield from pod_specs(value)
-    elif isinstance(manifest, list):
-        for value in manifest:
-            yield from pod_specs(value)
 
 
 def test_it_installs_twice_without_a_change_and_upgrades(

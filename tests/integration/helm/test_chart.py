@@ -15,6 +15,7 @@ import yaml
 from taxi_mlops.settings import Settings
 
 Manifest = dict[str, Any]
+PodSpecs = Callable[[Any], Iterator[Manifest]]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 Rendered = Callable[[Path], list[Manifest]]
 Values = Callable[[str], Path]
@@ -34,18 +35,6 @@ def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
 def named(manifests: list[Manifest], kind: str, ending: str) -> Manifest:
     [found] = [one for one in of_kind(manifests, kind) if one["metadata"]["name"].endswith(ending)]
     return found
-
-
-def pod_specs(manifest: Any) -> Iterator[Manifest]:
-    """All pods in a manifest, also those of operators' resources."""
-    if isinstance(manifest, dict):
-        if "containers" in manifest:
-            yield manifest
-        for value in manifest.values():
-            yield from pod_specs(value)
-    elif isinstance(manifest, list):
-        for value in manifest:
-            yield from pod_specs(value)
 
 
 def environment(container: Manifest) -> dict[str, str]:
@@ -77,7 +66,7 @@ def test_names_differ_and_are_short_enough(manifests: list[Manifest]) -> None:
     assert all(one["metadata"]["labels"]["app.kubernetes.io/instance"] == "city" for one in manifests)
 
 
-def test_every_pod_is_confined(manifests: list[Manifest]) -> None:
+def test_every_pod_is_confined(manifests: list[Manifest], pod_specs: PodSpecs) -> None:
     pods = [pod for one in manifests for pod in pod_specs(one)]
     assert pods
     for pod in pods:
@@ -100,7 +89,7 @@ def test_every_pod_is_confined(manifests: list[Manifest]) -> None:
             assert not re.search(r":latest$|:$", container["image"])
 
 
-def test_every_pod_that_lasts_is_probed(manifests: list[Manifest]) -> None:
+def test_every_pod_that_lasts_is_probed(manifests: list[Manifest], pod_specs: PodSpecs) -> None:
     for one in manifests:
         if one["kind"] != "Job":
             for pod in pod_specs(one):
@@ -115,7 +104,7 @@ def test_every_pod_that_lasts_is_probed(manifests: list[Manifest]) -> None:
             }
 
 
-def test_no_secret_is_a_value(manifests: list[Manifest]) -> None:
+def test_no_secret_is_a_value(manifests: list[Manifest], pod_specs: PodSpecs) -> None:
     """Secrets are files of Secrets that exist; one alone is in the environment, since Prefect reads it there."""
     assert not of_kind(manifests, "Secret")
     for one in manifests:
@@ -146,7 +135,9 @@ def test_settings_are_those_of_the_code(rendered: Rendered, values: Values) -> N
     assert environment(pod["containers"][0])["TAXI_SCHEDULE_TIMEZONE"] == "America/Santiago"
 
 
-def test_without_a_server_no_database_is_shared_through_files(rendered: Rendered, values: Values) -> None:
+def test_without_a_server_no_database_is_shared_through_files(
+    rendered: Rendered, values: Values, pod_specs: PodSpecs
+) -> None:
     for one in rendered(values("minimal")):
         for pod in pod_specs(one):
             for container in pod["containers"]:
@@ -232,7 +223,7 @@ def test_workers_are_scaled_by_the_runs_that_wait(rendered: Rendered, values: Va
     assert hpa["spec"]["metrics"][0]["external"]["metric"]["name"] == "taxi_flow_runs"
 
 
-def test_a_volume_of_one_node_keeps_its_pods_together(rendered: Rendered, values: Values) -> None:
+def test_a_volume_of_one_node_keeps_its_pods_together(rendered: Rendered, values: Values, pod_specs: PodSpecs) -> None:
     for one in rendered(values("one-node")):
         for pod in pod_specs(one):
             claims = [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
