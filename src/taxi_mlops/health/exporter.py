@@ -21,7 +21,7 @@ from taxi_mlops.health.prefect_state import STATES, PrefectState, prefect_state
 from taxi_mlops.health.service_probes import addresses, probe
 from taxi_mlops.health.table_watch import TableWatch
 from taxi_mlops.monitoring import catalogue
-from taxi_mlops.monitoring.catalogue import Metric
+from taxi_mlops.monitoring.metric import Metric
 from taxi_mlops.recording.recordings import Recordings
 from taxi_mlops.results.backup_state import begun_at, labels_in, verification_in
 from taxi_mlops.results.run_folder import RunFolder

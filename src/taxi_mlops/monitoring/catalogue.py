@@ -10,55 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+
+from taxi_mlops.monitoring.metric import Kind, Metric, Source
 
 FIT_BUCKETS_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
 """Two for each power of ten, from a millisecond to more than an hour. Python's client makes no native histograms."""
 BEGIN, END = "<!-- made by taxi_mlops.monitoring.catalogue -->\n", "<!-- end -->\n"
-
-
-class Kind(StrEnum):
-    """The types of Prometheus's metrics."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-    INFO = "info"
-
-
-class Source(StrEnum):
-    """Where a metric comes from."""
-
-    RUN = "each run"
-    """Its file `metrics.prom`, and the Pushgateway."""
-    TILES = "each clustering in tiles"
-    """Its file `metrics.prom`, and the Pushgateway."""
-    EXPORTER = "taxi exporter"
-    """Scraped."""
-    SERVICE = "taxi serve"
-    """Scraped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric. name: as it is exposed, with `_total` or `_info`. help: one sentence."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-    source: Source = Source.RUN
-    buckets: tuple[float, ...] = ()
-
-    @property
-    def samples(self) -> tuple[str, ...]:
-        """The names of its series."""
-        if self.kind is Kind.HISTOGRAM:
-            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
-        return (self.name,)
-
 
 BUILD = Metric("taxi_build_info", Kind.INFO, "The version that runs.", ("version", "python"))
 TRIALS = Metric("taxi_trials_total", Kind.COUNTER, "Trials that have ended.", ("adapter", "kind", "status"))

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, writ
 from taxi_mlops import __version__
 from taxi_mlops.domain import Provenance, TrialKind, TrialOutcome, TrialStatus
 from taxi_mlops.monitoring import catalogue
-from taxi_mlops.monitoring.catalogue import Metric
+from taxi_mlops.monitoring.metric import Metric
 
 M = TypeVar("M", Gauge, Counter, Histogram)
 

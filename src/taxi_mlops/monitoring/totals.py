@@ -18,7 +18,8 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.files import write_atomically
-from taxi_mlops.monitoring.catalogue import METRICS, Kind, Metric, Source
+from taxi_mlops.monitoring.catalogue import METRICS
+from taxi_mlops.monitoring.metric import Kind, Metric, Source
 
 REMEMBERED = 10_000
 """Number of run ids that are remembered as counted."""

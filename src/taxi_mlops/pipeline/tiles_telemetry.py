@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_t
 
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.monitoring import catalogue
-from taxi_mlops.monitoring.catalogue import Metric
+from taxi_mlops.monitoring.metric import Metric
 from taxi_mlops.monitoring.secrets import SecretFilter, secrets_of
 from taxi_mlops.monitoring.spans import step_span
 from taxi_mlops.monitoring.time_budget import TimeBudget

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from taxi_mlops.models.ab_test import Stored
 from taxi_mlops.monitoring import catalogue
-from taxi_mlops.monitoring.catalogue import Metric
+from taxi_mlops.monitoring.metric import Metric
 from taxi_mlops.serving.served_model import ServedModel
 
 M = TypeVar("M", Counter, Gauge)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -235,8 +236,9 @@ def wait_for_server(process):
     while True:
         assert time.monotonic() < deadline
         for child in psutil.Process(process.pid).children():
-            if "taxi_mlops.flows.prefect_server" in child.cmdline():
-                return child
+            with suppress(psutil.NoSuchProcess):
+                if "taxi_mlops.flows.prefect_server" in child.cmdline():
+                    return child
         time.sleep(0.05)
 
 

@@ -90,7 +90,7 @@ def test_secrets_are_nobody_elses(own_services):
     holding = [path for path in files if password.encode() in path.read_bytes()]
     assert holding
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in holding)
-    commands = [" ".join(process.cmdline()) for process in processes_of(stack)]
+    commands = [" ".join(process.as_dict(["cmdline"])["cmdline"] or []) for process in processes_of(stack)]
     assert commands
     assert all(password not in command for command in commands)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taxi_mlops.monitoring.catalogue import FIT_BUCKETS_SECONDS, LABELS, METRICS, Kind, Metric, updated
+from taxi_mlops.monitoring.catalogue import FIT_BUCKETS_SECONDS, LABELS, METRICS, updated
+from taxi_mlops.monitoring.metric import Kind, Metric
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 UNITS = (
