@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import psutil

@@ -75,7 +75,9 @@ def test_a_worker_that_dies_is_started_again(cluster, wait_until):
         # A process that just died is a zombie: psutil then has no command line for it, which `process_iter` reads as None.
         found = {one.pid: one.info for one in psutil.process_iter(["ppid", "cmdline"])}
         return {
-            pid for pid, one in found.items() if one["ppid"] == status.pid and "spawn_main" in " ".join(one["cmdline"] or [])
+            pid
+            for pid, one in found.items()
+            if one["ppid"] == status.pid and "spawn_main" in " ".join(one["cmdline"] or [])
         }
 
     before = workers()
