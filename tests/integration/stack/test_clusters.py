@@ -72,13 +72,10 @@ def test_a_worker_that_dies_is_started_again(cluster, wait_until):
     (_, status) = stack.status()
 
     def workers():
-        # A process that just died is a zombie: psutil then has no command line for it, which `process_iter` reads as None.
-        found = {one.pid: one.info for one in psutil.process_iter(["ppid", "cmdline"])}
-        return {
-            pid
-            for pid, one in found.items()
-            if one["ppid"] == status.pid and "spawn_main" in " ".join(one["cmdline"] or [])
-        }
+        # A process that just died is a zombie without a command line, which `process_iter` reads as None.
+        found = [one.info for one in psutil.process_iter(["pid", "ppid", "cmdline"])]
+        children = [one for one in found if one["ppid"] == status.pid]
+        return {one["pid"] for one in children if "spawn_main" in " ".join(one["cmdline"] or [])}
 
     before = workers()
     assert len(before) == WORKERS
