@@ -38,6 +38,7 @@ from taxi_mlops.trials.clusterings import open_clustering
 from taxi_mlops.trials.host_lock import host_lock
 from taxi_mlops.trials.machine import Machine, changed_since, describe_machine
 from taxi_mlops.trials.runner import run_trial
+from taxi_mlops.trials.templates import Templates
 from taxi_mlops.trials.workload_folder import write_workload
 
 RESULTS = Path(__file__).parent / "field" / "results.jsonl"
@@ -56,10 +57,12 @@ def main() -> None:
     adapters = _adapters(arguments.adapters)
     chosen = [one for one in workloads() if _wanted(one, arguments)]
     print(f"{len(chosen)} workloads, {len(adapters)} adapters: {', '.join(adapters)}")
-    for workload in chosen:
-        points = make(workload, arguments.data)
-        if len(points) <= arguments.largest:
-            _run_workload(workload, points, adapters, arguments, known)
+    run_id = f"field-{uuid.uuid4().hex}"
+    with Templates(run_id, on_refusal=lambda adapter, reason: print(f"{adapter}: {reason}")) as templates:
+        for workload in chosen:
+            points = make(workload, arguments.data)
+            if len(points) <= arguments.largest:
+                _run_workload(workload, points, adapters, arguments, known, run_id, templates)
 
 
 def _arguments() -> argparse.Namespace:
@@ -122,6 +125,8 @@ def _run_workload(
     adapters: dict[str, Path | None],
     arguments: argparse.Namespace,
     known: list[dict],
+    run_id: str,
+    templates: Templates,
 ) -> None:
     done = {(row["adapter"], row["kind"], row["round"]) for row in known if row["workload"] == workload.name}
     failed = {row["adapter"] for row in known if _settles(row, workload, len(points))}
@@ -145,11 +150,12 @@ def _run_workload(
                 continue
             outcome = run_trial(
                 trial,
-                run_id=f"field-{uuid.uuid4().hex}",
+                run_id=run_id,
                 workload=folder / "workload",
                 resources=resources,
                 scratch=folder / "scratch",
                 labels=folder / "labels",
+                templates=None if adapters[trial.adapter] else templates,
                 adapter_file=adapters[trial.adapter],
             )
             row = _row(workload, len(points), outcome)

@@ -1,4 +1,4 @@
-"""The workloads of `field.py`: real trips, and made points of three shapes of density, 1,000 to 10 million of them."""
+"""The workloads of `field.py`: real trips, and made points of three shapes of density, 100 to 10 million of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taxi_mlops.data.request import LoadRequest
 from taxi_mlops.domain import Parameters, Points, Provenance
 from taxi_mlops.settings import load_settings
 
-SIZES = (1_000, 5_000, 20_000, 100_000, 1_000_000, 10_000_000)
+SIZES = (100, 1_000, 5_000, 20_000, 100_000, 1_000_000, 10_000_000)
 PARAMETERS = ((50.0, 5), (100.0, 20), (100.0, 100))
 """eps in metres and min_samples, as users choose them: few and many neighbours."""
 FILES = {

@@ -6,9 +6,10 @@ Each case has a number; it and the seed give the same points again (`--case` run
 hundred points, rarely more, in a difficult place (a pole, the antimeridian, where zones meet, all over the world, the
 plane) and in a difficult shape (lattices, coincident points, lines of points eps apart, piles that all but touch), with
 an eps that is often exactly the distance of two of the points, weights, single precision, odd strides, some threads,
-and a resolution of the cells drawn at random. Asserted are core points, labels, predictions, and what the equivalence
-check says. Where a distance is eps within rounding, either decision is right on the sphere: then the answer must lie
-between the definition's answers for a slightly smaller and a slightly larger eps. In the plane, labels must be equal.
+and a resolution of the cells, or a sweep, drawn at random. Asserted are core points, labels, predictions, and what the
+equivalence check says. Where a distance is eps within rounding, either decision is right on the sphere: then the answer
+must lie between the definition's answers for a slightly smaller and a slightly larger eps. In the plane, labels must be
+equal.
 
 It prints a line a minute and a last one, and ends with 1 at the first case that fails, with its number.
 """
@@ -31,6 +32,7 @@ from haversine_dbscan import worldwide
 from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, great_circle_distance
 from haversine_dbscan.nearest import NearestCore
 from haversine_dbscan.resolution import COARSE
+from haversine_dbscan.sweeping import MOST_SWEPT
 from taxi_mlops.domain import Clustering, Parameters
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.evaluation.rounding import tolerance_metres
@@ -53,6 +55,7 @@ class Case(NamedTuple):
     weight: Floats | None
     threads: int
     resolution: float
+    most_swept: int
 
 
 def shape(random: np.random.Generator, n: int) -> Floats:
@@ -128,7 +131,8 @@ def make_case(seed: int, number: int) -> Case:
         x, y = np.repeat(x, 3)[::3], np.stack([y, y], axis=1)[:, 0]
     min_samples = float(random.choice([1, 2, 3, 5, max(1, n // 4), n, n + 1]))
     resolution = float(random.choice([COARSE, 2.0, 2.84, 5.0, 9.7]))
-    return Case(place, x, y, eps, min_samples, weight, int(random.integers(1, 4)), resolution)
+    most_swept = int(random.choice([0, MOST_SWEPT]))
+    return Case(place, x, y, eps, min_samples, weight, int(random.integers(1, 4)), resolution, most_swept)
 
 
 def definition_in_plane(case: Case, x: Floats, y: Floats) -> Clustering:
@@ -224,6 +228,7 @@ def check(case: Case) -> str:
     """Assert that one case is right."""
     choose: Callable[..., float] = lambda *_: case.resolution  # noqa: E731
     engine.choose_resolution = worldwide.choose_resolution = choose  # type: ignore[assignment]
+    engine.MOST_SWEPT = case.most_swept  # type: ignore[attr-defined]
     return check_plane(case) if case.place == "plane" else check_sphere(case)
 
 

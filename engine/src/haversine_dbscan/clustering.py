@@ -1,8 +1,8 @@
 """Exact DBSCAN (Ester et al., KDD 1996) on the great circle and in the plane, in near-linear time.
 
-Points are laid out by cells, cells are decided by bounds (`counting`), connected (`connecting`) and numbered
-(`labelling`). Every step is parallel over ranges of rows, and the result does not depend on how they are cut. Peak
-memory is some 30 bytes a point beyond the input.
+Few points are swept (`sweeping`). More are laid out by cells, cells are decided by bounds (`counting`), connected
+(`connecting`) and numbered (`labelling`); every step is parallel over ranges of rows, and the result does not depend on
+how they are cut. Peak memory is some 30 bytes a point beyond the input.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from haversine_dbscan.pairwise import cluster_pairwise
 from haversine_dbscan.resolution import COARSE, choose_resolution
 from haversine_dbscan.rivals import Rivals, find_rivals, joined
 from haversine_dbscan.steps import connect_cells, find_core, label_points
+from haversine_dbscan.sweeping import MOST_SWEPT, cluster_sweeping
 from haversine_dbscan.threads import Range, Run, even_ranges, workers, worthwhile_threads
 from haversine_dbscan.worldwide import cluster_worldwide
 
@@ -89,6 +90,10 @@ def _dbscan(
         check_degrees(extent)
         try:
             coarse = sphere_frame(extent, eps_metres, COARSE)
+            if rivals is None and weight is None and len(latitude) <= MOST_SWEPT:
+                swept = cluster_sweeping(longitude, latitude, coarse, extent, min_samples)
+                if swept is not None:
+                    return swept
             resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
             frame = sphere_frame(extent, eps_metres, resolution)
         except UnframedError:
@@ -136,6 +141,10 @@ def dbscan_plane(
         extent = bounds_of(x, y, ("x", "y"), run, threads)
         eps = float(eps)
         coarse = plane_frame(extent, eps, COARSE)
+        if weight is None and len(x) <= MOST_SWEPT:
+            swept = cluster_sweeping(x, y, coarse, extent, min_samples)
+            if swept is not None:
+                return swept
         resolution = choose_resolution(x, y, coarse.width, coarse.height, min_samples)
         frame = plane_frame(extent, eps, resolution)
         return _cluster(x, y, frame, min_samples, weight, run, threads)

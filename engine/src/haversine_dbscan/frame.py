@@ -24,7 +24,7 @@ Whole = int | np.integer[Any]
 
 _SHRINK = 1.0 - 1e-4
 """Cells are this much smaller than they could be, so that rounding never puts points of one cell beyond eps."""
-_MARGIN = 1e-12
+MARGIN = 1e-12
 """Relative; far more than the rounding of a squared distance, far less than anything that matters for speed."""
 SPHERE_SCALE = 4.0 / RADIANS**2
 """Times a haversine: a squared distance on the sphere in squared degrees, as frames measure it."""
@@ -107,7 +107,7 @@ def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     if eps > _LARGEST_EPS_DEGREES:
         raise UnframedError("eps reaches around the sphere")
     wider = extent._replace(low_y=extent.low_y - eps, high_y=extent.high_y + eps)
-    smallest, largest = _cosines(wider)
+    smallest, largest = cosines_of(wider)
     if smallest < _SMALLEST_COSINE or largest > _LARGEST_RATIO * smallest:
         raise UnframedError("the points span too many latitudes")
     if extent.high_x - extent.low_x + 2.0 * math.degrees(_widest_angle(eps_metres, smallest)) >= 360.0:
@@ -117,11 +117,11 @@ def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
 
 def zone_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     """Return the frame of points that are all of a zone and its halo, poles and antimeridian out of the way."""
-    return _sphere_frame(extent, eps_metres, resolution, *_cosines(extent))
+    return _sphere_frame(extent, eps_metres, resolution, *cosines_of(extent))
 
 
-def _cosines(extent: Extent) -> tuple[float, float]:
-    """Return the smallest and the largest cosine of latitude; negative beyond the poles."""
+def cosines_of(extent: Extent) -> tuple[float, float]:
+    """Return the smallest and the largest cosine of latitude of points on the sphere; negative beyond the poles."""
     ends = math.cos(extent.low_y * RADIANS), math.cos(extent.high_y * RADIANS)
     return min(ends), 1.0 if extent.low_y <= 0.0 <= extent.high_y else max(ends)
 
@@ -183,8 +183,8 @@ def with_rows(frame: Frame, row_number: IntArray) -> Frame:
         south = np.maximum(frame.origin_y + row_number[block] * frame.height - frame.slack, -90.0)
         north = np.minimum(south + frame.height + 2.0 * frame.slack, 90.0)
         low, high = np.cos(south * RADIANS), np.cos(north * RADIANS)
-        smallest[block] = np.minimum(low, high) * (1.0 - _MARGIN)
-        largest[block] = np.where((south <= 0.0) & (north >= 0.0), 1.0, np.maximum(low, high)) * (1.0 + _MARGIN)
+        smallest[block] = np.minimum(low, high) * (1.0 - MARGIN)
+        largest[block] = np.where((south <= 0.0) & (north >= 0.0), 1.0, np.maximum(low, high)) * (1.0 + MARGIN)
     return frame._replace(smallest_cosine=smallest, largest_cosine=largest)
 
 
@@ -212,15 +212,15 @@ def pair_of_rows(frame: Frame, row: int, other: int) -> Pair:
     smallest = frame.smallest_cosine[row] * frame.smallest_cosine[other]
     inner, outer = -1, -1
     most, least = (rows + 1) * frame.height + frame.slack, (rows - 1) * frame.height - frame.slack
-    rest = frame.squared * (1.0 - _MARGIN) - most * most
+    rest = frame.squared * (1.0 - MARGIN) - most * most
     if rest >= 0.0:
         inner = int((math.sqrt(rest / largest) - frame.slack) / frame.width) - 1
-    rest = frame.squared * (1.0 + _MARGIN) / frame.curvature
+    rest = frame.squared * (1.0 + MARGIN) / frame.curvature
     if least > 0.0:
         rest -= least * least
     if rest >= 0.0:
         outer = int((math.sqrt(rest / smallest) + frame.slack) / frame.width) + 1
     if not frame.metric.spherical:
         return Pair(inner, outer, 1.0, frame.squared, frame.squared)
-    beyond = frame.squared * (largest / smallest) / frame.curvature * (1.0 + _MARGIN)
-    return Pair(inner, outer, largest, frame.squared * (1.0 - _MARGIN), beyond)
+    beyond = frame.squared * (largest / smallest) / frame.curvature * (1.0 + MARGIN)
+    return Pair(inner, outer, largest, frame.squared * (1.0 - MARGIN), beyond)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from haversine_dbscan.clustering import dbscan_with_rivals
+from haversine_dbscan.clustering import dbscan, dbscan_with_rivals
 from haversine_dbscan.compiling import KERNELS
 from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from haversine_dbscan.nearest import NearestCore
@@ -44,6 +44,7 @@ def warm() -> Warmed:
         along = middle + np.degrees(eps / EARTH_RADIUS_METRES) * np.array(_PLACES)
         latitude, longitude = np.zeros(len(along)), (along + 180.0) % 360.0 - 180.0
         labels, core, _ = dbscan_with_rivals(latitude, longitude, eps, _MIN_SAMPLES)
+        dbscan(latitude, longitude, eps, _MIN_SAMPLES)  # few points have kernels of their own
         dbscan_with_rivals(latitude, longitude, eps, _MIN_SAMPLES, np.ones(len(along)))
         count_neighbours(latitude, longitude, eps)
         count_neighbours(latitude, longitude, eps, np.ones(len(along)))

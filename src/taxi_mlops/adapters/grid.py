@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import ClassVar
 
+import numpy as np
+
 from taxi_mlops.adapters.compiled import import_numba
 from taxi_mlops.domain import AdapterInfo, Clustering, FloatArray, Parameters, Points, Resources, Workload
-
-WARM_UP_POINTS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +65,15 @@ class GridAdapter:
         )
 
     def warm_up(self, problem: GridProblem) -> None:
-        first = slice(WARM_UP_POINTS)
-        weight = None if problem.weight is None else problem.weight[first]
-        self.fit(replace(problem, latitude=problem.latitude[first], longitude=problem.longitude[first], weight=weight))
+        from haversine_dbscan.sweeping import MOST_SWEPT
+
+        self.fit(problem)
+        if 0 < len(problem.latitude) <= MOST_SWEPT:  # more points go through other code
+            many = np.arange(MOST_SWEPT + 1) % len(problem.latitude)
+            weight = None if problem.weight is None else problem.weight[many]
+            self.fit(
+                replace(problem, latitude=problem.latitude[many], longitude=problem.longitude[many], weight=weight)
+            )
 
     def fit(self, problem: GridProblem) -> Clustering:
         from haversine_dbscan.clustering import dbscan

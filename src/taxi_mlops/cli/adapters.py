@@ -38,14 +38,18 @@ def adapters(context: typer.Context, json: Json = False) -> None:
     if json:
         print_json(tuple[AdapterListing, ...], listings)
         return
-    table = plain_table("adapter", "version", "exact", "weights", "parallel", "device", "what it is")
+    console = Console(highlight=False)
+    available = plain_table("adapter", "version", "exact", "weights", "parallel", "device", "what it is")
+    others = plain_table("adapter", "", "why, and what to do")
+    for table in (available, others):
+        table.columns[0].no_wrap = True
     for listing in listings:
         info = listing.info
         if info is None:
             state, advice = ("missing", f"; install it with: {listing.install}") if listing.install else ("broken", "")
-            table.add_row(listing.name, f"[yellow]{state}[/]", "", "", "", "", escape(f"{listing.reason}{advice}"))
+            others.add_row(listing.name, f"[yellow]{state}[/]", escape(f"{listing.reason}{advice}"))
             continue
-        table.add_row(
+        available.add_row(
             listing.name,
             info.version,
             _yes_or_no(info.exact),
@@ -54,8 +58,9 @@ def adapters(context: typer.Context, json: Json = False) -> None:
             info.device,
             escape(info.summary),
         )
-    console = Console(highlight=False)
-    console.print(table)
+    console.print(available)
+    if others.row_count:
+        console.print("", others)
     for listing in listings:
         if listing.info is not None and listing.info.note:
             console.print(f"\n[bold]{listing.name}[/]: {escape(listing.info.note)}.")

@@ -1,8 +1,9 @@
-"""The engine's tests have few points, and would be done by one thread."""
+"""The engine's tests have few points, which would be swept, and by one thread: here they take the way of many."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def threads_as_asked_for(monkeypatch):
+def as_many_points(monkeypatch):
     monkeypatch.setattr("haversine_dbscan.threads.POINTS_PER_THREAD", 1)
+    monkeypatch.setattr("haversine_dbscan.clustering.MOST_SWEPT", 0)

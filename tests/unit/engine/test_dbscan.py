@@ -17,6 +17,9 @@ DEGREE = np.pi / 180 * EARTH_RADIUS_METRES
 # A centre, and a step of the lattice around it in metres: cities, both sides of the antimeridian, and the poles.
 PLACES = [(-33.45, -70.66), (0.0, 0.0), (12.0, 180.0), (-60.0, -180.0), (90.0, 0.0), (-89.9999, 45.0)]
 
+WAYS = st.sampled_from([0, 4096])
+"""The most points that are swept: few enough points go either way."""
+
 
 @st.composite
 def point_sets(draw):
@@ -34,12 +37,14 @@ def point_sets(draw):
 
 
 @settings(max_examples=300, deadline=None)
-@given(point_sets(), st.sampled_from([0.5, 1.01, 1.5, 2.1, 3.7]), st.integers(1, 8), st.booleans())
-def test_equals_the_definition(points, radius, min_samples, weighted):
+@given(point_sets(), st.sampled_from([0.5, 1.01, 1.5, 2.1, 3.7]), st.integers(1, 8), st.booleans(), WAYS)
+def test_equals_the_definition(points, radius, min_samples, weighted, most_swept):
     latitude, longitude, step = points
     weight = np.arange(len(latitude)) % 3 + 0.5 if weighted else None
     truth = brute_force_dbscan(latitude, longitude, radius * step, min_samples, weight)
-    labels, core = dbscan(latitude, longitude, radius * step, min_samples, weight)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("haversine_dbscan.clustering.MOST_SWEPT", most_swept)
+        labels, core = dbscan(latitude, longitude, radius * step, min_samples, weight)
     np.testing.assert_array_equal(core, truth.core_mask)
     np.testing.assert_array_equal(labels, truth.labels)
 
@@ -103,13 +108,16 @@ def test_hardly_any_points(n):
     st.integers(1, 8),
     st.booleans(),
     st.integers(1, 3),
+    WAYS,
 )
-def test_plane_equals_the_definition_on_ties(points, eps, min_samples, weighted, threads):
+def test_plane_equals_the_definition_on_ties(points, eps, min_samples, weighted, threads, most_swept):
     """Lattice distances of exactly eps are exact in floating point, and inclusive."""
     x, y = points.astype(np.float64).T
     weight = np.arange(len(x)) % 3 - 0.5 if weighted else None
     neighbours = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 <= eps**2
-    labels, core = dbscan_plane(x, y, eps, min_samples, weight, threads)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("haversine_dbscan.clustering.MOST_SWEPT", most_swept)
+        labels, core = dbscan_plane(x, y, eps, min_samples, weight, threads)
     expected = neighbours @ (np.ones(len(x)) if weight is None else weight) >= min_samples
     np.testing.assert_array_equal(core, expected)
     if len(x):
