@@ -21,7 +21,7 @@ from haversine_dbscan.pairwise import cluster_pairwise
 from haversine_dbscan.resolution import COARSE, choose_resolution
 from haversine_dbscan.rivals import Rivals, find_rivals, joined
 from haversine_dbscan.steps import connect_cells, find_core, label_points
-from haversine_dbscan.sweeping import MOST_SWEPT, cluster_sweeping
+from haversine_dbscan.sweeping import MOST_SWEPT, sweep_plane, sweep_sphere
 from haversine_dbscan.threads import Range, Run, even_ranges, workers, worthwhile_threads
 from haversine_dbscan.worldwide import cluster_worldwide
 
@@ -84,16 +84,16 @@ def _dbscan(
     latitude, longitude = as_floats("latitude", latitude), as_floats("longitude", longitude)
     weight = None if weight is None else as_weights(weight)
     check_shapes(latitude, longitude, weight)
+    if weight is None and rivals is None and 0 < len(latitude) <= MOST_SWEPT:
+        swept = sweep_sphere(latitude, longitude, eps_metres, min_samples)
+        if swept is not None:
+            return swept
     threads = worthwhile_threads(threads, len(latitude))
     with workers(threads) as run:
         extent = bounds_of(longitude, latitude, ("longitude", "latitude"), run, threads)
         check_degrees(extent)
         try:
             coarse = sphere_frame(extent, eps_metres, COARSE)
-            if rivals is None and weight is None and len(latitude) <= MOST_SWEPT:
-                swept = cluster_sweeping(longitude, latitude, coarse, extent, min_samples)
-                if swept is not None:
-                    return swept
             resolution = choose_resolution(longitude, latitude, coarse.width, coarse.height, min_samples)
             frame = sphere_frame(extent, eps_metres, resolution)
         except UnframedError:
@@ -133,18 +133,17 @@ def dbscan_plane(
     """
     if not (eps > 0 and np.isfinite(eps)):
         raise ValueError(f"eps must be a positive number, got {eps!r}")
-    x, y = as_floats("x", x), as_floats("y", y)
+    x, y, eps = as_floats("x", x), as_floats("y", y), float(eps)
     weight = None if weight is None else as_weights(weight)
     check_shapes(x, y, weight)
+    if weight is None and 0 < len(x) <= MOST_SWEPT:
+        swept = sweep_plane(x, y, eps, min_samples)
+        if swept is not None:
+            return swept
     threads = worthwhile_threads(threads, len(x))
     with workers(threads) as run:
         extent = bounds_of(x, y, ("x", "y"), run, threads)
-        eps = float(eps)
         coarse = plane_frame(extent, eps, COARSE)
-        if weight is None and len(x) <= MOST_SWEPT:
-            swept = cluster_sweeping(x, y, coarse, extent, min_samples)
-            if swept is not None:
-                return swept
         resolution = choose_resolution(x, y, coarse.width, coarse.height, min_samples)
         frame = plane_frame(extent, eps, resolution)
         return _cluster(x, y, frame, min_samples, weight, run, threads)

@@ -9,6 +9,7 @@ haversine is taken only where the bounds disagree. So both metrics run through t
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ _LARGEST_RATIO = 4.0
 """Of the cosines of latitude of the points: beyond, cells of equal width in degrees are too unlike."""
 _LARGEST_EPS_DEGREES = 45.0
 _ROWS_AT_ONCE = 65_536
-_LARGEST_SINE = 0.8
+LARGEST_SINE = 0.8
 """Of half the largest difference of longitude of points within eps: beyond, the planar bounds say little."""
 
 
@@ -107,7 +108,7 @@ def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     if eps > _LARGEST_EPS_DEGREES:
         raise UnframedError("eps reaches around the sphere")
     wider = extent._replace(low_y=extent.low_y - eps, high_y=extent.high_y + eps)
-    smallest, largest = cosines_of(wider)
+    smallest, largest = _cosines(wider)
     if smallest < _SMALLEST_COSINE or largest > _LARGEST_RATIO * smallest:
         raise UnframedError("the points span too many latitudes")
     if extent.high_x - extent.low_x + 2.0 * math.degrees(_widest_angle(eps_metres, smallest)) >= 360.0:
@@ -117,10 +118,10 @@ def sphere_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
 
 def zone_frame(extent: Extent, eps_metres: float, resolution: float) -> Frame:
     """Return the frame of points that are all of a zone and its halo, poles and antimeridian out of the way."""
-    return _sphere_frame(extent, eps_metres, resolution, *cosines_of(extent))
+    return _sphere_frame(extent, eps_metres, resolution, *_cosines(extent))
 
 
-def cosines_of(extent: Extent) -> tuple[float, float]:
+def _cosines(extent: Extent) -> tuple[float, float]:
     """Return the smallest and the largest cosine of latitude of points on the sphere; negative beyond the poles."""
     ends = math.cos(extent.low_y * RADIANS), math.cos(extent.high_y * RADIANS)
     return min(ends), 1.0 if extent.low_y <= 0.0 <= extent.high_y else max(ends)
@@ -129,7 +130,7 @@ def cosines_of(extent: Extent) -> tuple[float, float]:
 def _widest_angle(eps_metres: float, smallest_cosine: float) -> float:
     """Return, in radians, the largest difference of longitude of points within eps, at latitudes of such cosines."""
     sine = math.sqrt(min(haversine_of_distance(eps_metres), 1.0)) / smallest_cosine
-    if sine >= _LARGEST_SINE:
+    if sine >= LARGEST_SINE:
         raise UnframedError("eps reaches around the sphere")
     return 2.0 * math.asin(sine) * (1.0 + 1e-9)
 
@@ -150,7 +151,7 @@ def _frame(extent: Extent, eps: float, resolution: float, largest: float, curvat
     They are coarser than asked for where rounding would fill half of them.
     """
     span = max(extent.high_x - extent.low_x, extent.high_y - extent.low_y)
-    slack = 8.0 * float(np.finfo(np.float64).eps) * span
+    slack = 8.0 * sys.float_info.epsilon * span
     if slack > 0.0:
         resolution = min(resolution, eps / (4.1 * slack))
     height = eps / resolution * _SHRINK - 2.0 * slack

@@ -6,132 +6,212 @@ Few calls of compiled code do all, where cells take dozens; but every pair is li
 from __future__ import annotations
 
 import math
+import sys
 from typing import NamedTuple
 
 import numpy as np
 
 from haversine_dbscan.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from haversine_dbscan.compiling import inlined, kernel
-from haversine_dbscan.frame import MARGIN, Extent, Frame, cosines_of
-from haversine_dbscan.haversine import cosine_of_latitude, haversine
+from haversine_dbscan.frame import LARGEST_SINE, MARGIN, SPHERE_SCALE
+from haversine_dbscan.haversine import RADIANS, cosine_of_latitude, haversine, haversine_of_distance
 
 MOST_SWEPT = 4096
 """Points; with more, cells are faster."""
-_PAIRS_PER_POINT = 32
-"""At most, on average; with more, cells are faster."""
 _ROWS_PER_POINT = 16
+_MOST_ROWS = _ROWS_PER_POINT * MOST_SWEPT
+_REACH = 2
+"""How many rows eps reaches up."""
+_FARTHEST = math.radians(85.0)
+"""From the equator: closer to the poles, differences of longitude say little."""
+_ROUNDING = 8.0 * sys.float_info.epsilon
 
 
-class Reach(NamedTuple):
-    """Which points may be within eps of each other. Rows are `height` high, from `origin` on.
+class Rows(NamedTuple):
+    """Rows of points: `count` of them, `height` high, from `origin` on.
 
-    rows: how many eps reaches up. across: the largest difference of x. within, beyond, limit: a squared distance up to
-    `within` is within eps, one above `beyond` is not; between them, on the sphere, the haversine is compared with
-    `limit`.
+    across: the largest difference of x of points within eps. within, beyond: a squared distance up to `within` is
+    within eps, one above `beyond` is not; between them, on the sphere, the haversine decides.
     """
 
+    count: int
     origin: float
     height: float
-    rows: int
     across: float
     within: float
     beyond: float
-    limit: float
-    spherical: bool
 
 
-def cluster_sweeping(
-    x: FloatArray, y: FloatArray, frame: Frame, extent: Extent, min_samples: float
+def sweep_sphere(
+    latitude: FloatArray, longitude: FloatArray, eps_metres: float, min_samples: float
 ) -> tuple[LabelArray, BoolArray] | None:
-    """Return labels and core flags as `haversine_dbscan.clustering`; None for points that are for the cells.
+    """Return labels and core flags as `haversine_dbscan.clustering`; None for points that are for other code.
 
-    These are crowded, or far apart. x, y: shape (n,), float32 or float64. frame, extent: of these points.
+    These are crowded or far apart, close to a pole or the antimeridian, or not degrees at all. latitude, longitude:
+    shape (n,), n > 0.
     """
+    limit = haversine_of_distance(eps_metres)
+    return _sweep(longitude, latitude, SPHERE_SCALE * limit, limit, min_samples)
+
+
+def sweep_plane(x: FloatArray, y: FloatArray, eps: float, min_samples: float) -> tuple[LabelArray, BoolArray] | None:
+    """Return labels and core flags of points in the plane; see `sweep_sphere`."""
+    return _sweep(x, y, eps * eps, _PLANE, min_samples)
+
+
+_PLANE = -1.0
+"""Instead of the haversine of eps."""
+
+
+def _sweep(
+    x: FloatArray, y: FloatArray, squared: float, limit: float, min_samples: float
+) -> tuple[LabelArray, BoolArray] | None:
+    """Return labels and core flags, or None. squared: eps² in units of y². limit: the haversine of eps, or `_PLANE`."""
     n = len(x)
-    if frame.rows > _ROWS_PER_POINT * (n + 1):
+    coordinates = np.array([x, y], dtype=np.float64)  # copies have one type in compiled code
+    rows = rows_of(coordinates, squared, limit)
+    if not 0 < rows.count <= _ROWS_PER_POINT * (n + 1):
         return None
-    points, original = np.empty((3, n)), np.empty(n, dtype=np.int32)
-    begin = np.zeros(frame.rows + frame.reach + 3, dtype=np.int64)
-    pairs = np.empty((4 * _most_ahead(n), 2), dtype=np.int32)
-    reach = _reach(frame, cosines_of(extent)[0] if frame.metric.spherical else 1.0)
-    x, y = np.array([x, y], dtype=np.float64)  # copies have one type in compiled code
-    first = np.empty(frame.reach + 1, dtype=np.int64)
-    found = find_pairs(x, y, np.argsort(x), reach, _most_ahead(n), begin, first, points, original, pairs)
-    if found < 0:
-        return None
+    most_ahead = 5_000 + n + n // 2  # from there on, cells are faster (measured)
     labels, core = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.bool_)
-    cluster_pairs(pairs, found, float(min_samples), np.empty((2, n), dtype=np.int32), labels, core)
-    return labels, core
-
-
-def _most_ahead(n: int) -> int:
-    """Return how many candidates in their own rows n points may have together, until cells are faster (measured)."""
-    return 7_000 + 2 * n
-
-
-def _reach(frame: Frame, smallest_cosine: float) -> Reach:
-    squared, spherical = frame.squared, frame.metric.spherical
-    beyond = squared / frame.curvature * (1.0 + MARGIN)
-    return Reach(
-        origin=frame.origin_y,
-        height=frame.height,
-        rows=frame.reach,
-        across=math.sqrt(beyond) / smallest_cosine * (1.0 + 1e-9) + frame.slack,
-        within=squared * (1.0 - MARGIN) if spherical else squared,
-        beyond=beyond if spherical else squared,
-        limit=frame.metric.limit,
-        spherical=spherical,
+    done = sweep(
+        coordinates,
+        coordinates[0].argsort(),
+        rows,
+        limit,
+        most_ahead,
+        float(min_samples),
+        np.zeros(rows.count + _REACH + 2, dtype=np.int64),
+        np.empty((3, n)),
+        np.empty((3, n), dtype=np.int32),
+        np.empty((5 * most_ahead, 2), dtype=np.int32),
+        labels,
+        core,
     )
+    return (labels, core) if done else None
 
 
 @kernel
-def find_pairs(
-    x: FloatArray,
-    y: FloatArray,
+def rows_of(coordinates: FloatArray, squared: float, limit: float) -> Rows:
+    """Return the rows of points (x, y), shape (2, n); none where the points are for other code."""
+    low_x = high_x = coordinates[0, 0]
+    low_y = high_y = coordinates[1, 0]
+    nothing = 0.0
+    for i in range(coordinates.shape[1]):
+        x, y = coordinates[0, i], coordinates[1, i]
+        low_x, high_x = x if x < low_x else low_x, x if x > high_x else high_x
+        low_y, high_y = y if y < low_y else low_y, y if y > high_y else high_y
+        nothing += 0.0 * x + 0.0 * y  # NaN of infinity, too
+    eps = math.sqrt(squared)
+    cosine, curvature, fits = 1.0, 1.0, True
+    if limit != _PLANE:
+        # Bounds of a planar distance as in `haversine_dbscan.frame`, at the latitudes of the points and eps around.
+        south, north = (low_y - eps) * RADIANS, (high_y + eps) * RADIANS
+        cosine = math.cos(south) if abs(south) > abs(north) else math.cos(north)
+        if south < -_FARTHEST or north > _FARTHEST or math.sqrt(limit) >= LARGEST_SINE * cosine:
+            fits, widest = False, 0.0
+        else:
+            widest = 2.0 * math.asin(math.sqrt(limit) / cosine) * (1.0 + 1e-9)
+            fits = low_x >= -180.0 and high_x <= 180.0 and high_x - low_x + 2.0 * widest / RADIANS < 360.0
+        curvature = 1.0 - widest * widest / 12.0
+    beyond = squared / curvature
+    span = high_x - low_x if high_x - low_x > high_y - low_y else high_y - low_y
+    slack = _ROUNDING * span
+    height = math.sqrt(beyond) / _REACH * (1.0 + 1e-9) + slack
+    count = (high_y - low_y) / height + nothing
+    if not (fits and squared > 0.0 and height < math.inf and count < _MOST_ROWS and slack < 1e-3 * height):
+        return Rows(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    across = math.sqrt(beyond) / cosine * (1.0 + 1e-9)
+    if limit == _PLANE:
+        return Rows(int(count) + 1, low_y, height, across, squared, squared)
+    return Rows(int(count) + 1, low_y, height, across, squared * (1.0 - MARGIN), beyond * (1.0 + MARGIN))
+
+
+@kernel
+def sweep(
+    coordinates: FloatArray,
     by_x: IntArray,
-    reach: Reach,
+    rows: Rows,
+    limit: float,
     most_ahead: int,
+    min_samples: float,
     begin: IntArray,
-    first: IntArray,
+    points: FloatArray,
+    room: LabelArray,
+    pairs: LabelArray,
+    labels: LabelArray,
+    core: BoolArray,
+) -> bool:
+    """Fill in labels and core flags, and return True; return False where the points are crowded.
+
+    coordinates: x and y, (2, n). by_x: the points by increasing x. most_ahead: with more candidates in rows, points are
+    crowded. begin: zeros, (rows + reach + 2,). points, room: (3, n). pairs: for those within eps.
+    """
+    _sort_by_row(coordinates, by_x, rows, limit, begin, points, room[0])
+    if _ahead(points, begin, rows) > most_ahead:
+        return False
+    found = _find_pairs(rows, limit, begin, points, room[0], room[1], pairs)
+    if found < 0:
+        return False
+    _cluster_pairs(pairs, found, min_samples, room[1], room[2], labels, core)
+    return True
+
+
+@inlined
+def _sort_by_row(
+    coordinates: FloatArray,
+    by_x: IntArray,
+    rows: Rows,
+    limit: float,
+    begin: IntArray,
     points: FloatArray,
     original: LabelArray,
-    pairs: LabelArray,
-) -> int:
-    """List the pairs of points within eps of each other, and return how many; −1 where they are too many.
-
-    by_x: the points by increasing x. most_ahead: with more candidates in rows, points are crowded. begin: zeros, three
-    and the reach more than there are rows. first: one more than the reach. points: (3, n), filled in with x, y and the
-    cosine of the latitude, by row and x. original: (n,), filled in with the indices of these.
-    """
-    for i in range(y.shape[0]):
-        begin[_row_of(y[i], reach) + 2] += 1
+) -> None:
+    """Fill in x, y and the cosine of the latitude by row and x, where each row begins, and the points' own indices."""
+    for i in range(by_x.shape[0]):
+        begin[_row_of(coordinates[1, i], rows) + 2] += 1
     for row in range(2, begin.shape[0]):
         begin[row] += begin[row - 1]
     for i in by_x:
-        at = begin[_row_of(y[i], reach) + 1]
-        begin[_row_of(y[i], reach) + 1] += 1
+        x, y = coordinates[0, i], coordinates[1, i]
+        row = _row_of(y, rows) + 1
+        at = begin[row]
+        begin[row] += 1
         original[at] = i
-        points[0, at], points[1, at] = x[i], y[i]
-        points[2, at] = cosine_of_latitude(y[i]) if reach.spherical else 1.0
-    if _ahead(points, begin, reach) > most_ahead:
-        return -1
+        points[0, at], points[1, at] = x, y
+        points[2, at] = 1.0 if limit == _PLANE else cosine_of_latitude(y)
+
+
+@inlined
+def _find_pairs(
+    rows: Rows,
+    limit: float,
+    begin: IntArray,
+    points: FloatArray,
+    original: LabelArray,
+    first: LabelArray,
+    pairs: LabelArray,
+) -> int:
+    """List the pairs of points within eps of each other, and return how many; −1 where there is no room for them.
+
+    first: of each row above, filled in with the first point that is not too far to the left.
+    """
     found = 0
     for i in range(original.shape[0]):
-        row = _row_of(points[1, i], reach)
-        for other in range(row, row + reach.rows + 1):
+        row = _row_of(points[1, i], rows)
+        for other in range(row, row + _REACH + 1):
             if other == row:
                 j = i + 1
             else:
                 if i == begin[row]:
                     first[other - row] = begin[other]
                 while (
-                    first[other - row] < begin[other + 1]
-                    and points[0, i] - points[0, first[other - row]] > reach.across
+                    first[other - row] < begin[other + 1] and points[0, i] - points[0, first[other - row]] > rows.across
                 ):
                     first[other - row] += 1
                 j = first[other - row]
-            while j < begin[other + 1] and points[0, j] - points[0, i] <= reach.across:
-                if _near(points, i, j, reach):
+            while j < begin[other + 1] and points[0, j] - points[0, i] <= rows.across:
+                if _near(points, i, j, rows, limit):
                     pairs[found, 0], pairs[found, 1] = original[i], original[j]
                     found += 1
                     if found == pairs.shape[0]:
@@ -141,45 +221,50 @@ def find_pairs(
 
 
 @inlined
-def _ahead(points: FloatArray, begin: IntArray, reach: Reach) -> int:
+def _ahead(points: FloatArray, begin: IntArray, rows: Rows) -> int:
     """Count the pairs in a row that may be within eps, by x alone: in proportion to all pairs, and counted in O(n)."""
     count = 0
     for row in range(begin.shape[0] - 1):
         end = begin[row]
         for i in range(begin[row], begin[row + 1]):
-            while end < begin[row + 1] and points[0, end] - points[0, i] <= reach.across:
+            while end < begin[row + 1] and points[0, end] - points[0, i] <= rows.across:
                 end += 1
             count += end - i - 1
     return count
 
 
 @inlined
-def _row_of(y: float, reach: Reach) -> int:
-    return int((y - reach.origin) / reach.height)
+def _row_of(y: float, rows: Rows) -> int:
+    return int((y - rows.origin) / rows.height)
 
 
 @inlined
-def _near(points: FloatArray, i: int, j: int, reach: Reach) -> bool:
+def _near(points: FloatArray, i: int, j: int, rows: Rows, limit: float) -> bool:
     """Return whether two points are within eps of each other."""
     dx, dy = points[0, j] - points[0, i], points[1, j] - points[1, i]
     squared = dy * dy + points[2, i] * points[2, j] * (dx * dx)
-    if squared > reach.beyond:
+    if squared > rows.beyond:
         return False
-    if squared <= reach.within:
+    if squared <= rows.within:
         return True
     x, y, cosine = points[0, i], points[1, i], points[2, i]
-    return haversine(y, x, cosine, points[1, j], points[0, j], points[2, j]) <= reach.limit
+    return haversine(y, x, cosine, points[1, j], points[0, j], points[2, j]) <= limit
 
 
-@kernel
-def cluster_pairs(
-    pairs: LabelArray, found: int, min_samples: float, room: LabelArray, labels: LabelArray, core: BoolArray
+@inlined
+def _cluster_pairs(
+    pairs: LabelArray,
+    found: int,
+    min_samples: float,
+    neighbours: LabelArray,
+    parent: LabelArray,
+    labels: LabelArray,
+    core: BoolArray,
 ) -> None:
-    """Fill in the labels and the core flags, (n,), from the first `found` pairs of points within eps; room: (2, n).
+    """Fill in the labels and the core flags, (n,), from the first `found` pairs of points within eps.
 
     The parent of a point is one of a lower index in its cluster, so that the first core point stands for all.
     """
-    neighbours, parent = room[0], room[1]
     for i in range(labels.shape[0]):
         neighbours[i], parent[i] = 1, i
     for k in range(found):

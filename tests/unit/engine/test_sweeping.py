@@ -20,14 +20,19 @@ def few_points(as_many_points, monkeypatch):
 def swept(monkeypatch):
     """How many points were swept, call by call; None where they were left to the cells."""
     calls = []
-    sweeping = clustering.cluster_sweeping
 
-    def spy(x, *rest):
-        found = sweeping(x, *rest)
-        calls.append(None if found is None else len(x))
-        return found
+    def watch(name):
+        sweep = getattr(clustering, name)
 
-    monkeypatch.setattr("haversine_dbscan.clustering.cluster_sweeping", spy)
+        def watched(x, *rest):
+            found = sweep(x, *rest)
+            calls.append(None if found is None else len(x))
+            return found
+
+        monkeypatch.setattr(clustering, name, watched)
+
+    watch("sweep_sphere")
+    watch("sweep_plane")
     return calls
 
 
@@ -66,10 +71,12 @@ def test_few_points_are_swept_and_more_are_not(swept):
     assert swept == [SWEPT, 10]
 
 
-@pytest.mark.parametrize("points", [np.zeros((2, 500)), np.array([[0.0, 0.1, 60.0], [0.0, 0.1, 170.0]])])
-def test_crowded_points_and_those_far_apart_are_for_the_cells(points, swept):
+@pytest.mark.parametrize(
+    "points", [np.zeros((2, 500)), np.array([[0.0, 0.1, 60.0], [0.0, 0.1, 170.0]]), np.array([[86.0, 86.0], [0, 0]])]
+)
+def test_points_that_are_crowded_far_apart_or_close_to_a_pole_are_for_the_cells(points, swept):
     labels, core = dbscan(*points, 1.0, 2)
-    assert set(swept) <= {None}
+    assert swept == [None]
     expected, expected_core = in_cells(dbscan, *points, 1.0, 2)
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(core, expected_core)
