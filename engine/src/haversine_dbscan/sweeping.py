@@ -28,13 +28,13 @@ _ROUNDING = 8.0 * sys.float_info.epsilon
 
 
 class Rows(NamedTuple):
-    """Rows of points: `count` of them, `height` high, from `origin` on.
+    """Rows of points: `number` of them, `height` high, from `origin` on.
 
     across: the largest difference of x of points within eps. within, beyond: a squared distance up to `within` is
     within eps, one above `beyond` is not; between them, on the sphere, the haversine decides.
     """
 
-    count: int
+    number: int
     origin: float
     height: float
     across: float
@@ -70,7 +70,7 @@ def _sweep(
     n = len(x)
     coordinates = np.array([x, y], dtype=np.float64)  # copies have one type in compiled code
     rows = rows_of(coordinates, squared, limit)
-    if not 0 < rows.count <= _ROWS_PER_POINT * (n + 1):
+    if not 0 < rows.number <= _ROWS_PER_POINT * (n + 1):
         return None
     most_ahead = 5_000 + n + n // 2  # from there on, cells are faster (measured)
     labels, core = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.bool_)
@@ -81,7 +81,7 @@ def _sweep(
         limit,
         most_ahead,
         float(min_samples),
-        np.zeros(rows.count + _REACH + 2, dtype=np.int64),
+        np.zeros(rows.number + _REACH + 2, dtype=np.int64),
         np.empty((3, n)),
         np.empty((3, n), dtype=np.int32),
         np.empty((5 * most_ahead, 2), dtype=np.int32),
