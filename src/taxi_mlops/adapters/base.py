@@ -31,7 +31,7 @@ class Adapter(Protocol):
         ...
 
     def unsupported(self, workload: Workload) -> str | None:
-        """Return why this workload cannot be run, or None. Must be cheap: it may not read every point."""
+        """Return why this workload cannot be run, or None. Must be cheap: a pass over the points at most, no index."""
         ...
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> Problem:

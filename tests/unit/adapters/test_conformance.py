@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from taxi_mlops.adapters.dbscan import DbscanAdapter
+from taxi_mlops.adapters.dbscan_plane import DbscanPlaneAdapter
 from taxi_mlops.adapters.fast_hdbscan import FastHdbscanAdapter
 from taxi_mlops.adapters.hdbscan import HdbscanAdapter
 from taxi_mlops.adapters.mlpack import MlpackAdapter
@@ -15,7 +16,8 @@ from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.adapters.sklearn_njobs import SklearnNJobsAdapter
 from taxi_mlops.adapters.sklearn_parallel import SklearnParallelAdapter
 from taxi_mlops.adapters.sklearnex import SklearnexAdapter
-from taxi_mlops.testing.conformance import AdapterConformance
+from taxi_mlops.testing.cases import Case, unweighted_cases
+from taxi_mlops.testing.conformance import AdapterConformance, check_exact, oracle
 
 
 def needs(library: str) -> pytest.MarkDecorator:
@@ -41,6 +43,18 @@ class TestSklearnParallelInSmallTiles(AdapterConformance):
 @needs("dbscan")
 class TestDbscan(AdapterConformance):
     adapter = DbscanAdapter()
+
+
+@needs("dbscan")
+class TestDbscanPlane(AdapterConformance):
+    adapter = DbscanPlaneAdapter()
+
+    @pytest.mark.parametrize("case", unweighted_cases(), ids=str)
+    def test_it_is_right_on_all_that_it_takes(self, case: Case) -> None:
+        if case.name == "towns all over the earth":
+            assert "from their middle" in str(self.adapter.unsupported(case.workload))
+            return
+        check_exact(case.workload, oracle(case), self._cluster(case.workload))
 
 
 @needs("sklearnex")

@@ -7,6 +7,7 @@ import pytest
 
 from haversine_dbscan.geodesy import EARTH_RADIUS_METRES
 from taxi_mlops.adapters.base import Adapter
+from taxi_mlops.adapters.plane import plane_around
 from taxi_mlops.domain import NOISE, Clustering, Parameters, Points, Resources, Workload
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
 from taxi_mlops.testing.cases import around, make_points
@@ -115,6 +116,59 @@ class TestDbscan:
         assert reason == (
             "dbscan numbers its grid cells in 32 bits, which is too few for eps = 0.01 m (at least 0.0103 m)"
         )
+
+
+class TestDbscanPlane:
+    def test_it_finds_the_core_points_that_three_dimensions_miss(self) -> None:
+        pytest.importorskip("dbscan")
+        from taxi_mlops.adapters.dbscan_plane import DbscanPlaneAdapter
+
+        for seed in range(8):
+            points = uniform(seed)
+            check = check_equivalence(points, PARAMETERS, truth_of(points), cluster(DbscanPlaneAdapter(), points))
+            assert check.verdict is Verdict.EQUAL
+
+    def test_pairs_beyond_its_bound_of_eps_are_decided_right_200_km_from_the_middle(self) -> None:
+        """Pairs that are 50 m apart but for a little more than the bound, along meridians and along parallels."""
+        pytest.importorskip("dbscan")
+        from taxi_mlops.adapters.dbscan_plane import DbscanPlaneAdapter
+
+        parameters = Parameters(50.0, 2)
+        turn = np.repeat(np.radians(np.arange(0.0, 360.0, 30.0)), 5)
+        out = np.tile(np.linspace(20_000.0, 200_000.0, 5), 12)
+        first = around(out * np.sin(turn), out * np.cos(turn))
+        bound = plane_around(first.latitude, first.longitude).error_metres(50.0)
+        for across in (False, True):
+            for share in (-1.2, 1.2):
+                points = _with_partners(first, 50.0 + share * bound, across=across)
+                found = cluster(DbscanPlaneAdapter(), points, parameters)
+                assert float(found.about["projection_error_metres"]) == pytest.approx(0.0041, rel=0.01)
+                np.testing.assert_array_equal(found.labels[: len(first)] != NOISE, share < 0.0)
+
+    def test_points_too_far_apart_are_refused_with_the_bound(self) -> None:
+        from taxi_mlops.adapters.dbscan_plane import DbscanPlaneAdapter
+
+        adapter = DbscanPlaneAdapter()
+        near, far = around([-215_000.0, 215_000.0], [0.0, 0.0]), around([-300_000.0, 300_000.0], [0.0, 0.0])
+        assert adapter.unsupported(Workload(near, PARAMETERS)) is None
+        assert adapter.unsupported(Workload(far, PARAMETERS)) == (
+            "the points are up to 300 km from their middle, where a plane is wrong by 0.02% of eps, and dbscan-plane "
+            "allows 0.01% (some 220 km); use dbscan"
+        )
+        assert adapter.unsupported(Workload(near, Parameters(2e-4, 5))) == (
+            "dbscan numbers its grid cells in 32 bits, which is too few for eps = 0.0002 m on these points"
+        )
+
+
+def _with_partners(points: Points, metres: float, *, across: bool) -> Points:
+    """Return the points, then for each another that far from it, along a parallel or a meridian."""
+    degrees = np.degrees(metres / EARTH_RADIUS_METRES)
+    latitude, longitude = points.latitude, points.longitude
+    if not across:
+        return make_points(np.append(latitude, latitude + degrees), np.append(longitude, longitude))
+    half = np.sin(metres / (2.0 * EARTH_RADIUS_METRES)) / np.cos(np.radians(latitude))
+    moved = longitude + np.degrees(2.0 * np.arcsin(half))
+    return make_points(np.append(latitude, latitude), np.append(longitude, moved))
 
 
 class TestSklearnex:

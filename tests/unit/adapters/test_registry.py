@@ -9,8 +9,8 @@ from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.errors import AdapterUnavailableError
 
 OURS = (
-    *("dbscan", "fast-hdbscan", "grid", "grid-dask", "grid-ray", "grid-tiles", "hdbscan", "mlpack", "open3d"),
-    *("sklearn", "sklearn-dask", "sklearn-njobs", "sklearn-parallel", "sklearnex"),
+    *("dbscan", "dbscan-plane", "fast-hdbscan", "grid", "grid-dask", "grid-ray", "grid-tiles", "hdbscan"),
+    *("mlpack", "open3d", "sklearn", "sklearn-dask", "sklearn-njobs", "sklearn-parallel", "sklearnex"),
 )
 
 SUBCLASS = """
@@ -41,9 +41,10 @@ def test_sklearn_is_always_available() -> None:
     )
 
 
-def test_those_that_start_a_cluster_or_are_in_no_extra_run_only_if_they_are_named() -> None:
+def test_some_run_only_if_they_are_named() -> None:
     named = [row.name for row in list_adapters() if not row.by_default]
-    assert named == ["fast-hdbscan", "grid-dask", "grid-ray", "grid-tiles", "mlpack", "open3d", "sklearn-dask"]
+    in_tiles = ["grid-dask", "grid-ray", "grid-tiles"]
+    assert named == ["dbscan-plane", "fast-hdbscan", *in_tiles, "mlpack", "open3d", "sklearn-dask"]
 
 
 def test_load_constructs_the_adapter() -> None:
