@@ -27,7 +27,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """With `--numprocesses auto`, one more than there are CPUs: many tests wait for servers and deadlines."""
-    from taxi_mlops.trials.machine import usable_cpus
+    from taxi_mlops.limits import usable_cpus
 
     return len(usable_cpus()) + 1
 

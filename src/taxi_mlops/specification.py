@@ -129,7 +129,7 @@ def _bytes_of_share(value: object) -> object:
     """Convert a share of this machine's memory, as 50%, to bytes; leave every other value to `ByteSize`."""
     if not (isinstance(value, str) and value.rstrip().endswith("%")):
         return value
-    from taxi_mlops.memory import usable_memory
+    from taxi_mlops.limits import usable_memory
 
     try:
         share = float(value.rstrip().removesuffix("%")) / 100.0

@@ -15,7 +15,7 @@ from haversine_dbscan.clustering import dbscan
 from haversine_dbscan.geodesy import HALF_CIRCUMFERENCE_METRES, SMALLEST_EPS_METRES
 from taxi_mlops.cli.options import flag
 from taxi_mlops.errors import UsageError
-from taxi_mlops.memory import usable_memory
+from taxi_mlops.limits import usable_memory
 from taxi_mlops.specification import (
     MAX_EPS_METRES,
     MIN_EPS_METRES,

@@ -63,7 +63,7 @@ class TiledAdapter:
         return None
 
     def prepare(self, points: Points, parameters: Parameters, resources: Resources) -> TiledProblem:
-        from taxi_mlops.memory import usable_memory
+        from taxi_mlops.limits import usable_memory
 
         if self._folder is None:
             # The folder of a trial for such files, which is removed with it even if it is killed.

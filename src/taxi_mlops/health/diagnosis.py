@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from taxi_mlops.adapters.registry import list_adapters
 from taxi_mlops.health.connections import Answer, try_connections
+from taxi_mlops.limits import usable_cpus
 from taxi_mlops.recording.mlflow_recorder import INSTALL, installed
 from taxi_mlops.service_urls import experiments_url, mlflow_url
 from taxi_mlops.settings import Settings
-from taxi_mlops.trials.machine import usable_cpus
 
 FREE_DISK_BYTES = 1_000_000_000
 FREE_MEMORY_BYTES = 2_000_000_000

@@ -19,7 +19,7 @@ from haversine_dbscan.geodesy import EARTH_RADIUS_METRES, unit_sphere
 from haversine_dbscan.haversine import haversine_of_distance
 from taxi_mlops.domain import NOISE, FloatArray
 from taxi_mlops.errors import UsageError
-from taxi_mlops.trials.machine import usable_cpus
+from taxi_mlops.limits import usable_cpus
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree

@@ -18,6 +18,7 @@ from taxi_mlops.errors import DataError, RunFolderError, TaxiError
 from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.files import write_atomically
+from taxi_mlops.limits import usable_cpus
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.pipeline.observer import Observer
@@ -37,7 +38,7 @@ from taxi_mlops.results.run_folder import RunFolder, new_id
 from taxi_mlops.settings import Settings
 from taxi_mlops.specification import AUTO, Specification
 from taxi_mlops.trials.host_lock import host_lock, untimed_work
-from taxi_mlops.trials.machine import changed_since, describe_machine, usable_cpus
+from taxi_mlops.trials.machine import changed_since, describe_machine
 from taxi_mlops.trials.processes import sweep_orphans
 from taxi_mlops.trials.workload_folder import open_workload, write_workload
 

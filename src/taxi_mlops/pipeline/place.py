@@ -8,7 +8,7 @@ from typing import Literal
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import OpenedTrips
 from taxi_mlops.errors import UsageError
-from taxi_mlops.memory import usable_memory
+from taxi_mlops.limits import usable_memory
 from taxi_mlops.pipeline.resolve import SHARE_OF_MEMORY
 from taxi_mlops.reports.units import memory
 from taxi_mlops.specification import AUTO

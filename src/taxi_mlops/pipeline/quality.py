@@ -9,10 +9,10 @@ from pathlib import Path
 from taxi_mlops.domain import Workload
 from taxi_mlops.evaluation.equivalence import Verdict
 from taxi_mlops.evaluation.quality.metrics import Estimate, QualityMetrics
+from taxi_mlops.limits import usable_cpus
 from taxi_mlops.pipeline.verdicts import Answers
 from taxi_mlops.results.assembly import Verdicts
 from taxi_mlops.trials.clusterings import open_clustering
-from taxi_mlops.trials.machine import usable_cpus
 
 
 def assess(

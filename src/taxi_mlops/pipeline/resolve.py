@@ -12,11 +12,10 @@ from taxi_mlops.adapters.programs import program_listings, program_paths, shippe
 from taxi_mlops.adapters.registry import AdapterListing, list_adapters
 from taxi_mlops.domain import AdapterInfo
 from taxi_mlops.errors import AdapterUnavailableError, UsageError
-from taxi_mlops.memory import usable_memory
+from taxi_mlops.limits import usable_cpus, usable_memory
 from taxi_mlops.results.journal import UnavailableAdapter
 from taxi_mlops.settings import load_settings
 from taxi_mlops.specification import Specification
-from taxi_mlops.trials.machine import usable_cpus
 
 FIRST_REFERENCE = "sklearn"
 SHARE_OF_MEMORY = 0.75

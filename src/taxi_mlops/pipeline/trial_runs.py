@@ -9,6 +9,7 @@ from pathlib import Path
 
 from taxi_mlops.adapters.programs import program_paths
 from taxi_mlops.domain import Resources, Trial, TrialOutcome, TrialStatus
+from taxi_mlops.limits import usable_cpus
 from taxi_mlops.monitoring.logs import get_logger
 from taxi_mlops.monitoring.spans import current_traceparent
 from taxi_mlops.pipeline.observer import Observer
@@ -16,7 +17,6 @@ from taxi_mlops.pipeline.step_runner import Step, StepRunner
 from taxi_mlops.results.journal import Journal, RunHeader, TrialRecord
 from taxi_mlops.results.run_folder import RunFolder
 from taxi_mlops.settings import load_settings
-from taxi_mlops.trials.machine import usable_cpus
 from taxi_mlops.trials.runner import run_trial
 from taxi_mlops.trials.schedule import plan_trials
 from taxi_mlops.trials.templates import Templates

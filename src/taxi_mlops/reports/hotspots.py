@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_mlops.domain import NOISE, FloatArray
+from taxi_mlops.limits import usable_cpus
 from taxi_mlops.reports.labels import Frame, LabelledPoints
-from taxi_mlops.trials.machine import usable_cpus
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

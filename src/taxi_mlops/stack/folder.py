@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tomli_w
 
-from taxi_mlops.trials.machine import usable_cpus
+from taxi_mlops.limits import usable_cpus
 
 _PRIVATE = 0o600
 _SECRET_BYTES = 16  # MinIO accepts at most 40 characters

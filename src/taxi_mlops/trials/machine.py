@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
+
+from taxi_mlops.limits import usable_cpus
 
 LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "joblib")
 
@@ -50,13 +51,6 @@ def changed_since(then: Machine) -> str | None:
         if now != before:
             return f"{name}: {before} then, {now} now"
     return None
-
-
-def usable_cpus() -> tuple[int, ...]:
-    """Return the numbers of the CPUs that this process may use, in ascending order."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
 
 
 def _processor() -> str:

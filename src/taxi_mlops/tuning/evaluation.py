@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from haversine_dbscan.clustering import dbscan
 from haversine_dbscan.nearest import NearestCore
-from haversine_dbscan.threads import available_threads
 from taxi_mlops.domain import NOISE, BoolArray, FloatArray, LabelArray
 from taxi_mlops.evaluation.contingency import adjusted_rand_index, tabulate
 from taxi_mlops.evaluation.performance import CONFIDENCE, student_interval
+from taxi_mlops.limits import usable_cpus
 from taxi_mlops.models.judging import Unseen, Values, mean_interval, values_of_rows
 from taxi_mlops.results.tuning import Measured
 from taxi_mlops.training import Objective
@@ -133,7 +133,7 @@ def unseen_values(labels: LabelArray, core: BoolArray, trips: Trips, eps_metres:
     rows = row_of_label[labels]  # of noise, −1: the last element
     inside = core & (rows != NOISE)
     near = NearestCore(trips.longitude[inside], trips.latitude[inside], rows[inside], eps_metres, spherical=True)
-    unseen, cpus = trips.unseen, threads or available_threads()
+    unseen, cpus = trips.unseen, threads or len(usable_cpus())
     where = near.predict(unseen.area_longitude, unseen.area_latitude, cpus)
     found = near.predict(unseen.longitude, unseen.latitude, cpus)
     return values_of_rows(where, found, size[kept])

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import yaml
 
-from taxi_mlops.memory import usable_memory
+from taxi_mlops.limits import usable_memory
 from taxi_mlops.stack.folder import StackFolder
 from taxi_mlops.stack.probes import get
 from taxi_mlops.stack.service import Program, Service
