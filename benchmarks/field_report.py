@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 
 import altair as alt
 
+from field_workloads import SHAPES
 from taxi_mlops.evaluation.performance import median_interval
 
 OURS = "grid"
@@ -21,6 +22,7 @@ def report(results: Path) -> None:
     print(f"{machine['processor']}, {machine['logical_cpus']} CPUs, {machine['memory_bytes'] / 1e9:.0f} GB, ", end="")
     print(f"{machine['system']}, {machine['python']}; load of the machine while measured: up to {_load(rows):.1f}\n")
     print(_verdicts(rows))
+    print(_ratios([row for row in rows if row["shape"] in SHAPES]))
     for shape in dict.fromkeys(row["shape"] for row in rows):
         print(_speed([row for row in rows if row["shape"] == shape], shape))
     print(_failures(rows))
@@ -57,6 +59,30 @@ def _verdicts(rows: list[dict]) -> str:
         lines.append([f"`{adapter}`", versions, f"{right} of {len(own)}", *map(str, worst)])
     heads = ["adapter", "version", "right", "core points", "partition", "noise", "border points"]
     return _table(heads, lines)
+
+
+def _ratios(rows: list[dict]) -> str:
+    """Return how many times as long as ours each adapter takes: of the made points, geometric means over workloads.
+
+    Where it answered wrongly or not at all on one of the workloads of a size, that is marked.
+    """
+    fits: dict[tuple[int, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        if row["kind"] == "timing" and row["status"] == "ok":
+            fits[row["points"], row["workload"], row["adapter"]].append(row["fit_seconds"])
+    wrong = {(row["points"], row["adapter"]) for row in rows if row.get("verdict") == "different"}
+    sizes, lines = sorted({row["points"] for row in rows}), []
+    for adapter in _by_adapter(rows):
+        cells = []
+        for size in sizes:
+            ours = {workload: median(of) for (n, workload, who), of in fits.items() if (n, who) == (size, OURS)}
+            theirs = {workload: median(of) for (n, workload, who), of in fits.items() if (n, who) == (size, adapter)}
+            ratios = [theirs[workload] / ours[workload] for workload in theirs if workload in ours]
+            incomplete = f" ({len(ratios)} of {len(ours)})" if len(ratios) < len(ours) else ""
+            mark = " (wrong)" if (size, adapter) in wrong else ""
+            cells.append(f"{geometric_mean(ratios):.3g}{incomplete}{mark}" if ratios else "–")
+        lines.append([f"`{adapter}`", *cells])
+    return _table(["time / ours", *(f"{size:,} points" for size in sizes)], lines)
 
 
 def _speed(rows: list[dict], shape: str) -> str:

@@ -67,13 +67,13 @@ class GridAdapter:
     def warm_up(self, problem: GridProblem) -> None:
         from haversine_dbscan.sweeping import MOST_SWEPT
 
-        self.fit(problem)
         if 0 < len(problem.latitude) <= MOST_SWEPT:  # more points go through other code
             many = np.arange(MOST_SWEPT + 1) % len(problem.latitude)
             weight = None if problem.weight is None else problem.weight[many]
             self.fit(
                 replace(problem, latitude=problem.latitude[many], longitude=problem.longitude[many], weight=weight)
             )
+        self.fit(problem)
 
     def fit(self, problem: GridProblem) -> Clustering:
         from haversine_dbscan.clustering import dbscan
