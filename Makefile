@@ -12,6 +12,8 @@ COMPOSE = docker compose --file deploy/compose.yaml
 SYNC = UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --inexact --compile-bytecode
 # Each trial is a process: what is compiled once here, it need not compile, even where Python writes no bytecode itself.
 COMPILE = $(BIN)/python -m compileall -q src engine/src
+# And what numba compiles: in a new clone, several tests at a time would each compile the same for a quarter of a minute.
+WARM = $(BIN)/python -m haversine_dbscan warm
 
 # The files whose words are checked.
 WORDED = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CITATION.cff .github benchmarks deploy docs engine src tests tools
@@ -28,6 +30,7 @@ demo: | $(UV) ## Compare DBSCANs on the bundled synthetic city
 	@$(BIN)/taxi compare --repeats 3 --adapters grid,sklearn,sklearn-parallel,dbscan
 
 test: environment ## Run every test
+	@$(WARM)
 	$(PYTEST)
 
 test-quick: environment ## Run the unit tests

@@ -14,6 +14,8 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_mlops.cli.main import main
+
 FAST = ("--repeats", "2", "--adapters", "sklearn,sklearn-njobs", "--sample", "2000")
 
 WITHOUT_MLFLOW = {"TAXI_MLFLOW_URI": "off"}  # it takes seconds to import
@@ -138,11 +140,19 @@ def test_a_specification_file_is_all_that_is_needed(taxi, tmp_path, shared_data)
         (("data", "inspect", "nowhere.csv"), "nowhere.csv"),
     ],
 )
-def test_a_mistake_gets_one_clear_line_and_exit_code_2(taxi, tmp_path, arguments, message):
-    finished = taxi(*arguments, code=2)
-    assert message in finished.stderr
-    assert finished.stdout == ""
-    assert len([line for line in finished.stderr.splitlines() if line.lower().startswith("error")]) == 1
+def test_a_mistake_gets_one_clear_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arguments, message):
+    """In this process: nothing is started for them, so that one of their own would do nothing but import."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAXI_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "argv", ["taxi", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    stdout, stderr = capfd.readouterr()
+    assert message in stderr
+    assert stdout == ""
+    assert len([line for line in stderr.splitlines() if line.lower().startswith("error")]) == 1
+    assert "Traceback" not in stderr
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 

@@ -29,6 +29,8 @@ from taxi_mlops.specification import Specification
 from taxi_mlops.trials.processes import marked_processes
 
 StartServices = Callable[..., "Services"]
+LIGHT = {"postgresql", "redis", "object-store"}
+"""Services that take next to no CPU time while they wait."""
 KILLED_SECONDS = 20.0
 """How long a guardian may take on a busy host to end a trial whose run was killed."""
 
@@ -62,6 +64,24 @@ class Services:
         self.stack.up(names, launcher=["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else [])
         if "postgresql" in self.stack.folder.services():
             self._forget_disk()
+
+    @contextmanager
+    def for_now(self, *names: str) -> Iterator[Services]:
+        """Start more of them, and stop them at the end, since they take CPU time while they wait.
+
+        Those that ran before stay, and so do those of `LIGHT`; `up` starts the others again.
+        """
+        from taxi_mlops.stack.supervision import Supervisor
+
+        folder = self.stack.folder
+        kept = {*LIGHT, *folder.services()}
+        self.up(*names)
+        yield self
+        supervisor = Supervisor(folder)
+        for name in reversed(folder.services()):
+            if name not in kept:
+                supervisor.stop(name)
+        folder.write_services(tuple(name for name in folder.services() if name in kept))
 
     def kill(self, name: str) -> None:
         """End a service for good: first who would start it again, then itself, without a chance to clean up."""

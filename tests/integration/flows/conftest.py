@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,24 @@ import pytest
 @pytest.fixture(autouse=True)
 def _light_adapters(light_adapters):
     """All tests of this folder may name them."""
+
+
+ANSWERS = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from taxi_mlops.cli.main import main
+
+for line in sys.stdin:
+    said, complained, code = io.StringIO(), io.StringIO(), 0
+    sys.argv = ["taxi", *json.loads(line)]
+    with redirect_stdout(said), redirect_stderr(complained):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    print(json.dumps([code, said.getvalue(), complained.getvalue()]), flush=True)
+"""
+"""One process that runs the commands of lines, one after the other: each of its own would import Prefect again."""
 
 
 class Prefect:
@@ -53,6 +72,7 @@ class Prefect:
             self.environment[f"TAXI_{name.upper()}"] = str(getattr(value, "get_secret_value", lambda v=value: v)())
         self.worker_environment = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": password}
         self.processes = []
+        self.answering = None
 
     def start(self, *words, **environment):
         with (self.folder / f"{len(self.processes)}.log").open("wb") as log:
@@ -93,6 +113,24 @@ class Prefect:
     def taxi(self, *words):
         return self.python("-m", "taxi_mlops.cli", *map(str, words))
 
+    def answered(self, *words):
+        """As `taxi`, with the same commands, but in a process that has imported Prefect already."""
+        if self.answering is None:
+            self.answering = subprocess.Popen(
+                [sys.executable, "-c", ANSWERS],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            self.processes.append(self.answering)
+        print(json.dumps([*map(str, words)]), file=self.answering.stdin, flush=True)
+        line = self.answering.stdout.readline()
+        assert line, f"the process ended with {self.answering.wait()} on {words}"
+        code, stdout, stderr = json.loads(line)
+        return subprocess.CompletedProcess(words, code, stdout, stderr)
+
     def python(self, *words):
         return subprocess.run(
             [sys.executable, *words],
@@ -112,7 +150,7 @@ class Prefect:
 
     def started(self, *words):
         """The id of a flow run that `taxi run` asked for."""
-        finished = self.taxi("run", *words)
+        finished = self.answered("run", *words)
         assert finished.returncode == 0, finished.stderr
         return re.search(r"flow-run/([0-9a-f-]{36})", finished.stdout)[1]
 
@@ -141,12 +179,15 @@ class Prefect:
                     process.kill()
         for process in self.processes:
             process.wait()
+        if self.answering is not None:
+            self.answering.stdin.close()
+            self.answering.stdout.close()
         self.client.close()
 
 
 @pytest.fixture(scope="module")
 def prefect(start_services, light_adapters_folder, tmp_path_factory, wait_until):
-    services = start_services("prefect-server", "object-store")
-    prefect = Prefect(services, light_adapters_folder, tmp_path_factory.mktemp("prefect"), wait_until)
-    yield prefect
-    prefect.stop()
+    with start_services().for_now("prefect-server", "object-store") as services:
+        prefect = Prefect(services, light_adapters_folder, tmp_path_factory.mktemp("prefect"), wait_until)
+        yield prefect
+        prefect.stop()

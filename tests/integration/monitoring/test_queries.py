@@ -38,10 +38,10 @@ WITHOUT_DATA = {"BackupMissing", "BackupNotVerified", "CertificateExpires"}
 
 @pytest.fixture(scope="module")
 def services(start_services, shorten):
-    services = start_services(*WATCHERS, *WATCHED)
-    flow_runs(services.settings)
-    shorten(services)
-    return services
+    with start_services().for_now(*WATCHERS, *WATCHED) as services:
+        flow_runs(services.settings)
+        shorten(services)
+        yield services
 
 
 def flow_runs(settings):

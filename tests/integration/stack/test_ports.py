@@ -51,7 +51,8 @@ def services(start_services):
 
     if find_program("minio") is None:
         pytest.skip("SeaweedFS's ports of its own ask for no password, as the page on security says")
-    return start_services(*sorted(_SERVICES))
+    with start_services().for_now(*sorted(_SERVICES)) as services:
+        yield services
 
 
 def listening(services) -> dict[str, str]:
@@ -104,10 +105,13 @@ def _postgresql(address: str) -> tuple[str, str]:
 
 def _redis(address: str) -> tuple[str, str]:
     from redis import Redis
+    from redis.backoff import NoBackoff
     from redis.exceptions import AuthenticationError
+    from redis.retry import Retry
 
     host, _, port = address.partition(":")
-    with Redis(host=host, port=int(port), socket_timeout=30) as client:
+    at_once = Retry(NoBackoff(), 0)  # its client takes a refusal for a broken connection, and tries again for seconds
+    with Redis(host=host, port=int(port), socket_timeout=30, retry=at_once) as client:
         for ask in (lambda: client.get("key"), lambda: client.set("key", "intruder"), lambda: client.config_get("*")):
             with pytest.raises(AuthenticationError):
                 ask()
