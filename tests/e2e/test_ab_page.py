@@ -20,6 +20,7 @@ def address(tmp_path_factory):
     import uvicorn
     from prometheus_client import CollectorRegistry
 
+    from taxi_mlops.audit.trail import AuditTrail
     from taxi_mlops.models.ab_store import AbStore
     from taxi_mlops.models.ab_test import Answer, Limits, Outcome
     from taxi_mlops.models.hotspot_model import HotspotModel
@@ -30,7 +31,8 @@ def address(tmp_path_factory):
     from taxi_mlops.serving.service_metrics import ServiceMetrics
     from taxi_mlops.serving.watcher import RegistryState
 
-    store = AbStore(ServiceUrl(f"sqlite:///{tmp_path_factory.mktemp('ab') / 'experiments.db'}"))
+    folder = tmp_path_factory.mktemp("ab")
+    store = AbStore(ServiceUrl(f"sqlite:///{folder / 'experiments.db'}"), AuditTrail(folder / "audit", None))
     test = store.start("city", ("1", "2"), 0.5, "00" * 32, Limits(0.01, 3.0, 0.2), (0.1, 0.1))
     now, n = datetime.now(UTC), 2000
     subjects = [test.subject(f"key-{i}") for i in range(n)]

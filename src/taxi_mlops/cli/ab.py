@@ -85,11 +85,13 @@ def stop(name: Name = "hotspots", json: Json = False) -> None:
 
 
 def _store() -> AbStore:
+    from taxi_mlops.audit.trail import trail_of
     from taxi_mlops.models.ab_store import AbStore
     from taxi_mlops.service_urls import needed_experiments_url
     from taxi_mlops.settings import load_settings
 
-    return AbStore(needed_experiments_url(load_settings()))
+    settings = load_settings()
+    return AbStore(needed_experiments_url(settings), trail_of(settings))
 
 
 def _show(found: AbStatus, json: bool) -> None:

@@ -10,9 +10,10 @@ import typer
 
 from taxi_mlops.cli.options import Json
 from taxi_mlops.cli.printing import plain_table, print_json
-from taxi_mlops.errors import UsageError
+from taxi_mlops.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
+    from taxi_mlops.audit.acts import Detail, Outcome
     from taxi_mlops.backup.encryption import BackupKey
     from taxi_mlops.backup.place import Place
     from taxi_mlops.stack.folder import StackFolder
@@ -33,9 +34,14 @@ DEFAULT = Path("stack")
 def create(folder: Stack = DEFAULT, at: At = None) -> None:
     """Back up PostgreSQL, the object store, secrets and configuration while the stack runs."""
     stack, place, key = _opened(folder, at)
+    from taxi_mlops.audit.acts import Action
     from taxi_mlops.backup.create import create as make
+    from taxi_mlops.stack.acts import stack_trail
 
-    manifest = make(stack, place, key, _notify)
+    with stack_trail(stack).acting(Action.BACKUP_CREATED, str(place.path)) as draft:
+        manifest = make(stack, place, key, _notify)
+        draft.subject = manifest.label
+        draft.details["place"] = str(place.path)
     objects = sum(map(len, manifest.buckets.values()))
     typer.echo(f"backup {manifest.label} in {place.path}: {len(manifest.files)} files, {objects:,} objects")
     typer.echo(f"Keep a copy of its key elsewhere: without it no backup can be read ({_where(folder)}).")
@@ -100,12 +106,18 @@ def restore(
     """Stop the stack, bring back PostgreSQL, objects, secrets and configuration, and start it."""
     moment = _moment(until)
     stack, place, key = _opened(folder, at)
+    from taxi_mlops.audit.acts import Outcome
     from taxi_mlops.backup.restore import restore as bring_back
     from taxi_mlops.stack.native import Stack
 
     if not yes:
         typer.confirm(f"Stop the stack in {folder} and restore it from {place.path}?", abort=True)
-    done = bring_back(Stack(stack), place, label, moment, key, _notify)
+    try:
+        done = bring_back(Stack(stack), place, label, moment, key, _notify)
+    except ServiceError as error:
+        _note_restore(stack, label or "newest", Outcome.FAILED, place=str(place.path), until=until, reason=str(error))
+        raise
+    _note_restore(stack, done.label, Outcome.DONE, place=str(place.path), until=until, objects=done.objects)
     typer.echo(f"restored {done.label}: PostgreSQL as of {until}, {done.objects:,} objects uploaded")
     if done.set_aside is not None:
         typer.echo(f"what PostgreSQL had before is in {done.set_aside}; remove it once all is well")
@@ -119,10 +131,25 @@ def prune(
 ) -> None:
     """Remove all but the newest backups, with the WAL that only they need."""
     stack, place, key = _opened(folder, at)
+    from taxi_mlops.audit.acts import Action
     from taxi_mlops.backup.prune import prune as remove
+    from taxi_mlops.stack.acts import stack_trail
 
-    removed = remove(stack, place, keep, key)
+    with stack_trail(stack).acting(Action.BACKUP_PRUNED, str(place.path), keep=keep) as draft:
+        removed = remove(stack, place, keep, key)
+        draft.details["removed"] = ", ".join(removed)
     typer.echo(f"removed {', '.join(removed)}" if removed else "nothing to remove")
+
+
+def _note_restore(stack: StackFolder, label: str, outcome: Outcome, **details: Detail) -> None:
+    """Note a restore in the stack's own audit trail, as its settings are by now; not if there is no stack."""
+    from taxi_mlops.audit.acts import Action
+    from taxi_mlops.stack.acts import stack_trail
+
+    if stack.is_made:
+        trail = stack_trail(stack)
+        trail.note(Action.BACKUP_RESTORED, label, outcome, **details)
+        trail.deliver_or_warn()
 
 
 def _opened(folder: Path, at: Path | None) -> tuple[StackFolder, Place, BackupKey]:
@@ -145,7 +172,7 @@ def _opened(folder: Path, at: Path | None) -> tuple[StackFolder, Place, BackupKe
         raise UsageError(f"{path} is in the stack's own folder, with which it would be lost; choose another disk")
     if settings.backup_key is not None:
         return stack, Place(path), BackupKey(settings.backup_key.get_secret_value())
-    if not (stack.path / "secrets").is_dir():
+    if not stack.is_made:
         raise UsageError(f"there is no stack in {folder} that has the key of backups; set TAXI_BACKUP_KEY")
     return stack, Place(path), BackupKey(stack.secret(KEY))
 

@@ -11,6 +11,7 @@ from taxi_mlops import __version__
 from taxi_mlops.cli import (
     ab,
     adapters,
+    audit,
     backup,
     cluster,
     compare,
@@ -67,6 +68,7 @@ app.command("run")(deploy.run)
 app.command("parameters")(parameters.parameters)
 app.command("settings")(settings.settings)
 app.command("setup")(setup.setup)
+app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
 app.command("exporter")(exporter.exporter)
 app.command("serve")(serve.serve)
@@ -97,11 +99,15 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def taxi(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback uses it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Compare DBSCAN implementations on your own trips."""
+    from taxi_mlops.audit.acts import CALLER, Caller
+    from taxi_mlops.cli.printing import warn
+
+    CALLER.set(Caller("command line", warn=warn))
 
 
 def main() -> None:

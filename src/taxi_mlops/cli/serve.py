@@ -49,9 +49,10 @@ def serve(
     registry, experiments = open_registry(settings), experiments_url(settings)
     store = None
     if experiments is not None:
+        from taxi_mlops.audit.trail import trail_of
         from taxi_mlops.models.ab_store import AbStore
 
-        store = AbStore(experiments)
+        store = AbStore(experiments, trail_of(settings))
     registry.find(name, wanted)  # before the port is taken
     listening = run.listen(host, port)
     shown = f"[{host}]" if ":" in host else host
@@ -60,11 +61,16 @@ def serve(
 
 
 def _add_key(keys: Path | None, name: str, role: str) -> None:
+    from taxi_mlops.audit.acts import Action
+    from taxi_mlops.audit.trail import trail_of
     from taxi_mlops.serving.keys import Role, add_key
+    from taxi_mlops.settings import load_settings
 
     if keys is None:
         raise UsageError("--new-key needs the file of keys: --keys FILE")
     if role not in tuple(Role):
         raise UsageError(f"--role {role}: a key has the role {' or '.join(Role)}")
-    typer.echo(add_key(keys, name, Role(role)))
+    with trail_of(load_settings()).acting(Action.KEY_CREATED, name, role=role, file=str(keys.absolute())):
+        token = add_key(keys, name, Role(role))
+    typer.echo(token)
     typer.echo(f"The key {name}: it is not stored and not shown again; {keys} has its hash.", err=True)

@@ -11,6 +11,7 @@ from taxi_mlops.cli.options import Json
 from taxi_mlops.cli.printing import print_json
 
 if TYPE_CHECKING:
+    from taxi_mlops.audit.acts import Action
     from taxi_mlops.stack.native import Stack
 
 app = typer.Typer(
@@ -39,19 +40,28 @@ def up(
     ] = None,
 ) -> None:
     """Start the services, wait until each answers, and write DIR/settings.toml. Running services stay as they are."""
+    from taxi_mlops.audit.acts import Action
     from taxi_mlops.errors import UsageError
 
     if not native:
         raise UsageError("use --native for processes of this machine; for containers: make stack-up")
     stack = _stack(folder)
+    secrets_before = _secrets(stack)
     stack.up([name for name in services.split(",") if name], typer.echo, workers=workers, profile=profile)
+    made = ", ".join(sorted(_secrets(stack) - secrets_before))
+    _note(stack, Action.STACK_STARTED, services=", ".join(stack.folder.services()), made=made or None)
     typer.echo(f"settings: export TAXI_SETTINGS={stack.folder.settings_file}")
 
 
 @app.command()
 def down(folder: Folder = DEFAULT) -> None:
     """Stop all services. Their data stay in DIR."""
-    _stack(folder).down()
+    from taxi_mlops.audit.acts import Action
+
+    stack = _stack(folder)
+    if stack.folder.services():
+        _note(stack, Action.STACK_STOPPED)  # while its experiment store can be written
+    stack.down()
 
 
 @app.command()
@@ -102,6 +112,20 @@ def logs(
         subprocess.run(["tail", "-n", str(lines), *more, *map(str, files)], check=False)  # noqa: S603, S607
     else:
         typer.echo(f"no logs in {folder}")
+
+
+def _note(stack: Stack, action: Action, **details: str | None) -> None:
+    """Note in the stack's own audit trail what is done to it."""
+    from taxi_mlops.stack.acts import stack_trail
+
+    trail = stack_trail(stack.folder)
+    trail.note(action, str(stack.folder.path), **details)
+    trail.deliver_or_warn()
+
+
+def _secrets(stack: Stack) -> set[str]:
+    """Return the names of the stack's secrets."""
+    return {path.name for path in stack.folder.secret_file("any").parent.glob("*")}
 
 
 def _stack(folder: Path) -> Stack:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.features import definitions
 from taxi_mlops.features.definitions import chosen
@@ -97,7 +99,8 @@ def materialize(model: str, settings: Settings, at: datetime | None = None) -> M
         row["hotspot"]: json.dumps({**head, "features": {name: row[name] for name in names}}, allow_nan=False)
         for row in rows.iter_rows(named=True)
     }
-    online.replace(texts)
+    with trail_of(settings).acting(Action.FEATURES_MATERIALIZED, f"{model}@{contents.model_version}", time=str(time)):
+        online.replace(texts)
     return Materialized(model, contents.model_version, time, len(texts), online.name)
 
 

@@ -22,7 +22,8 @@ from taxi_mlops.flows import prefect_compare
 from taxi_mlops.flows.flow_runs import (
     ClusteringObserver,
     RunLogObserver,
-    check_attempts,
+    begin_run,
+    caller_tags,
     check_spec_alone,
     folder_of,
     retry_outages,
@@ -66,7 +67,7 @@ def comparison(given: dict[str, Any], spec: str = "", output: str = "", cache: b
         output: Folder of the run; a run that it holds is resumed. Empty: a new one in the worker's runs folder.
         cache: Use points that were prepared earlier.
     """
-    check_attempts()
+    begin_run()
     check_spec_alone(comparison, flow_run.parameters)
     asked = Specification.from_file(Path(spec)) if spec else Specification().with_parameters(given)
     run = RunFolder(folder_of(output, "run"))
@@ -91,7 +92,7 @@ def clustering(given: dict[str, Any], spec: str = "", output: str = "", cache: b
         output: Folder of the results; a clustering in tiles that it holds is resumed. Empty: a new one.
         cache: Use points that were prepared earlier.
     """
-    check_attempts()
+    begin_run()
     check_spec_alone(clustering, flow_run.parameters)
     asked = Cluster.from_file(Path(spec)) if spec else Cluster().with_parameters(given)
     folder = ClusterFolder(folder_of(output, "cluster"))
@@ -119,7 +120,7 @@ def sweep(
         cache: Use points that were prepared earlier.
         helpers: Further flow runs that take cells of this sweep; their workers must see the folder.
     """
-    check_attempts()
+    begin_run()
     settings = settings_of(cache)
     into = SweepFolder(folder_of(output, "sweep"))
     observer = RunLogObserver()
@@ -162,7 +163,7 @@ def commit_month(data: str = "", table: str = "", month: str = "", accept: bool 
         month: The month of all these trips, as 2016-06. Empty: the month before the present one.
         accept: Also if the rows are not as those before.
     """
-    check_attempts()
+    begin_run()
     settings = load_settings()
     source, target = data or settings.monthly_trips, table or settings.trips_table
     if not source or not target:
@@ -198,7 +199,7 @@ def materialize_features(
         dropoff_time: Column of dropoff times. Empty: found by its name.
         known_at: When each trip became known: a column, or commit. Empty: its end.
     """
-    check_attempts()
+    begin_run()
     settings = load_settings()
     source = data or settings.features_trips
     if not source:
@@ -217,6 +218,7 @@ def _schedule_helpers(helpers: int, folder: SweepFolder) -> None:
             "sweep/sweep",
             parameters={"output": str(folder.path.absolute())},
             flow_run_name=f"{flow_run.name}, helper {number}",
+            tags=caller_tags(),
             idempotency_key=f"{flow_run.id}, helper {number}",
             timeout=0,
             as_subflow=False,

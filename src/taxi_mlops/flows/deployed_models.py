@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from taxi_mlops.flows.flow_runs import (
     RunLogObserver,
-    check_attempts,
+    begin_run,
     check_spec_alone,
     folder_of,
     retry_outages,
@@ -43,7 +43,7 @@ def tuning(given: dict[str, Any], spec: str = "", output: str = "", cache: bool 
         output: Folder of the results; a tuning that it holds is resumed. Empty: a new one.
         cache: Use points that were prepared earlier.
     """
-    check_attempts()
+    begin_run()
     folder, settings, observer = TuningFolder(folder_of(output, "tune")), settings_of(cache), RunLogObserver()
     if folder.document.is_file():
         found = tuning_steps.resume(folder, settings, observer)
@@ -75,7 +75,7 @@ def training(
         cache: Use points that were prepared earlier.
         promote: Make it the champion if it passes the gates of a promotion.
     """
-    check_attempts()
+    begin_run()
     check_spec_alone(training, flow_run.parameters)
     asked = Train.from_file(Path(spec)) if spec else Train().with_parameters(given)
     settings, observer = settings_of(cache), RunLogObserver()
@@ -93,7 +93,7 @@ def training(
 @form(Promotion, without=("against",))
 def promotion(given: dict[str, Any]) -> dict[str, Any]:
     """Make a version of a hotspot model the champion if it passes the gates. If not, the champion stays."""
-    check_attempts()
+    begin_run()
     document = Promotion().with_parameters(given)
     return {"verdict": _promoted(document, open_registry(load_settings()), RunLogObserver())}
 

@@ -22,6 +22,8 @@ from prefect.flows import Flow
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.errors import UsageError
 from taxi_mlops.flows import deployed, deployed_models
@@ -185,6 +187,9 @@ def deploy_all(settings: Settings) -> Iterator[str]:
         for automation in _automations():
             _automate(client, automation)
             yield f"automation {automation.name}"
+    audit = trail_of(settings)
+    audit.note(Action.DEPLOYMENTS_UPDATED, settings.prefect_work_pool, deployments=len(deployments(settings)))
+    audit.deliver_or_warn()
 
 
 def _make_pool(client: SyncPrefectClient, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from inspect import signature
@@ -10,8 +11,9 @@ from typing import Any, TypeVar
 
 from prefect import get_run_logger
 from prefect.flows import Flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
+from taxi_mlops.audit.acts import CALLER, Caller, system_user
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows.prefect_environment import is_unreachable
@@ -21,6 +23,10 @@ from taxi_mlops.reports import units
 from taxi_mlops.settings import Settings, load_settings
 
 R = TypeVar("R")
+
+CALLED_BY = "called-by:"
+"""Beginning of the tag of a flow run that says who called it."""
+_SCHEDULED = "auto-scheduled"  # Prefect's own tag
 
 MAX_ATTEMPTS = 3
 """How often a flow run is started whose process is killed before the run ends."""
@@ -105,6 +111,25 @@ def check_attempts() -> None:
             f"this flow run's process ended {MAX_ATTEMPTS} times before the run did, so it is not started again; "
             "the worker's log says how; `taxi run` with output=… resumes it"
         )
+
+
+def begin_run() -> None:
+    """Check the attempts, and let the audit trail say on whose behalf this flow run acts."""
+    check_attempts()
+    origin = f"deployment {deployment.name}" if deployment.name else "flow"
+    CALLER.set(Caller(origin, _caller(), get_run_logger().warning))
+
+
+def caller_tags() -> list[str]:
+    """Return the tags of a flow run that is started from here: they say who called it. A claim, which is not proved."""
+    actor = CALLER.get().actor or f"{system_user()}@{socket.gethostname()}"
+    return [f"{CALLED_BY}{actor}"]
+
+
+def _caller() -> str:
+    """Return who called this flow run, as its tags say."""
+    named = (tag.removeprefix(CALLED_BY) for tag in flow_run.tags or () if tag.startswith(CALLED_BY))
+    return next(named, "schedule" if _SCHEDULED in (flow_run.tags or ()) else "Prefect")
 
 
 def folder_of(asked: str, what: str) -> Path:

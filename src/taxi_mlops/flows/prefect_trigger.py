@@ -90,7 +90,7 @@ def start(deployment: Deployed, parameters: dict[str, Any]) -> StartedRun:
             raise UsageError(f"{deployment.name} is not deployed at {client.api_url}; run: taxi deploy") from None
         # The client retries after a timeout; the key makes sure that there is one run.
         run = client.create_flow_run_from_deployment(
-            found.id, parameters=parameters, idempotency_key=secrets.token_hex()
+            found.id, parameters=parameters, tags=flow_runs.caller_tags(), idempotency_key=secrets.token_hex()
         )
     return StartedRun(run.id, run.name, f"{PREFECT_UI_URL.value()}/runs/flow-run/{run.id}")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +13,23 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from taxi_mlops.domain import BoolArray, FloatArray
+from taxi_mlops.audit.acts import Act, Action, Detail
+from taxi_mlops.audit.stored import insert_acts
+from taxi_mlops.audit.trail import AuditTrail
 from taxi_mlops.errors import UsageError
+from taxi_mlops.models.ab_matching import (
+    Hit,
+    answers_of,
+    fresh,
+    hits_of,
+    known_contents,
+    reference,
+    rows_of,
+    subjects_with_outcomes,
+)
 from taxi_mlops.models.ab_test import (
     AbTest,
     Answer,
-    ConflictingOutcomeError,
     Evidence,
     Limits,
     Outcome,
@@ -29,14 +40,8 @@ from taxi_mlops.service_urls import ServiceUrl
 from taxi_mlops.storage.database import Database
 from taxi_mlops.storage.experiments import AbAnswerRow, AbOutcomeRow, AbTestRow
 
-Hit = Callable[[bool, FloatArray, FloatArray], BoolArray]
-"""Returns whether places are in hotspots of the challenger (True) or champion: latitude, longitude float64 (n,)."""
-_Content = tuple[float, float, datetime]
-"""Latitude, longitude and time of an outcome: what must not differ under one id."""
 PURGED_AT_ONCE = 5000
 """Rows of a table that one transaction deletes, so that no other waits long for it."""
-_LOOKED_UP = 500
-"""Ids in one query; SQLite allows 999 variables in old versions."""
 
 
 class TestRunningError(UsageError):
@@ -48,12 +53,14 @@ class TestRunningError(UsageError):
 class AbStore:
     """Reads and writes A/B tests. The database is created and migrated when it is first written.
 
-    Every method raises ServiceError if the database cannot be used.
+    What changes is noted in the audit trail, in the same transaction. Every method raises ServiceError if the database
+    cannot be used.
     """
 
-    def __init__(self, url: ServiceUrl) -> None:
+    def __init__(self, url: ServiceUrl, audit: AuditTrail) -> None:
         """Take the URL of the experiment store. Raises UsageError for one of an unknown kind."""
         self._database = Database(url)
+        self._audit = audit
         self._is_current = False
 
     def start(
@@ -94,8 +101,14 @@ class AbStore:
                     f"model {model!r} has a running A/B test; end it first: taxi ab stop --name {model}"
                 )
             session.add(row)
+            session.flush()
+            act = self._noted(
+                connection, Action.AB_STARTED, model, champion=versions[0], challenger=versions[1], share=share
+            )
+            test = _test(row)
             session.commit()
-            return _test(row)
+        self._audit.log(act)
+        return test
 
     def running(self, model: str) -> AbTest | None:
         """Return the running test of a model; None if there is none."""
@@ -120,16 +133,47 @@ class AbStore:
             done = connection.execute(
                 update(AbTestRow).where(AbTestRow.id == test.id, AbTestRow.running_model.is_not(None)).values(**ended)
             )
-            return done.rowcount == 1
+            if done.rowcount != 1:
+                return False
+            act = self._noted(
+                connection,
+                Action.AB_ENDED,
+                test.model,
+                test=test.id,
+                champion=test.champion,
+                challenger=test.challenger,
+                decision=decision,
+                reason=reason,
+            )
+        self._audit.log(act)
+        return True
 
     def note_guard_rail(self, test: AbTest, reason: str) -> None:
         """Store that a guard rail was hit: the challenger gets no more requests, in any process. The first stays."""
         with self._database.transaction() as connection:
-            connection.execute(
+            done = connection.execute(
                 update(AbTestRow)
                 .where(AbTestRow.id == test.id, AbTestRow.guard_rail.is_(None))
                 .values(guard_rail=reason)
             )
+            if done.rowcount != 1:
+                return
+            act = self._noted(
+                connection,
+                Action.AB_CHALLENGER_STOPPED,
+                test.model,
+                test=test.id,
+                challenger=test.challenger,
+                reason=reason,
+            )
+        self._audit.log(act)
+
+    def note_sender(self, test: AbTest, actor: str) -> None:
+        """Note in the audit trail that someone stores outcomes of a test from now on. actor: the name of the key."""
+        act = self._audit.new(Action.AB_OUTCOMES_STORED, test.model, {"test": test.id}, actor=actor)
+        with self._database.transaction() as connection:
+            insert_acts(connection, (act,))
+        self._audit.log(act)
 
     def add_shadow(self, counts: Mapping[int, ShadowCounts]) -> None:
         """Add counts of shadow answers to those of tests, by their ids, all in one transaction."""
@@ -164,18 +208,18 @@ class AbStore:
         another outcome.
         """
         with self._database.transaction() as connection:
-            fresh = _fresh(outcomes, _known(connection, test, [one.id for one in outcomes]))
-            answers = _answers(connection, test, fresh)
-            matched = [(one, answers[_reference(one)]) for one in fresh if _reference(one) in answers]
-            earlier = _subjects_with_outcomes(connection, test, {answer.subject for _, answer in matched})
-            rows = _rows(test, matched, _hits(matched, hit), earlier)
+            new = fresh(outcomes, known_contents(connection, test, [one.id for one in outcomes]))
+            answers = answers_of(connection, test, new)
+            matched = [(one, answers[reference(one)]) for one in new if reference(one) in answers]
+            earlier = subjects_with_outcomes(connection, test, {answer.subject for _, answer in matched})
+            rows = rows_of(test, matched, hits_of(matched, hit), earlier)
             if rows:
                 connection.execute(_inserts(connection)(AbOutcomeRow), rows)
         counts = Counter((row["hit"], row["challenger"]) for row in rows)
         return Stored(
             stored=len(rows),
-            repeated=len(outcomes) - len(fresh),
-            unmatched=tuple(sorted(one.id for one in fresh if _reference(one) not in answers)),
+            repeated=len(outcomes) - len(new),
+            unmatched=tuple(sorted(one.id for one in new if reference(one) not in answers)),
             hits=(counts[True, False], counts[True, True]),
             misses=(counts[False, False], counts[False, True]),
         )
@@ -230,9 +274,22 @@ class AbStore:
         removed = 0
         for row, key in ((AbOutcomeRow, AbOutcomeRow.number), (AbAnswerRow, AbAnswerRow.id)):
             old = select(key).where(row.test_id.in_(ended)).limit(PURGED_AT_ONCE)
+            act = None
             with self._database.transaction() as connection:
-                removed += connection.execute(delete(row).where(key.in_(old))).rowcount
+                rows = connection.execute(delete(row).where(key.in_(old))).rowcount
+                if rows:
+                    before = ended_before.isoformat(timespec="seconds")
+                    act = self._noted(connection, Action.AB_PURGED, row.__tablename__, rows=rows, ended_before=before)
+            if act is not None:
+                self._audit.log(act)
+            removed += rows
         return removed
+
+    def _noted(self, connection: Connection, action: Action, subject: str, /, **details: Detail) -> Act:
+        """Add an act to the audit trail within a transaction; log it once that is committed."""
+        act = self._audit.new(action, subject, details)
+        insert_acts(connection, (act,))
+        return act
 
     def _prepare(self) -> None:
         if not self._is_current:
@@ -269,106 +326,3 @@ def _test(row: AbTestRow) -> AbTest:
         reason=row.reason,
         guard_rail=row.guard_rail,
     )
-
-
-def _parts(values: Sequence[str]) -> list[Sequence[str]]:
-    return [values[first : first + _LOOKED_UP] for first in range(0, len(values), _LOOKED_UP)]
-
-
-def _content(outcome: Outcome) -> _Content:
-    return outcome.latitude, outcome.longitude, outcome.happened_at.astimezone(UTC)
-
-
-def _reference(outcome: Outcome) -> str:
-    """Return the id of the answer, or the subject, that an outcome belongs to."""
-    return outcome.answer or outcome.subject or ""
-
-
-def _fresh(outcomes: Sequence[Outcome], known: Mapping[str, _Content]) -> list[Outcome]:
-    """Return the outcomes that are not known, each once. Raises ConflictingOutcomeError."""
-    contents, fresh = dict(known), []
-    for one in outcomes:
-        if one.id not in contents:
-            contents[one.id] = _content(one)
-            fresh.append(one)
-        elif contents[one.id] != _content(one):
-            raise ConflictingOutcomeError(f"the id {one.id!r} was used before for another outcome")
-    return fresh
-
-
-def _rows(
-    test: AbTest, matched: Sequence[tuple[Outcome, _Matched]], hits: Sequence[bool], earlier: set[str]
-) -> list[dict[str, Any]]:
-    """Return the rows of outcomes; of each subject the first counts. earlier: subjects that have outcomes."""
-    now, subjects = datetime.now(UTC), set(earlier)
-    rows: list[dict[str, Any]] = []
-    for (one, answer), is_hit in zip(matched, hits, strict=True):
-        rows.append(
-            {
-                "test_id": test.id,
-                "id": one.id,
-                "answer_id": answer.id,
-                "subject": answer.subject,
-                "challenger": answer.challenger,
-                "latitude": one.latitude,
-                "longitude": one.longitude,
-                "happened_at": one.happened_at,
-                "received_at": now,
-                "hit": is_hit,
-                "counted": answer.subject not in subjects,
-            }
-        )
-        subjects.add(answer.subject)
-    return rows
-
-
-def _known(connection: Connection, test: AbTest, ids: Sequence[str]) -> dict[str, _Content]:
-    """Return the content of the outcomes of these ids that are stored."""
-    row = AbOutcomeRow
-    found: dict[str, _Content] = {}
-    for part in _parts(ids):
-        query = select(row.id, row.latitude, row.longitude, row.happened_at)
-        for one in connection.execute(query.where(row.test_id == test.id, row.id.in_(part))):
-            found[one.id] = one.latitude, one.longitude, one.happened_at
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Matched:
-    id: str
-    subject: str
-    challenger: bool
-
-
-def _answers(connection: Connection, test: AbTest, outcomes: Sequence[Outcome]) -> dict[str, _Matched]:
-    """Return the answers that outcomes belong to, by answer id and by subject; of a subject the newest."""
-    row = AbAnswerRow
-    found: dict[str, _Matched] = {}
-    for column, wanted in (
-        (row.id, {one.answer for one in outcomes if one.answer is not None}),
-        (row.subject, {one.subject for one in outcomes if one.subject is not None}),
-    ):
-        for part in _parts(sorted(wanted)):
-            query = select(row.id, row.subject, row.challenger).where(row.test_id == test.id, column.in_(part))
-            for one in connection.execute(query.order_by(row.answered_at)):
-                found[one.id if column is row.id else one.subject] = _Matched(one.id, one.subject, one.challenger)
-    return found
-
-
-def _hits(matched: Sequence[tuple[Outcome, _Matched]], hit: Hit) -> list[bool]:
-    found = np.zeros(len(matched), dtype=np.bool_)
-    for arm in (False, True):
-        rows = [i for i, (_, answer) in enumerate(matched) if answer.challenger is arm]
-        if rows:
-            places = np.array([(matched[i][0].latitude, matched[i][0].longitude) for i in rows])
-            found[rows] = hit(arm, places[:, 0].copy(), places[:, 1].copy())
-    return [bool(one) for one in found]
-
-
-def _subjects_with_outcomes(connection: Connection, test: AbTest, subjects: set[str]) -> set[str]:
-    row = AbOutcomeRow
-    found: set[str] = set()
-    for part in _parts(sorted(subjects)):
-        query = select(row.subject).where(row.test_id == test.id, row.subject.in_(part))
-        found.update(connection.scalars(query))
-    return found

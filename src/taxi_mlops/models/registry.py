@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import AuditTrail, trail_of
 from taxi_mlops.errors import ServiceError, TaxiError, UsageError
 from taxi_mlops.recording.mlflow_recorder import (
     INSTALL,
@@ -59,17 +61,26 @@ class ModelVersion:
     values: Mapping[str, str]
     gates: Mapping[str, Any]
 
+    @property
+    def reference(self) -> str:
+        """The version as commands take it: name@version."""
+        return f"{self.name}@{self.version}"
+
 
 class PromotionConflictError(TaxiError):
     """Someone else changed the champion at the same time."""
 
 
 class Registry:
-    """Reads and writes hotspot models. Every method raises ServiceError, in one line without passwords."""
+    """Reads and writes hotspot models. Every method raises ServiceError, in one line without passwords.
 
-    def __init__(self, url: ServiceUrl, artifacts: Path, access: MlflowAccess) -> None:
-        """Take the address, the folder of artifacts if it is a database, and how to access a server."""
+    audit: where what changes is noted.
+    """
+
+    def __init__(self, url: ServiceUrl, artifacts: Path, access: MlflowAccess, audit: AuditTrail) -> None:
+        """Take the address, the folder of artifacts if it is a database, how to access a server, the audit trail."""
         self.target = str(url)
+        self.audit = audit
         self._url, self._artifacts, self._access = url, artifacts, access
 
     def names(self) -> tuple[str, ...]:
@@ -110,7 +121,8 @@ class Registry:
         """Store the files of a training, make them the newest version, and let `challenger` name it."""
         from mlflow.exceptions import MlflowException
 
-        with self._client() as client:
+        act = self.audit.acting(Action.MODEL_REGISTERED, card.name, data=card.dataset.uri, trained_on=card.trained_on)
+        with act as draft, self._client() as client:
             run = client.create_run(self._experiment(client), run_name=f"train {card.name}")
             run_id = run.info.run_id
             try:
@@ -132,6 +144,7 @@ class Registry:
                 card.name, f"runs:/{run_id}/{_MODEL}", run_id, tags=tags, description=description
             )
             client.set_registered_model_alias(card.name, CHALLENGER, str(made.version))
+            draft.subject = f"{card.name}@{made.version}"
             return _version(made, {CHALLENGER: str(made.version)})
 
     def note_gates(self, version: ModelVersion, gates: Mapping[str, Any]) -> None:
@@ -145,7 +158,10 @@ class Registry:
 
         Raises PromotionConflictError if another one is champion by now, or another promotion is under way.
         """
-        with self._client() as client, self._locked(client, version.name):
+        act = self.audit.acting(
+            Action.MODEL_PROMOTED, version.reference, champion_before=before.version if before else None
+        )
+        with act, self._client() as client, self._locked(client, version.name):
             self._require_champion(client, version.name, before)
             champions = [*_champions(client, version.name, before), version.version][-_REMEMBERED:]
             self._set_champion(client, version, champions)
@@ -156,13 +172,15 @@ class Registry:
         Raises UsageError if there is none, and PromotionConflictError as `crown` does.
         """
         now = self.champion(name)
-        with self._client() as client, self._locked(client, name):
+        act = self.audit.acting(Action.MODEL_ROLLED_BACK, name, champion_before=now.version if now else None)
+        with act as draft, self._client() as client, self._locked(client, name):
             champions = _champions(client, name, now)
             if now is None or len(champions) < 2:
                 raise UsageError(f"model {name!r} has no earlier champion to go back to")
             self._require_champion(client, name, now)
             earlier = self.find(name, champions[-2])
             self._set_champion(client, earlier, champions[:-1])
+            draft.subject = earlier.reference
             return now, earlier
 
     def _set_champion(self, client: MlflowClient, version: ModelVersion, champions: list[str]) -> None:
@@ -243,7 +261,7 @@ def open_registry(settings: Settings) -> Registry:
         raise UsageError(f"models are stored in MLflow, which is turned off by the settings (TAXI_MLFLOW_URI={OFF})")
     if settings.mlflow_uri is None:
         settings.runs_dir.mkdir(parents=True, exist_ok=True)
-    return Registry(url, settings.runs_dir / "mlflow-artifacts", MlflowAccess.chosen_by(settings))
+    return Registry(url, settings.runs_dir / "mlflow-artifacts", MlflowAccess.chosen_by(settings), trail_of(settings))
 
 
 def split_reference(model: str, default: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,19 +39,30 @@ def send_log(
     path: Path, offset: int, run_id: str, endpoint: str | None, timeout_seconds: float, ca_file: Path | None = None
 ) -> str | None:
     """Send the lines of `path` from an offset on; return the reason of a failure, or None. endpoint: http://loki/otlp."""
+    return send_events(_events(path, offset), run_id, endpoint, timeout_seconds, ca_file)
+
+
+def send_events(
+    events: Iterable[dict[str, Any]],
+    run_id: str | None,
+    endpoint: str | None,
+    timeout_seconds: float,
+    ca_file: Path | None = None,
+) -> str | None:
+    """Send lines of a log as `send_log` does. run_id: None for those of no run."""
+    resource, scope = resource_of(run_id), InstrumentationScope(SERVICE, __version__)
+    records = [ReadableLogRecord(log_record(event), resource, scope) for event in events]
     url = f"{endpoint.rstrip('/')}/v1/logs" if endpoint else None
-    records = list(_records(path, offset, run_id))
     certificates = str(ca_file) if ca_file else None
     exporter = OTLPLogExporter(endpoint=url, timeout=timeout_seconds, certificate_file=certificates)
     return exported(exporter, records) if records else None
 
 
-def _records(path: Path, offset: int, run_id: str) -> Iterator[ReadableLogRecord]:
-    resource, scope = resource_of(run_id), InstrumentationScope(SERVICE, __version__)
+def _events(path: Path, offset: int) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         file.seek(offset)
         for line in file:
-            yield ReadableLogRecord(log_record(json.loads(line)), resource, scope)
+            yield json.loads(line)
 
 
 def log_record(event: dict[str, Any]) -> LogRecord:

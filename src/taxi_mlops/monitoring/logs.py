@@ -6,6 +6,7 @@ With `--verbose` also as readable lines on the terminal. Records of Prefect, MLf
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -53,6 +54,16 @@ def get_logger() -> structlog.stdlib.BoundLogger:
         wrapper_class=structlog.stdlib.BoundLogger,
     )
     return logger
+
+
+def logs_are_wanted(endpoint: str | None) -> bool:
+    """Return whether settings or environment name an endpoint for log records."""
+    return bool(endpoint or os.environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"))
+
+
+def is_logging() -> bool:
+    """Return whether records of the platform are written anywhere now: within a run or a service."""
+    return any(not isinstance(one, logging.NullHandler) for one in logging.getLogger(LOGGER).handlers)
 
 
 class _RunLog(logging.FileHandler):

@@ -44,9 +44,10 @@ def trace_id_of(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:32]
 
 
-def resource_of(run_id: str) -> Resource:
-    """Return the resource of all spans and log records of a run."""
-    made = Resource.create({"service.name": SERVICE, "service.version": __version__, "taxi.run_id": run_id})
+def resource_of(run_id: str | None) -> Resource:
+    """Return the resource of all spans and log records of a run; None for those of no run."""
+    of_run = {"taxi.run_id": run_id} if run_id is not None else {}
+    made = Resource.create({"service.name": SERVICE, "service.version": __version__, **of_run})
     # The library would give each process an instance id, and Loki would make a label of it.
     return Resource({name: value for name, value in made.attributes.items() if name != SERVICE_INSTANCE_ID})
 

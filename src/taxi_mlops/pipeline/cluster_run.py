@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.clustering import Cluster
 from taxi_mlops.data.load import open_trips
 from taxi_mlops.data.request import of_version
@@ -28,7 +30,9 @@ def cluster_into(document: Cluster, folder: ClusterFolder, settings: Settings, o
     if TileRunFolder(folder).run.is_file():
         return resume(folder, settings, observer)
     place = choose_place(document, open_trips(document.dataset, settings, observer.loading))
-    return cluster_at(place, document, folder, settings, observer)
+    result = cluster_at(place, document, folder, settings, observer)
+    trail_of(settings).deliver_or_warn()
+    return result
 
 
 def cluster_at(
@@ -47,6 +51,13 @@ def cluster_at(
     In memory, kind: parquet, csv or geojson, of the file of labels; keep_columns: write each trip's own columns, too.
     In tiles, spill: where points wait. Raises as `cluster_into` does.
     """
+    trail_of(settings).note(
+        Action.CLUSTERING_RUN,
+        str(folder.path.absolute()),
+        data=document.dataset.source,
+        adapter=document.adapter,
+        place=place.place,
+    )
     if place.place == "tiles":
         if document.on in (None, "tiles"):
             start_server()

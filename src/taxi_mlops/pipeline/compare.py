@@ -12,6 +12,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
+from structlog.contextvars import get_contextvars
+
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.data.request import of_version
 from taxi_mlops.domain import MAIN, Points, Workload
 from taxi_mlops.errors import DataError, RunFolderError, TaxiError
@@ -19,7 +23,7 @@ from taxi_mlops.evaluation.eps_choice import EpsChoice, choose_eps
 from taxi_mlops.evaluation.quality.metrics import QualityMetrics
 from taxi_mlops.files import write_atomically
 from taxi_mlops.limits import usable_cpus
-from taxi_mlops.monitoring.logs import get_logger, run_logs
+from taxi_mlops.monitoring.logs import SWEEP_ID, get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.points import Load, cached_points
@@ -121,6 +125,7 @@ def _run(
                 sweep_orphans(run_id)
                 shutil.rmtree(folder.scratch, ignore_errors=True)
             write_atomically(folder.specification, journal.header.specification.to_toml())
+            _audit(journal.header, folder, settings, begun)
             monitor.trials_begin(journal.header, journal.outcomes)
             workload = open_workload(folder.points)
             with _on_host(journal, settings, monitor, runner):
@@ -134,6 +139,20 @@ def _run(
         _clean_up(folder)
         _publish(folder, settings, monitor, runner)
     return comparison
+
+
+def _audit(header: RunHeader, folder: RunFolder, settings: Settings, resumed: bool) -> None:
+    """Note who runs it, unless that was noted of the sweep that it is a cell of. It is stored with the results."""
+    if SWEEP_ID not in get_contextvars():
+        adapters = ", ".join(header.specification.trials.adapters or ())
+        trail_of(settings).note(
+            Action.COMPARISON_RUN,
+            header.run_id,
+            data=header.provenance.uri,
+            adapters=adapters,
+            folder=str(folder.path.absolute()),
+            resumed=resumed,
+        )
 
 
 @contextmanager

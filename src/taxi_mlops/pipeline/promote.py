@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from taxi_mlops.audit.acts import Action, Outcome
 from taxi_mlops.errors import RunFolderError, ServiceError, TaxiError, UsageError
 from taxi_mlops.models.clean_process import CleanProcessError, answer
 from taxi_mlops.models.hotspot_model import HotspotModel
@@ -66,6 +67,10 @@ def promote(document: Promotion, registry: Registry, observer: Observer, answers
     registry.note_gates(version, {gate.name: gate.model_dump(mode="json") for gate in found.gates})
     if not found.failed:
         registry.crown(version, champion)
+        return found
+    gates_failed = ", ".join(gate.name for gate in found.failed)
+    registry.audit.note(Action.MODEL_PROMOTED, version.reference, Outcome.REFUSED, gates_failed=gates_failed)
+    registry.audit.deliver_or_warn()
     return found
 
 

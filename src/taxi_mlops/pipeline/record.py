@@ -6,6 +6,7 @@ import socket
 import traceback
 from collections.abc import Sequence
 
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.errors import RunFolderError, TaxiError, UsageError
 from taxi_mlops.monitoring.logs import get_logger, run_logs
 from taxi_mlops.monitoring.secrets import secrets_of
@@ -87,7 +88,9 @@ def record_again(
             run_logs(folder.log, run_id, settings.log_level, verbose=False, secrets=secrets_of(settings)),
             monitored_after_run("record", run_id, folder, settings, observer) as monitor,
         ):
-            return record(folder, recorders, monitor)
+            recordings = record(folder, recorders, monitor)
+            _deliver_acts(recordings, settings)
+            return recordings
 
 
 class NotRecordedError(Exception):
@@ -97,9 +100,16 @@ class NotRecordedError(Exception):
 def record_new(folder: RunFolder, settings: Settings, observer: Observer) -> None:
     """Record a run with the recorders that have not recorded it yet. Raises NotRecordedError if one of them fails."""
     recordings = record(folder, configured_recorders(settings), observer, again=False)
+    _deliver_acts(recordings, settings)
     failed = [recording.recorder for recording in recordings if recording.state is RecordingState.FAILED]
     if not set(failed) <= _MONITORING:
         raise NotRecordedError(", ".join(failed))
+
+
+def _deliver_acts(recordings: Sequence[Recording], settings: Settings) -> None:
+    """Bring what the audit trail notes of runs to the store, too, if that has just taken a run."""
+    if any(one.recorder == STORE and one.state is RecordingState.RECORDED for one in recordings):
+        trail_of(settings).deliver_or_warn()
 
 
 def record(

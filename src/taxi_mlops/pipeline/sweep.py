@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 import numpy as np
 from structlog.contextvars import bound_contextvars
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.data.request import LoadRequest, of_version
 from taxi_mlops.domain import Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, RunFolderInUseError, UsageError
@@ -65,6 +67,14 @@ def resume(folder: SweepFolder, settings: Settings, observer: Observer, run_cell
         raise RunFolderError(f"{folder.path} holds no sweep: {folder.document.name} is missing")
     header = prepare(folder, settings, observer)
     _check_same_machine(folder, header)
+    if not folder.result.is_file():
+        trail_of(settings).note(
+            Action.SWEEP_RUN,
+            header.sweep_id,
+            data=header.sweep.dataset.source,
+            cells=len(header.cells),
+            folder=str(folder.path.absolute()),
+        )
 
     def directly(_cell: Cell, run: RunFolder, load: Load) -> Comparison:
         return resume_run(run, settings, observer, load=load)

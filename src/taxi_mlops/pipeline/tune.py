@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.domain import BoolArray, Clustering, Parameters, Points
 from taxi_mlops.errors import DataError, RunFolderError, ServiceError, UsageError
 from taxi_mlops.files import write_atomically
@@ -101,8 +103,15 @@ def resume(folder: TuningFolder, settings: Settings, observer: Observer) -> Tuni
         header = folder.read_header() or _begin(document, divided, folder, observer)
         if header.dataset.fingerprint != divided.points.fingerprint:
             raise RunFolderError(f"{header.dataset.uri} has changed since {folder.path} was begun; start a new tuning")
+        trail_of(settings).note(
+            Action.TUNING_RUN,
+            header.tuning_id,
+            data=header.dataset.uri,
+            folder=str(folder.path.absolute()),
+        )
         result = _finish(header, divided, folder, observer, _run(header, divided, folder, settings, observer))
         _record(result, folder, settings, observer)
+        trail_of(settings).deliver_or_warn()
         return result
 
 

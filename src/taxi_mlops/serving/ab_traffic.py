@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 import threading
 import time
@@ -83,6 +84,7 @@ class AbTraffic:
         self._shadow = Shadow(metrics)
         self._stopped = threading.Event()
         self._unreported: Hit | None = None
+        self._senders: set[tuple[int, str]] = set()
         self._refused: dict[int, str] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ab-writer")
         self._places = threading.BoundedSemaphore(MAX_WRITES)
@@ -134,10 +136,13 @@ class AbTraffic:
         self.current = replace(running, test=replace(running.test, guard_rail=hit.reason))
         self._metrics.ab_share.set(0.0)
 
-    def submit(self, outcomes: list[Outcome], running: RunningTest, champion: ServedModel) -> Future[Stored]:
+    def submit(
+        self, outcomes: list[Outcome], running: RunningTest, champion: ServedModel, sender: str
+    ) -> Future[Stored]:
         """Store outcomes in a thread of their own, after the answers that wait.
 
-        The future raises ServiceError and ConflictingOutcomeError. Raises BusyError if too many wait already.
+        sender: the name of the key, noted once for each test in the audit trail. The future raises ServiceError and
+        ConflictingOutcomeError. Raises BusyError if too many wait already.
         """
         if not self._places.acquire(blocking=False):
             raise BusyError("too many requests wait for the database")
@@ -148,6 +153,9 @@ class AbTraffic:
 
         def write() -> Stored:
             self._log.flush()
+            if (running.test.id, sender) not in self._senders:
+                self._store.note_sender(running.test, sender)
+                self._senders.add((running.test.id, sender))
             return self._store.add_outcomes(running.test, outcomes, hit)
 
         future = self._writer.submit(write)
@@ -185,7 +193,8 @@ class AbTraffic:
     def watch(self) -> threading.Thread:
         """Look at the database and write to it, in a thread of its own, until `stop` is called."""
         self._shadow.start()
-        thread = threading.Thread(target=self._loop, name="ab-watcher", daemon=True)
+        run = contextvars.copy_context().run  # for the audit trail: on whose behalf the service runs
+        thread = threading.Thread(target=run, args=(self._loop,), name="ab-watcher", daemon=True)
         thread.start()
         return thread
 

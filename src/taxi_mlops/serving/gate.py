@@ -25,6 +25,11 @@ ADMIN_PATHS = frozenset({"/v1/outcomes"})
 Measured = Callable[[str, str, int, float], None]
 """Takes route, method, status and seconds of a request."""
 
+KEY_NAME = "taxi.key_name"
+"""Where the scope of a request has the name of its key."""
+WITHOUT_KEY = "(no key)"
+"""Stands for it where the service needs no key."""
+
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _NO_ROUTE = "none"
 
@@ -84,6 +89,7 @@ class Gate:
             return None
         if key is None:
             return problem(401, "A key is needed: Authorization: Bearer KEY.", {"WWW-Authenticate": "Bearer"})
+        scope[KEY_NAME] = key.name
         if path in ADMIN_PATHS and key.role is not Role.ADMIN:
             return problem(403, f"The key {key.name} has the role {key.role}; this needs the role {Role.ADMIN}.")
         return None

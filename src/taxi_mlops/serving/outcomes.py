@@ -13,6 +13,7 @@ from taxi_mlops.models.ab_test import AbTest, ConflictingOutcomeError, Outcome
 from taxi_mlops.results.ab_status import AbStatus
 from taxi_mlops.results.documents import to_json
 from taxi_mlops.serving.ab_traffic import AbTraffic, BusyError
+from taxi_mlops.serving.gate import KEY_NAME, WITHOUT_KEY
 from taxi_mlops.serving.problems import ProblemError, described
 from taxi_mlops.serving.requests import OUTCOMES, OutcomeGiven, OutcomesAnswer, body_of, outcomes_schema, read
 from taxi_mlops.serving.service_metrics import ServiceMetrics
@@ -56,7 +57,8 @@ def add_outcomes(app: FastAPI, watcher: ModelWatcher, metrics: ServiceMetrics, t
         if traffic is None or running is None or running.test.champion != champion.version:
             raise ProblemError(409, f"No A/B test of {champion.name} is running with version {champion.version}.")
         try:
-            writing = traffic.submit([_outcome(one, running.test) for one in given], running, champion)
+            sender = request.scope.get(KEY_NAME, WITHOUT_KEY)
+            writing = traffic.submit([_outcome(one, running.test) for one in given], running, champion, sender)
             stored = await asyncio.wait_for(asyncio.wrap_future(writing), ANSWER_SECONDS)
         except ConflictingOutcomeError as error:
             raise ProblemError(409, f"{error}; nothing of this request was stored.") from None

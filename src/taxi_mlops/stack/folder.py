@@ -32,6 +32,11 @@ class StackFolder:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     @property
+    def is_made(self) -> bool:
+        """Whether there is a stack in the folder."""
+        return self._secrets.is_dir()
+
+    @property
     def runtime(self) -> Path:
         """The folder of files that are needed only while the stack is up."""
         return self.path / "run"

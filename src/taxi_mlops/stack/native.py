@@ -108,7 +108,7 @@ class Stack:
 
     def down(self) -> None:
         """Stop all services, and leave no process behind. The data stay."""
-        if self._is_made():
+        if self.folder.is_made:
             with self._locked():
                 Supervisor(self.folder).shut_down()
 
@@ -218,13 +218,10 @@ class Stack:
                 f"{self.folder.path} has the profile {kept}, whose data another cannot use; choose another --dir"
             )
 
-    def _is_made(self) -> bool:
-        return (self.folder.path / "secrets").is_dir()
-
     def _check_folder(self) -> None:
         """Raise UsageError for a folder that is not a stack's."""
         path = self.folder.path
-        if path.exists() and not self._is_made() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not self.folder.is_made and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is not empty, and no stack's; choose another --dir")
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Tables of the experiment store: comparisons, their workloads, adapters, trials, values and data sets; A/B tests.
+"""Tables of the experiment store: comparisons, their workloads, adapters, trials, values, data; A/B tests; audit.
 
 Seconds are wall-clock seconds unless named otherwise. Times are UTC. The schema changes by migrations only.
 """
@@ -270,3 +270,24 @@ class AbOutcomeRow(Base):
     received_at: Mapped[datetime]
     hit: Mapped[bool]
     counted: Mapped[bool]
+
+
+class AuditRow(Base):
+    """An act: who did what to what, when, and how it ended. `id` sorts by time. Rows are never changed nor removed.
+
+    Triggers of the migration refuse that. Without row ids, which SQLite would let someone replace a row by.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "at"), {"sqlite_with_rowid": False})
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    actor: Mapped[str]
+    host: Mapped[str]
+    origin: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    outcome: Mapped[str]
+    details: Mapped[dict[str, Any]]

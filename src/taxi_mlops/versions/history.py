@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.data.delta import TableAddress, explained_table, open_version, read_side_file, tag_name
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -48,11 +50,12 @@ def tag(table: str, name: str, settings: Settings) -> int:
     """
     address = TableAddress.parse(table)
     number = open_version(address, settings).version()
-    folder = TableFolder(address.location, settings)
-    if not folder.create(f"{_TAGS}/{tag_name(name)}", f"{number}\n".encode()):
-        there = tags_of(address.location, settings).get(name)
-        if there != number:
-            raise DataError(f"{address.location}: the tag {name} is on version {there} already; take another name")
+    folder, file = TableFolder(address.location, settings), f"{_TAGS}/{tag_name(name)}"
+    with trail_of(settings).acting(Action.DATA_TAGGED, f"{TableAddress(address.location)}@{number}", tag=name):
+        if not folder.create(file, f"{number}\n".encode()):
+            there = tags_of(address.location, settings).get(name)
+            if there != number:
+                raise DataError(f"{address.location}: the tag {name} is on version {there} already; take another name")
     return number
 
 
@@ -77,7 +80,8 @@ def restore(table: str, settings: Settings, message: str = "") -> int:
         raise DataError(f"{table}: name the version to go back to, as in {table}@5")
     wanted = open_version(address, settings).version()
     newest = open_version(TableAddress(address.location), settings)
-    with explained_table(address):
+    act = trail_of(settings).acting(Action.DATA_RESTORED, str(address), message=message or None)
+    with act, explained_table(address):
         properties = CommitProperties(custom_metadata={"message": message} if message else None)
         newest.restore(wanted, commit_properties=properties)
         newest.update_incremental()

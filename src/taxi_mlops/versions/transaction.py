@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.data.delta import MONTH, TableAddress, explained_table, open_version, storage_options
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -24,7 +26,27 @@ def transact(
     record: CommitRecord,
     replace: bool,
 ) -> int:
-    """Make the version, and return its number. New columns are a version of their own, before it."""
+    """Make the version, note that in the audit trail, and return its number.
+
+    New columns are a version of their own, before it.
+    """
+    action = Action.DATA_ADOPTED if record.adopted else Action.DATA_COMMITTED
+    rows, replaces = record.statistics.rows, replace and base is not None
+    with trail_of(settings).acting(action, str(address), rows=rows, month=record.month, replace=replaces) as draft:
+        number = _transacted(address, settings, base, columns, actions, record, replace)
+        draft.subject = f"{address}@{number}"
+    return number
+
+
+def _transacted(
+    address: TableAddress,
+    settings: Settings,
+    base: DeltaTable | None,
+    columns: Columns,
+    actions: list[AddAction],
+    record: CommitRecord,
+    replace: bool,
+) -> int:
     import pyarrow as pa
     from deltalake import CommitProperties, Schema
     from deltalake.exceptions import CommitFailedError, DeltaError

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
+from taxi_mlops.audit.acts import Action
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.data.delta import TableAddress, explained_table, open_version
 from taxi_mlops.errors import DataError
 from taxi_mlops.settings import Settings
@@ -37,12 +40,17 @@ def vacuum(
     tagged = tags_of(address.location, settings).values()
     kept = sorted({number for number in (*named, *tagged) if number <= opened.version()})
     adopted = any(record.adopted for _, record in records_of(opened))
-    with explained_table(address):
+    hours = int(keep.total_seconds() // 3600)
+    with ExitStack() as act:
+        draft = None if dry_run else act.enter_context(trail_of(settings).acting(Action.DATA_VACUUMED, str(address)))
+        act.enter_context(explained_table(address))
         files = opened.vacuum(
-            retention_hours=int(keep.total_seconds() // 3600),
+            retention_hours=hours,
             dry_run=dry_run,
             enforce_retention_duration=False,
             full=not adopted,
             keep_versions=kept,
         )
+        if draft is not None:
+            draft.details |= {"files": len(set(files)), "keep_hours": hours}
     return Vacuumed(tuple(sorted(set(files))), tuple(kept))

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from taxi_mlops.audit.listing import ActFilter, list_acts
 from taxi_mlops.cli.main import app
 from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.errors import TaxiError
+from taxi_mlops.stack.acts import stack_trail
 from taxi_mlops.stack.programs import find_program
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
@@ -182,3 +184,7 @@ def test_old_backups_are_removed_and_the_newest_still_verifies(drill: Drill) -> 
     assert "removed 20" in drill.taxi("prune", "--keep", "1").output
     assert len(drill.taxi("list").output.splitlines()) == 2
     assert "nothing is damaged" in drill.taxi("verify").output
+    acts, reason = list_acts(stack_trail(drill.services.stack.folder), ActFilter(action="backup"))
+    assert reason is None
+    assert (acts[0].action, acts[0].outcome, acts[0].details["keep"]) == ("backup.pruned", "done", 1)
+    assert "backup.restored" in {act.action for act in acts}

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 
+from taxi_mlops.audit.acts import system_user
 from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.domain import TrialStatus
@@ -327,6 +328,9 @@ def test_the_trips_of_a_month_are_committed(deployed):
     assert state["type"] == "COMPLETED", state
     (version,) = history(str(table), Settings())
     assert (version.month, version.rows, version.message) == ("2024-01", 500, "commit-month")
+    (act,) = json.loads(deployed.taxi("audit", "--action", "data", "--json").stdout)
+    assert (act["subject"], act["outcome"], act["details"]["rows"]) == (f"delta:{table}@0", "done", 500)
+    assert (act["actor"], act["origin"]) == (f"{system_user()}@{socket.gethostname()}", "deployment commit-month")
 
 
 def test_features_are_built_and_materialized(deployed):

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mlflow", reason="MLflow is in the extra tracking")
 
+from taxi_mlops.audit.trail import AuditTrail, trail_of
 from taxi_mlops.cli.main import app
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.models.ab_store import AbStore, TestRunningError
@@ -34,7 +35,7 @@ from taxi_mlops.training import AbStart, Promotion
 
 @pytest.fixture
 def store(tmp_path):
-    return AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'experiments.db'}"))
+    return AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'experiments.db'}"), AuditTrail(tmp_path / "audit", None))
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_the_commands_with_a_service_and_a_replay(registry, settings, train, fir
     assert shown["champion"]["area_share"] > shown["challenger"]["area_share"]
     assert taxi("ab", "status", "--name", "live").startswith("A/B test of live since ")
     assert taxi("ab", "stop", "--name", "live").strip().endswith("it was stopped by hand")
-    store = AbStore(experiments_url(settings))
+    store = AbStore(experiments_url(settings), trail_of(settings))
     assert store.running("live") is None
 
 

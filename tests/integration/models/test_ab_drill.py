@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
 pytest.importorskip("psycopg", reason="psycopg is in the extra postgresql")
 
+from taxi_mlops.audit.trail import trail_of
 from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.ab_test import Limits
 from taxi_mlops.service_urls import ServiceUrl
@@ -24,7 +25,7 @@ PLACE = {"latitude": 45.0, "longitude": -30.0}
 def test_a_postgresql_that_is_killed_during_a_test(own_services, registry, register_copy, settings):
     services = own_services("postgresql")
     url = services.administrator()
-    store = AbStore(ServiceUrl(url))
+    store = AbStore(ServiceUrl(url), trail_of(settings))
     made = [register_copy("drilled") for _ in range(2)]
     registry.crown(made[0], None)
     test = store.start("drilled", ("1", "2"), 0.5, "00" * 32, Limits(1.0, 1000.0, 1.0), (0.1, 0.1))

@@ -27,7 +27,7 @@ def flows(settings, registry, monkeypatch):
 
     shown = []
     monkeypatch.setattr(deployed_models, "flow_run", SimpleNamespace(parameters={}))
-    monkeypatch.setattr(deployed_models, "check_attempts", lambda: None)
+    monkeypatch.setattr(deployed_models, "begin_run", lambda: None)
     monkeypatch.setattr(deployed_models, "RunLogObserver", Observer)
     monkeypatch.setattr(deployed_models, "settings_of", lambda _: settings)
     monkeypatch.setattr(deployed_models, "load_settings", lambda: settings)

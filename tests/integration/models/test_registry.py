@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mlflow", reason="MLflow is in the extra tracking")
 
+from taxi_mlops.audit.trail import AuditTrail
 from taxi_mlops.cli.main import app
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.evaluation.equivalence import Verdict
@@ -163,7 +164,8 @@ def test_the_commands_show_what_is_registered(registry, versions, settings, monk
 
 
 def test_a_registry_that_is_away_is_a_service_error_without_its_password(tmp_path):
-    away = Registry(ServiceUrl("http://lab:hunter2@127.0.0.1:1"), tmp_path, MlflowAccess(timeout_seconds=1))
+    trail = AuditTrail(tmp_path / "audit", None)
+    away = Registry(ServiceUrl("http://lab:hunter2@127.0.0.1:1"), tmp_path, MlflowAccess(timeout_seconds=1), trail)
     with pytest.raises(ServiceError) as raised:
         away.versions("city")
     assert "hunter2" not in str(raised.value)

@@ -210,6 +210,6 @@ def test_from_the_metric_of_a_run_to_its_trace_and_its_log(run, services, ask, w
     streams = wait_until(lambda: asked.lines(query), "the log")
     events = [stream["stream"]["event"] for stream in streams for _ in stream["values"]]
     assert events.count("trial_finished") == 6
-    assert {"run_started", "points_loaded", "run_finished", "run_recorded"} <= set(events)
+    assert {"run_started", "points_loaded", "audited", "run_finished", "run_recorded"} <= set(events)
     assert {stream["stream"]["taxi_run_id"] for stream in streams} == {run_id}
     assert asked.labels_of_lines() == ["service_name"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from taxi_mlops.audit.trail import AuditTrail
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.models import ab_store
 from taxi_mlops.models.ab_store import AbStore, TestRunningError
@@ -20,8 +21,8 @@ LIMITS = Limits(0.01, 3.0, 0.2)
 
 
 @pytest.fixture
-def store(store_url):
-    return AbStore(store_url)
+def store(store_url, tmp_path):
+    return AbStore(store_url, AuditTrail(tmp_path / "audit", store_url))
 
 
 def started(store, model="city"):
@@ -174,7 +175,8 @@ def test_tests_do_not_see_each_other(store):
 
 def test_a_database_that_is_away_is_a_service_error(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    away = AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'file' / 'experiments.db'}"))
+    url = ServiceUrl(f"sqlite:///{tmp_path / 'file' / 'experiments.db'}")
+    away = AbStore(url, AuditTrail(tmp_path / "audit", url))
     with pytest.raises(ServiceError):
         started(away)
     assert away.running("city") is None

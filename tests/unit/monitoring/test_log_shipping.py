@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taxi_mlops.monitoring.log_records import send_log
-from taxi_mlops.monitoring.log_shipping import logs_are_wanted
-from taxi_mlops.monitoring.logs import get_logger, run_logs
+from taxi_mlops.monitoring.log_shipping import send_event
+from taxi_mlops.monitoring.logs import get_logger, logs_are_wanted, run_logs
 from taxi_mlops.monitoring.tracing import run_trace, trace_id_of
 
 
@@ -64,6 +64,25 @@ def test_a_refusal_is_raised_each_time(collector, log: Path, capfd: pytest.Captu
         assert failure is not None
         assert "400" in failure
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_event_outside_of_a_run_is_sent_alone(collector) -> None:
+    assert send_event("audited", {"action": "model.promoted", "month": None}, collector.url, 30.0) is None
+    [(path, _, document)] = collector.received
+    assert path == "/v1/logs"
+    [sent] = document["resourceLogs"]
+    of_resource = attributes(sent["resource"])
+    assert of_resource["service.name"] == "taxi-mlops"
+    assert not {"taxi.run_id", "service.instance.id"} & of_resource.keys()
+    (record,) = sent["scopeLogs"][0]["logRecords"]
+    assert attributes(record) == {"event": "audited", "action": "model.promoted"}
+
+
+def test_an_event_is_not_sent_where_nobody_wants_it_or_refused_with_a_reason(collector) -> None:
+    assert send_event("audited", {}, None, 30.0) is None
+    assert collector.received == []
+    collector.status = 400
+    assert "400" in str(send_event("audited", {}, collector.url, 30.0))
 
 
 def test_logs_go_nowhere_unless_a_place_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

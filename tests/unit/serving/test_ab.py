@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
 
+from taxi_mlops.audit.trail import AuditTrail
 from taxi_mlops.errors import ServiceError, UsageError
 from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.ab_test import Answer, Limits
@@ -30,7 +31,7 @@ TIME = "2026-03-01T12:00:00Z"
 
 @pytest.fixture
 def store(tmp_path):
-    return AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'experiments.db'}"))
+    return AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'experiments.db'}"), AuditTrail(tmp_path / "audit", None))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="uvicorn is in the extra serve")
 
+from taxi_mlops.audit.trail import AuditTrail
 from taxi_mlops.models.ab_store import AbStore
 from taxi_mlops.models.ab_test import Limits, ShadowCounts
 from taxi_mlops.service_urls import ServiceUrl
@@ -78,7 +79,7 @@ def test_what_is_too_much_is_left_out(challenger, metrics):
 
 
 def test_a_test_with_shadow_answers_compares_those_of_the_champion(watcher, metrics, challenger, client_of, tmp_path):
-    store = AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'experiments.db'}"))
+    store = AbStore(ServiceUrl(f"sqlite:///{tmp_path / 'experiments.db'}"), AuditTrail(tmp_path / "audit", None))
     test = store.start("city", ("3", "4"), 0.5, "07" * 32, Limits(1.0, 1000.0, 1.0), (0.1, 0.1), shadow=True)
     traffic = AbTraffic(store, "city", lambda _: challenger, metrics)
     traffic.tick()
