@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taxi_mlops.reports.hotspots import Hotspots
+from taxi_mlops.reports.hotspots import GeometryArray, Hotspots, on_all_cpus
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -24,15 +24,15 @@ def to_geojson(hotspots: Hotspots, adapter: str, about: dict[str, Any]) -> str:
     """
     import shapely
 
-    outlines = hotspots.outlines_in_degrees()
-    # Edges that touch in metres may cross after rounding, on which set_precision fails.
-    crossing = ~shapely.is_valid(outlines)
-    outlines[crossing] = shapely.make_valid(outlines[crossing], method="structure", keep_collapsed=False)
-    geometries = shapely.set_precision(outlines, _DEGREE_GRID, mode="keep_collapsed")
+    geometries = on_all_cpus(_rounded, hotspots.outlines_in_degrees())
     bounds = shapely.bounds(geometries)
+    cut = geometries.copy()
+    for beyond in np.flatnonzero(bounds[:, 2] > 180.0):
+        cut[beyond] = _cut_at_antimeridian(geometries[beyond])
+    shapes = shapely.to_geojson(shapely.orient_polygons(cut))
     density = hotspots.density
-    features = []
-    for i, geometry in enumerate(geometries):
+    lines = []
+    for i, shape in enumerate(shapes):
         area = float(hotspots.area_km2[i])
         properties = {
             "rank": i + 1,
@@ -44,25 +44,26 @@ def to_geojson(hotspots: Hotspots, adapter: str, about: dict[str, Any]) -> str:
             "centroid_latitude": round(float(hotspots.latitude[i]), 7),
             "label": int(hotspots.label[i]),
         }
-        features.append(
-            {
-                "type": "Feature",
-                "id": i + 1,
-                "bbox": _box(bounds[i]),
-                "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(_cut_at_antimeridian(geometry)))),
-                "properties": properties,
-            }
-        )
-    lines = ",\n".join(json.dumps(feature, allow_nan=False) for feature in features)
+        feature = {"type": "Feature", "id": i + 1, "bbox": _box(bounds[i]), "properties": properties}
+        lines.append(f'{json.dumps(feature, allow_nan=False)[:-1]}, "geometry": {shape}}}')
     head = {
         "type": "FeatureCollection",
-        **({"bbox": _box(shapely.total_bounds(geometries))} if features else {}),
+        **({"bbox": _box(shapely.total_bounds(geometries))} if lines else {}),
         "adapter": adapter,
         **about,
         "clusters": hotspots.n_clusters,
         "features": [],
     }
-    return json.dumps(head, ensure_ascii=False, allow_nan=False)[: -len("]}")] + f"\n{lines}\n]}}\n"
+    return json.dumps(head, ensure_ascii=False, allow_nan=False)[: -len("]}")] + "\n{}\n]}}\n".format(",\n".join(lines))
+
+
+def _rounded(outlines: GeometryArray) -> GeometryArray:
+    import shapely
+
+    # Edges that touch in metres may cross after rounding, on which set_precision fails.
+    crossing = ~shapely.is_valid(outlines)
+    outlines[crossing] = shapely.make_valid(outlines[crossing], method="structure", keep_collapsed=False)
+    return np.asarray(shapely.set_precision(outlines, _DEGREE_GRID, mode="keep_collapsed"))
 
 
 def _within_half_turn(longitude: float) -> float:

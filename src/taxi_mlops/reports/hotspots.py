@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, starmap
@@ -115,10 +116,7 @@ def _outlines(ranks: IndexArray, east: FloatArray, north: FloatArray, eps_metres
 
 
 def _hulls(ranks: IndexArray, places: FloatArray, tolerance: float) -> GeometryArray:
-    """Return the simplified concave hull of each rank's places, (n, 2), in metres; ranks: (n,), increasing.
-
-    All CPUs take a share of the clusters at a time: shapely releases the interpreter's lock.
-    """
+    """Return the simplified concave hull of each rank's places, (n, 2), in metres; ranks: (n,), increasing."""
     import shapely
 
     def hulls_of(share: slice) -> GeometryArray:
@@ -126,11 +124,25 @@ def _hulls(ranks: IndexArray, places: FloatArray, tolerance: float) -> GeometryA
         hulls = shapely.simplify(shapely.concave_hull(clouds, ratio=CONCAVITY), tolerance)
         return np.asarray(shapely.orient_polygons(hulls))
 
-    cpus = len(usable_cpus())
-    cuts = np.linspace(0, len(ranks), _SHARES_PER_CPU * cpus, endpoint=False, dtype=np.int64)
-    cuts = np.unique(np.searchsorted(ranks, ranks[cuts]))  # to the first place of a cluster
-    with ThreadPoolExecutor(cpus) as pool:
-        return np.concatenate(list(pool.map(hulls_of, starmap(slice, pairwise([*cuts, len(ranks)])))))
+    cuts = np.unique(np.searchsorted(ranks, ranks[_even_cuts(len(ranks))]))  # to the first place of a cluster
+    return _shared_out(hulls_of, cuts, len(ranks))
+
+
+def on_all_cpus(function: Callable[[GeometryArray], GeometryArray], shapes: GeometryArray) -> GeometryArray:
+    """Return what a function returns of shapes, (n,), whose shares are given to all CPUs at a time."""
+    return _shared_out(lambda share: function(shapes[share]), _even_cuts(len(shapes)), len(shapes))
+
+
+def _even_cuts(count: int) -> IndexArray:
+    """Return where the shares of so many clusters begin, enough of them for all CPUs."""
+    return np.unique(np.linspace(0, count, _SHARES_PER_CPU * len(usable_cpus()), endpoint=False, dtype=np.int64))
+
+
+def _shared_out(function: Callable[[slice], GeometryArray], cuts: IndexArray, end: int) -> GeometryArray:
+    """Return the results of all shares; shapely releases the interpreter's lock."""
+    with ThreadPoolExecutor(len(usable_cpus())) as pool:
+        shares = list(pool.map(function, starmap(slice, pairwise([*cuts.tolist(), end]))))
+    return np.concatenate([np.empty(0, dtype=np.object_), *shares])
 
 
 def _flattened(corners: FloatArray) -> BaseGeometry:
