@@ -125,6 +125,9 @@ def built(page: Any) -> str:  # noqa: ANN401 - a `Page` of panels.py
             .all_value(".*")
             .multi(True)
         )
+    for other in page.others:
+        made = made.with_variable(dashboard.TextBoxVariable(other.name).label(other.title).default_value(other.default))
+        made = made.link(_link(other.title, f"${{{other.name}:raw}}"))
     for panel in page.panels:
         made = made.with_panel(_built(panel, by_deployment=page.by_deployment))
     document = json.loads(JSONEncoder().encode(made.build()))

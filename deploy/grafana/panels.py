@@ -30,14 +30,31 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Pages:
+    """The pages of another program. name: of the variable that holds their address. default: that of a new stack."""
+
+    name: str
+    title: str
+    default: str
+
+
+CLUSTERS = (
+    Pages("dask_url", "Dask", "http://localhost:8787/status"),
+    Pages("ray_url", "Ray", "http://localhost:8265"),
+)
+"""The dashboards of the clusters that tiles may run on."""
+
+
+@dataclass(frozen=True)
 class Page:
-    """One dashboard."""
+    """One dashboard. others: pages that it links to at the top."""
 
     uid: str
     title: str
     description: str
     panels: tuple[Panel, ...]
     by_deployment: bool = True
+    others: tuple[Pages, ...] = ()
 
 
 COMPARISONS = Page(
@@ -364,6 +381,7 @@ TILES = Page(
             ((f"max by (deployment) (taxi_tiles_spill_bytes{WHERE})", "{{deployment}}"),),
         ),
     ),
+    others=CLUSTERS,
 )
 
 _DISK = 'fstype!~"tmpfs|overlay|squashfs|ramfs"'
@@ -474,6 +492,7 @@ SYSTEM = Page(
         ),
     ),
     by_deployment=False,
+    others=CLUSTERS,
 )
 
 MODELS = Page(

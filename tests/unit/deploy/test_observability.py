@@ -118,6 +118,18 @@ def test_every_panel_leads_to_the_runs_of_the_time_and_deployment_that_it_shows(
             assert links["Last comparisons"] == wanted, panel["title"]
 
 
+def test_pages_about_tiles_and_hosts_lead_to_the_dashboards_of_the_clusters() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for stem in ("taxi-tiles", "taxi-system"):
+        document = json.loads((DEPLOY / "grafana" / "dashboards" / f"{stem}.json").read_text(encoding="utf-8"))
+        links = {link["title"]: link["url"] for link in document["links"]}
+        values = {one["name"]: one["query"] for one in document["templating"]["list"]}
+        for title, variable, service in (("Dask", "dask_url", "dask-scheduler"), ("Ray", "ray_url", "ray")):
+            assert links[title] == f"${{{variable}:raw}}"
+            port = str(compose[service]["ports"][0]).rsplit(":", 1)[1]
+            assert f"//localhost:{port}" in values[variable]
+
+
 def test_every_metric_of_a_run_is_shown_somewhere(metrics_in: MetricsIn) -> None:
     asked = {name for _, panel in PANELS for target in panel["targets"] for name in metrics_in(target["expr"])}
     asked |= {name for rule in rules() for name in metrics_in(rule["expr"])}
