@@ -30,7 +30,7 @@ from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.scale.executors import Inline
 from taxi_mlops.scale.plan import make_plan
 from taxi_mlops.scale.run import Limits, Tiling, survey_pieces
-from taxi_mlops.scale.spill import Spill, counts_of_chunks, open_chunk
+from taxi_mlops.scale.spill import Spill
 from taxi_mlops.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -74,19 +74,19 @@ def measure(points: int, source: Path, scratch: Path) -> dict[str, Any]:
     survey = timed("survey", lambda: survey_pieces(pieces, EPS, limits, executor, nothing))
     size = limits.for_points(survey.points, 2)
     plan = timed("plan", lambda: make_plan(survey.sketch, survey.box, EPS, size))
-    spill, labels = Spill(scratch / "spill"), scratch / "labels"
+    spill, labels = Spill.at(scratch / "spill"), scratch / "labels"
     labels.mkdir()
     settled = [piece.settle(None) for piece in pieces]
     tiling = Tiling(plan, settled, survey.rows, MIN_SAMPLES, limits, spill, executor, nothing, by_point=True)
-    timed("scatter", tiling.scatter, spill.path)
-    chunks = [spill.chunk(number) for number in range(len(tiling.chunk_rows))]
-    counts = counts_of_chunks(chunks, len(plan.tiles))
-    timed("cluster", lambda: tiling.cluster(counts, max(points >> 21, 1)), spill.path)
+    timed("scatter", tiling.scatter, scratch / "spill")
+    chunks = len(tiling.chunk_rows)
+    counts = spill.counts_of_chunks(chunks, len(plan.tiles))
+    timed("cluster", lambda: tiling.cluster(counts, max(points >> 21, 1)), scratch / "spill")
     _, clusters = timed("join", tiling.join)
     timed("label", lambda: tiling.label(counts, labels), labels)
     began = time.process_time()
     for _ in range(200):
-        with open_chunk(chunks[0], ("position",)):
+        with spill.open(0):
             pass
     opening = (time.process_time() - began) / 200
     shutil.rmtree(scratch)
@@ -94,7 +94,7 @@ def measure(points: int, source: Path, scratch: Path) -> dict[str, Any]:
     return {
         "points": points,
         "tiles": len(plan.tiles),
-        "chunks": len(chunks),
+        "chunks": chunks,
         "clusters": clusters,
         "seconds": seconds,
         "bytes": written,

@@ -89,7 +89,7 @@ def _cluster(problem: TiledProblem, executor: Executor, limits: Limits, engine: 
         survey = survey_pieces(pieces, problem.eps_metres, counted, executor, _report_nothing)
         size = limits.for_points(survey.points, executor.workers)
         plan = make_plan(survey.sketch, survey.box, problem.eps_metres, size, limits.smallest_gain)
-        parts, spill = folder / "labels", Spill(folder / "spill")
+        parts, spill = folder / "labels", Spill.at(folder / "spill")
         parts.mkdir()
         tiling = Tiling(
             plan, pieces, survey.rows, problem.min_samples, limits, spill, executor, _report_nothing, engine=engine
@@ -100,7 +100,7 @@ def _cluster(problem: TiledProblem, executor: Executor, limits: Limits, engine: 
             "tiles": len(plan.tiles),
             "points_in_halos": tiled.halo,
             "workers": executor.workers,
-            "spill_bytes": spill.bytes,
+            "spill_bytes": spill.files.bytes,
         }
         return Clustering(labels, core_mask, about)
 

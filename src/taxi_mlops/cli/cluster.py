@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +39,12 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="Format of the file of labels.")]
 KeepColumns = Annotated[bool, typer.Option("--keep-columns", help="Write each trip's own columns beside its label.")]
 Spill = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="New folder where the points of tiles wait. [default: in --output]")
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where the points of tiles wait: a new folder, or s3://bucket/prefix for workers that share no disk. "
+        "[default: in --output]",
+    ),
 ]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="Print the tiles that the points would be cut into, and stop.")]
 

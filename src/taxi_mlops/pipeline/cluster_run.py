@@ -6,7 +6,6 @@ What clusters tiles is imported where there are tiles: that takes a quarter of a
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from taxi_mlops.audit.acts import Action
 from taxi_mlops.audit.trail import trail_of
@@ -44,12 +43,12 @@ def cluster_at(
     *,
     kind: LabelFormat = "parquet",
     keep_columns: bool = False,
-    spill: Path | None = None,
+    spill: str | None = None,
 ) -> ClusterResult:
     """Cluster the points where that was chosen, and write the results.
 
     In memory, kind: parquet, csv or geojson, of the file of labels; keep_columns: write each trip's own columns, too.
-    In tiles, spill: where points wait. Raises as `cluster_into` does.
+    In tiles, spill: where points wait, a new folder or `s3://bucket/prefix`. Raises as `cluster_into` does.
     """
     trail_of(settings).note(
         Action.CLUSTERING_RUN,

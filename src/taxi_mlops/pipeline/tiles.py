@@ -29,6 +29,7 @@ from taxi_mlops.monitoring import catalogue
 from taxi_mlops.pipeline.cluster import Stopwatch
 from taxi_mlops.pipeline.observer import Observer
 from taxi_mlops.pipeline.place import GRID, ChosenPlace, memory_limit
+from taxi_mlops.pipeline.spilling import in_bucket, open_spill, require_unused
 from taxi_mlops.pipeline.tiles_telemetry import monitored_tiles
 from taxi_mlops.pipeline.workers import Workers, open_workers
 from taxi_mlops.reports.units import memory
@@ -64,6 +65,7 @@ class TiledClusters:
     tiled: Tiled
     provenance: Provenance
     workers: int
+    spill: Spill
     spill_bytes: int
     watch: Stopwatch
 
@@ -82,19 +84,23 @@ def cluster_in_tiles(
     settings: Settings,
     observer: Observer,
     folder: ClusterFolder,
-    spill: Path | None = None,
+    spill: str | None = None,
 ) -> TiledClusters:
-    """Cluster points, and write their labels into a new folder. spill: where points wait; else in the folder.
+    """Cluster points, and write their labels into a new folder.
+
+    spill: where points wait, a new folder or `s3://bucket/prefix`; else in the folder of the results.
 
     Raises RunFolderError if a folder cannot be used, TaxiError for an error of the user's, or if a disk is full.
     """
     require_empty(folder.path)
     run_folder = TileRunFolder(folder)
     trips = open_trips(document.dataset, settings, observer.loading)
-    files = spill.absolute() if spill else run_folder.spill.absolute()
+    where = spill if spill and in_bucket(spill) else str(Path(spill or run_folder.spill).absolute())
+    waiting = open_spill(where, settings)
     if spill:
-        require_empty(spill)
-    _require_space(trips, files)
+        require_unused(waiting)
+    if waiting.files.folder:
+        _require_space(trips, waiting.files.folder)
     with open_workers(document, place.memory_bytes) as workers:
         run = TileRun(
             created_at=datetime.now(UTC),
@@ -102,7 +108,7 @@ def cluster_in_tiles(
             document=document,
             identity=trips.identity(),
             reason=place.reason,
-            spill=str(files),
+            spill=where,
             points_of_a_tile=workers.limits.points_of_a_tile,
             chunk_rows=workers.limits.chunk_rows,
         )
@@ -114,7 +120,7 @@ def cluster_in_tiles(
         try:
             return _clustered(run, trips, workers, run_folder, settings, observer)
         except NotSharedError:
-            Spill(files).remove()
+            waiting.files.remove()
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
 
@@ -135,7 +141,7 @@ def resume_tiles(folder: ClusterFolder, settings: Settings, observer: Observer) 
 def _clustered(
     run: TileRun, trips: OpenedTrips, workers: Workers, folder: TileRunFolder, settings: Settings, observer: Observer
 ) -> TiledClusters:
-    watch, spill, executor = Stopwatch(), Spill(Path(run.spill)), workers.executor
+    watch, spill, executor = Stopwatch(), open_spill(run.spill, settings), workers.executor
     with (
         folder.locked(),
         _failures_named(folder),
@@ -145,8 +151,8 @@ def _clustered(
         parts = folder.results.parts.absolute()
         parts.mkdir(exist_ok=True)
         spill.make()
-        if workers.cluster:
-            workers.cluster.require_shared([parts, spill.path])
+        if workers.cluster and spill.files.folder:
+            workers.cluster.require_shared([parts, spill.files.folder])
         with watch.stage("plan"), telemetry.step("plan"):
             plan, survey, pieces = _saved_plan(run, trips, limits, executor, folder, observer)
         rows = np.array(survey.rows, dtype=np.int64)
@@ -170,7 +176,9 @@ def _clustered(
             counts = ", ".join(f"{count:,} {rule}" for rule, count in tiled.dropped.items())
             raise DataError(f"{trips.uri}: cleaning left none of {rows.sum():,} rows ({counts or 'no rows'})")
         provenance = _provenance(trips, tiled, int(rows.sum()), survey.notes)
-        found = TiledClusters(folder.results, run, plan, tiled, provenance, executor.workers, spill.bytes, watch)
+        found = TiledClusters(
+            folder.results, run, plan, tiled, provenance, executor.workers, spill, spill.files.bytes, watch
+        )
         telemetry.clustered(
             {
                 catalogue.TILES_ROWS: provenance.rows_read,
@@ -187,7 +195,7 @@ def _clustered(
 
 def finish(clusters: TiledClusters) -> None:
     """Remove what is needed no longer, once all results are written."""
-    Spill(Path(clusters.run.spill)).remove()
+    clusters.spill.files.remove()
     shutil.rmtree(clusters.folder.work, ignore_errors=True)
     (clusters.folder.path / ".lock").unlink(missing_ok=True)
 

@@ -19,11 +19,11 @@ import numpy as np
 from haversine_dbscan.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from haversine_dbscan.geodesy import degrees_of_distance
 from taxi_mlops.errors import DataError
+from taxi_mlops.scale.chunks import MemoryChunk, keys_of
 from taxi_mlops.scale.join import Joined, Seam, join
 from taxi_mlops.scale.plan import SMALLEST_GAIN, Plan, finder_of, inner_boxes, make_plan, neighbours_of
 from taxi_mlops.scale.scatter import Batch, PositionArray, Scatterer
 from taxi_mlops.scale.sketch import Sketch, SketchCounter, level_for
-from taxi_mlops.scale.spill import Chunk
 from taxi_mlops.scale.tile import CodeArray, cluster_tile
 from taxi_mlops.scale.tile_files import TileInput, read_tile, seam_of
 
@@ -141,14 +141,14 @@ def lay_out(counted: Counted, cutting: Cutting) -> Layout:
     return Layout(plan, cutting, counted.rows, np.minimum(slot, cutting.slots - 1))
 
 
-def scatter(points: Coordinates, layout: Layout) -> Chunk:
+def scatter(points: Coordinates, layout: Layout) -> MemoryChunk:
     """Sort the points of a partition by tile."""
     scatterer = Scatterer(finder_of(layout.plan), inner_boxes(layout.plan))
     scatterer.add(Batch(points.latitude, points.longitude, points.position, np.empty(0)))
-    return Chunk.of(scatterer.finish())
+    return MemoryChunk.of(scatterer.finish())
 
 
-def part_for(chunk: Chunk, layout: Layout, slot: int) -> Chunk:
+def part_for(chunk: MemoryChunk, layout: Layout, slot: int) -> MemoryChunk:
     """Return the points that a slot needs: those of its tiles, and the outer ones of their neighbours."""
     tiles = layout.tiles(slot)
     around = np.logical_or.reduce(layout.near[tiles.start : tiles.stop], axis=0)
@@ -160,11 +160,11 @@ def part_for(chunk: Chunk, layout: Layout, slot: int) -> Chunk:
 class _InMemory:
     """Parts of all partitions as `Chunks`."""
 
-    def __init__(self, parts: Sequence[Chunk]) -> None:
+    def __init__(self, parts: Sequence[MemoryChunk]) -> None:
         self._parts = parts
 
     @contextmanager
-    def open(self, number: int, columns: Sequence[str]) -> Iterator[Chunk]:  # noqa: ARG002 - all are there
+    def open(self, number: int) -> Iterator[MemoryChunk]:
         yield self._parts[number]
 
 
@@ -183,7 +183,7 @@ class Found:
     asked: IntArray
 
 
-def cluster_slot(layout: Layout, slot: int, parts: Sequence[Chunk]) -> list[Found]:
+def cluster_slot(layout: Layout, slot: int, parts: Sequence[MemoryChunk]) -> list[Found]:
     """Cluster the tiles of a slot. parts: of all partitions. Time and memory as of `dbscan`, tile by tile."""
     total = np.sum([part.counts for part in parts], axis=0).reshape(-1, 2)
     rows = np.array(layout.rows, dtype=np.int64)
@@ -207,8 +207,7 @@ def cluster_slot(layout: Layout, slot: int, parts: Sequence[Chunk]) -> list[Foun
         ends = np.cumsum(counts.sum(axis=1))
         is_outer = np.repeat(np.tile([False, True], len(parts)), counts.ravel())
         is_outer[answer.rival_point] = True
-        positions = [part.points(key)["position"] for part in parts for key in part.keys_of(tile)]
-        position = np.concatenate([np.empty(0, np.uint32), *positions])
+        position = np.concatenate([np.empty(0, np.uint32), *[part.positions(keys_of(tile)) for part in parts]])
         seam = seam_of(task, chunks, answer)
         found.append(Found(answer.codes, position, ends, seam, np.flatnonzero(is_outer)))
     return found

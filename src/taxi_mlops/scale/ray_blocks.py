@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from taxi_mlops.arrow import as_arrow, as_float64
 from taxi_mlops.errors import TaxiError
 from taxi_mlops.scale import partitions as steps
+from taxi_mlops.scale.chunks import MemoryChunk
 from taxi_mlops.scale.join import Joined
 from taxi_mlops.scale.partitions import Coordinates, Cutting, LabelPart, Layout
-from taxi_mlops.scale.spill import Chunk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,13 +88,13 @@ def lay_out(cutting: Cutting, *counted: steps.Counted) -> Layout:
     return steps.lay_out(steps.merge(counted), cutting)
 
 
-def scatter(points: Coordinates, layout: Layout) -> Chunk | list[Chunk]:
+def scatter(points: Coordinates, layout: Layout) -> MemoryChunk | list[MemoryChunk]:
     """Return the points of a block that each slot needs."""
     chunk = steps.scatter(points, layout)
     return _one_or_all([steps.part_for(chunk, layout, slot) for slot in range(layout.cutting.slots)])
 
 
-def cluster_slot(layout: Layout, slot: int, *parts: Chunk) -> list[steps.Found]:
+def cluster_slot(layout: Layout, slot: int, *parts: MemoryChunk) -> list[steps.Found]:
     """As in `partitions`."""
     return steps.cluster_slot(layout, slot, parts)
 

@@ -27,7 +27,8 @@ from taxi_mlops.scale.plan import (
     points_that_fit,
 )
 from taxi_mlops.scale.sketch import CELLS, Sketch, SketchCounter, level_for
-from taxi_mlops.scale.spill import Spill, counts_of_chunks
+from taxi_mlops.scale.spill import Spill
+from taxi_mlops.scale.spill_files import FolderFiles, SpillFiles, whole
 from taxi_mlops.scale.stages import (
     NOTHING,
     LabelTask,
@@ -53,6 +54,8 @@ SAMPLE = 1 << 21
 _BYTES_PER_ROW = 64
 _CHUNK_ROWS = (1 << 16, 1 << 22)
 _TILES_PER_WORKER = 4
+_LARGEST_TILE = 2_000_000
+"""Points of a tile, however much memory there is: larger ones leave the processor's cache, and take longer a point."""
 _COUNTED = 1 << 22
 
 
@@ -84,8 +87,8 @@ class Limits:
         return replace(self, step=max(rows // _COUNTED, 1))
 
     def for_points(self, points: int, workers: int) -> int:
-        """Return the size of tiles: small enough that all workers have a few."""
-        return max(min(self.points_of_a_tile, points // (_TILES_PER_WORKER * workers)), 1)
+        """Return the size of tiles: small enough that all workers have a few, and for the processor's cache."""
+        return max(min(self.points_of_a_tile, points // (_TILES_PER_WORKER * workers), _LARGEST_TILE), 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,8 +175,7 @@ class Tiling:
         """Do it all, but for what is done already; the labels go to a folder as Parquet files."""
         with self.step("scatter"):
             dropped = self.scatter()
-        chunks = [self.spill.chunk(number) for number in range(len(self.chunk_rows))]
-        counts = counts_of_chunks(chunks, len(self.plan.tiles))
+        counts = self.spill.counts_of_chunks(len(self.chunk_rows), len(self.plan.tiles))
         points = int(counts.sum())
         sample_step = max(-(-points // SAMPLE), 1)
         with self.step("cluster"):
@@ -250,8 +252,13 @@ class Tiling:
         return joined, n_clusters
 
     def label(self, counts: IntArray, folder: Path) -> list[Path]:
-        """Write the labels in the order of rows, a Parquet file a chunk; return the files. The clusters are joined."""
-        rows = self.chunk_rows
+        """Write the labels in the order of rows, a Parquet file a chunk; return the files. The clusters are joined.
+
+        Workers that share no folder leave them in the spill, from where they are fetched.
+        """
+        rows, here = self.chunk_rows, FolderFiles(folder)
+        shared = self.spill.files.folder is not None
+        files: SpillFiles = here if shared else self.spill.files
         first_row, points = np.cumsum(rows) - rows, counts[:, ::2] + counts[:, 1::2]
         before, tasks = np.zeros(len(self.plan.tiles), dtype=np.int64), []
         for chunk, of_tiles in enumerate(points):
@@ -264,14 +271,19 @@ class Tiling:
                     tiles=tiles,
                     before=before[tiles],
                     spill=self.spill,
-                    path=folder / f"part-{chunk:05}.parquet",
+                    files=files,
+                    name=f"part-{chunk:05}.parquet" if shared else self.spill.labels(chunk),
                 )
             )
             before += of_tiles
         self._all("label", label, tasks, lambda task: task.rows)
-        for unfinished in folder.glob("*.part"):  # of processes that were killed
-            unfinished.unlink(missing_ok=True)
-        return [task.path for task in tasks]
+        here.make()  # removes what processes that were killed have left
+        parts = [f"part-{task.chunk:05}.parquet" for task in tasks]
+        for task, part in zip(tasks, parts, strict=True):
+            if not (shared or here.exists(part)):
+                with files.open(task.name) as reader:
+                    here.write(part, (whole(reader),))
+        return [folder / part for part in parts]
 
     def _all(
         self,

@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,19 +18,21 @@ from haversine_dbscan.arrays import FloatArray, IntArray
 from haversine_dbscan.clustering import dbscan_with_rivals
 from taxi_mlops.arrow import as_arrow
 from taxi_mlops.errors import DataError
+from taxi_mlops.scale.chunks import keys_of
 from taxi_mlops.scale.labels import Labels
 from taxi_mlops.scale.pieces import Piece, Rows
-from taxi_mlops.scale.plan import Finder
+from taxi_mlops.scale.plan import BYTES_OF_A_WORKER, BYTES_PER_POINT, Finder
 from taxi_mlops.scale.scatter import Batch, Scatterer
 from taxi_mlops.scale.sketch import Sketch, SketchCounter
-from taxi_mlops.scale.spill import Spill, complete, write_chunk
+from taxi_mlops.scale.spill import Spill
+from taxi_mlops.scale.spill_files import SpillFiles, whole
 from taxi_mlops.scale.tile import Engine, cluster_tile
 from taxi_mlops.scale.tile_files import (
     JoinedClusters,
     TileCounts,
     TileInput,
-    load_codes,
     load_counts,
+    open_codes,
     read_tile,
     write_answer,
 )
@@ -104,12 +105,12 @@ def scatter(task: ScatterTask) -> dict[str, int]:
 
     Raises DataError if there are not as many rows as before, and OSError.
     """
-    done = task.spill.piece(task.first_chunk)
-    if done.exists():
-        counts: dict[str, int] = json.loads(done.read_text())
+    spill, done = task.spill, task.spill.piece(task.first_chunk)
+    if spill.files.exists(done):
+        with spill.files.open(done) as reader:
+            counts: dict[str, int] = json.loads(whole(reader))
         return counts
     chunks = -(-task.rows // task.chunk_rows)
-    paths = [task.spill.chunk(task.first_chunk + number) for number in range(chunks)]
     scatterer, number, read, counter = Scatterer(task.finder, task.inner), 0, 0, Counter[str]()
     for part in task.piece.points([]):
         read += part.read
@@ -118,15 +119,14 @@ def scatter(task: ScatterTask) -> dict[str, int]:
             if chunk >= chunks:
                 raise _changed(task.rows, read)
             while number < chunk:
-                write_chunk(paths[number], scatterer.finish())
+                spill.write_chunk(task.first_chunk + number, scatterer.finish())
                 number += 1
             scatterer.add(batch)
     if read != task.rows:
         raise _changed(task.rows, read)
-    for path in paths[number:]:
-        write_chunk(path, scatterer.finish())
-    with complete(done) as hidden:
-        hidden.write_text(json.dumps(counter))
+    for last in range(number, chunks):
+        spill.write_chunk(task.first_chunk + last, scatterer.finish())
+    spill.files.write(done, (json.dumps(counter).encode(),))
     return dict(counter)
 
 
@@ -141,7 +141,8 @@ def _by_chunk(part: Rows, chunk_rows: int) -> Iterator[tuple[int, Batch]]:
     for chunk in range(int(part.row[0]) // chunk_rows, int(part.row[-1]) // chunk_rows + 1):
         begin, end = np.searchsorted(part.row, (chunk * chunk_rows, (chunk + 1) * chunk_rows))
         if begin < end:
-            position = (part.row[begin:end] - chunk * chunk_rows).astype(np.uint32)
+            position = np.empty(end - begin, dtype=np.uint32)
+            np.subtract(part.row[begin:end], chunk * chunk_rows, out=position, casting="unsafe")
             yield chunk, Batch(part.latitude[begin:end], part.longitude[begin:end], position, part.weight[begin:end])
 
 
@@ -157,13 +158,17 @@ class TileTask:
 
     def __str__(self) -> str:
         where = self.input
-        return f"tile {where.tile} (of {where.owned:,} points, with up to {where.outer:,} around it)"
+        needed = BYTES_OF_A_WORKER + BYTES_PER_POINT * (where.owned + where.outer)
+        return (
+            f"tile {where.tile} (of {where.owned:,} points, with up to {where.outer:,} around it, which need up to "
+            f"{needed / 1e6:,.0f} MB)"
+        )
 
 
 def cluster(task: TileTask) -> TileCounts:
     """Cluster a tile, and write what was found. Raises OSError, and MemoryError."""
     tile, spill = task.input, task.spill
-    if spill.tile(tile.tile).exists():
+    if spill.files.exists(spill.tile(tile.tile)):
         return load_counts(spill, tile.tile)
     points = read_tile(tile, spill)
     answer = cluster_tile(points, tile.box, tile.eps_metres, task.min_samples, task.threads, task.engine)
@@ -175,7 +180,7 @@ class LabelTask:
     """A chunk whose labels are to be written.
 
     first_row, rows: of the chunk. tiles: int64 (s,), of which it has points. before: int64 (s,), points of each of them
-    in the chunks before it.
+    in the chunks before it. files, name: where the labels go.
     """
 
     chunk: int
@@ -184,7 +189,8 @@ class LabelTask:
     tiles: IntArray
     before: IntArray
     spill: Spill
-    path: Path
+    files: SpillFiles
+    name: str
 
     def __str__(self) -> str:
         return f"the labels of rows {self.first_row:,} to {self.first_row + self.rows:,}"
@@ -195,26 +201,22 @@ def label(task: LabelTask) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if task.path.exists():
+    if task.files.exists(task.name):
         return
-    labels, clusters = Labels(task.rows), JoinedClusters(task.spill)
-    with task.spill.open(task.chunk, ("position",)) as chunk:
-        for tile, first in zip(task.tiles.tolist(), task.before.tolist(), strict=True):
-            codes, joined, begin = load_codes(task.spill, tile), clusters.of(tile), first
-            for key in chunk.keys_of(tile):
-                position = chunk.points(key)["position"]
-                labels.take(codes[begin : begin + len(position)], begin, position, joined)
-                begin += len(position)
-    rows = labels.rows
-    columns = {
-        "row": as_arrow(task.first_row + rows),
-        "label": as_arrow(labels.label[rows]),
-        "core": as_arrow(labels.core[rows]),
-    }
-    with complete(task.path) as hidden:
-        pq.write_table(
-            pa.table(columns),
-            hidden,
-            use_dictionary=False,
-            column_encoding=dict.fromkeys(("row", "label"), "DELTA_BINARY_PACKED"),
-        )
+    labels = Labels(task.rows)
+    with task.spill.open(task.chunk) as chunk, JoinedClusters.open(task.spill) as clusters:
+        for tile, begin in zip(task.tiles.tolist(), task.before.tolist(), strict=True):
+            position = chunk.positions(keys_of(tile))
+            with open_codes(task.spill, tile) as codes:
+                labels.take(codes[begin : begin + len(position)], begin, position, clusters.of(tile))
+    rows, label, core = labels.finish()
+    rows += task.first_row
+    table = pa.table({"row": as_arrow(rows), "label": as_arrow(label), "core": as_arrow(core)})
+    content = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        content,
+        use_dictionary=False,
+        column_encoding=dict.fromkeys(("row", "label"), "DELTA_BINARY_PACKED"),
+    )
+    task.files.write(task.name, (memoryview(content.getvalue()),))

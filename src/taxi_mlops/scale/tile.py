@@ -132,6 +132,16 @@ def encode(labels: LabelArray, core: BoolArray, code_of: IntArray, codes: CodeAr
         codes[i] = code_of[labels[i] + 1] + core[i]
 
 
+@njit(cache=True, nogil=True)
+def count_codes(codes: CodeArray, size: IntArray) -> int:
+    """Count the points of each label, that of noise first, (k + 1,); return how many are core."""
+    core = 0
+    for code in codes:
+        size[code >> 1] += 1
+        core += code & 1
+    return core
+
+
 def choose_inside(latitude: FloatArray, longitude: FloatArray, box: FloatArray) -> IntArray:
     """Return which of the points are in a box that may be extended, int64, increasing."""
     return find_inside(latitude, longitude, np.ones(len(latitude), dtype=np.bool_), box)

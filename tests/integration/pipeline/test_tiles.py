@@ -220,7 +220,7 @@ def test_killed_at_any_moment_and_resumed(trips, expected, small_taxi, tmp_path)
     assert "is complete" in run("cluster", "--resume", folder, status=2)
 
 
-@pytest.mark.parametrize("files", ["chunks/*.arrow", "tiles/*.npz"])
+@pytest.mark.parametrize("files", ["chunks/*.chunk", "tiles/*.npz"])
 def test_workers_that_are_killed_are_replaced(trips, expected, small_taxi, tmp_path, files):
     folder = tmp_path / "out"
     command = [*small_taxi, "cluster", str(trips), *OPTIONS, "--on", "tiles", "--threads", "2", "--output", str(folder)]

@@ -90,7 +90,7 @@ def assert_same(executor, latitude, longitude, min_samples, progress=lambda *_: 
         survey = survey_pieces(pieces, EPS, TINY, executor, progress, len(latitude))
         plan = make_plan(survey.sketch, survey.box, EPS, TINY.points_of_a_tile, TINY.smallest_gain)
         (folder / "labels").mkdir()
-        tiling = Tiling(plan, pieces, survey.rows, min_samples, TINY, Spill(folder / "spill"), executor, progress)
+        tiling = Tiling(plan, pieces, survey.rows, min_samples, TINY, Spill.at(folder / "spill"), executor, progress)
         parts = pa.concat_tables([pq.read_table(part) for part in tiling.run(folder / "labels").parts])
         assert not list(folder.rglob("*.part"))
     expected, core = dbscan(latitude, longitude, EPS, min_samples)

@@ -32,7 +32,7 @@ def run(pieces, eps, min_samples, limits, folder, progress=lambda *_: None, by_p
     survey = survey_pieces(pieces, eps, limits, Inline(), progress)
     plan = make_plan(survey.sketch, survey.box, eps, limits.points_of_a_tile, limits.smallest_gain)
     (folder / "labels").mkdir(exist_ok=True)
-    spill = Spill(folder / "spill")
+    spill = Spill.at(folder / "spill")
     tiling = Tiling(plan, pieces, survey.rows, min_samples, limits, spill, Inline(), progress, by_point)
     return tiling.run(folder / "labels"), plan
 
@@ -180,6 +180,29 @@ def test_a_histogram_that_is_full_becomes_coarser():
     assert plan.cell_degrees > 0.001
 
 
+def test_a_tile_that_lacks_memory_is_named_with_what_it_wants(tmp_path):
+    """As where a worker's memory is limited: the engine gets none."""
+
+    def hungry(*_):
+        raise MemoryError
+
+    latitude, longitude = np.full(500, 10.0), np.full(500, 20.0)
+    survey = survey_pieces(array_pieces(latitude, longitude, None, 100), EPS, TINY, Inline(), lambda *_: None)
+    plan = make_plan(survey.sketch, survey.box, EPS, TINY.points_of_a_tile)
+    tasks = []
+
+    class Collecting:
+        def run(self, function, given, at_once=None):
+            tasks.extend(given)
+            return Inline().run(function, given, at_once)
+
+    pieces, spill = array_pieces(latitude, longitude, None, 100), Spill.at(tmp_path / "spill")
+    tiling = Tiling(plan, pieces, survey.rows, 5, TINY, spill, Collecting(), lambda *_: None, engine=hungry)
+    with pytest.raises(MemoryError):
+        tiling.run(tmp_path)
+    assert str(tasks[-1]) == "tile 0 (of 500 points, with up to 0 around it, which need up to 250 MB)"
+
+
 def test_points_on_one_place_are_a_tile():
     latitude, longitude = np.full(500, 10.0), np.full(500, 20.0)
     plan = assert_same(latitude, longitude, EPS, 100, Limits(10, 77))
@@ -203,8 +226,8 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     pieces, stages = array_pieces(latitude, longitude, None, 100), []
     first, _ = run(pieces, EPS, 4, TINY, tmp_path, lambda stage, *_: stages.append(stage))
     assert list(dict.fromkeys(stages)) == ["survey", "scatter", "cluster", "label"]
-    for name in ("write_chunk", "read_tile"):
-        monkeypatch.setattr(f"taxi_mlops.scale.stages.{name}", lambda *_: pytest.fail("done twice"))
+    for name in ("spill.chunk_content", "stages.read_tile"):
+        monkeypatch.setattr(f"taxi_mlops.scale.{name}", lambda *_: pytest.fail("done twice"))
     second, _ = run(pieces, EPS, 4, TINY, tmp_path)
     np.testing.assert_array_equal(first.sizes, second.sizes)
     assert first.n_core == second.n_core
