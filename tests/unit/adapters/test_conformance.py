@@ -10,6 +10,7 @@ from taxi_mlops.adapters.dbscan import DbscanAdapter
 from taxi_mlops.adapters.dbscan_plane import DbscanPlaneAdapter
 from taxi_mlops.adapters.fast_hdbscan import FastHdbscanAdapter
 from taxi_mlops.adapters.hdbscan import HdbscanAdapter
+from taxi_mlops.adapters.incdbscan import IncdbscanAdapter
 from taxi_mlops.adapters.mlpack import MlpackAdapter
 from taxi_mlops.adapters.open3d import Open3dAdapter
 from taxi_mlops.adapters.sklearn import SklearnAdapter
@@ -65,6 +66,11 @@ class TestSklearnex(AdapterConformance):
 @needs("hdbscan")
 class TestHdbscan(AdapterConformance):
     adapter = HdbscanAdapter()
+
+
+@needs("incdbscan")
+class TestIncdbscan(AdapterConformance):
+    adapter = IncdbscanAdapter()
 
 
 @needs("open3d")

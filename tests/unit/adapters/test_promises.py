@@ -10,7 +10,8 @@ from taxi_mlops.adapters.base import Adapter
 from taxi_mlops.adapters.plane import plane_around
 from taxi_mlops.domain import NOISE, Clustering, Parameters, Points, Resources, Workload
 from taxi_mlops.evaluation.equivalence import Verdict, check_equivalence
-from taxi_mlops.testing.cases import around, make_points
+from taxi_mlops.testing.cases import Case, around, make_points, unweighted_cases
+from taxi_mlops.testing.conformance import check_exact, oracle
 from taxi_mlops.testing.oracle import brute_force_dbscan
 
 PARAMETERS = Parameters(eps_metres=20.0, min_samples=10)
@@ -71,6 +72,25 @@ class TestFastHdbscan:
 
         found = cluster(FastHdbscanAdapter(), around([0, 60], [0, 0]), Parameters(50.0, 2))
         assert sorted(found.labels.tolist()) == [0, 1], "by definition, both are noise"
+
+
+class TestIncdbscan:
+    def test_with_one_sample_the_first_point_is_noise_if_it_has_no_neighbours(self) -> None:
+        pytest.importorskip("incdbscan")
+        from taxi_mlops.adapters.incdbscan import IncdbscanAdapter
+
+        found = cluster(IncdbscanAdapter(), around([0, 60], [0, 0]), Parameters(50.0, 1))
+        assert found.labels.tolist() == [NOISE, 0], "by definition, each is a cluster"
+
+    @pytest.mark.parametrize("case", unweighted_cases(), ids=str)
+    def test_from_two_samples_on_it_is_right(self, case: Case) -> None:
+        pytest.importorskip("incdbscan")
+        from taxi_mlops.adapters.incdbscan import IncdbscanAdapter
+
+        points, parameters = case.workload.points, case.workload.parameters
+        if parameters.min_samples < 2:
+            pytest.skip("with min_samples 1, it is wrong")
+        check_exact(case.workload, oracle(case), cluster(IncdbscanAdapter(), points, parameters))
 
 
 class TestMlpack:

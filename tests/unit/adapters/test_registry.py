@@ -9,7 +9,7 @@ from taxi_mlops.adapters.sklearn import SklearnAdapter
 from taxi_mlops.errors import AdapterUnavailableError
 
 OURS = (
-    *("dbscan", "dbscan-plane", "fast-hdbscan", "grid", "grid-dask", "grid-ray", "grid-tiles", "hdbscan"),
+    *("dbscan", "dbscan-plane", "fast-hdbscan", "grid", "grid-dask", "grid-ray", "grid-tiles", "hdbscan", "incdbscan"),
     *("mlpack", "open3d", "sklearn", "sklearn-dask", "sklearn-njobs", "sklearn-parallel", "sklearnex"),
 )
 
@@ -44,7 +44,7 @@ def test_sklearn_is_always_available() -> None:
 def test_some_run_only_if_they_are_named() -> None:
     named = [row.name for row in list_adapters() if not row.by_default]
     in_tiles = ["grid-dask", "grid-ray", "grid-tiles"]
-    assert named == ["dbscan-plane", "fast-hdbscan", *in_tiles, "mlpack", "open3d", "sklearn-dask"]
+    assert named == ["dbscan-plane", "fast-hdbscan", *in_tiles, "incdbscan", "mlpack", "open3d", "sklearn-dask"]
 
 
 def test_load_constructs_the_adapter() -> None:
