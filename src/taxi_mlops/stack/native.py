@@ -111,6 +111,8 @@ class Stack:
         if self.folder.is_made:
             with self._locked():
                 Supervisor(self.folder).shut_down()
+                for service in self._registry.in_order(self.folder.services()):
+                    service.clean_up(self.folder)
 
     def status(self) -> tuple[ServiceStatus, ...]:
         """Probe each service of this stack."""

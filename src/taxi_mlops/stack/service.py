@@ -72,6 +72,9 @@ class Service(ABC):
     def bootstrap(self, stack: StackFolder) -> None:  # noqa: B027 - most need nothing
         """Create users and the like once the service answers. Called at every `up`; repeating it changes nothing."""
 
+    def clean_up(self, stack: StackFolder) -> None:  # noqa: B027 - most leave nothing
+        """Remove what it keeps outside the folder of the stack while it runs. Called after it has stopped."""
+
     def settings(self, stack: StackFolder) -> Mapping[str, object]:  # noqa: ARG002 - for those that have some
         """Return our settings that refer to it, by their names in `Settings`."""
         return {}

@@ -178,6 +178,15 @@ def test_a_task_that_always_kills_its_worker_is_named(cluster):
 
 
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+def test_a_task_whose_worker_is_short_of_memory_is_run_again(cluster, tmp_path):
+    """Dask kills a worker that has taken nearly all of its memory."""
+    path = f"__import__('pathlib').Path({str(tmp_path / 'begun')!r})"
+    hungry = f"(b'x' * {21 * 10**8}, __import__('time').sleep(120))"
+    once = f"{path}.exists() or ({path}.touch(), {hungry})"
+    assert dict(cluster.run(run, ["0", once, "0"])) == {0: 0, 1: True, 2: 0}
+
+
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_tls_with_the_certificates_of_dasks_configuration(cluster, tmp_path):
     import dask
 

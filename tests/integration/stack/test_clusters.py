@@ -8,15 +8,20 @@ import subprocess
 import sys
 
 import httpx
+import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from haversine_dbscan.clustering import dbscan
 from taxi_mlops.errors import ServiceError
 from taxi_mlops.scale.clusters import connect
 from taxi_mlops.stack.services.dask import DaskScheduler, DaskWorkers, worker_addresses
 from taxi_mlops.stack.services.prometheus import Prometheus
-from taxi_mlops.stack.services.ray import Ray
+from taxi_mlops.stack.services.ray import Ray, folder_of_ray
+from taxi_mlops.trials.clusterings import canonical_labels
 
 dask = pytest.importorskip("dask", reason="the extra dask is not installed")
 WORKERS = 2
@@ -131,9 +136,36 @@ def test_ray_computes_for_those_who_have_the_token(own_services, tmp_path):
         said[token] = called.stdout.splitlines()[-1]
         print(called.stdout)  # shown if the test fails
     assert list(said.values()) == [f"{WORKERS} {{0: 2.0, 1: 3.0}}", "refused"]
+    assert_clusters_as_in_memory(status.address, stack.folder.secret_file("ray_token"), tmp_path)
+    assert folder_of_ray(stack.folder).is_dir()
     stack.down()
+    assert not folder_of_ray(stack.folder).exists()
     left = [one for one in psutil.process_iter(["cmdline"]) if stack.folder.identifier[:12] in str(one.info["cmdline"])]
     assert left == []
+
+
+def assert_clusters_as_in_memory(address, token, folder):
+    """`taxi cluster --on ray://…` has the labels of memory."""
+    steps = np.cumsum(np.random.default_rng(4).normal(0.0, 2e-4, (2_000, 2)), axis=0)
+    latitude, longitude = -33.45 + steps[:, 0], -70.66 + steps[:, 1]
+    pq.write_table(pa.table({"lat": latitude, "lon": longitude}), folder / "trips.parquet")
+    options = ["--eps", "50", "--min-samples", "6", "--bbox=-90,-180,90,180", "--quiet", "--on", address]
+    called = subprocess.run(
+        [sys.executable, "-m", "taxi_mlops.cli", "cluster", "trips.parquet", *options, "--output", "out"],
+        env=os.environ | {"RAY_AUTH_TOKEN_PATH": str(token), "TAXI_CACHE_DIR": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=folder,
+    )
+    assert called.returncode == 0, called.stdout + called.stderr
+    found = pq.read_table(folder / "out" / "labels")
+    label, core = dbscan(latitude, longitude, 50.0, 6)
+    np.testing.assert_array_equal(found["label"], canonical_labels(label))
+    np.testing.assert_array_equal(found["core"], core)
+    assert label.max() > 3
+    assert not (folder / "out" / "work").exists()
 
 
 def test_targets_are_the_scheduler_and_each_worker(tmp_path):

@@ -41,12 +41,15 @@ class Ray(Service):
     def prepare(self, stack: StackFolder) -> None:
         """Make the token, which Ray reads by itself, and a new folder that only this user may enter."""
         stack.secret(_TOKEN_FILE)
-        folder = _folder(stack)
+        folder = folder_of_ray(stack)
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(mode=0o700)
         except OSError as error:
             raise ServiceError(f"{folder} cannot be made: {error.strerror}; remove it") from None
+
+    def clean_up(self, stack: StackFolder) -> None:
+        shutil.rmtree(folder_of_ray(stack), ignore_errors=True)
 
     def dashboard(self, stack: StackFolder) -> str:
         return f"http://{stack.listens_at(self.name, 'dashboard')}"
@@ -69,7 +72,7 @@ class Ray(Service):
                 f"--num-cpus={stack.workers}",
                 f"--memory={int(usable_memory() * _SHARE_OF_MEMORY)}",
                 f"--object-store-memory={_OBJECT_STORE_BYTES}",
-                f"--temp-dir={_folder(stack) / 'ray'}",
+                f"--temp-dir={folder_of_ray(stack) / 'ray'}",
             ),
             environment={
                 "RAY_AUTH_MODE": "token",
@@ -85,6 +88,6 @@ class Ray(Service):
         connect(stack.listens_at(self.name))
 
 
-def _folder(stack: StackFolder) -> Path:
+def folder_of_ray(stack: StackFolder) -> Path:
     """Return a folder whose path is short enough for Ray's sockets."""
     return Path("/tmp") / f"taxi-ray-{stack.identifier[:12]}"  # noqa: S108 - made for this user alone
