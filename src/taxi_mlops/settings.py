@@ -25,8 +25,14 @@ from pydantic_settings import (
 from taxi_mlops.errors import UsageError
 from taxi_mlops.secrets.references import ReferencedSecret, SecretsAccess, secret_setting
 from taxi_mlops.secrets.vault import VaultAccess
+from taxi_mlops.transport import require_encrypted, require_encrypted_variables
 
 DEPLOYMENT_NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
+
+NO_ADDRESSES = frozenset(
+    {"mlflow_password", "prefect_api_auth", "object_store_secret_key", "backup_key", "vault_token", "vault_secret_id"}
+)
+"""Settings whose values are no addresses, whatever they look like."""
 
 SettingSecret = Annotated[SecretStr, AfterValidator(secret_setting)]
 """A secret, or a reference to one, which is fetched when it is needed."""
@@ -142,6 +148,11 @@ class Settings(BaseSettings):
         description="Name of the deployment of the runs; a label of pushed metrics.",
     )
     service_timeout_seconds: float = Field(default=10.0, gt=0, description="Timeout of a service's answer.")
+    require_tls: bool = Field(
+        default=False,
+        description="Refuse every address of another machine without TLS: services, stores of secrets, downloads, "
+        "clusters.",
+    )
     ca_file: Path | None = Field(
         default=None, description="Certificates of the authority that signed the services' TLS certificates."
     )
@@ -208,6 +219,7 @@ class Settings(BaseSettings):
                 timeout_seconds=self.service_timeout_seconds,
             ),
             self.secrets_cache_seconds,
+            self.require_tls,
         )
         for name, value in self:
             if isinstance(value, ReferencedSecret):
@@ -230,18 +242,34 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings.
 
-    Raises UsageError naming the variable, and the value unless it is secret, if one is wrong; or the file or folder
-    that cannot be read.
+    Raises UsageError naming the variable, and the value unless it is secret, if one is wrong, or is an address without
+    TLS though that is required; or the file or folder that cannot be read.
     """
     _check_named_places()
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise UsageError(_complaint(error)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{_settings_file()} is not TOML: {error}") from None
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    if settings.require_tls:
+        check_encrypted(settings)
+        require_encrypted_variables()
+    return settings
+
+
+def check_encrypted(settings: Settings) -> None:
+    """Raise UnencryptedError if a setting is an address whose connections leave this machine without TLS.
+
+    What is a reference to a secret is checked when it is fetched.
+    """
+    for name, value in settings:
+        if name in NO_ADDRESSES or isinstance(value, ReferencedSecret | Path):
+            continue
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        require_encrypted(text, f"TAXI_{name.upper()}")
 
 
 def _settings_file() -> Path:

@@ -22,6 +22,7 @@ from taxi_mlops.data.redirects import check_redirect
 from taxi_mlops.errors import DataError, DownloadError
 from taxi_mlops.monitoring.spans import client_span, without_secrets
 from taxi_mlops.settings import Settings
+from taxi_mlops.transport import require_encrypted
 
 if TYPE_CHECKING:
     import httpx
@@ -145,8 +146,13 @@ class _Download:
             auth=_netrc(),
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
-            event_hooks={"response": [check_redirect]},
+            event_hooks={"request": [self._check_encrypted], "response": [check_redirect]},
         )
+
+    def _check_encrypted(self, request: httpx.Request) -> None:
+        """Raise UnencryptedError for a request without TLS, also after a redirect, if the settings refuse them."""
+        if self._settings.require_tls:
+            require_encrypted(str(request.url), "the address of the trips")
 
     def run(self) -> None:
         """Transfer, resuming a few times if the connection breaks; check; rename."""

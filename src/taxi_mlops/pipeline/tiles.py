@@ -73,7 +73,7 @@ class TiledClusters:
 def plan_tiles(document: Cluster, place: ChosenPlace, settings: Settings, observer: Observer) -> Plan:
     """Read the input once, and return the tiles that it would be cut into."""
     trips = open_trips(document.dataset, settings, observer.loading)
-    with open_workers(document, place.memory_bytes) as workers:
+    with open_workers(document, place.memory_bytes, settings.require_tls) as workers:
         plan, _, _ = _planned(document, trips, workers.limits, workers.executor, observer)
     return plan
 
@@ -101,7 +101,7 @@ def cluster_in_tiles(
         require_unused(waiting)
     if waiting.files.folder:
         _require_space(trips, waiting.files.folder)
-    with open_workers(document, place.memory_bytes) as workers:
+    with open_workers(document, place.memory_bytes, settings.require_tls) as workers:
         run = TileRun(
             created_at=datetime.now(UTC),
             taxi_mlops=__version__,
@@ -134,7 +134,7 @@ def resume_tiles(folder: ClusterFolder, settings: Settings, observer: Observer) 
     trips = open_trips(run.document.dataset, settings, observer.loading)
     if trips.identity() != run.identity:
         raise DataError(f"{trips.uri} was changed since {folder.path} was begun; start again in a new folder")
-    with open_workers(run.document, memory_limit(run.document)) as workers:
+    with open_workers(run.document, memory_limit(run.document), settings.require_tls) as workers:
         return _clustered(run, trips, workers, run_folder, settings, observer)
 
 

@@ -13,6 +13,7 @@ from taxi_mlops.reports.units import memory
 from taxi_mlops.scale.clusters import MIN_BYTES_OF_A_WORKER, ClusterExecutor, bytes_for_workers, connect, start
 from taxi_mlops.scale.executors import Executor, Processes
 from taxi_mlops.scale.run import Limits
+from taxi_mlops.transport import require_encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,17 @@ class Workers:
 
 
 @contextmanager
-def open_workers(document: Cluster, memory_bytes: int) -> Iterator[Workers]:
+def open_workers(document: Cluster, memory_bytes: int, require_tls: bool = False) -> Iterator[Workers]:
     """Open one worker for each thread, as far as memory is enough, or connect to those of a cluster that runs.
 
-    memory_bytes: for all processes of this machine. Raises UsageError if it is too little for one worker, and as
-    `connect` and `start` do.
+    memory_bytes: for all processes of this machine. require_tls: whether a cluster elsewhere must have TLS. Raises
+    UsageError if the memory is too little for one worker, UnencryptedError, and as `connect` and `start` do.
     """
     on = document.on or "tiles"
     rest = bytes_for_workers(on, memory_bytes)
     if "://" in on:
+        if require_tls:
+            require_encrypted(on, "--on")
         with connect(on) as cluster:
             share = cluster.bytes_of_a_worker or rest // cluster.workers
             if share < MIN_BYTES_OF_A_WORKER:

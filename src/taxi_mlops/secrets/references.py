@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from taxi_mlops.errors import SecretError, SecretsUnavailableError
 from taxi_mlops.secrets import aws, local, vault
 from taxi_mlops.secrets.vault import VaultAccess
+from taxi_mlops.transport import require_encrypted
 
 PLAIN = "plain:"
 """Before a secret that begins like a reference, but is none."""
@@ -37,10 +38,14 @@ _EMBEDDED = re.compile(rf"\$\{{((?:{'|'.join(_FORMS)}):[^}}]*)\}}")
 
 @dataclass(frozen=True, slots=True)
 class SecretsAccess:
-    """How secrets are fetched. cache_seconds: how long a value is used before it is fetched again."""
+    """How secrets are fetched. cache_seconds: how long a value is used before it is fetched again.
+
+    require_tls: whether a value may not be the address of another machine without TLS.
+    """
 
     vault: VaultAccess = field(default_factory=VaultAccess)
     cache_seconds: float = 300.0
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +91,18 @@ class ReferencedSecret(SecretStr):
         return self._secret_value
 
     def get_secret_value(self) -> str:
-        """Return the secret. Raises SecretError, in one line with no secret in it, if it cannot be had."""
+        """Return the secret. Raises SecretError, in one line with no secret in it, if it cannot be had.
+
+        Raises UnencryptedError if it is an address without TLS though that is required.
+        """
         whole = Reference.parse(self._secret_value)
         if whole is not None:
-            return self._fetched(whole)
-        return _EMBEDDED.sub(lambda found: quote(self._fetched(_parsed(found[1])), safe=""), self._secret_value)
+            value = self._fetched(whole)
+        else:
+            value = _EMBEDDED.sub(lambda found: quote(self._fetched(_parsed(found[1])), safe=""), self._secret_value)
+        if self._access.require_tls:
+            require_encrypted(value, self._setting)
+        return value
 
     def _fetched(self, reference: Reference) -> str:
         try:
