@@ -25,6 +25,7 @@ def flows(settings, flow_run, monkeypatch):
     from taxi_mlops.flows import deployed
 
     monkeypatch.setattr(deployed, "flow_run", flow_run)
+    monkeypatch.setattr(deployed, "begin_run", lambda: None)
     monkeypatch.setattr(deployed, "RunLogObserver", Observer)
     monkeypatch.setattr(deployed, "load_settings", lambda: settings)
     return deployed
