@@ -70,14 +70,15 @@ def _ratios(rows: list[dict]) -> str:
     for row in rows:
         if row["kind"] == "timing" and row["status"] == "ok":
             fits[row["points"], row["workload"], row["adapter"]].append(row["fit_seconds"])
+    medians = {key: median(values) for key, values in fits.items()}
     wrong = {(row["points"], row["adapter"]) for row in rows if row.get("verdict") == "different"}
     sizes, lines = sorted({row["points"] for row in rows}), []
     for adapter in _by_adapter(rows):
         cells = []
         for size in sizes:
-            ours = {workload: median(of) for (n, workload, who), of in fits.items() if (n, who) == (size, OURS)}
-            theirs = {workload: median(of) for (n, workload, who), of in fits.items() if (n, who) == (size, adapter)}
-            ratios = [theirs[workload] / ours[workload] for workload in theirs if workload in ours]
+            ours = {workload: seconds for (n, workload, who), seconds in medians.items() if (n, who) == (size, OURS)}
+            keys = [(size, workload, adapter) for workload in ours]
+            ratios = [medians[key] / ours[key[1]] for key in keys if key in medians]
             incomplete = f" ({len(ratios)} of {len(ours)})" if len(ratios) < len(ours) else ""
             mark = " (wrong)" if (size, adapter) in wrong else ""
             cells.append(f"{geometric_mean(ratios):.3g}{incomplete}{mark}" if ratios else "–")

@@ -8,8 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from haversine_dbscan.arrays import IntArray
 from taxi_mlops.adapters.compiled import import_numba
 from taxi_mlops.domain import AdapterInfo, Clustering, FloatArray, Parameters, Points, Resources, Workload
+
+WARM_UP_POINTS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +70,10 @@ class GridAdapter:
     def warm_up(self, problem: GridProblem) -> None:
         from haversine_dbscan.sweeping import MOST_SWEPT
 
-        if 0 < len(problem.latitude) <= MOST_SWEPT:  # more points go through other code
-            many = np.arange(MOST_SWEPT + 1) % len(problem.latitude)
-            weight = None if problem.weight is None else problem.weight[many]
-            self.fit(
-                replace(problem, latitude=problem.latitude[many], longitude=problem.longitude[many], weight=weight)
-            )
-        self.fit(problem)
+        n = len(problem.latitude)
+        if n:  # few points and many go through different code
+            self.fit(_rows_of(problem, np.arange(MOST_SWEPT + 1) % n))
+        self.fit(_rows_of(problem, np.arange(min(n, WARM_UP_POINTS))))
 
     def fit(self, problem: GridProblem) -> Clustering:
         from haversine_dbscan.clustering import dbscan
@@ -87,3 +87,8 @@ class GridAdapter:
             problem.threads,
         )
         return Clustering(labels=labels, core_mask=core_mask)
+
+
+def _rows_of(problem: GridProblem, rows: IntArray) -> GridProblem:
+    weight = None if problem.weight is None else problem.weight[rows]
+    return replace(problem, latitude=problem.latitude[rows], longitude=problem.longitude[rows], weight=weight)

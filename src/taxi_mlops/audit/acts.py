@@ -1,18 +1,16 @@
-"""What the audit trail notes: acts, and who does them."""
+"""What the audit trail notes: acts."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import secrets
 import socket
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from taxi_mlops.audit.caller import CALLER, system_user
 
 Detail = str | int | float | bool | None
 
@@ -83,21 +81,6 @@ class Act(BaseModel):
         return self.model_copy(update={"outcome": outcome, "subject": subject, "details": dict(details)})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """On whose behalf the current code runs. actor: None for the user of the process.
-
-    warn: shows a line to this person; None where nobody looks.
-    """
-
-    origin: str = "python"
-    actor: str | None = None
-    warn: Callable[[str], None] | None = None
-
-
-CALLER: ContextVar[Caller] = ContextVar("taxi_caller", default=Caller())  # noqa: B039 - it is immutable
-
-
 def new_act(
     action: Action, subject: str, details: Mapping[str, Detail], outcome: Outcome, actor: str | None = None
 ) -> Act:
@@ -114,14 +97,6 @@ def new_act(
         outcome=outcome,
         details=dict(details),
     )
-
-
-def system_user() -> str:
-    """Return the user whose rights the process has; not what environment variables say."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # in a container
-        return f"uid {os.geteuid()}"
 
 
 def plain(text: str) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from taxi_mlops.audit.acts import CALLER, MAX_DETAILS, Act, Action, Detail, Outcome, new_act, plain
+from taxi_mlops.audit.acts import MAX_DETAILS, Act, Action, Detail, Outcome, new_act, plain
+from taxi_mlops.audit.caller import CALLER
 from taxi_mlops.audit.journal import Entry, Journal
 from taxi_mlops.errors import TaxiError
 from taxi_mlops.monitoring.logs import get_logger, is_logging, logs_are_wanted

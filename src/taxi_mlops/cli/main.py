@@ -104,7 +104,7 @@ def taxi(
     ] = False,
 ) -> None:
     """Compare DBSCAN implementations on your own trips."""
-    from taxi_mlops.audit.acts import CALLER, Caller
+    from taxi_mlops.audit.caller import CALLER, Caller
     from taxi_mlops.cli.printing import warn
 
     CALLER.set(Caller("command line", warn=warn))

@@ -46,9 +46,9 @@ def up(
     if not native:
         raise UsageError("use --native for processes of this machine; for containers: make stack-up")
     stack = _stack(folder)
-    secrets_before = _secrets(stack)
+    secrets_before = stack.folder.secret_names()
     stack.up([name for name in services.split(",") if name], typer.echo, workers=workers, profile=profile)
-    made = ", ".join(sorted(_secrets(stack) - secrets_before))
+    made = ", ".join(sorted(stack.folder.secret_names() - secrets_before))
     _note(stack, Action.STACK_STARTED, services=", ".join(stack.folder.services()), made=made or None)
     typer.echo(f"settings: export TAXI_SETTINGS={stack.folder.settings_file}")
 
@@ -121,11 +121,6 @@ def _note(stack: Stack, action: Action, **details: str | None) -> None:
     trail = stack_trail(stack.folder)
     trail.note(action, str(stack.folder.path), **details)
     trail.deliver_or_warn()
-
-
-def _secrets(stack: Stack) -> set[str]:
-    """Return the names of the stack's secrets."""
-    return {path.name for path in stack.folder.secret_file("any").parent.glob("*")}
 
 
 def _stack(folder: Path) -> Stack:

@@ -180,7 +180,8 @@ def deploy_all(settings: Settings) -> Iterator[str]:
         if settings.object_store_url is not None:
             environment["PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"] = _save_results_block()
             yield f"results go to s3://{TRIPS_BUCKET}"
-        for one in deployments(settings):
+        made = deployments(settings)
+        for one in made:
             _deploy(one, settings, environment | {"TAXI_DEPLOYMENT": one.name})
             when = f", {one.cron} {settings.schedule_timezone}" if one.cron else ""
             yield f"deployment {one.full_name}{when}"
@@ -188,7 +189,7 @@ def deploy_all(settings: Settings) -> Iterator[str]:
             _automate(client, automation)
             yield f"automation {automation.name}"
     audit = trail_of(settings)
-    audit.note(Action.DEPLOYMENTS_UPDATED, settings.prefect_work_pool, deployments=len(deployments(settings)))
+    audit.note(Action.DEPLOYMENTS_UPDATED, settings.prefect_work_pool, deployments=len(made))
     audit.deliver_or_warn()
 
 

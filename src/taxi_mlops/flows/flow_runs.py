@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from prefect.flows import Flow
 from prefect.runtime import deployment, flow_run
 
-from taxi_mlops.audit.acts import CALLER, Caller, system_user
+from taxi_mlops.audit.caller import CALLER, Caller, system_user
 from taxi_mlops.domain import Trial, TrialOutcome, TrialStatus
 from taxi_mlops.errors import TaxiError, UsageError
 from taxi_mlops.flows.prefect_environment import is_unreachable

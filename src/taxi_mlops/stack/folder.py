@@ -83,6 +83,10 @@ class StackFolder:
         """Return the file of a secret that a program reads by itself; it need not exist."""
         return self._secrets / name
 
+    def secret_names(self) -> frozenset[str]:
+        """Return the names of all secrets that there are."""
+        return frozenset(path.name for path in self._secrets.glob("*"))
+
     def write_secret(self, name: str, text: str) -> None:
         """Keep a secret that was made elsewhere."""
         write_private(self._secrets / name, text)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 
-from taxi_mlops.audit.acts import system_user
+from taxi_mlops.audit.caller import system_user
 from taxi_mlops.data.objects import ObjectStore
 from taxi_mlops.data.synthetic import write_parquet
 from taxi_mlops.domain import TrialStatus

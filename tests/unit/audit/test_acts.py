@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_mlops.audit.acts import CALLER, MAX_TEXT, Action, Caller, Outcome, new_act, plain, system_user
+from taxi_mlops.audit.acts import MAX_TEXT, Action, Outcome, new_act, plain
+from taxi_mlops.audit.caller import CALLER, Caller, system_user
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import logging
 import pytest
 
 from taxi_mlops.audit import stored
-from taxi_mlops.audit.acts import CALLER, MAX_DETAILS, MAX_TEXT, Action, Caller, Outcome
+from taxi_mlops.audit.acts import MAX_DETAILS, MAX_TEXT, Action, Outcome
+from taxi_mlops.audit.caller import CALLER, Caller
 from taxi_mlops.audit.listing import ActFilter, list_acts
 from taxi_mlops.audit.trail import AuditTrail
 from taxi_mlops.errors import ServiceError, UsageError
