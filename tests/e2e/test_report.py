@@ -105,6 +105,14 @@ INSIDE_OF_THE_LARGEST = """async () => {
 }"""
 
 
+MAP_WIDTH = "Bokeh.documents[0].get_model_by_name('map').inner_width"
+SCALES = """() => {
+  // Pixels of a kilometre to the east, and of one to the north.
+  const { x_scale, y_scale } = [...Bokeh.index.roots][0].frame;
+  return [x_scale.compute(1000) - x_scale.compute(0), y_scale.compute(0) - y_scale.compute(1000)];
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_report_opens_without_complaint_request_or_overlap(opened, width, scheme):
@@ -120,6 +128,23 @@ def test_a_report_opens_without_complaint_request_or_overlap(opened, width, sche
     assert not page.locator("#map-picture").is_visible()
     assert watched.complaints == []
     assert from_elsewhere(watched) == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_what_is_round_on_the_ground_is_round_on_the_map(opened, width):
+    page = opened(width, "light").page
+    east, north = page.evaluate(SCALES)
+    assert east == pytest.approx(north)
+    assert east > 0
+    before = page.evaluate(MAP_WIDTH)
+    page.set_viewport_size({"width": 700, "height": 500})
+    page.wait_for_function(f"before => {MAP_WIDTH} !== before", arg=before)
+    assert page.evaluate(SCALES) == pytest.approx([east, north])
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_function(f"before => {MAP_WIDTH} === before", arg=before)
+    assert page.evaluate(SCALES) == pytest.approx([east, north])
+    page.evaluate("[...Bokeh.index.roots][0].reset()")
+    assert page.evaluate(SCALES) == pytest.approx([east, north])
 
 
 def test_the_picture_of_the_points_is_on_the_map(opened):

@@ -38,7 +38,7 @@ def draw_map(
     view: Extent,
     examples: Sequence[CounterExample],
 ) -> dict[str, Any]:
-    """Return the map as a document for `Bokeh.embed.embed_item`.
+    """Return the map as a document for `Bokeh.embed.embed_item`; report.js gives both directions one scale.
 
     view: the initial view. The outlines are in the source named `clusters`, the largest cluster first.
     """
@@ -99,7 +99,6 @@ def _canvas(view: Extent) -> figure:
         name="map",
         x_range=Range1d(start=view.west, end=view.east),
         y_range=Range1d(start=view.south, end=view.north),
-        match_aspect=True,
         sizing_mode="stretch_both",
         tools=[pan, wheel, ZoomInTool(), ZoomOutTool(), ResetTool()],
         toolbar_location="above",

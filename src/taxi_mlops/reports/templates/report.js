@@ -22,6 +22,39 @@
   paint();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 
+  // What is round on the ground is round on the map, whatever the shape of the window.
+  const evened = (west, east, south, north) => {
+    const half = Math.max((east - west) / plot.inner_width, (north - south) / plot.inner_height) / 2;
+    const [x, y] = [(west + east) / 2, (south + north) / 2];
+    const [across, up] = [half * plot.inner_width, half * plot.inner_height];
+    return [[x - across, x + across], [y - up, y + up]];
+  };
+  const look = (...box) => {
+    const [x, y] = evened(...box);
+    plot.x_range.setv({ start: x[0], end: x[1] });
+    plot.y_range.setv({ start: y[0], end: y[1] });
+  };
+  const { x_range: eastward, y_range: northward } = plot;
+  const home = [eastward.start, eastward.end, northward.start, northward.end];
+  let width = 0;
+  const resize = () => {
+    if (!plot.inner_width || !plot.inner_height) return;
+    const [x, y] = evened(...home);
+    eastward.setv({ reset_start: x[0], reset_end: x[1] });
+    northward.setv({ reset_start: y[0], reset_end: y[1] });
+    if (width === 0) {
+      look(...home);
+    } else {
+      const metres = (eastward.end - eastward.start) / width / 2;
+      const [middle, centre] = [(eastward.start + eastward.end) / 2, (northward.start + northward.end) / 2];
+      const [across, up] = [metres * plot.inner_width, metres * plot.inner_height];
+      look(middle - across, middle + across, centre - up, centre + up);
+    }
+    width = plot.inner_width;
+  };
+  resize();
+  for (const side of ["inner_width", "inner_height"]) plot.properties[side].change.connect(resize);
+
   // With a mouse the wheel scrolls the page, as everywhere, and zooms with Ctrl; fingers zoom by pinching.
   if (matchMedia("(hover: hover)").matches) model("wheel").modifiers = { ctrl: true };
 
@@ -52,8 +85,8 @@
     const [west, east] = [Math.min(...xs), Math.max(...xs)];
     const [south, north] = [Math.min(...ys), Math.max(...ys)];
     const reach = Math.max(east - west, north - south, 200);
-    Object.assign(plot.x_range, { start: (west + east) / 2 - reach, end: (west + east) / 2 + reach });
-    Object.assign(plot.y_range, { start: (south + north) / 2 - reach, end: (south + north) / 2 + reach });
+    const [x, y] = [(west + east) / 2, (south + north) / 2];
+    look(x - reach, x + reach, y - reach, y + reach);
     clusters.selected.indices = [row];
   };
   for (const button of buttons) {
